@@ -1,0 +1,19 @@
+"""The errors that the package raises on purpose; each message names the thing and the mend."""
+
+from __future__ import annotations
+
+
+class LLMRecError(Exception):
+    """Base class of all errors raised on purpose by this package."""
+
+
+class DataError(LLMRecError, ValueError):
+    """A file, a table or an array is not what was expected."""
+
+
+class SimulatorError(LLMRecError, ValueError):
+    """A simulated user was asked for something that it cannot answer."""
+
+
+class MissingExtraError(LLMRecError, ImportError):
+    """An optional dependency is not installed."""

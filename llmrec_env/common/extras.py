@@ -1,0 +1,25 @@
+"""Optional dependencies, imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from llmrec_env.common.errors import MissingExtraError
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import ``module``, which the extra ``extra`` of this package brings.
+
+    Raises:
+        MissingExtraError: the module is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
+            raise
+        raise MissingExtraError(
+            f"{module} is not installed; it comes with the extra '{extra}': "
+            f'pip install "llmrec-env[{extra}]"'
+        ) from error

@@ -1,0 +1,219 @@
+"""The log: who met what, when and how, in columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import atomic_path
+from llmrec_env.data.catalog import Catalog
+
+IntArray = NDArray[np.int64]
+FEEDBACK = ("time", "rating", "event", "weight")
+
+
+@dataclass(frozen=True, eq=False)
+class InteractionLog:
+    """Interactions sorted by user and time; user ``u`` owns rows ``offsets[u]`` to ``offsets[u+1]``.
+
+    Attributes:
+        catalog: the items that the log speaks of.
+        user_ids: external ids of the users, String, shape (n_users,).
+        offsets: int64, shape (n_users + 1,).
+        items: int64 item indices, shape (n_interactions,), oldest first within a user.
+        feedback: the optional columns ``time`` (Int64, null where unknown), ``rating`` (Float32),
+            ``event`` (String) and ``weight`` (Float32), each of n_interactions rows.
+        first_target: int64, shape (n_users,): the first position in each user's sequence that is
+            held out, so an evaluation predicts positions ``first_target[u]`` and later from what
+            stands before them. 1 everywhere unless a split says otherwise.
+    """
+
+    catalog: Catalog
+    user_ids: pl.Series
+    offsets: IntArray
+    items: IntArray
+    feedback: pl.DataFrame = field(default_factory=pl.DataFrame)
+    first_target: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def __post_init__(self) -> None:
+        if len(self.offsets) != self.n_users + 1 or int(self.offsets[-1]) != len(self.items):
+            raise DataError(
+                f"log: offsets of shape {self.offsets.shape} do not fit {self.n_users} users and "
+                f"{len(self.items)} interactions"
+            )
+        if len(self.items) and not 0 <= int(self.items.min()) <= int(self.items.max()) < len(
+            self.catalog
+        ):
+            raise DataError(
+                f"log: item indices must lie in [0, {len(self.catalog)}), "
+                f"got {int(self.items.min())} to {int(self.items.max())}"
+            )
+        if len(self.first_target) == 0:
+            object.__setattr__(self, "first_target", np.ones(self.n_users, dtype=np.int64))
+
+    @classmethod
+    def from_table(cls, catalog: Catalog, table: pl.DataFrame, name: str = "interactions") -> InteractionLog:
+        """Build a log from one row an interaction.
+
+        Args:
+            catalog: the items.
+            table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time``,
+                ``rating``, ``event``, ``weight``. Without a time, file order counts.
+            name: what to call the table in an error, such as the file's path.
+
+        Raises:
+            DataError: a column is missing, an item is unknown, a rating is NaN, or the table is empty.
+        """
+        for column in ("user_id", "item_id"):
+            if column not in table.columns:
+                raise DataError(f"{name}: no column {column!r} among {table.columns}")
+        if table.height == 0:
+            raise DataError(f"{name}: no interactions; expected at least one row")
+        for column in ("rating", "weight"):
+            if column in table.columns:
+                values = table[column].cast(pl.Float32)
+                bad = (values.is_null() | values.is_nan()).arg_true()
+                if len(bad):
+                    raise DataError(
+                        f"{name}: {column} of row {bad[0] + 1} is missing or NaN "
+                        f"({len(bad)} such rows); expected a number"
+                    )
+        try:
+            items = catalog.index_of(table["item_id"].cast(pl.String))
+        except DataError as error:
+            raise DataError(f"{name}: {error}") from None
+        kept = [column for column in FEEDBACK if column in table.columns]
+        frame = table.select(
+            pl.col("user_id").cast(pl.String),
+            pl.Series("item", items),
+            *(pl.col(column) for column in kept),
+        )
+        order = ["user", "time"] if "time" in kept else ["user"]
+        users = frame.select(pl.col("user_id").unique(maintain_order=True)).with_row_index("user")
+        frame = frame.join(users, on="user_id", how="left", maintain_order="left")
+        frame = frame.sort(order, maintain_order=True)
+        counts = np.bincount(frame["user"].to_numpy(), minlength=users.height)
+        types = {"time": pl.Int64, "rating": pl.Float32, "event": pl.String, "weight": pl.Float32}
+        return cls(
+            catalog=catalog,
+            user_ids=users["user_id"],
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            items=frame["item"].to_numpy().astype(np.int64),
+            feedback=frame.select(pl.col(column).cast(types[column]) for column in kept),
+        )
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items in the catalogue."""
+        return len(self.catalog)
+
+    @property
+    def lengths(self) -> IntArray:
+        """Interactions of each user, int64, shape (n_users,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def has_time(self) -> bool:
+        """Whether every interaction has a time."""
+        return "time" in self.feedback.columns and self.feedback["time"].null_count() == 0
+
+    @property
+    def row_users(self) -> IntArray:
+        """The user of each interaction, int64, shape (n_interactions,)."""
+        return np.repeat(np.arange(self.n_users), self.lengths)
+
+    @property
+    def row_positions(self) -> IntArray:
+        """The position of each interaction in its user's sequence, shape (n_interactions,)."""
+        return np.arange(len(self)) - np.repeat(self.offsets[:-1], self.lengths)
+
+    def sequence(self, user: int) -> IntArray:
+        """The items of one user, oldest first."""
+        return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def sequences(self) -> list[IntArray]:
+        """The items of each user, oldest first (views, not copies)."""
+        return np.split(self.items, self.offsets[1:-1])
+
+    def item_counts(self) -> IntArray:
+        """How often each item occurs, int64, shape (n_items,)."""
+        return np.bincount(self.items, minlength=self.n_items).astype(np.int64)
+
+    def user_index(self, user_id: str) -> int:
+        """The index of an external user id.
+
+        Raises:
+            DataError: no such user.
+        """
+        found = self.user_ids.index_of(str(user_id))
+        if found is None:
+            raise DataError(f"unknown user id {user_id!r}: the log has {self.n_users} users")
+        return int(found)
+
+    def keep(self, rows: NDArray[np.bool_]) -> InteractionLog:
+        """The log with only the interactions where ``rows`` is true; users left empty are dropped."""
+        counts = np.bincount(self.row_users[rows], minlength=self.n_users)
+        users = np.flatnonzero(counts)
+        return replace(
+            self,
+            user_ids=self.user_ids[users],
+            offsets=np.concatenate([[0], np.cumsum(counts[users])]).astype(np.int64),
+            items=self.items[rows],
+            feedback=self.feedback.filter(rows) if self.feedback.width else self.feedback,
+            first_target=self.first_target[users],
+        )
+
+    def select_users(self, users: Sequence[int] | IntArray) -> InteractionLog:
+        """The log of some users, in the order given."""
+        chosen = np.asarray(users, dtype=np.int64)
+        lengths = self.lengths[chosen]
+        starts = np.repeat(self.offsets[:-1][chosen], lengths)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = starts + np.arange(int(offsets[-1])) - np.repeat(offsets[:-1], lengths)
+        return replace(
+            self,
+            user_ids=self.user_ids[chosen],
+            offsets=offsets,
+            items=self.items[rows],
+            feedback=self.feedback[rows] if self.feedback.width else self.feedback,
+            first_target=self.first_target[chosen],
+        )
+
+    def with_first_target(self, first_target: IntArray) -> InteractionLog:
+        """The same log with other held-out positions."""
+        return replace(self, first_target=np.asarray(first_target, dtype=np.int64))
+
+    def to_table(self) -> pl.DataFrame:
+        """One row an interaction: ``user_id``, ``item_id`` and the feedback columns."""
+        table = pl.DataFrame(
+            {
+                "user_id": self.user_ids[self.row_users],
+                "item_id": self.catalog.table["item_id"][self.items],
+            }
+        )
+        return pl.concat([table, self.feedback], how="horizontal") if self.feedback.width else table
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the interactions as parquet (the catalogue is saved apart)."""
+        with atomic_path(path) as temporary:
+            self.to_table().write_parquet(temporary)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], catalog: Catalog) -> InteractionLog:
+        """Read a log that :meth:`save` wrote."""
+        return cls.from_table(catalog, pl.read_parquet(Path(path)), name=str(path))

@@ -1,0 +1,228 @@
+"""The one interface that matters: a simulated user, asked in batches.
+
+A simulator is immutable; what moves while users are asked lives in a :class:`Session`::
+
+    session = simulator.open(histories)     # N users, each with the items they took, oldest first
+    answer = session.respond(actions)       # reward and accept probability of one item a user
+    states = session.commit(accepted)       # taken items join the histories, the others leave no trace
+    session.replace(rows, histories)        # some users left, new ones come
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.progress import track
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+Histories = Sequence[IntArray]
+
+
+class Response(NamedTuple):
+    """How N users answer one shown item each, before anything is taken.
+
+    Attributes:
+        reward: float32 (N,), the user's liking of the item, in [0, 1].
+        accept_probability: float32 (N,), in [0, 1].
+    """
+
+    reward: FloatArray
+    accept_probability: FloatArray
+
+
+class Session(ABC):
+    """N users being asked. Made by :meth:`UserSimulator.open`."""
+
+    states: FloatArray
+    """float32 (N, state_size), each value in [-1, 1]; the users as they are now."""
+
+    @abstractmethod
+    def respond(self, actions: IntArray) -> Response:
+        """Show item ``actions[i]`` to user ``i``; int64 (N,) in, nothing changes."""
+
+    @abstractmethod
+    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+        """Append the items of the last :meth:`respond` to the histories of the users who took them.
+
+        Args:
+            accepted: bool (N,).
+
+        Returns:
+            The states after it, float32 (N, state_size).
+        """
+
+    @abstractmethod
+    def replace(self, rows: IntArray, histories: Histories) -> FloatArray:
+        """Put new users with ``histories`` in the places ``rows``; returns all states."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What a simulator says about every interaction of a log, row by row.
+
+    Attributes:
+        states: float32 (n_interactions, state_size), the user just after the interaction.
+        rewards: float32 (n_interactions,), the liking of the logged item given what came before it;
+            NaN at each user's first interaction, before which nothing is known.
+    """
+
+    states: FloatArray
+    rewards: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """What a simulator says about K actions tried after every interaction of a log.
+
+    Attributes:
+        rewards: float32 (n_interactions, K), the liking of the tried action.
+        states: float32 (n_interactions, K, state_size), the user had they taken it.
+    """
+
+    rewards: FloatArray
+    states: FloatArray
+
+
+class UserSimulator(ABC):
+    """A population of simulated users over one catalogue.
+
+    Attributes:
+        catalog: the items that can be shown.
+        state_size: length of a state vector.
+        users: the users whose opening histories start episodes (held out from learning), or None
+            where the caller must bring them.
+    """
+
+    catalog: Catalog
+    state_size: int
+    users: InteractionLog | None = None
+
+    @abstractmethod
+    def open(self, histories: Histories) -> Session:
+        """Begin to ask N users, each with at least one item taken."""
+
+    @property
+    def n_items(self) -> int:
+        """Number of items in the catalogue."""
+        return len(self.catalog)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UserSimulator:
+        """Itself: a simulator is immutable, so copies of an environment share it."""
+        return self
+
+    def preferences(self, states: FloatArray) -> FloatArray:
+        """The action model: logits over all items, float32 (N, n_items), for states (N, state_size).
+
+        Raises:
+            SimulatorError: this kind of user only answers and does not name items by itself.
+        """
+        raise SimulatorError(f"{type(self).__name__} has no action model: it answers, but names no items")
+
+    def with_accept_rate(self, accept_rate: float) -> UserSimulator:
+        """The same users, taking a uniformly shown item with this mean probability.
+
+        Raises:
+            SimulatorError: this kind of user has no such setting.
+        """
+        raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
+
+    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+        """States and rewards of every interaction of ``log``.
+
+        This default walks a session through each sequence; a simulator that can read a sequence in
+        one pass overrides it.
+        """
+        states = np.zeros((len(log), self.state_size), dtype=np.float32)
+        rewards = np.full(len(log), np.nan, dtype=np.float32)
+        by_length = np.argsort(log.lengths, kind="stable")
+        for users in track(_chunks(by_length, 256), "label the log", show=show):
+            session = self.open([log.sequence(user)[:1] for user in users])
+            starts, lengths = log.offsets[users], log.lengths[users]
+            states[starts] = session.states
+            for position in range(1, int(lengths.max())):
+                going = position < lengths
+                actions = log.items[starts + np.minimum(position, lengths - 1)]
+                response = session.respond(actions)
+                after = session.commit(going)
+                rewards[starts[going] + position] = response.reward[going]
+                states[starts[going] + position] = after[going]
+        return Labels(states, rewards)
+
+    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+        """Try ``actions`` int64 (n_interactions, K) after every interaction of ``log``.
+
+        This default opens a session for every prefix; a simulator that can share the prefix
+        overrides it.
+        """
+        n_rows, k = actions.shape
+        rewards = np.zeros((n_rows, k), dtype=np.float32)
+        states = np.zeros((n_rows, k, self.state_size), dtype=np.float32)
+        starts = np.repeat(log.offsets[:-1], log.lengths)
+        for rows in track(_chunks(np.arange(n_rows), 256), "try actions", show=show):
+            histories = [log.items[starts[row] : row + 1] for row in rows]
+            for j in range(k):
+                session = self.open(histories)
+                rewards[rows, j] = session.respond(actions[rows, j]).reward
+                states[rows, j] = session.commit(np.ones(len(rows), dtype=bool))
+        return Branches(rewards, states)
+
+
+def _chunks(rows: IntArray, size: int) -> list[IntArray]:
+    return [rows[i : i + size] for i in range(0, len(rows), size)]
+
+
+class HistoryUser(UserSimulator):
+    """A simulator of which only two functions of the histories need writing.
+
+    Subclass it, set ``catalog``, ``state_size`` and ``users``, and write :meth:`encode` and
+    :meth:`answer`; the session keeps the histories.
+    """
+
+    @abstractmethod
+    def encode(self, histories: Histories) -> FloatArray:
+        """States float32 (N, state_size), each value in [-1, 1], of users with these histories."""
+
+    @abstractmethod
+    def answer(self, histories: Histories, actions: IntArray) -> Response:
+        """How users with these histories answer one item each."""
+
+    def open(self, histories: Histories) -> Session:
+        """Begin to ask N users."""
+        return _HistorySession(self, [np.asarray(h, dtype=np.int64) for h in histories])
+
+
+class _HistorySession(Session):
+    def __init__(self, user: HistoryUser, histories: list[IntArray]) -> None:
+        self._user = user
+        self._histories = histories
+        self._shown: IntArray | None = None
+        self.states = user.encode(histories)
+
+    def respond(self, actions: IntArray) -> Response:
+        self._shown = np.asarray(actions, dtype=np.int64)
+        return self._user.answer(self._histories, self._shown)
+
+    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+        if self._shown is None:
+            raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
+        for row in np.flatnonzero(accepted):
+            self._histories[row] = np.append(self._histories[row], self._shown[row])
+        self._shown = None
+        self.states = self._user.encode(self._histories)
+        return self.states
+
+    def replace(self, rows: IntArray, histories: Histories) -> FloatArray:
+        for row, history in zip(rows, histories, strict=True):
+            self._histories[row] = np.asarray(history, dtype=np.int64)
+        self.states = self._user.encode(self._histories)
+        return self.states
