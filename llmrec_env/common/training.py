@@ -1,0 +1,264 @@
+"""The one training loop: seeded, resumable, stopped early, and back at its best step in the end.
+
+Every batch is a function of the step's number, so a run that was killed and started again takes
+the same steps as one that was not. Checkpoints are safetensors and JSON in one folder, renamed into
+place as a whole.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.progress import progress_bar
+
+Losses = dict[str, Tensor]
+Metrics = dict[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How long and how fast to learn."""
+
+    steps: int = 1000
+    """Optimiser steps at most."""
+    learning_rate: float = 1e-3
+    """AdamW's peak learning rate."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled decay, on matrices only."""
+    warmup: float = 0.05
+    """Share of the steps over which the learning rate rises from 0; it then falls as a cosine."""
+    final_rate: float = 0.1
+    """Learning rate at the last step, as a share of the peak; 1 keeps it constant."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient."""
+    evaluate_every: int = 100
+    """Steps between two validations."""
+    patience: int = 5
+    """Validations without a better metric before stopping; 0 never stops early."""
+    seed: int = 0
+    """Seed of batches, negatives and dropout."""
+
+
+@dataclass
+class TrainingHistory:
+    """What happened: one row a validation, and the step whose weights were kept."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best_step: int = 0
+    best_metric: float = -math.inf
+    finished: bool = False
+
+
+def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], NDArray[np.int64]]:
+    """Row numbers of the batch of each step: a fresh permutation of ``n`` rows every epoch."""
+    size = min(n, batch_size)
+    per_epoch = max(1, math.ceil(n / size))
+    cached: dict[int, NDArray[np.int64]] = {}
+
+    def rows(step: int) -> NDArray[np.int64]:
+        epoch, place = divmod(step, per_epoch)
+        if epoch not in cached:
+            cached.clear()
+            cached[epoch] = np.random.default_rng([seed, epoch]).permutation(n)
+        return cached[epoch][place * size : (place + 1) * size]
+
+    return rows
+
+
+def train(
+    module: nn.Module,
+    loss: Callable[[int, np.random.Generator], Losses],
+    config: TrainingConfig,
+    *,
+    evaluate: Callable[[], Metrics] | None = None,
+    metric: str = "",
+    folder: str | Path | None = None,
+    description: str = "train",
+    show: bool = False,
+) -> TrainingHistory:
+    """Minimise the sum of ``loss``'s terms over the trainable parameters of ``module``.
+
+    Args:
+        module: its parameters with ``requires_grad`` learn; nothing else of it is checkpointed.
+        loss: named loss terms (scalars) of a step, given the step and a generator of its own.
+        config: steps, learning rate, seed.
+        evaluate: validation metrics of the module as it stands (called in eval mode, no gradient);
+            without it the mean training loss since the last validation counts, negated.
+        metric: the key of ``evaluate``'s result that is to be high.
+        folder: where checkpoints go; a run found there is continued.
+        description: the name on the progress bar.
+        show: whether to show the bar.
+
+    Returns:
+        The history; ``module`` holds the weights of its best step.
+
+    Raises:
+        LLMRecError: the loss became NaN or infinite, or ``folder`` holds another run.
+    """
+    run = _Run(module, config, Path(folder) if folder is not None else None)
+    devices = list({p.device for p in run.parameters.values() if p.device.type == "cuda"})
+    with (
+        torch.random.fork_rng(devices),
+        progress_bar(description, config.steps, show) as advance,
+    ):
+        advance(run.step, "")
+        sums: dict[str, float] = {}
+        while not run.history.finished:
+            terms = run.take_step(loss)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value
+            if run.step % config.evaluate_every == 0 or run.step == config.steps:
+                since = (run.step - 1) % config.evaluate_every + 1
+                means = {name: value / since for name, value in sums.items()}
+                sums = {}
+                run.validate(means, evaluate, metric)
+            advance(1, " ".join(f"{k} {v:.4g}" for k, v in (run.last_metrics or terms).items()))
+    run.restore_best()
+    return run.history
+
+
+class _Run:
+    """The moving parts of one training: weights, moments, the best step so far."""
+
+    def __init__(self, module: nn.Module, config: TrainingConfig, folder: Path | None) -> None:
+        self.module = module
+        self.config = config
+        self.folder = folder
+        self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
+        matrices = [p for p in self.parameters.values() if p.ndim >= 2]
+        others = [p for p in self.parameters.values() if p.ndim < 2]
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+        )
+        self.step = 0
+        self.since_best = 0
+        self.best: dict[str, Tensor] = {}
+        self.history = TrainingHistory()
+        self.last_metrics: Metrics = {}
+        self._resume()
+
+    def take_step(self, loss: Callable[[int, np.random.Generator], Losses]) -> dict[str, float]:
+        seed = [self.config.seed, self.step]
+        torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        self.module.train()
+        terms = loss(self.step, np.random.default_rng(seed))
+        total = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(total):
+            raise LLMRecError(
+                f"the loss is {float(total)} at step {self.step}; lower the learning rate "
+                f"(now {self.config.learning_rate})"
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm)
+        self.optimizer.step()
+        self.step += 1
+        return {name: float(value.detach()) for name, value in terms.items()}
+
+    def validate(
+        self, losses: Metrics, evaluate: Callable[[], Metrics] | None, metric: str
+    ) -> None:
+        self.module.eval()
+        with torch.no_grad():
+            metrics = evaluate() if evaluate is not None else {}
+        value = metrics[metric] if metrics else -sum(losses.values())
+        self.last_metrics = metrics
+        self.history.rows.append({"step": self.step, **losses, **metrics})
+        if value > self.history.best_metric:
+            self.history.best_metric = value
+            self.history.best_step = self.step
+            self.since_best = 0
+            self.best = {n: p.detach().clone() for n, p in self.parameters.items()}
+        else:
+            self.since_best += 1
+        worn_out = 0 < self.config.patience <= self.since_best
+        self.history.finished = worn_out or self.step >= self.config.steps
+        self._checkpoint()
+
+    def restore_best(self) -> None:
+        with torch.no_grad():
+            for name, value in self.best.items():
+                self.parameters[name].copy_(value)
+        self.module.eval()
+
+    def _learning_rate(self) -> float:
+        config = self.config
+        rise = max(1, round(config.warmup * config.steps))
+        if self.step < rise:
+            return config.learning_rate * (self.step + 1) / rise
+        done = (self.step - rise) / max(1, config.steps - rise)
+        fall = 0.5 * (1 + math.cos(math.pi * done))
+        return config.learning_rate * (config.final_rate + (1 - config.final_rate) * fall)
+
+    def _identity(self) -> dict[str, Any]:
+        shapes = {name: list(p.shape) for name, p in self.parameters.items()}
+        return {"config": asdict(self.config), "shapes": shapes}
+
+    def _checkpoint(self) -> None:
+        if self.folder is None:
+            return
+        tensors = {f"now.{n}": p.detach() for n, p in self.parameters.items()}
+        tensors |= {f"best.{n}": p for n, p in self.best.items()}
+        for name, parameter in self.parameters.items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"adam.{key}.{name}"] = value
+        with atomic_path(self.folder) as temporary:
+            temporary.mkdir()
+            save_file({k: v.contiguous().clone() for k, v in tensors.items()}, temporary / "state.safetensors")
+            progress = {
+                "step": self.step,
+                "since_best": self.since_best,
+                "history": asdict(self.history),
+                "identity": self._identity(),
+            }
+            write_json(temporary / "state.json", progress)
+
+    def _resume(self) -> None:
+        if self.folder is None or not (self.folder / "state.json").exists():
+            return
+        progress = read_json(self.folder / "state.json")
+        if progress["identity"] != self._identity():
+            raise LLMRecError(
+                f"{self.folder} holds a checkpoint of another run (other settings or sizes); "
+                "remove the folder or name another"
+            )
+        self.step = progress["step"]
+        self.since_best = progress["since_best"]
+        self.history = TrainingHistory(**progress["history"])
+        tensors = load_file(self.folder / "state.safetensors")
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tensors[f"now.{name}"])
+                if f"best.{name}" in tensors:
+                    self.best[name] = tensors[f"best.{name}"].to(parameter.device)
+                moments = ("step", "exp_avg", "exp_avg_sq")
+                saved = {k: tensors.get(f"adam.{k}.{name}") for k in moments}
+                if saved["step"] is not None:
+                    self.optimizer.state[parameter] = {
+                        k: v.to(parameter.device) if k != "step" and v is not None else v
+                        for k, v in saved.items()
+                    }
+
+
+def clear_checkpoint(folder: str | Path) -> None:
+    """Remove the checkpoints of a run whose result has been saved elsewhere."""
+    shutil.rmtree(folder, ignore_errors=True)
