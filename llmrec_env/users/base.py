@@ -4,12 +4,17 @@ A simulator is immutable; what moves while users are asked lives in a :class:`Se
 
     session = simulator.open(histories)     # N users, each with the items they took, oldest first
     answer = session.respond(actions)       # reward and accept probability of one item a user
-    states = session.commit(accepted)       # taken items join the histories, the others leave no trace
+    states = session.commit(accepted)       # taken items join the histories, others leave no trace
     session.replace(rows, histories)        # some users left, new ones come
+
+Most simulators know a user by the history alone. One that knows its users by name is told with
+``open(histories, users)`` who they are: rows of ``simulator.users``, the log its episodes start
+from (``simulator.with_users(log)`` chooses another).
 """
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,8 +67,16 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def replace(self, rows: IntArray, histories: Histories) -> FloatArray:
-        """Put new users with ``histories`` in the places ``rows``; returns all states."""
+    def replace(
+        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+    ) -> FloatArray:
+        """Put new users with ``histories`` in the places ``rows``; returns all states.
+
+        Args:
+            rows: int64 (M,), the places.
+            histories: M item arrays.
+            users: int64 (M,) or None, as in :meth:`UserSimulator.open`.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +121,20 @@ class UserSimulator(ABC):
     users: InteractionLog | None = None
 
     @abstractmethod
-    def open(self, histories: Histories) -> Session:
-        """Begin to ask N users, each with at least one item taken."""
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users.
+
+        Args:
+            histories: N item arrays, int64, oldest first, each with at least one item.
+            users: int64 (N,), who they are as rows of ``self.users``, or None where that is not
+                known. A simulator that knows a user by the history alone ignores it.
+        """
+
+    def with_users(self, users: InteractionLog) -> UserSimulator:
+        """The same simulator, whose episodes start from the users of another log."""
+        simulator = copy.copy(self)
+        simulator.users = users
+        return simulator
 
     @property
     def n_items(self) -> int:
@@ -121,12 +146,14 @@ class UserSimulator(ABC):
         return self
 
     def preferences(self, states: FloatArray) -> FloatArray:
-        """The action model: logits over all items, float32 (N, n_items), for states (N, state_size).
+        """The action model: float32 logits (N, n_items) over all items, for states (N, state_size).
 
         Raises:
             SimulatorError: this kind of user only answers and does not name items by itself.
         """
-        raise SimulatorError(f"{type(self).__name__} has no action model: it answers, but names no items")
+        raise SimulatorError(
+            f"{type(self).__name__} has no action model: it answers, but names no items"
+        )
 
     def with_accept_rate(self, accept_rate: float) -> UserSimulator:
         """The same users, taking a uniformly shown item with this mean probability.
@@ -144,9 +171,10 @@ class UserSimulator(ABC):
         """
         states = np.zeros((len(log), self.state_size), dtype=np.float32)
         rewards = np.full(len(log), np.nan, dtype=np.float32)
+        simulator = self.with_users(log)
         by_length = np.argsort(log.lengths, kind="stable")
         for users in track(_chunks(by_length, 256), "label the log", show=show):
-            session = self.open([log.sequence(user)[:1] for user in users])
+            session = simulator.open([log.sequence(user)[:1] for user in users], users)
             starts, lengths = log.offsets[users], log.lengths[users]
             states[starts] = session.states
             for position in range(1, int(lengths.max())):
@@ -164,14 +192,15 @@ class UserSimulator(ABC):
         This default opens a session for every prefix; a simulator that can share the prefix
         overrides it.
         """
+        simulator = self.with_users(log)
         n_rows, k = actions.shape
         rewards = np.zeros((n_rows, k), dtype=np.float32)
         states = np.zeros((n_rows, k, self.state_size), dtype=np.float32)
-        starts = np.repeat(log.offsets[:-1], log.lengths)
+        starts, users = np.repeat(log.offsets[:-1], log.lengths), log.row_users
         for rows in track(_chunks(np.arange(n_rows), 256), "try actions", show=show):
             histories = [log.items[starts[row] : row + 1] for row in rows]
             for j in range(k):
-                session = self.open(histories)
+                session = simulator.open(histories, users[rows])
                 rewards[rows, j] = session.respond(actions[rows, j]).reward
                 states[rows, j] = session.commit(np.ones(len(rows), dtype=bool))
         return Branches(rewards, states)
@@ -196,8 +225,8 @@ class HistoryUser(UserSimulator):
     def answer(self, histories: Histories, actions: IntArray) -> Response:
         """How users with these histories answer one item each."""
 
-    def open(self, histories: Histories) -> Session:
-        """Begin to ask N users."""
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users; who they are does not matter, only what they took."""
         return _HistorySession(self, [np.asarray(h, dtype=np.int64) for h in histories])
 
 
@@ -221,7 +250,9 @@ class _HistorySession(Session):
         self.states = self._user.encode(self._histories)
         return self.states
 
-    def replace(self, rows: IntArray, histories: Histories) -> FloatArray:
+    def replace(
+        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+    ) -> FloatArray:
         for row, history in zip(rows, histories, strict=True):
             self._histories[row] = np.asarray(history, dtype=np.int64)
         self.states = self._user.encode(self._histories)
