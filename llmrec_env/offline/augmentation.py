@@ -1,0 +1,251 @@
+"""The action model: positive actions that the log lacks, and the controls that need no language.
+
+LEA adds to each logged step actions that the simulated user would have liked as well. Whoever
+proposes them, the rules are the same: one list of K items at every logged position, best first,
+never one of that user's own items, past or later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
+
+Method = Literal["language", "random", "popular", "cooccurrence"]
+METHODS = ("language", "random", "popular", "cooccurrence")
+
+CHUNK_CELLS = 4_000_000  # scores held at once: 16 MB of float32
+CHUNK_BRANCHES = 16_384  # actions tried at once, each of which brings a state vector
+NEAR = 10  # two items co-occur when at most this many interactions of one user lie between them
+NEIGHBOURS = 100  # neighbours kept for each item
+
+Scorer = Callable[[IntArray], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Proposals:
+    """K actions for every interaction of a log: what to show after it.
+
+    Attributes:
+        actions: int64 (n_interactions, K), best first; -1 where fewer candidates exist.
+        scores: float32 (n_interactions, K), logits of the actions; -inf where there is none. The
+            simulator's preferences for "language", log counts for "popular", log similarities for
+            "cooccurrence", zeros for "random".
+    """
+
+    actions: IntArray
+    scores: FloatArray
+
+
+def propose(
+    log: InteractionLog,
+    simulator: UserSimulator | None = None,
+    k: int = 1,
+    candidates: int = 50,
+    method: Method = "language",
+    rerank_tokens: int = 0,
+    labels: Labels | None = None,
+    seed: int = 0,
+    show: bool = False,
+) -> Proposals:
+    """Propose K actions after every interaction of ``log``.
+
+    Args:
+        log: the training users.
+        simulator: the user whose action model proposes; only "language" asks it.
+        k: actions a position.
+        candidates: M, the most candidates a position that are reranked by reward.
+        method: who proposes. "language": the items that ``simulator.preferences`` ranks highest.
+            Controls: "random" (uniform), "popular" (most logged), "cooccurrence" (cosine item
+            neighbours of the last ten items, the newest counting most).
+        rerank_tokens: how many actions in all the simulator may try in order to rank the
+            candidates by reward instead. The budget is spread evenly: the best
+            ``min(candidates, rerank_tokens // n_interactions)`` of each position are tried.
+            0 ranks by preference alone, which costs nothing beyond labelling.
+        labels: what ``simulator.label(log)`` gave, where it is already known.
+        seed: seeds "random".
+        show: show a progress bar.
+
+    Raises:
+        DataError: ``k``, ``candidates``, ``method`` or the budget makes no sense, or "language"
+            was asked without a simulator.
+        SimulatorError: the simulator has no action model.
+    """
+    n_tried = _candidates_tried(log, k, candidates, method, rerank_tokens)
+    score = _scorer(log, simulator, method, labels, seed, show)
+    actions, scores = _best(log, score, max(k, n_tried), show)
+    if method == "random":
+        scores[actions >= 0] = 0.0
+    if n_tried and simulator is not None:
+        order = np.argsort(-_rewards(log, simulator, actions, show), axis=1, kind="stable")
+        actions = np.take_along_axis(actions, order, axis=1)
+        scores = np.take_along_axis(scores, order, axis=1)
+    return Proposals(actions[:, :k].copy(), scores[:, :k].copy())
+
+
+def soft_targets(proposals: Proposals, temperature: float = 1.0) -> FloatArray:
+    """Weights of the proposed actions, float32 (n_interactions, K): softmax of scores over K.
+
+    Rows sum to 1; a missing action weighs 0, and a row without any action sums to 0.
+
+    Raises:
+        DataError: the temperature is not positive.
+    """
+    if temperature <= 0:
+        raise DataError(f"temperature must be positive, got {temperature}")
+    scores = proposals.scores / np.float32(temperature)
+    best = np.max(scores, axis=1, keepdims=True, initial=-np.inf)
+    weights = np.exp(scores - np.where(np.isfinite(best), best, 0.0))
+    total = weights.sum(axis=1, keepdims=True)
+    return (weights / np.where(total > 0, total, 1.0)).astype(np.float32)
+
+
+def _candidates_tried(
+    log: InteractionLog, k: int, candidates: int, method: str, rerank_tokens: int
+) -> int:
+    if method not in METHODS:
+        raise DataError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if not 1 <= k <= candidates:
+        raise DataError(
+            f"k must lie between 1 and candidates, got k={k} and candidates={candidates}"
+        )
+    if rerank_tokens == 0:
+        return 0
+    if method != "language":
+        raise DataError(f"rerank_tokens belongs to method='language', but method is {method!r}")
+    tried = min(candidates, rerank_tokens // max(1, len(log)))
+    if tried <= k:
+        raise DataError(
+            f"rerank_tokens={rerank_tokens} pays for {tried} candidates at each of {len(log)} "
+            f"positions, which leaves no choice of k={k}; give at least {(k + 1) * len(log)} "
+            "with candidates above k, or 0 to rank by preference"
+        )
+    return tried
+
+
+def _scorer(
+    log: InteractionLog,
+    simulator: UserSimulator | None,
+    method: str,
+    labels: Labels | None,
+    seed: int,
+    show: bool,
+) -> Scorer:
+    """A function from rows of the log to logits over all items; -inf marks what is no candidate."""
+    if method == "language":
+        if simulator is None:
+            raise DataError("method='language' needs a simulator; the controls need none")
+        states = (labels or simulator.label(log, show=show)).states
+        preferences = simulator.preferences
+        return lambda rows: np.array(preferences(states[rows]), dtype=np.float32)
+    if method == "random":
+        rng = np.random.default_rng(seed)
+        return lambda rows: rng.random((len(rows), log.n_items), dtype=np.float32)
+    if method == "popular":
+        counts = _log(log.item_counts().astype(np.float32))
+        return lambda rows: np.repeat(counts[None], len(rows), axis=0)
+    neighbours, similarities = _neighbours(log)
+    return lambda rows: _neighbour_scores(log, rows, neighbours, similarities)
+
+
+def _best(log: InteractionLog, score: Scorer, k: int, show: bool) -> tuple[IntArray, FloatArray]:
+    """The K best items of every row that its user does not own, and their scores."""
+    actions = np.full((len(log), k), -1, dtype=np.int64)
+    scores = np.full((len(log), k), -np.inf, dtype=np.float32)
+    kept = min(k, log.n_items)
+    users = log.row_users
+    with progress_bar("propose actions", len(log), show) as advance:
+        for rows in _chunks(len(log), max(1, CHUNK_CELLS // log.n_items)):
+            values = score(rows)
+            values[_owned(log, users[rows])] = -np.inf
+            top = np.argpartition(values, log.n_items - kept, axis=1)[:, log.n_items - kept :]
+            top_values = np.take_along_axis(values, top, axis=1)
+            order = np.argsort(-top_values, axis=1, kind="stable")
+            scores[rows, :kept] = np.take_along_axis(top_values, order, axis=1)
+            actions[rows, :kept] = np.take_along_axis(top, order, axis=1)
+            advance(len(rows), "")
+    actions[~np.isfinite(scores)] = -1
+    return actions, scores
+
+
+def _owned(log: InteractionLog, users: IntArray) -> np.ndarray:
+    """Bool (len(users), n_items): the user's own items, past and later; users in log order."""
+    first, last = int(users[0]), int(users[-1])
+    own = np.zeros((last - first + 1, log.n_items), dtype=bool)
+    span = slice(int(log.offsets[first]), int(log.offsets[last + 1]))
+    owners = np.repeat(np.arange(last - first + 1), log.lengths[first : last + 1])
+    own[owners, log.items[span]] = True
+    return own[users - first]
+
+
+def _rewards(
+    log: InteractionLog, simulator: UserSimulator, actions: IntArray, show: bool
+) -> FloatArray:
+    """Rewards of the tried actions, -inf where there is none; a few users' branches at a time."""
+    rewards = np.empty(actions.shape, dtype=np.float32)
+    limit = max(1, CHUNK_BRANCHES // actions.shape[1])
+    groups = np.split(np.arange(log.n_users), np.flatnonzero(np.diff(log.offsets[1:] // limit)) + 1)
+    with progress_bar("rerank by reward", actions.size, show) as advance:
+        for group in groups:
+            rows = slice(int(log.offsets[group[0]]), int(log.offsets[group[-1] + 1]))
+            tried = np.maximum(actions[rows], 0)  # any item stands in for a missing one
+            rewards[rows] = simulator.branch(log.select_users(group), tried).rewards
+            advance(tried.size, "")
+    rewards[actions < 0] = -np.inf
+    return rewards
+
+
+def _neighbours(log: InteractionLog) -> tuple[IntArray, FloatArray]:
+    """Each item's nearest items by cosine co-occurrence: indices and similarities, 0 where none."""
+    users, n_items = log.row_users, log.n_items
+    pairs = [np.empty(0, dtype=np.int64)]
+    for distance in range(1, NEAR + 1):
+        same = np.flatnonzero(users[:-distance] == users[distance:])
+        left, right = log.items[same], log.items[same + distance]
+        pairs += [left * n_items + right, right * n_items + left]
+    unique, together = np.unique(np.concatenate(pairs), return_counts=True)
+    item, other = np.divmod(unique, n_items)
+    counts = log.item_counts()
+    similarity = together / np.sqrt(counts[item] * counts[other])
+    order = np.lexsort((-similarity, item))
+    item, other, similarity = item[order], other[order], similarity[order]
+    rank = np.arange(len(item)) - np.searchsorted(item, item)
+    near = rank < NEIGHBOURS
+    neighbours = np.zeros((n_items, NEIGHBOURS), dtype=np.int64)
+    similarities = np.zeros((n_items, NEIGHBOURS), dtype=np.float32)
+    neighbours[item[near], rank[near]] = other[near]
+    similarities[item[near], rank[near]] = similarity[near]
+    return neighbours, similarities
+
+
+def _neighbour_scores(
+    log: InteractionLog, rows: IntArray, neighbours: IntArray, similarities: FloatArray
+) -> FloatArray:
+    """Log of the similarity to the last items of each row, the d-th newest weighing 1 / d."""
+    first = log.offsets[np.searchsorted(log.offsets, rows, side="right") - 1]
+    before = rows[:, None] - np.arange(NEAR)
+    weights = np.where(before >= first[:, None], 1.0 / np.arange(1, NEAR + 1), 0.0)
+    items = log.items[np.maximum(before, 0)]
+    cells = (np.arange(len(rows)) * log.n_items)[:, None, None] + neighbours[items]
+    total = np.bincount(
+        cells.ravel(),
+        (similarities[items] * weights[:, :, None]).ravel(),
+        minlength=len(rows) * log.n_items,
+    )
+    return _log(total.reshape(len(rows), log.n_items))
+
+
+def _log(values: np.ndarray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return np.log(values).astype(np.float32)
+
+
+def _chunks(n_rows: int, size: int) -> list[IntArray]:
+    return [np.arange(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]
