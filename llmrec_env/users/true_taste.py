@@ -1,0 +1,178 @@
+"""The true users of the generated world."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.synthetic import World
+from llmrec_env.data.taste import Float64Array, Mind, sigmoid
+from llmrec_env.users.base import (
+    FloatArray,
+    Histories,
+    IntArray,
+    Response,
+    Session,
+    UserSimulator,
+)
+
+
+class TrueTasteUser(UserSimulator):
+    """Users who answer by the world's own formula: exact, fast, and without a language model.
+
+    A user's mind (taste and satiation, :mod:`llmrec_env.data.taste`) follows from who they are and
+    what they took. Who they are is told by ``users`` in :meth:`open`, matched by user id with the
+    users of the world's log; the taste of a user unknown to the world is estimated once, from the
+    history that their session opens with (:meth:`World.estimate_tastes`).
+
+    The reward is the true liking; an item is taken with probability
+    ``sigmoid(accept_sharpness * utility + offset)``.
+
+    The state is ``(taste, satiation, 1)``, L2-normalised: its last coordinate keeps the scale, so a
+    state tells the whole mind and :meth:`preferences` are the true utilities up to float32.
+
+    Args:
+        world: the generated world.
+        users: whose opening histories start episodes; all users of the world where None.
+        accept_rate: mean accept probability of a uniformly shown item, over the world's users after
+            the first half (at least 3) of their items.
+
+    Raises:
+        SimulatorError: ``users`` speak of another catalogue, or ``accept_rate`` is not in (0, 1).
+    """
+
+    def __init__(
+        self, world: World, users: InteractionLog | None = None, accept_rate: float = 0.1
+    ) -> None:
+        self.world = world
+        self.catalog = world.catalog
+        self.state_size = 2 * world.factors.shape[1] + 1
+        self._opening_utilities = _opening_utilities(world)
+        self._know(users if users is not None else world.log)
+        self._calibrate(accept_rate)
+
+    def with_users(self, users: InteractionLog) -> TrueTasteUser:
+        """The same world, whose episodes start from the users of another log."""
+        simulator = copy.copy(self)
+        simulator._know(users)
+        return simulator
+
+    def with_accept_rate(self, accept_rate: float) -> TrueTasteUser:
+        """The same users, taking a uniformly shown item with this mean probability."""
+        simulator = copy.copy(self)
+        simulator._calibrate(accept_rate)
+        return simulator
+
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users; ``users`` (rows of ``self.users``) says who they are."""
+        return _TrueTasteSession(self, histories, users)
+
+    def true_liking(self, histories: Histories, users: IntArray | None = None) -> FloatArray:
+        """Liking of every item, float32 (N, n_items)."""
+        utilities = self.world.model.utilities(self.minds(histories, users))
+        return self.world.model.liking(utilities).astype(np.float32)
+
+    def accept_probabilities(
+        self, histories: Histories, users: IntArray | None = None
+    ) -> FloatArray:
+        """Probability of taking each item if it were shown, float32 (N, n_items)."""
+        return self._accept(self.world.model.utilities(self.minds(histories, users)))
+
+    def preferences(self, states: FloatArray) -> FloatArray:
+        """True utilities of every item, float32 (N, n_items), for states (N, state_size)."""
+        mind = states[:, :-1].astype(np.float64) / states[:, -1:]
+        taste, satiation = np.split(mind, 2, axis=1)
+        return self.world.model.utilities(Mind(taste, satiation)).astype(np.float32)
+
+    def minds(self, histories: Histories, users: IntArray | None = None) -> Mind:
+        """The minds of N users who took ``histories``."""
+        return self.world.model.after(self._first_tastes(histories, users), histories)
+
+    def _know(self, users: InteractionLog) -> None:
+        if users.catalog is not self.catalog and users.catalog.ids != self.catalog.ids:
+            raise SimulatorError(
+                f"users of another catalogue ({users.n_items} items): the true users of a world "
+                f"answer about its own {self.n_items} items, in the order of world.catalog"
+            )
+        self.users = users
+        self._world_rows = self.world.user_rows(users.user_ids)
+
+    def _first_tastes(self, histories: Histories, users: IntArray | None) -> Float64Array:
+        """Tastes before the first interaction: known by name, else estimated."""
+        if users is None:
+            return self.world.estimate_tastes(histories)
+        rows = self._world_rows[users]
+        tastes = self.world.tastes[rows]
+        strangers = np.flatnonzero(rows < 0)
+        if len(strangers):
+            tastes[strangers] = self.world.estimate_tastes([histories[i] for i in strangers])
+        return tastes
+
+    def _calibrate(self, accept_rate: float) -> None:
+        """Find the offset by bisection: the mean accept probability rises with it."""
+        if not 0.0 < accept_rate < 1.0:
+            raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
+        self.accept_rate = accept_rate
+        low, high = -60.0, 60.0
+        for _ in range(50):
+            self._offset = (low + high) / 2
+            if float(self._accept(self._opening_utilities).mean(dtype=np.float64)) < accept_rate:
+                low = self._offset
+            else:
+                high = self._offset
+
+    def _accept(self, utilities: NDArray[np.floating]) -> FloatArray:
+        sharpness = self.world.parameters.accept_sharpness
+        return sigmoid(sharpness * utilities + self._offset).astype(np.float32)
+
+
+class _TrueTasteSession(Session):
+    def __init__(
+        self, simulator: TrueTasteUser, histories: Histories, users: IntArray | None
+    ) -> None:
+        self._simulator = simulator
+        self._mind = simulator.minds(histories, users)
+        self._shown: IntArray | None = None
+        self.states = _states(self._mind)
+
+    def respond(self, actions: IntArray) -> Response:
+        self._shown = np.asarray(actions, dtype=np.int64)
+        model = self._simulator.world.model
+        utility = model.utility(self._mind, self._shown)
+        return Response(model.liking(utility).astype(np.float32), self._simulator._accept(utility))
+
+    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+        if self._shown is None:
+            raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
+        moved = self._simulator.world.model.take(self._mind, self._shown)
+        self._put(np.flatnonzero(accepted), Mind(moved.taste[accepted], moved.satiation[accepted]))
+        self._shown = None
+        return self.states
+
+    def replace(
+        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+    ) -> FloatArray:
+        self._put(np.asarray(rows, dtype=np.int64), self._simulator.minds(histories, users))
+        return self.states
+
+    def _put(self, rows: IntArray, minds: Mind) -> None:
+        self._mind.taste[rows], self._mind.satiation[rows] = minds
+        self.states = self.states.copy()
+        self.states[rows] = _states(minds)
+
+
+def _states(mind: Mind) -> FloatArray:
+    ones = np.ones((len(mind.taste), 1))
+    state = np.concatenate([mind.taste, mind.satiation, ones], axis=1)
+    return (state / np.sqrt((state * state).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+def _opening_utilities(world: World) -> FloatArray:
+    """Utility of every item for every user of the world after half of their log."""
+    openings = [items[: max(3, len(items) // 2)] for items in world.log.sequences()]
+    mind = world.model.after(world.tastes, openings)
+    return world.model.utilities(mind).astype(np.float32)
