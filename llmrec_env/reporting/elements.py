@@ -1,0 +1,275 @@
+"""What a report is made of: plain values that go to JSON and come back equal.
+
+Texts may come from a dataset and are not trusted: control characters are dropped here, markup is
+escaped where it is shown. Arrays become tuples; NaN and infinity become None, which JSON knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from llmrec_env.common.errors import DataError
+
+
+@dataclass(frozen=True)
+class Element:
+    """Base class: normalises its fields to plain values and knows its subclasses by name."""
+
+    kinds: ClassVar[dict[str, type[Element]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Element.kinds[cls.__name__] = cls
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+        self.check()
+
+    def check(self) -> None:
+        """Raise DataError where the fields do not fit together."""
+
+
+@dataclass(frozen=True)
+class Estimate(Element):
+    """A number and how sure it is: a 95% interval, or the standard deviation over repeats."""
+
+    mean: float | None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+
+    @classmethod
+    def over(cls, values: Sequence[float]) -> Estimate:
+        """Mean and standard deviation over repeats, such as seeds."""
+        repeats = [float(value) for value in values]
+        return cls(statistics.fmean(repeats), sd=statistics.stdev(repeats) if repeats[1:] else None)
+
+
+Cell = str | int | float | bool | Estimate | None
+
+
+@dataclass(frozen=True)
+class Text(Element):
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Facts(Element):
+    """A few labelled values, shown large."""
+
+    values: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Finding(Element):
+    """One claim, whether it holds in this run (None: not tested), and the numbers behind it."""
+
+    claim: str
+    holds: bool | None
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Table(Element):
+    """A table; the first column names the row.
+
+    Attributes:
+        controls: names of the rows that are controls, which a claim has to beat.
+        masked: whether met items were masked; None where the question does not arise.
+        best: columns in which the highest value is set in bold.
+        command: the command that makes this table.
+        digits: digits after the point of a fractional number.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    controls: Sequence[str] = ()
+    masked: bool | None = None
+    best: Sequence[str] = ()
+    note: str = ""
+    command: str = ""
+    digits: int = 3
+
+    def check(self) -> None:
+        """Rows are as wide as the header; controls and best name what exists."""
+        for number, row in enumerate(self.rows, start=1):
+            if len(row) != len(self.columns):
+                raise DataError(
+                    f"table {self.title!r}: row {number} has {len(row)} cells, "
+                    f"expected {len(self.columns)} ({', '.join(self.columns)})"
+                )
+        _check_known(
+            f"table {self.title!r}: controls", self.controls, [row[0] for row in self.rows]
+        )
+        _check_known(f"table {self.title!r}: best", self.best, self.columns)
+
+
+@dataclass(frozen=True)
+class Curve(Element):
+    """One line: y over x, with an optional band from low to high."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    low: Sequence[float | None] | None = None
+    high: Sequence[float | None] | None = None
+
+    def check(self) -> None:
+        """All columns are equally long."""
+        for name in ("y", "low", "high"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.x):
+                raise DataError(
+                    f"curve {self.name!r}: {len(values)} values of {name}, expected {len(self.x)}"
+                )
+
+
+@dataclass(frozen=True)
+class Figure(Element):
+    """Base class of what is drawn; each figure has a caption."""
+
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Curves(Figure):
+    """Lines in one picture; ``levels`` are horizontal lines to compare with."""
+
+    series: Sequence[Curve]
+    x_label: str
+    y_label: str
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bars(Figure):
+    """Bars with intervals: one colour for each of ``series``, side by side in each group."""
+
+    groups: Sequence[str]
+    series: Mapping[str, Sequence[Estimate]]
+    y_label: str
+
+    def check(self) -> None:
+        """Every series has one bar in each group."""
+        for name, bars in self.series.items():
+            if len(bars) != len(self.groups):
+                raise DataError(
+                    f"bars {self.title!r}: {name!r} has {len(bars)} bars, expected "
+                    f"{len(self.groups)} ({', '.join(self.groups)})"
+                )
+
+
+@dataclass(frozen=True)
+class Forest(Figure):
+    """Estimates under each other with their intervals, beside a ``reference`` line."""
+
+    rows: Mapping[str, Estimate]
+    x_label: str
+    reference: float | None = 0.0
+
+
+@dataclass(frozen=True)
+class Turn(Element):
+    """One recommendation and its answer; ``liking`` in [0, 1]."""
+
+    item: str
+    liking: float
+    accepted: bool
+    detail: str = ""
+    met: bool = False
+
+
+@dataclass(frozen=True)
+class Transcript(Element):
+    """One episode: what the user took before, what was recommended, how they answered."""
+
+    title: str
+    user: str
+    history: Sequence[str]
+    turns: Sequence[Turn]
+    ending: str = ""
+    note: str = ""
+
+
+def plain(value: Any) -> Any:
+    """``value`` with arrays as tuples, numpy scalars as Python's, no NaN, no control characters.
+
+    Raises:
+        DataError: a value of a type that a report cannot hold.
+    """
+    match value:
+        case None | bool() | int() | Element():
+            return value
+        case np.generic():
+            return plain(value.item())
+        case float():
+            return value if math.isfinite(value) else None
+        case str():
+            return clean(value)
+        case Mapping():
+            return {clean(str(key)): plain(item) for key, item in value.items()}
+        case np.ndarray() | Sequence():
+            return tuple(plain(item) for item in value)
+    raise DataError(
+        f"report: cannot hold a {type(value).__name__}; expected numbers, texts and lists of them"
+    )
+
+
+def clean(text: str) -> str:
+    """``text`` without control characters, which could steer a terminal; line ends stay."""
+    kept = text.replace("\t", " ")
+    return "".join(letter for letter in kept if letter.isprintable() or letter == "\n")
+
+
+def to_json(value: Any) -> Any:
+    """Elements, and containers of them, as what ``json`` writes; ``@`` names an element's kind."""
+    match value:
+        case Element():
+            fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+            return {"@": type(value).__name__, **fields}
+        case Mapping():
+            return {key: to_json(item) for key, item in value.items()}
+        case tuple() | list():
+            return [to_json(item) for item in value]
+    return value
+
+
+def from_json(value: Any) -> Any:
+    """What :func:`to_json` wrote, as elements again.
+
+    Raises:
+        DataError: an unknown kind of element, or one with other fields.
+    """
+    if isinstance(value, list):
+        return tuple(from_json(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    fields = {key: from_json(item) for key, item in value.items()}
+    kind = fields.pop("@", None)
+    if kind is None:
+        return fields
+    if kind not in Element.kinds:
+        raise DataError(
+            f"report: unknown element {kind!r}; expected one of {sorted(Element.kinds)}"
+        )
+    try:
+        return Element.kinds[kind](**fields)
+    except TypeError as error:
+        raise DataError(f"report: {kind} with unexpected fields: {error}") from None
+
+
+def _check_known(what: str, names: Sequence[Any], known: Sequence[Any]) -> None:
+    for name in names:
+        if name not in known:
+            raise DataError(f"{what} names {name!r}, which is none of {list(known)}")

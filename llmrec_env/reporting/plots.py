@@ -1,0 +1,166 @@
+"""Figures drawn with matplotlib: no title inside, and ink that follows the page's mode."""
+
+from __future__ import annotations
+
+import base64
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.common.extras import require
+from llmrec_env.reporting.elements import Bars, Curves, Estimate, Figure, Forest
+
+# Okabe and Ito's colours, without black and in an order that stays apart on white and on black.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
+# Stands for the colour of text; in SVG it is replaced by currentColor.
+INK = "#010203"
+INK_STYLE = (
+    "<style>svg{color:#30363d}@media(prefers-color-scheme:dark){svg{color:#c9d1d9}}</style></svg>"
+)
+STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "errorbar.capsize": 3,
+    "font.size": 10,
+    "grid.alpha": 0.16,
+    "grid.color": INK,
+    "legend.frameon": False,
+    "legend.labelcolor": INK,
+    "svg.hashsalt": "llmrec-env",
+    "text.color": INK,
+    "text.parse_math": False,  # names come from data, where a dollar is a dollar
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+WIDE, NARROW = 7.2, 3.9
+Axes = Any
+
+
+def draw(figure: Figure, width: float = WIDE) -> Any:
+    """A matplotlib Figure, ``width`` inches wide.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    matplotlib = require("matplotlib", "report")
+    drawing = require("matplotlib.figure", "report")
+    with matplotlib.rc_context(STYLE):
+        canvas = drawing.Figure(figsize=(width, _height(figure, width)), layout="constrained")
+        axes = canvas.add_subplot()
+        _DRAWERS[type(figure)](axes, figure)
+    return canvas
+
+
+def svg_address(figure: Figure, width: float = WIDE) -> str:
+    """The figure as a ``data:`` address of an SVG image with a transparent ground."""
+    text = _render(figure, width, "svg", metadata={"Date": None}).decode("utf-8")
+    text = text.replace(INK, "currentColor").replace("</svg>", INK_STYLE)
+    return "data:image/svg+xml;base64," + base64.b64encode(text.encode("utf-8")).decode("ascii")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG image on white."""
+    return _render(figure, WIDE, "png", dpi=160, facecolor="white", metadata={"Software": None})
+
+
+def _render(figure: Figure, width: float, form: str, **options: Any) -> bytes:
+    matplotlib = require("matplotlib", "report")
+    canvas, buffer = draw(figure, width), io.BytesIO()
+    options = {"transparent": form == "svg", **options}
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        canvas.savefig(buffer, format=form, **options)
+    return buffer.getvalue()
+
+
+def _height(figure: Figure, width: float) -> float:
+    if isinstance(figure, Forest):
+        return 0.9 + 0.34 * len(figure.rows)
+    return 3.3 if width > NARROW else 3.0
+
+
+def _numbers(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array(values, dtype=np.float64)
+
+
+def _arms(estimate: Estimate) -> tuple[float, float]:
+    """How far the interval reaches below and above the mean; the deviation where there is none."""
+    if estimate.mean is None:
+        return 0.0, 0.0
+    if estimate.low is not None and estimate.high is not None:
+        return max(estimate.mean - estimate.low, 0.0), max(estimate.high - estimate.mean, 0.0)
+    return estimate.sd or 0.0, estimate.sd or 0.0
+
+
+def _legend(axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        columns = 2 if axes.figure.get_figwidth() <= NARROW else min(len(handles), 4)
+        axes.figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+
+
+def _curves(axes: Axes, figure: Curves) -> None:
+    for number, curve in enumerate(figure.series):
+        colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
+        marker = "o" if len(curve.x) <= 12 else None
+        x, y = _numbers(curve.x), _numbers(curve.y)
+        axes.plot(x, y, color=colour, linestyle=dash, marker=marker, ms=4, lw=1.8, label=curve.name)
+        if curve.low is not None and curve.high is not None:
+            low, high = _numbers(curve.low), _numbers(curve.high)
+            axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+    for number, (name, level) in enumerate(figure.levels.items()):
+        axes.axhline(level, color=INK, lw=1.1, ls=DASHES[1 + number % 3], alpha=0.7, label=name)
+    axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
+    axes.grid(axis="y")
+    _legend(axes)
+
+
+def _bars(axes: Axes, figure: Bars) -> None:
+    width = 0.8 / max(len(figure.series), 1)
+    for number, (name, estimates) in enumerate(figure.series.items()):
+        places = np.arange(len(figure.groups)) + (number - (len(figure.series) - 1) / 2) * width
+        means = _numbers([estimate.mean for estimate in estimates])
+        arms = np.array([_arms(estimate) for estimate in estimates]).reshape(-1, 2).T
+        axes.bar(
+            places,
+            means,
+            width * 0.9,
+            yerr=arms,
+            color=COLOURS[number % len(COLOURS)],
+            label=name,
+            error_kw={"elinewidth": 1.2, "ecolor": INK},
+        )
+    axes.set_xticks(range(len(figure.groups)), figure.groups)
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylabel(figure.y_label)
+    axes.grid(axis="y")
+    _legend(axes)
+
+
+def _forest(axes: Axes, figure: Forest) -> None:
+    places = np.arange(len(figure.rows))[::-1]
+    means = _numbers([estimate.mean for estimate in figure.rows.values()])
+    arms = np.array([_arms(estimate) for estimate in figure.rows.values()]).reshape(-1, 2).T
+    if figure.reference is not None:
+        axes.axvline(figure.reference, color=INK, lw=1, ls=DASHES[1], alpha=0.7)
+    axes.errorbar(means, places, xerr=arms, fmt="o", color=COLOURS[0], ms=6, elinewidth=1.8)
+    axes.set_yticks(places, list(figure.rows))
+    axes.set_ylim(-0.6, len(places) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(figure.x_label)
+    axes.grid(axis="x")
+
+
+_DRAWERS: dict[type[Figure], Callable[[Axes, Any], None]] = {
+    Curves: _curves,
+    Bars: _bars,
+    Forest: _forest,
+}

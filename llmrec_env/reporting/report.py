@@ -1,0 +1,173 @@
+"""Collects what a run found and writes it down."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text as RichText
+
+from llmrec_env.common.errors import DataError, MissingExtraError
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.reporting.elements import Element, Table, clean, from_json, plain, to_json
+from llmrec_env.reporting.tables import print_section
+
+PACKAGES = (
+    *("llmrec-env", "gymnasium", "numpy", "torch", "transformers", "peft", "polars"),
+    *("stable-baselines3", "sb3-contrib", "d3rlpy"),
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that the numbers depend on, where installed."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass
+class Section:
+    """One heading of a report and what stands under it."""
+
+    title: str
+    lede: str = ""
+    elements: list[Element] = field(default_factory=list)
+
+    def add(self, *elements: Element) -> Section:
+        """Append elements; returns the section, so that calls can be chained."""
+        self.elements.extend(elements)
+        return self
+
+
+@dataclass
+class Report:
+    """What a run found, section by section.
+
+    A run folder holds ``config.json`` (the settings, seeds and versions, with which the run can be
+    repeated, and the seconds it took) and ``results.json`` (every number behind the page: two runs
+    of the same config write the same bytes), beside ``report.html`` and ``figures/*.png``, which
+    are made from these two.
+
+    Attributes:
+        settings: options of the run, as JSON knows them.
+        seeds: named seeds.
+        seconds: duration of each stage, filled by :meth:`stage`.
+    """
+
+    title: str
+    lede: str = ""
+    command: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=versions)
+    seconds: dict[str, float] = field(default_factory=dict)
+    sections: list[Section] = field(default_factory=list)
+
+    def section(self, title: str, lede: str = "") -> Section:
+        """Begin a section."""
+        section = Section(clean(title), clean(lede))
+        self.sections.append(section)
+        return section
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure the seconds that the block takes."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What ``config.json`` holds."""
+        return {
+            "command": self.command,
+            "settings": plain(self.settings),
+            "seeds": plain(self.seeds),
+            "versions": dict(self.versions),
+            "seconds": {stage: round(seconds, 2) for stage, seconds in self.seconds.items()},
+        }
+
+    def table(self, title: str) -> Table:
+        """The first table of that title.
+
+        Raises:
+            DataError: there is none.
+        """
+        tables = [e for section in self.sections for e in section.elements if isinstance(e, Table)]
+        for table in tables:
+            if table.title == title:
+                return table
+        raise DataError(f"report: no table {title!r} among {[table.title for table in tables]}")
+
+    def save(self, folder: str | os.PathLike[str]) -> Path | None:
+        """Write the run folder.
+
+        Returns:
+            The page, or None (with a warning that says what to install) where the extra ``report``
+            is missing: the two JSON files are written all the same.
+        """
+        write_json(Path(folder) / "config.json", self.config)
+        write_json(Path(folder) / "results.json", self._results())
+        try:
+            return self.render(folder)
+        except MissingExtraError as error:
+            warnings.warn(f"no page was made: {error}", stacklevel=2)
+            return None
+
+    def render(self, folder: str | os.PathLike[str]) -> Path:
+        """Write ``report.html`` and ``figures/*.png``; returns the page.
+
+        Raises:
+            MissingExtraError: matplotlib or jinja2 is not installed.
+        """
+        from llmrec_env.reporting.page import write_page
+
+        return write_page(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Report:
+        """Read a run folder back, to print it or render it again.
+
+        Raises:
+            DataError: the folder holds no run, or one of another form.
+        """
+        path = Path(folder) / "results.json"
+        if not path.is_file():
+            raise DataError(f"{path}: no such file; expected a run folder that Report.save() wrote")
+        results, config = read_json(path), read_json(Path(folder) / "config.json")
+        try:
+            sections = [
+                Section(part["title"], part["lede"], list(from_json(part["elements"])))
+                for part in results["sections"]
+            ]
+            return cls(results["title"], results["lede"], **config, sections=sections)
+        except (KeyError, TypeError) as error:
+            raise DataError(f"{path}: not the results of a run of this version: {error}") from None
+
+    def print(self, console: Console | None = None) -> None:
+        """Show the same sections in the terminal."""
+        console = console or Console()
+        console.print()
+        console.print(RichText(self.title, style="bold"))
+        for number, section in enumerate(self.sections, start=1):
+            print_section(console, number, section.title, section.lede, section.elements)
+
+    def _results(self) -> dict[str, Any]:
+        sections = [
+            {"title": part.title, "lede": part.lede, "elements": to_json(part.elements)}
+            for part in self.sections
+        ]
+        return {"title": self.title, "lede": self.lede, "sections": sections}
