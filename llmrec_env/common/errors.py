@@ -15,5 +15,9 @@ class SimulatorError(LLMRecError, ValueError):
     """A simulated user was asked for something that it cannot answer."""
 
 
+class SettingError(LLMRecError, ValueError):
+    """An option has a value that does not exist or lies out of range."""
+
+
 class MissingExtraError(LLMRecError, ImportError):
     """An optional dependency is not installed."""
