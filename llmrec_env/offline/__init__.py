@@ -1,5 +1,10 @@
-"""Fixed data for offline learning: transitions, actions that a simulator adds, d3rlpy datasets."""
+"""Fixed data for offline learning: transitions, actions that a simulator adds, d3rlpy datasets.
+
+What needs d3rlpy stands in :mod:`llmrec_env.offline.d3rlpy`, so that this package does not.
+"""
 
 from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
+from llmrec_env.offline.table import Transitions
+from llmrec_env.offline.transitions import transitions
 
-__all__ = ["Proposals", "propose", "soft_targets"]
+__all__ = ["Proposals", "Transitions", "propose", "soft_targets", "transitions"]

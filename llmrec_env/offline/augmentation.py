@@ -80,7 +80,7 @@ def propose(
     """
     n_tried = _candidates_tried(log, k, candidates, method, rerank_tokens)
     score = _scorer(log, simulator, method, labels, seed, show)
-    actions, scores = _best(log, score, max(k, n_tried), show)
+    actions, scores = best_actions(log, log.row_users, score, max(k, n_tried), show)
     if method == "random":
         scores[actions >= 0] = 0.0
     if n_tried and simulator is not None:
@@ -155,14 +155,26 @@ def _scorer(
     return lambda rows: _neighbour_scores(log, rows, neighbours, similarities)
 
 
-def _best(log: InteractionLog, score: Scorer, k: int, show: bool) -> tuple[IntArray, FloatArray]:
-    """The K best items of every row that its user does not own, and their scores."""
-    actions = np.full((len(log), k), -1, dtype=np.int64)
-    scores = np.full((len(log), k), -np.inf, dtype=np.float32)
+def best_actions(
+    log: InteractionLog, users: IntArray, score: Scorer, k: int, show: bool = False
+) -> tuple[IntArray, FloatArray]:
+    """The K best items of each row that its user does not own, chunk by chunk.
+
+    Args:
+        log: who owns what.
+        users: int64 (n,), ascending: the user of each row.
+        score: rows -> logits (len(rows), n_items), -inf for what is no candidate.
+        k: items a row.
+        show: show a progress bar.
+
+    Returns:
+        int64 items and float32 logits, both (n, K), best first; -1 and -inf where fewer exist.
+    """
+    actions = np.full((len(users), k), -1, dtype=np.int64)
+    scores = np.full((len(users), k), -np.inf, dtype=np.float32)
     kept = min(k, log.n_items)
-    users = log.row_users
-    with progress_bar("propose actions", len(log), show) as advance:
-        for rows in _chunks(len(log), max(1, CHUNK_CELLS // log.n_items)):
+    with progress_bar("propose actions", len(users), show) as advance:
+        for rows in _chunks(len(users), max(1, CHUNK_CELLS // log.n_items)):
             values = score(rows)
             values[_owned(log, users[rows])] = -np.inf
             top = np.argpartition(values, log.n_items - kept, axis=1)[:, log.n_items - kept :]

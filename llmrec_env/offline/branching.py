@@ -1,0 +1,110 @@
+"""Augmented rows: proposed actions tried after the steps of a log."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.progress import track
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.offline.augmentation import Proposals, best_actions
+from llmrec_env.offline.table import Transitions
+from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+
+
+def followed(log: InteractionLog) -> NDArray[np.bool_]:
+    """Which interactions another of the same user follows."""
+    followed = np.ones(len(log), dtype=bool)
+    followed[log.offsets[1:] - 1] = False
+    return followed
+
+
+def augmented_rows(
+    log: InteractionLog,
+    simulator: UserSimulator | None,
+    logged: Transitions,
+    proposals: Proposals,
+    paid: str,
+    ask_follow_up: bool,
+    show: bool,
+) -> Transitions:
+    """One transition for each proposed action that a logged one stands beside."""
+    before = np.flatnonzero(followed(log))
+    step, rank = np.nonzero(proposals.actions[before] >= 0)
+    action = proposals.actions[before[step], rank]
+    user, rows = logged.user[step], before[step]
+    reward = np.full(len(step), logged.reward.mean(), dtype=np.float32)
+    next_action, next_reward = logged.action[step], logged.reward[step]
+    if simulator is not None:
+        tried = np.maximum(proposals.actions[before], 0)  # any item stands in for a missing one
+        branches = simulator.branch(log.keep(followed(log)), tried, show=show)
+        next_state = branches.states[step, rank]
+        next_action = _next_actions(log, simulator, user, action, next_state, next_action)
+        if paid == "language":
+            reward = branches.rewards[step, rank]
+        next_reward = reward
+        if paid == "language" and ask_follow_up:
+            next_reward = _ask(log, simulator, user, rows, action, next_action, show)
+    if logged.kind == "history":
+        next_state = np.column_stack([logged.state[step, 1:], action.astype(np.float32)])
+    return Transitions(
+        state=logged.state[step],
+        action=action,
+        reward=reward,
+        next_state=next_state,
+        next_action=next_action,
+        next_reward=next_reward,
+        terminal=np.zeros(len(step), dtype=bool),
+        augmented=np.ones(len(step), dtype=bool),
+        user=user,
+        n_items=logged.n_items,
+        kind=logged.kind,
+    )
+
+
+def _next_actions(
+    log: InteractionLog,
+    simulator: UserSimulator,
+    users: IntArray,
+    actions: IntArray,
+    states: FloatArray,
+    otherwise: IntArray,
+) -> IntArray:
+    """What the simulator would take after ``actions``; ``otherwise`` where it names no item."""
+
+    def preferences(rows: IntArray) -> FloatArray:
+        scores = np.array(simulator.preferences(states[rows]), dtype=np.float32)
+        scores[np.arange(len(rows)), actions[rows]] = -np.inf
+        return scores
+
+    try:
+        best = best_actions(log, users, preferences, k=1)[0][:, 0]
+    except SimulatorError:  # it answers, but names no items
+        return otherwise
+    return np.where(best >= 0, best, otherwise)
+
+
+def _ask(
+    log: InteractionLog,
+    simulator: UserSimulator,
+    users: IntArray,
+    rows: IntArray,
+    taken: IntArray,
+    shown: IntArray,
+    show: bool,
+) -> FloatArray:
+    """Rewards of ``shown`` after the history up to each of ``rows`` and the item ``taken``."""
+    rewards = np.empty(len(rows), dtype=np.float32)
+    simulator = simulator.with_users(log)
+    starts = log.offsets[users]
+    by_length = np.argsort(rows - starts, kind="stable")
+    chunks = [by_length[i : i + 256] for i in range(0, len(rows), 256)]
+    for chunk in track(chunks, "ask after augmented actions", show=show):
+        histories = [
+            np.append(log.items[start : row + 1], item)
+            for start, row, item in zip(starts[chunk], rows[chunk], taken[chunk], strict=True)
+        ]
+        session = simulator.open(histories, users[chunk])
+        rewards[chunk] = session.respond(shown[chunk]).reward
+    return rewards

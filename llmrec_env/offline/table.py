@@ -1,0 +1,100 @@
+"""The table of transitions: columns in memory, parquet on disk."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import atomic_path
+from llmrec_env.users.base import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Transitions:
+    """Transitions in columns; logged rows in the order of the log, then augmented rows.
+
+    Takes about ``2 * state_size + 10`` four-byte numbers a row (see :attr:`nbytes`).
+
+    Attributes:
+        state: float32 (n, state_size).
+        action: int64 (n,), the item shown and taken.
+        reward: float32 (n,), in [0, 1].
+        next_state: float32 (n, state_size), the user after taking it, terminal or not.
+        next_action: int64 (n,), what is taken next: the logged item, or after an augmented action
+            the simulator's own next one; -1 where terminal.
+        next_reward: float32 (n,), the reward of ``next_action``; 0 where terminal.
+        terminal: bool (n,), the user's log ends here.
+        augmented: bool (n,), a simulator added the row.
+        user: int64 (n,), the user's row in the log.
+        n_items: size of the catalogue.
+        kind: "language" (simulator states) or "history" (the last items, most recent last,
+            left-padded with ``n_items``).
+    """
+
+    state: FloatArray
+    action: IntArray
+    reward: FloatArray
+    next_state: FloatArray
+    next_action: IntArray
+    next_reward: FloatArray
+    terminal: NDArray[np.bool_]
+    augmented: NDArray[np.bool_]
+    user: IntArray
+    n_items: int
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    @property
+    def state_size(self) -> int:
+        """Length of a state vector."""
+        return self.state.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the columns take."""
+        return sum(getattr(self, name).nbytes for name in COLUMNS)
+
+    def frame(self) -> pl.DataFrame:
+        """The columns as a polars frame; ``state`` and ``next_state`` are Array columns."""
+        return pl.DataFrame({name: getattr(self, name) for name in COLUMNS})
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write one parquet file, in which ``n_items`` and ``kind`` are constant columns."""
+        table = self.frame().with_columns(n_items=pl.lit(self.n_items), kind=pl.lit(self.kind))
+        with atomic_path(path) as temporary:
+            table.write_parquet(temporary)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Transitions:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: the file lacks a column.
+        """
+        table = pl.read_parquet(Path(path))
+        missing = [name for name in (*COLUMNS, "n_items", "kind") if name not in table.columns]
+        if missing or table.height == 0:
+            raise DataError(
+                f"{path}: no transitions table; expected at least one row and the columns that "
+                f"Transitions.save writes, missing {missing}"
+            )
+        columns = {name: np.array(table[name].to_numpy()) for name in COLUMNS}
+        return cls(**columns, n_items=int(table["n_items"][0]), kind=str(table["kind"][0]))
+
+    def followed_by(self, other: Transitions) -> Transitions:
+        """The rows of this table, then those of another of the same kind."""
+        columns = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in COLUMNS
+        }
+        return replace(self, **columns)
+
+
+COLUMNS = tuple(field.name for field in fields(Transitions))[:-2]

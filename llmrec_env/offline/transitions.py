@@ -1,0 +1,174 @@
+"""A log as one table of transitions, labelled and augmented by a simulated user.
+
+Logged rows: for every user and every interaction t but the last, (s_t, item t+1, its reward,
+s_t+1), terminal at the user's last interaction. Augmented rows: (s_t, a, r, s(h_t + a)), where a
+is an action that the simulator proposed and h_t + a the history had the user taken it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.offline.augmentation import Proposals, propose
+from llmrec_env.offline.branching import augmented_rows, followed
+from llmrec_env.offline.table import Transitions
+from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
+
+State = Literal["language", "history"]
+Reward = Literal["language", "constant", "rating", "event"]
+
+EVENT_REWARDS = {
+    "view": 0.2,
+    "click": 0.2,
+    "addtocart": 1.0,
+    "purchase": 1.0,
+    "transaction": 1.0,
+}
+
+
+def transitions(
+    log: InteractionLog,
+    simulator: UserSimulator | None = None,
+    state: State | None = None,
+    reward: Reward | None = None,
+    augment: int | Proposals = 0,
+    ask_follow_up: bool = True,
+    history_length: int = 50,
+    show: bool = False,
+) -> Transitions:
+    """Turn a log into transitions.
+
+    Args:
+        log: the users; a user with one interaction gives no transition.
+        simulator: who labels and augments. None gives the plain logged version.
+        state: "language" (``simulator.label`` states) or "history" (the last ``history_length``
+            items). None: "language" with a simulator, else "history".
+        reward: "language" (the simulator's liking of the logged item), "constant" (1), "rating"
+            (scaled to [0, 1] over the log) or "event" (:data:`EVENT_REWARDS`). None: "language"
+            with a simulator, else "constant". Unless it is "language", an augmented action earns
+            the mean logged reward.
+        augment: add the K actions that the simulator proposes at every step, or those of
+            :func:`propose` with settings of your own (such as a control method).
+        ask_follow_up: ask the simulator for the reward of its own next action after an augmented
+            one (``next_reward``), which costs a re-reading of each history. False writes the
+            augmented action's own reward there; one-step learners read neither.
+        history_length: items in a "history" state.
+        show: show progress bars.
+
+    Raises:
+        DataError: an option needs a simulator or a column that is not there, the simulator has
+            another catalogue, the proposals are of another log, or nobody has two interactions.
+    """
+    kind = state or ("history" if simulator is None else "language")
+    paid = reward or ("constant" if simulator is None else "language")
+    _check(log, simulator, kind, paid, augment)
+    labels = simulator.label(log, show=show) if simulator and "language" in (kind, paid) else None
+    rewards = _rewards(log, labels, paid)
+    if labels is not None and kind == "language":
+        states = labels.states
+    else:
+        states = padded_histories(log, np.arange(len(log)), history_length)
+    logged = _logged(log, states, rewards, kind)
+    if isinstance(augment, int) and augment > 0:
+        augment = propose(log, simulator, k=augment, labels=labels, show=show)
+    if isinstance(augment, Proposals):
+        added = augmented_rows(log, simulator, logged, augment, paid, ask_follow_up, show)
+        return logged.followed_by(added)
+    return logged
+
+
+def padded_histories(log: InteractionLog, rows: IntArray, length: int) -> FloatArray:
+    """The last ``length`` items up to each row, float32 (len(rows), length), most recent last.
+
+    Left-padded with ``log.n_items``, as the environment's "history" observation is.
+    """
+    first = log.offsets[np.searchsorted(log.offsets, rows, side="right") - 1]
+    columns = rows[:, None] - np.arange(length - 1, -1, -1)
+    items = np.where(columns >= first[:, None], log.items[np.maximum(columns, 0)], log.n_items)
+    return items.astype(np.float32)
+
+
+def _check(
+    log: InteractionLog,
+    simulator: UserSimulator | None,
+    kind: str,
+    paid: str,
+    augment: int | Proposals,
+) -> None:
+    if kind not in ("language", "history"):
+        raise DataError(f"state must be 'language' or 'history', got {kind!r}")
+    if paid not in ("language", "constant", "rating", "event"):
+        raise DataError(f"reward must be 'language', 'constant', 'rating' or 'event', got {paid!r}")
+    if simulator is None:
+        for option, value in (("state", kind), ("reward", paid)):
+            if value == "language":
+                raise DataError(f"{option}='language' needs a simulator: it comes from its labels")
+        if augment and isinstance(augment, int):
+            raise DataError(
+                f"augment={augment} needs a simulator to propose actions; for a control, give the "
+                "Proposals of propose(log, method='popular') or another method"
+            )
+    elif simulator.n_items != log.n_items:
+        raise DataError(
+            f"the simulator knows {simulator.n_items} items and the log {log.n_items}: "
+            "they must share one catalogue"
+        )
+    if isinstance(augment, Proposals) and len(augment.actions) != len(log):
+        raise DataError(
+            f"the proposals are for {len(augment.actions)} interactions, the log has {len(log)}"
+        )
+    if isinstance(augment, int) and augment < 0:
+        raise DataError(f"augment counts actions a step, 0 or more; got {augment}")
+    if not len(log) or int(log.lengths.max()) < 2:
+        raise DataError("no transitions: no user of the log has two interactions")
+
+
+def _rewards(log: InteractionLog, labels: Labels | None, paid: str) -> FloatArray:
+    """The reward of every logged interaction."""
+    if paid == "language" and labels is not None:
+        return labels.rewards
+    if paid == "constant":
+        return np.ones(len(log), dtype=np.float32)
+    if paid not in log.feedback.columns:
+        raise DataError(
+            f"reward={paid!r} needs the log's column {paid!r}; it has {log.feedback.columns}"
+        )
+    values = log.feedback[paid]
+    if paid == "rating":
+        ratings = values.to_numpy()
+        low, high = ratings.min(), ratings.max()
+        return np.ones_like(ratings) if low == high else (ratings - low) / (high - low)
+    known = values.str.to_lowercase().replace_strict(
+        EVENT_REWARDS, default=None, return_dtype=pl.Float32
+    )
+    if known.null_count():
+        raise DataError(
+            f"reward='event' knows the events {', '.join(EVENT_REWARDS)}, "
+            f"but the log has {values.filter(known.is_null())[0]!r}"
+        )
+    return known.to_numpy()
+
+
+def _logged(log: InteractionLog, states: FloatArray, rewards: FloatArray, kind: str) -> Transitions:
+    before = np.flatnonzero(followed(log))
+    after = before + 1
+    terminal = np.isin(after, log.offsets[1:] - 1)
+    follower = np.where(terminal, after, after + 1)
+    return Transitions(
+        state=states[before],
+        action=log.items[after],
+        reward=rewards[after],
+        next_state=states[after],
+        next_action=np.where(terminal, -1, log.items[follower]),
+        next_reward=np.where(terminal, np.float32(0), rewards[follower]),
+        terminal=terminal,
+        augmented=np.zeros(len(before), dtype=bool),
+        user=log.row_users[before],
+        n_items=log.n_items,
+        kind=kind,
+    )
