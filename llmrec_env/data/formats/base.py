@@ -1,0 +1,120 @@
+"""What a format is: how to recognise its files, and how to read them into two tables."""
+
+from __future__ import annotations
+
+import fnmatch
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from llmrec_env.common.errors import DataError
+
+
+@dataclass(frozen=True)
+class Source:
+    """The path handed to ``load``: a folder, or one file whose neighbours are at hand."""
+
+    path: Path
+
+    @property
+    def folder(self) -> Path:
+        """The folder in which the files stand."""
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def candidates(self, *patterns: str) -> list[Path]:
+        """Files that may hold the interactions: the named file only, else those of the folder."""
+        files = self.neighbours(*patterns)
+        return files if self.path.is_dir() else [file for file in files if file == self.path]
+
+    def neighbours(self, *patterns: str) -> list[Path]:
+        """Files of the folder whose names match one of the patterns, by name."""
+        return sorted(
+            file
+            for file in self.folder.iterdir()
+            if file.is_file() and any(fnmatch.fnmatch(file.name, p) for p in patterns)
+        )
+
+    def has(self, *names: str) -> bool:
+        """Whether the first of ``names`` may hold the interactions and the others are there."""
+        return bool(self.candidates(names[0])) and all(map(self.neighbours, names[1:]))
+
+    def only(self, *patterns: str) -> Path:
+        """The one file that may hold the interactions.
+
+        Raises:
+            DataError: there is none, or more than one.
+        """
+        found = self.candidates(*patterns)
+        if len(found) != 1:
+            names = ", ".join(file.name for file in found) or "none"
+            raise DataError(
+                f"{self.path}: expected one file named {' or '.join(patterns)}, found {names}; "
+                "name the file itself"
+            )
+        return found[0]
+
+
+@dataclass(frozen=True)
+class RawLog:
+    """What a reader returns, before it is checked and cleaned.
+
+    Attributes:
+        interactions: ``user_id`` and ``item_id`` (String), and any of ``time`` (seconds, whole or
+            not), ``rating``, ``weight`` (numbers) and ``event`` (String); one row an interaction.
+        path: the file of the interactions, for errors.
+        items: ``item_id`` and String text columns, or None where the dataset describes no items.
+        items_path: the file of the items, for errors.
+        closed: whether every item met must be among ``items``; else it is kept without text.
+    """
+
+    interactions: pl.DataFrame
+    path: Path
+    items: pl.DataFrame | None = None
+    items_path: Path | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """A public format. Adding one takes a file with a ``FORMAT`` and a line in the registry.
+
+    Attributes:
+        name: what ``load(path, format=name)`` calls it.
+        files: the files it consists of, in words, for the error that lists the formats.
+        recognises: whether the files look like this format; looks at names and first lines only.
+        read: ``read(source, **options)``; its keyword arguments are the format's options.
+    """
+
+    name: str
+    files: str
+    recognises: Callable[[Source], bool]
+    read: Callable[..., RawLog]
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file, or what is inside it where its name ends in ``.gz``."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def first_line(path: Path) -> str:
+    """The first line of a text file, without its end; empty where there is none to be read."""
+    try:
+        with open_bytes(path) as file:
+            return file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
+    except (OSError, EOFError):
+        return ""
+
+
+def encoding_of(path: Path) -> str:
+    """UTF-8 where the whole file is, else ISO-8859-1, as in many older datasets."""
+    with open_bytes(path) as file:
+        content = file.read()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "iso-8859-1"
+    return "utf-8"

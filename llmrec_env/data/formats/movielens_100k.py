@@ -1,0 +1,70 @@
+"""MovieLens 100K: ``u.data`` and ``u.item``."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from llmrec_env.data.formats.base import Format, RawLog, Source
+from llmrec_env.data.formats.delimited import read_delimited
+from llmrec_env.data.formats.text import natural_title
+
+RATINGS = {
+    "user_id": pl.String,
+    "item_id": pl.String,
+    "rating": pl.Float32,
+    "time": pl.Int64,
+}
+FIELDS = ("item_id", "title", "release", "video_release", "url")
+GENRES = (
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
+
+
+def recognises(source: Source) -> bool:
+    """``u.data`` and ``u.item`` in one folder."""
+    return source.has("u.data", "u.item")
+
+
+def read(source: Source) -> RawLog:
+    """Ratings with their times; titles and genres."""
+    ratings_path, items_path = source.folder / "u.data", source.folder / "u.item"
+    items = read_delimited(
+        items_path,
+        dict.fromkeys(FIELDS + GENRES, pl.String),
+        header=False,
+        separator="|",
+        quote=None,
+        encoding="iso-8859-1",
+    )
+    named = [pl.when(pl.col(genre) == "1").then(pl.lit(genre)) for genre in GENRES[1:]]
+    return RawLog(
+        read_delimited(ratings_path, RATINGS, header=False, separator="\t", quote=None),
+        ratings_path,
+        items.select(
+            "item_id",
+            natural_title("title").alias("title"),
+            pl.concat_str(named, separator=", ", ignore_nulls=True).alias("genres"),
+        ),
+        items_path,
+    )
+
+
+FORMAT = Format("movielens_100k", "u.data, u.item", recognises, read)

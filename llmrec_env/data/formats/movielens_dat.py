@@ -1,0 +1,55 @@
+"""MovieLens 1M and 10M: ``ratings.dat`` and ``movies.dat``, fields parted by ``::``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.data.formats.base import Format, RawLog, Source, encoding_of
+from llmrec_env.data.formats.delimited import read_delimited
+from llmrec_env.data.formats.text import joined, natural_title
+
+RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
+MOVIES = {"item_id": pl.String, "title": pl.String, "genres": pl.String}
+
+
+def recognises(source: Source) -> bool:
+    """``ratings.dat`` and ``movies.dat`` in one folder."""
+    return source.has("ratings.dat", "movies.dat")
+
+
+def read(source: Source) -> RawLog:
+    """Ratings with their times; titles and genres. 1M is ISO-8859-1 and 10M is UTF-8."""
+    ratings_path, items_path = source.folder / "ratings.dat", source.folder / "movies.dat"
+    movies = _read_dat(items_path, MOVIES, encoding_of(items_path))
+    return RawLog(
+        _read_dat(ratings_path, RATINGS),
+        ratings_path,
+        movies.with_columns(natural_title("title"), joined("genres", "|")),
+        items_path,
+    )
+
+
+def _read_dat(
+    path: Path, types: dict[str, type[pl.DataType]], encoding: str = "utf-8"
+) -> pl.DataFrame:
+    """polars parts fields by one byte only, so each line is read whole and then parted."""
+    lines = read_delimited(
+        path, {"line": pl.String}, header=False, separator="\x01", quote=None, encoding=encoding
+    )
+    fields = lines["line"].str.split_exact("::", len(types) - 1).struct.unnest()
+    fields.columns = list(types)
+    table = fields.cast(dict(types), strict=False)
+    for name in types:
+        bad = table[name].is_null().arg_true()
+        if len(bad):
+            raise DataError(
+                f"{path}, line {bad[0] + 1}: {lines['line'][bad[0]]!r} has no valid {name}; "
+                f"expected {'::'.join(types)}"
+            )
+    return table
+
+
+FORMAT = Format("movielens_dat", "ratings.dat, movies.dat", recognises, read)

@@ -1,0 +1,179 @@
+"""One call from a path to a log: find the format, read it, check it, clean it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.filters import shuffle_items
+from llmrec_env.data.formats import FORMATS, Format, RawLog, Source
+from llmrec_env.data.formats.text import clean
+from llmrec_env.data.log import InteractionLog
+
+
+def load(
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    *,
+    shuffle_seed: int | None = 0,
+    keep_unseen_items: bool = False,
+    max_characters: int = 500,
+    **options: Any,
+) -> InteractionLog:
+    """Read a public dataset.
+
+    Args:
+        path: the folder in which the publisher's files stand, or the file of interactions.
+        format: the name of a format (``llmrec_env.data.formats.FORMATS``); by default the one that
+            the names of the files and their first lines show.
+        shuffle_seed: seeds a random order of the items, as some datasets number items by first
+            appearance; None keeps the order of the files.
+        keep_unseen_items: whether items that nobody met stay in the catalogue.
+        max_characters: longer texts are cut after the last whole word within it.
+        **options: of the format, such as ``encoding`` for plain tables or ``max_tags`` for Last.fm.
+
+    Returns:
+        The log. ``time`` is in seconds; it is absent where the dataset has none, or has but the
+        position in the user's sequence.
+
+    Raises:
+        DataError: the path does not exist, its format is unknown, or a file is not what it should
+            be; the message names the file, the line or column, and what was expected.
+    """
+    source = Source(Path(path).expanduser())
+    if not source.path.exists():
+        raise DataError(
+            f"{path}: no such file or folder; give the folder that holds the data files"
+        )
+    chosen = _find_format(source, format)
+    allowed = list(inspect.signature(chosen.read).parameters)[1:]
+    for option in options:
+        if option not in allowed:
+            raise DataError(
+                f"unknown option {option!r}: the format {chosen.name} takes "
+                f"{', '.join(allowed) or 'no options of its own'}"
+            )
+    raw = _checked(chosen.read(source, **options))
+    catalog = _catalogue(raw, keep_unseen_items, max_characters)
+    log = InteractionLog.from_table(catalog, raw.interactions, name=str(raw.path))
+    return log if shuffle_seed is None else shuffle_items(log, shuffle_seed)
+
+
+def _find_format(source: Source, name: str | None) -> Format:
+    if name is not None and name not in FORMATS:
+        raise DataError(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
+    asked = FORMATS.values() if name is None else [FORMATS[name]]
+    for candidate in asked:
+        if candidate.recognises(source):
+            return candidate
+    known = "\n".join(f"  {candidate.name}: {candidate.files}" for candidate in asked)
+    found = sorted(file.name for file in source.folder.iterdir())
+    shown = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
+    raise DataError(
+        f"{source.path}: the files are of no known format; expected one of\n{known}\n"
+        f"found {shown or 'an empty folder'}; unpack an archive first, give the folder in which "
+        "the files themselves stand, or write the data as plain tables"
+    )
+
+
+def _checked(raw: RawLog) -> RawLog:
+    """Refuse rows that lack something; put the rows in the order of their times."""
+    table = raw.interactions
+    if table.height == 0:
+        raise DataError(f"{raw.path}: no interactions; expected at least one row")
+    if "time" in table.columns:
+        table = _with_times(table, raw.path)
+    for column in ("user_id", "item_id", "time", "rating", "weight"):
+        if column in table.columns:
+            _require_values(table[column], raw.path)
+    if "time" in table.columns:
+        table = _ordered(table)
+    return replace(raw, interactions=table)
+
+
+def _with_times(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Times as numbers, in seconds; without the column where it is empty."""
+    times = table["time"]
+    if times.null_count() == table.height:
+        return table.drop("time")
+    if times.dtype.is_temporal():
+        seconds = times.cast(pl.Datetime("us")).dt.timestamp("us") / 1_000_000
+    else:
+        seconds = _seconds(times)
+    failed = (seconds.is_null() & times.is_not_null()).arg_true()
+    if len(failed):
+        raise DataError(
+            f"{path}: time of row {failed[0] + 1} is {times[failed[0]]!r}; "
+            "expected a number of seconds or an ISO date such as 2020-01-31T12:00:00"
+        )
+    return table.with_columns(seconds.alias("time"))
+
+
+def _seconds(times: pl.Series) -> pl.Series:
+    """Numbers or texts as numbers; null where a text says no time."""
+    if times.dtype.is_numeric():
+        return times
+    filled = times.null_count()
+    for dtype in (pl.Int64, pl.Float64):
+        numbers = times.cast(dtype, strict=False)
+        if numbers.null_count() == filled:
+            return numbers
+    return times.str.to_datetime(strict=False, time_unit="us").dt.timestamp("us") / 1_000_000
+
+
+def _require_values(values: pl.Series, path: Path) -> None:
+    missing = values.is_null()
+    if values.dtype.is_float():
+        missing |= ~values.is_finite()
+    rows = missing.fill_null(True).arg_true()
+    if len(rows):
+        kind = "number" if values.dtype.is_numeric() else "text"
+        raise DataError(
+            f"{path}: {values.name} of row {rows[0] + 1} is missing or NaN ({len(rows)} such rows "
+            f"of {len(values)}); expected a {kind} in every row, so fill them or remove the rows"
+        )
+
+
+def _ordered(table: pl.DataFrame) -> pl.DataFrame:
+    """Rows by time, cut to whole seconds after that; a time that is but a position is dropped."""
+    table = table.sort("time", maintain_order=True).with_columns(
+        pl.col("time").floor().cast(pl.Int64)
+    )
+    position = pl.int_range(pl.len()).over("user_id") + pl.col("time").min()
+    counts_up = table.select((pl.col("time") == position).all()).item()
+    return table.drop("time") if counts_up else table
+
+
+def _catalogue(raw: RawLog, keep_unseen_items: bool, max_characters: int) -> Catalog:
+    """The catalogue, with exactly the items met unless the unseen ones are kept."""
+    met = raw.interactions.select(pl.col("item_id").unique(maintain_order=True))
+    if raw.items is None:
+        return Catalog(met)
+    _refuse_duplicates(raw.items["item_id"], raw.items_path)
+    unknown = met.join(raw.items, on="item_id", how="anti", maintain_order="left")
+    if raw.closed and unknown.height:
+        raise DataError(
+            f"{raw.path}: unknown item id {unknown['item_id'][0]!r} ({unknown.height} such items): "
+            f"it is not in {raw.items_path}; add it there or remove its interactions"
+        )
+    items = raw.items
+    if not keep_unseen_items:
+        items = items.join(met, on="item_id", how="semi", maintain_order="left")
+    return Catalog(clean(pl.concat([items, unknown], how="diagonal"), max_characters))
+
+
+def _refuse_duplicates(ids: pl.Series, path: Path | None) -> None:
+    rows = (ids.is_duplicated() | ids.is_null()).arg_true()
+    if len(rows):
+        what = "is missing" if ids[rows[0]] is None else f"{ids[rows[0]]!r} occurs more than once"
+        raise DataError(
+            f"{path}: item id {what}, first in row {rows[0] + 1} ({len(rows)} such rows); "
+            "expected one row an item, so remove the others"
+        )
