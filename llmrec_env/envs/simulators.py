@@ -1,0 +1,95 @@
+"""From the keyword ``simulator=`` to a simulator."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from llmrec_env.common.errors import DataError, SettingError, SimulatorError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.users.base import UserSimulator
+
+NAMES = ("embedded", "true-taste")
+
+
+def resolve_simulator(
+    simulator: UserSimulator | str | os.PathLike[str] | None = None,
+    users: InteractionLog | None = None,
+    accept_rate: float | None = None,
+) -> UserSimulator:
+    """The simulator that an environment asks.
+
+    Args:
+        simulator: a simulator; the folder of a saved language user; ``"embedded"`` (or None) for
+            the language user that ships with the package; ``"true-taste"`` for the true users of
+            the generated world.
+        users: the users whose opening histories start the episodes, instead of the simulator's own.
+        accept_rate: mean probability that a uniformly shown item is taken, in (0, 1).
+
+    Raises:
+        SimulatorError: nothing of these, or a simulator without users where none are given.
+        DataError: the users met items of another catalogue.
+        SettingError: ``accept_rate`` lies outside (0, 1).
+    """
+    found = _find(simulator)
+    if users is not None:
+        _check_users(users, found)
+        found = found.with_users(users)
+    if found.users is None:
+        raise SimulatorError(
+            f"{type(found).__name__} brings no users to start episodes from; "
+            "pass users=InteractionLog"
+        )
+    if accept_rate is None:
+        return found
+    if not 0.0 < accept_rate < 1.0:
+        raise SettingError(f"accept_rate must lie between 0 and 1, got {accept_rate!r}")
+    return found.with_accept_rate(accept_rate)
+
+
+def _find(simulator: UserSimulator | str | os.PathLike[str] | None) -> UserSimulator:
+    if isinstance(simulator, UserSimulator):
+        return simulator
+    if simulator is None or simulator in NAMES:
+        return _named(simulator or "embedded")
+    if isinstance(simulator, (str, os.PathLike)):
+        return _from_folder(Path(simulator))
+    raise SimulatorError(
+        "simulator must be a UserSimulator, the folder of a saved one, or one of "
+        f"{', '.join(map(repr, NAMES))}; got {type(simulator).__name__}"
+    )
+
+
+def _check_users(users: InteractionLog, simulator: UserSimulator) -> None:
+    if not isinstance(users, InteractionLog):
+        raise DataError(f"users must be an InteractionLog, got {type(users).__name__}")
+    if users.n_items != simulator.n_items:
+        raise DataError(
+            f"users met items of a catalogue of {users.n_items}, "
+            f"but the simulator knows one of {simulator.n_items}; use the simulator's catalogue"
+        )
+
+
+@cache
+def _named(name: str) -> UserSimulator:
+    """One instance for all environments: a simulator is immutable."""
+    if name == "true-taste":
+        from llmrec_env.data.synthetic import generate_world
+        from llmrec_env.users.true_taste import TrueTasteUser
+
+        return TrueTasteUser(generate_world())
+    from llmrec_env.users.language import embedded_user
+
+    return embedded_user()
+
+
+def _from_folder(folder: Path) -> UserSimulator:
+    if not folder.is_dir():
+        raise SimulatorError(
+            f"no folder {str(folder)!r}: simulator must be the folder of a saved one, "
+            f"one of {', '.join(map(repr, NAMES))}, or a UserSimulator"
+        )
+    from llmrec_env.users.language import LanguageUser
+
+    return LanguageUser.from_pretrained(folder)
