@@ -123,8 +123,8 @@ PLOTS = (
     "It turns on {theme}.",
     "At its heart lies {theme}.",
     "It asks what remains of {theme}.",
-    "Expect {theme}, {second} and {remark}.",
-    "From {second} it comes round to {theme}.",
+    "Expect {theme}, and {remark}.",
+    "From {second} to {theme}.",
     "{theme} and {second} share the blame.",
 )
 
@@ -143,7 +143,7 @@ TITLES = (
     "The {mood} {place}",
     "{theme} and {place}",
     "The {place} of {theme}",
-    "A {mood} {theme}",
+    "{mood} {theme}",
     "The {theme} {place}",
     "{mood} {place}, {mood2} {theme}",
     "No {theme} for the {place}",
@@ -209,7 +209,7 @@ def _description(item: dict[str, str], rng: np.random.Generator) -> str:
         "remark": _pick(SMALL_REMARKS, rng),
     }
     sentences = [_pick(OPENINGS, rng), _pick(PLOTS, rng)]
-    if rng.random() < 0.5:
+    if rng.random() < 0.4:
         sentences.append(_pick(REMARKS, rng))
     return " ".join(_sentence(template.format(**words)) for template in sentences)
 

@@ -15,29 +15,50 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.grammar import ATTRIBUTES, MAKERS, write_catalog
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.taste import Float64Array, IntArray, Mind, TasteModel, TasteParameters
+from llmrec_env.data.taste import Float64Array, IntArray, TasteModel, TasteParameters
 
+# How much each attribute moves the factors.
+ATTRIBUTE_WEIGHTS = {
+    "genre": 1.0,
+    "mood": 0.8,
+    "theme": 0.8,
+    "kind": 0.6,
+    "setting": 0.6,
+    "maker": 0.5,
+    "era": 0.4,
+}
 START_OF_TIME = 1_600_000_000
 SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True)
 class WorldParameters:
-    """The constants of a world; the shares of the factors' variance are relative to one another."""
+    """The constants of a world.
+
+    Attributes:
+        n_factors: k, the dimensions of taste.
+        taste: how users like and move.
+        shared_taste: the taste that all users share, relative to a user's own.
+        attribute_share, pair_share, unwritten_share: variance of the item factors from the
+            attributes one by one, from genre and mood together, and from what no text tells.
+        exposure_quality, exposure_spread: log exposure from quality, and from chance.
+        slate_size: items drawn for a user at each step of the log.
+        choice_sharpness: of the softmax of utility by which the user picks one of them.
+        accept_sharpness: of the probability that a shown item is taken, online.
+        min_length, mean_length, max_length: interactions of a user.
+    """
 
     n_factors: int = 8
     taste: TasteParameters = field(default_factory=TasteParameters)
     shared_taste: float = 0.3
-    """Length of the mean taste of all users, relative to one user's own."""
-    attribute_share: float = 0.55
-    pair_share: float = 0.2
-    unwritten_share: float = 0.25
+    attribute_share: float = 0.7
+    pair_share: float = 0.15
+    unwritten_share: float = 0.15
     exposure_quality: float = 0.4
     exposure_spread: float = 0.7
     slate_size: int = 25
@@ -116,6 +137,12 @@ def generate_world(
 ) -> World:
     """Generate a world.
 
+    Args:
+        seed: draws everything; the same seed gives the same texts and the same log.
+        n_items: size of the catalogue.
+        n_users: number of users in the log.
+        parameters: the constants, :class:`WorldParameters` where None.
+
     Raises:
         DataError: there are too few items for the shortest history, or no users.
     """
@@ -142,23 +169,24 @@ def generate_world(
 
 
 def _draw_attributes(n_items: int, rng: np.random.Generator) -> dict[str, IntArray]:
-    """Makers keep to a kind, a genre and a mood of their own about half of the time."""
-    n_makers = len(MAKERS)
-    maker = rng.choice(n_makers, size=n_items, p=_skewed(n_makers, rng))
-    attributes = {"maker": maker.astype(np.int64)}
+    """Attributes of the items, each int64 (n_items,).
+
+    Makers keep to a kind, a genre and a mood of their own about half of the time.
+    """
+    maker = _draw_values(len(MAKERS), n_items, rng)
+    attributes = {"maker": maker}
     for name, values in ATTRIBUTES.items():
-        drawn = rng.choice(len(values), size=n_items, p=_skewed(len(values), rng))
+        attributes[name] = _draw_values(len(values), n_items, rng)
         if name in ("kind", "genre", "mood"):
-            own = rng.integers(len(values), size=n_makers)[maker]
-            drawn = np.where(rng.random(n_items) < 0.5, own, drawn)
-        attributes[name] = drawn.astype(np.int64)
+            own = rng.integers(len(values), size=len(MAKERS))[maker]
+            attributes[name] = np.where(rng.random(n_items) < 0.5, own, attributes[name])
     return attributes
 
 
-def _skewed(n: int, rng: np.random.Generator) -> Float64Array:
-    """Unequal shares of n values: the commonest is some five times the rarest."""
-    weights = np.exp(0.5 * rng.standard_normal(n))
-    return weights / weights.sum()
+def _draw_values(n_values: int, size: int, rng: np.random.Generator) -> IntArray:
+    """Values with unequal shares: the commonest is some five times the rarest."""
+    weights = np.exp(0.5 * rng.standard_normal(n_values))
+    return rng.choice(n_values, size=size, p=weights / weights.sum()).astype(np.int64)
 
 
 def _mix_factors(
@@ -167,10 +195,11 @@ def _mix_factors(
     """Unit factors, float64 (n_items, n_factors): attributes, genre-mood pairs, the unwritten."""
     n_items = len(attributes["maker"])
     written = np.zeros((n_items, p.n_factors))
-    for values in attributes.values():
-        loadings = rng.standard_normal((int(values.max()) + 1, p.n_factors))
-        written += loadings[values]
-    written /= np.sqrt(len(attributes))
+    for name, weight in ATTRIBUTE_WEIGHTS.items():
+        n_values = len(MAKERS) if name == "maker" else len(ATTRIBUTES[name])
+        loadings = rng.standard_normal((n_values, p.n_factors))
+        written += weight * loadings[attributes[name]]
+    written /= np.sqrt(sum(weight**2 for weight in ATTRIBUTE_WEIGHTS.values()))
     n_genres, n_moods = len(ATTRIBUTES["genre"]), len(ATTRIBUTES["mood"])
     pairs = rng.standard_normal((n_genres, n_moods, p.n_factors))
     mixed = (
@@ -203,35 +232,28 @@ def _simulate(
     p: WorldParameters,
     rng: np.random.Generator,
 ) -> IntArray:
-    """What the users take, int64 (n_users, longest); places past a user's length hold 0."""
+    """What the users take, int64 (n_users, longest); places past a user's length hold 0.
+
+    A slate is drawn with repeats, so an item that is drawn twice is twice as likely to be seen. A
+    user who has met a whole slate takes the most exposed item that is left.
+    """
     mind = model.begin(tastes)
     taken = np.zeros((len(tastes), int(lengths.max())), dtype=np.int64)
     met = np.zeros((len(tastes), len(exposure)), dtype=bool)
-    rarity = (1.0 / exposure).astype(np.float32)
+    shares = np.cumsum(exposure) / exposure.sum()
     for position in range(taken.shape[1]):
         rows = np.flatnonzero(lengths > position)
-        now = Mind(mind.taste[rows], mind.satiation[rows])
-        slates = _draw_slates(rarity, met[rows], p.slate_size, rng)
+        now = mind.rows(rows)
+        slates = np.searchsorted(shares[:-1], rng.random((len(rows), p.slate_size)))
         utility = p.choice_sharpness * model.utility(now, slates)
-        choice = np.argmax(utility + rng.gumbel(size=utility.shape), axis=1)
-        items = slates[np.arange(len(rows)), choice]
+        appeal = utility + rng.gumbel(size=utility.shape)
+        appeal[np.take_along_axis(met[rows], slates, axis=1)] = -np.inf
+        items = np.take_along_axis(slates, appeal.argmax(axis=1)[:, None], axis=1)[:, 0]
+        stuck = np.isneginf(appeal).all(axis=1)
+        items[stuck] = np.where(met[rows[stuck]], -np.inf, exposure).argmax(axis=1)
         taken[rows, position], met[rows, items] = items, True
         mind.taste[rows], mind.satiation[rows] = model.take(now, items)
     return taken
-
-
-def _draw_slates(
-    rarity: NDArray[np.float32], met: NDArray[np.bool_], size: int, rng: np.random.Generator
-) -> IntArray:
-    """Unmet items without repeats in proportion to exposure, int64 (N, size).
-
-    Each item arrives after an exponential time of mean ``rarity``; the first to arrive are shown.
-    They are put in index order, for partial sorting leaves an order that differs by machine.
-    """
-    size = min(size, met.shape[1] // 2)
-    arrival = rarity * rng.standard_exponential(met.shape, dtype=np.float32)
-    arrival[met] = np.inf
-    return np.sort(np.argpartition(arrival, size, axis=1)[:, :size], axis=1)
 
 
 def _write_log(

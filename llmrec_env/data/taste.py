@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,15 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TasteParameters:
-    """The constants of the module's equations."""
+    """The constants of the module's equations, by name."""
 
-    quality_weight: float = 0.5
-    drift_rate: float = 0.04
-    drift_reach: float = 4.0
-    satiation_weight: float = 0.35
-    satiation_decay: float = 0.6
-    liking_scale: float = 1.5
-    liking_offset: float = -0.5
+    quality_weight: float = 0.2
+    drift_rate: float = 0.08
+    drift_reach: float = 5.0
+    satiation_weight: float = 0.7
+    satiation_decay: float = 0.5
+    liking_scale: float = 2.0
+    liking_offset: float = -0.8
 
 
 class Mind(NamedTuple):
@@ -45,6 +45,10 @@ class Mind(NamedTuple):
 
     taste: Float64Array
     satiation: Float64Array
+
+    def rows(self, rows: NDArray[Any]) -> Mind:
+        """Some of the users (a copy)."""
+        return Mind(self.taste[rows], self.satiation[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,21 +81,26 @@ class TasteModel:
         """Users with ``tastes`` at the start, after all of their histories."""
         mind = self.begin(tastes)
         lengths = np.array([len(history) for history in histories], dtype=np.int64)
-        for position in range(int(lengths.max(initial=0))):
+        items = np.zeros((len(lengths), int(lengths.max(initial=0))), dtype=np.int64)
+        for row, history in enumerate(histories):
+            items[row, : len(history)] = history
+        for position in range(items.shape[1]):
             rows = np.flatnonzero(lengths > position)
-            items = np.array([histories[row][position] for row in rows], dtype=np.int64)
-            moved = self.take(Mind(mind.taste[rows], mind.satiation[rows]), items)
+            moved = self.take(mind.rows(rows), items[rows, position])
             mind.taste[rows], mind.satiation[rows] = moved
         return mind
 
     def utility(self, mind: Mind, items: IntArray) -> Float64Array:
-        """Utility of ``items`` (N, …), some for each of N users; the same shape, float64."""
+        """Utility of ``items``, int64 (N,) or (N, S), for each of N users; float64, that shape.
+
+        One row of items, (1, S), is shown to all: the answer is (N, S).
+        """
         wanted = mind.taste - self.parameters.satiation_weight * mind.satiation
+        wanted = wanted.reshape(*wanted.shape, *[1] * (items.ndim - 1))
         total = np.empty((len(wanted), *items.shape[1:]))
         total[...] = self.parameters.quality_weight * self.quality[items]
         for k in range(self.factors.shape[1]):
-            column = wanted[:, k].reshape(-1, *[1] * (items.ndim - 1))
-            total += column * self.factors[items, k]
+            total += wanted[:, k] * self.factors[items, k]
         return total
 
     def utilities(self, mind: Mind) -> Float64Array:
@@ -105,6 +114,6 @@ class TasteModel:
         return sigmoid(p.liking_scale * utility + p.liking_offset)
 
 
-def sigmoid(x: Float64Array) -> Float64Array:
+def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
     """The logistic function, without overflow."""
     return 0.5 * (1.0 + np.tanh(0.5 * x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,11 +106,15 @@ class TrueTasteUser(UserSimulator):
         """Tastes before the first interaction: known by name, else estimated."""
         if users is None:
             return self.world.estimate_tastes(histories)
+        if len(users) != len(histories):
+            raise SimulatorError(
+                f"{len(users)} users for {len(histories)} histories; expected one user a history"
+            )
         rows = self._world_rows[users]
         tastes = self.world.tastes[rows]
-        strangers = np.flatnonzero(rows < 0)
-        if len(strangers):
-            tastes[strangers] = self.world.estimate_tastes([histories[i] for i in strangers])
+        strangers = [row for row in range(len(rows)) if rows[row] < 0]
+        if strangers:
+            tastes[strangers] = self.world.estimate_tastes([histories[row] for row in strangers])
         return tastes
 
     def _calibrate(self, accept_rate: float) -> None:
@@ -117,15 +122,15 @@ class TrueTasteUser(UserSimulator):
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         self.accept_rate = accept_rate
-        low, high = -60.0, 60.0
-        for _ in range(50):
+        low, high = -30.0, 30.0
+        for _ in range(30):
             self._offset = (low + high) / 2
             if float(self._accept(self._opening_utilities).mean(dtype=np.float64)) < accept_rate:
                 low = self._offset
             else:
                 high = self._offset
 
-    def _accept(self, utilities: NDArray[np.floating]) -> FloatArray:
+    def _accept(self, utilities: NDArray[Any]) -> FloatArray:
         sharpness = self.world.parameters.accept_sharpness
         return sigmoid(sharpness * utilities + self._offset).astype(np.float32)
 
@@ -149,7 +154,7 @@ class _TrueTasteSession(Session):
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         moved = self._simulator.world.model.take(self._mind, self._shown)
-        self._put(np.flatnonzero(accepted), Mind(moved.taste[accepted], moved.satiation[accepted]))
+        self._put(np.flatnonzero(accepted), moved.rows(accepted))
         self._shown = None
         return self.states
 
