@@ -17,6 +17,8 @@ from llmrec_env.data.formats import FORMATS, Format, RawLog, Source
 from llmrec_env.data.formats.text import clean
 from llmrec_env.data.log import InteractionLog
 
+DATES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
+
 
 def load(
     path: str | os.PathLike[str],
@@ -120,12 +122,14 @@ def _seconds(times: pl.Series) -> pl.Series:
     """Numbers or texts as numbers; null where a text says no time."""
     if times.dtype.is_numeric():
         return times
-    filled = times.null_count()
+    nulls = times.null_count()
     for dtype in (pl.Int64, pl.Float64):
         numbers = times.cast(dtype, strict=False)
-        if numbers.null_count() == filled:
+        if numbers.null_count() == nulls:
             return numbers
-    return times.str.to_datetime(strict=False, time_unit="us").dt.timestamp("us") / 1_000_000
+    texts = times.str.strip_chars().str.replace(" ", "T").str.replace(r"(?:Z|\+00:?00)$", "")
+    moments = [texts.str.to_datetime(form, time_unit="us", strict=False) for form in DATES]
+    return pl.select(pl.coalesce(moments).dt.timestamp("us") / 1_000_000).to_series()
 
 
 def _require_values(values: pl.Series, path: Path) -> None:
@@ -146,8 +150,9 @@ def _ordered(table: pl.DataFrame) -> pl.DataFrame:
     table = table.sort("time", maintain_order=True).with_columns(
         pl.col("time").floor().cast(pl.Int64)
     )
-    position = pl.int_range(pl.len()).over("user_id") + pl.col("time").min()
-    counts_up = table.select((pl.col("time") == position).all()).item()
+    first = pl.col("time").min()
+    position = pl.int_range(pl.len()).over("user_id") + first
+    counts_up = table.select(first.is_in([0, 1]) & (pl.col("time") == position).all()).item()
     return table.drop("time") if counts_up else table
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.formats.base import Format, RawLog, Source, encoding_of
-from llmrec_env.data.formats.delimited import read_delimited
+from llmrec_env.data.formats.delimited import Types, read_delimited
 from llmrec_env.data.formats.text import joined, natural_title
 
 RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
@@ -32,16 +32,14 @@ def read(source: Source) -> RawLog:
     )
 
 
-def _read_dat(
-    path: Path, types: dict[str, type[pl.DataType]], encoding: str = "utf-8"
-) -> pl.DataFrame:
+def _read_dat(path: Path, types: Types, encoding: str = "utf-8") -> pl.DataFrame:
     """polars parts fields by one byte only, so each line is read whole and then parted."""
     lines = read_delimited(
         path, {"line": pl.String}, header=False, separator="\x01", quote=None, encoding=encoding
     )
     fields = lines["line"].str.split_exact("::", len(types) - 1).struct.unnest()
     fields.columns = list(types)
-    table = fields.cast(dict(types), strict=False)
+    table = fields.select(pl.col(name).cast(dtype, strict=False) for name, dtype in types.items())
     for name in types:
         bad = table[name].is_null().arg_true()
         if len(bad):

@@ -9,7 +9,7 @@ import polars as pl
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.formats.base import Format, RawLog, Source, first_line
-from llmrec_env.data.formats.delimited import read_delimited, read_header
+from llmrec_env.data.formats.delimited import Types, read_delimited, read_header
 from llmrec_env.data.formats.text import spaced
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
@@ -82,9 +82,7 @@ def _read_items(path: Path, encoding: str, text_columns: Sequence[str] | None) -
     )
 
 
-def _read_table(
-    path: Path, encoding: str, types: dict[str, type[pl.DataType]], required: Sequence[str]
-) -> pl.DataFrame:
+def _read_table(path: Path, encoding: str, types: Types, required: Sequence[str]) -> pl.DataFrame:
     if path.suffix != ".parquet":
         optional = set(types) - set(required)
         return read_delimited(path, types, optional=optional, encoding=encoding)

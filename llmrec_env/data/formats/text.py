@@ -31,7 +31,7 @@ def joined(column: str, separator: str) -> pl.Expr:
 
 def spaced(column: str) -> pl.Expr:
     """``Tools,Drills`` or ``Tools|Drills`` as ``Tools, Drills``; the commas of numbers stay."""
-    return pl.col(column).str.replace_all(r"\s*\|\s*|,\s*([^\s\d])", ", $1")
+    return pl.col(column).str.replace_all(r"\s*\|\s*|(\D),\s*|,\s*([^\s\d])", "$1, $2")
 
 
 def natural_title(column: str) -> pl.Expr:
