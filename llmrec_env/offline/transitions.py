@@ -104,6 +104,8 @@ def _check(
         raise DataError(f"state must be 'language' or 'history', got {kind!r}")
     if paid not in ("language", "constant", "rating", "event"):
         raise DataError(f"reward must be 'language', 'constant', 'rating' or 'event', got {paid!r}")
+    if isinstance(augment, int) and augment < 0:
+        raise DataError(f"augment counts actions a step, 0 or more; got {augment}")
     if simulator is None:
         for option, value in (("state", kind), ("reward", paid)):
             if value == "language":
@@ -122,8 +124,6 @@ def _check(
         raise DataError(
             f"the proposals are for {len(augment.actions)} interactions, the log has {len(log)}"
         )
-    if isinstance(augment, int) and augment < 0:
-        raise DataError(f"augment counts actions a step, 0 or more; got {augment}")
     if not len(log) or int(log.lengths.max()) < 2:
         raise DataError("no transitions: no user of the log has two interactions")
 

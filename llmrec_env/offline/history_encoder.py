@@ -1,0 +1,76 @@
+"""A d3rlpy encoder that reads the last items themselves, for learners without a simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
+from d3rlpy.models.torch import Encoder, EncoderWithAction
+from d3rlpy.types import Shape, TorchObservation
+from torch import Tensor, nn
+
+
+class HistoryEncoder(Encoder):
+    """Mean of the items' embeddings, each step back weighing less, then one hidden layer.
+
+    With d steps back weighing ``w = sigmoid(decay) ** d`` (``decay`` is learned)::
+
+        h = relu(W * (sum_d w_d e_d / sum_d w_d) + b)
+    """
+
+    def __init__(self, n_items: int, embedding_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.n_items = n_items
+        self.items = nn.Embedding(n_items + 1, embedding_size, padding_idx=n_items)
+        self.decay = nn.Parameter(torch.tensor(1.5))
+        self.hidden = nn.Linear(embedding_size, hidden_size)
+
+    def forward(self, x: TorchObservation) -> Tensor:
+        """Float or integer item indices (N, history_length), right-aligned -> (N, hidden_size)."""
+        assert isinstance(x, Tensor)
+        items = x.long()
+        steps_back = torch.arange(items.shape[1] - 1, -1, -1, device=items.device)
+        weights = torch.sigmoid(self.decay) ** steps_back * (items != self.n_items)
+        total = weights.sum(dim=1, keepdim=True).clamp_min(1e-6)
+        pooled = ((weights / total).unsqueeze(-1) * self.items(items)).sum(dim=1)
+        return torch.relu(self.hidden(pooled))
+
+
+@dataclass()
+class HistoryEncoderFactory(EncoderFactory):
+    """Makes a :class:`HistoryEncoder`; registered with d3rlpy as "llmrec_history".
+
+    Give it to an algorithm that learns from ``state="history"`` transitions::
+
+        DiscreteBCConfig(encoder_factory=HistoryEncoderFactory(n_items=800)).create()
+
+    Args:
+        n_items: size of the catalogue, which is also the index that pads.
+        embedding_size: width of an item's embedding.
+        hidden_size: width of what the heads read.
+    """
+
+    n_items: int
+    embedding_size: int = 64
+    hidden_size: int = 256
+
+    def create(self, observation_shape: Shape) -> HistoryEncoder:
+        """The encoder of a one-dimensional observation."""
+        return HistoryEncoder(self.n_items, self.embedding_size, self.hidden_size)
+
+    def create_with_action(
+        self, observation_shape: Shape, action_size: int, discrete_action: bool = False
+    ) -> EncoderWithAction:
+        """Refused: actions are items, which every discrete algorithm scores at once."""
+        raise NotImplementedError(
+            "HistoryEncoderFactory serves algorithms of discrete actions only"
+        )
+
+    @staticmethod
+    def get_type() -> str:
+        """The name in a saved configuration."""
+        return "llmrec_history"
+
+
+register_encoder_factory(HistoryEncoderFactory)
