@@ -239,7 +239,7 @@ def to_json(value: Any) -> Any:
             fields = {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
             return {"@": type(value).__name__, **fields}
         case Mapping():
-            return {key: to_json(item) for key, item in value.items()}
+            return {_escape(key): to_json(item) for key, item in value.items()}
         case tuple() | list():
             return [to_json(item) for item in value]
     return value
@@ -255,8 +255,8 @@ def from_json(value: Any) -> Any:
         return tuple(from_json(item) for item in value)
     if not isinstance(value, dict):
         return value
-    fields = {key: from_json(item) for key, item in value.items()}
-    kind = fields.pop("@", None)
+    kind = value.get("@")
+    fields = {key.removeprefix("@"): from_json(item) for key, item in value.items() if key != "@"}
     if kind is None:
         return fields
     if kind not in Element.kinds:
@@ -267,6 +267,11 @@ def from_json(value: Any) -> Any:
         return Element.kinds[kind](**fields)
     except TypeError as error:
         raise DataError(f"report: {kind} with unexpected fields: {error}") from None
+
+
+def _escape(key: str) -> str:
+    """A data key as it is written: ``@`` alone is kept for the kind of an element."""
+    return f"@{key}" if key.startswith("@") else key
 
 
 def _check_known(what: str, names: Sequence[Any], known: Sequence[Any]) -> None:

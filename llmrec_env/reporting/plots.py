@@ -16,11 +16,9 @@ from llmrec_env.reporting.elements import Bars, Curves, Estimate, Figure, Forest
 # Okabe and Ito's colours, without black and in an order that stays apart on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
-# Stands for the colour of text; in SVG it is replaced by currentColor.
+# Stands for the colour of text; MODES gives what each mode of the page makes of a colour.
 INK = "#010203"
-INK_STYLE = (
-    "<style>svg{color:#30363d}@media(prefers-color-scheme:dark){svg{color:#c9d1d9}}</style></svg>"
-)
+MODES = {INK: ("#30363d", "#c9d1d9"), "#0072b2": ("#0072b2", "#3f9fe0")}
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
@@ -62,7 +60,12 @@ def draw(figure: Figure, width: float = WIDE) -> Any:
 def svg_address(figure: Figure, width: float = WIDE) -> str:
     """The figure as a ``data:`` address of an SVG image with a transparent ground."""
     text = _render(figure, width, "svg", metadata={"Date": None}).decode("utf-8")
-    text = text.replace(INK, "currentColor").replace("</svg>", INK_STYLE)
+    light, dark = "", ""
+    for number, (colour, (by_day, by_night)) in enumerate(MODES.items()):
+        text = text.replace(colour, f"var(--c{number})")
+        light, dark = light + f"--c{number}:{by_day};", dark + f"--c{number}:{by_night};"
+    style = f"svg{{{light}}}@media(prefers-color-scheme:dark){{svg{{{dark}}}}}"
+    text = text.replace("</svg>", f"<style>{style}</style></svg>")
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode("utf-8")).decode("ascii")
 
 
@@ -119,6 +122,8 @@ def _curves(axes: Axes, figure: Curves) -> None:
     for number, (name, level) in enumerate(figure.levels.items()):
         axes.axhline(level, color=INK, lw=1.1, ls=DASHES[1 + number % 3], alpha=0.7, label=name)
     axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
+    if max((max(curve.x, default=0) for curve in figure.series), default=0) >= 10_000:
+        axes.xaxis.set_major_formatter(require("matplotlib.ticker", "report").EngFormatter(sep=""))
     axes.grid(axis="y")
     _legend(axes)
 

@@ -76,6 +76,9 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     sections: list[Section] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.title, self.lede, self.command = map(clean, (self.title, self.lede, self.command))
+
     def section(self, title: str, lede: str = "") -> Section:
         """Begin a section."""
         section = Section(clean(title), clean(lede))
@@ -119,8 +122,8 @@ class Report:
             The page, or None (with a warning that says what to install) where the extra ``report``
             is missing: the two JSON files are written all the same.
         """
-        write_json(Path(folder) / "config.json", self.config)
-        write_json(Path(folder) / "results.json", self._results())
+        write_json(Path(folder) / "config.json", self.config, sort_keys=False)
+        write_json(Path(folder) / "results.json", self._results(), sort_keys=False)
         try:
             return self.render(folder)
         except MissingExtraError as error:
