@@ -115,15 +115,21 @@ class Report:
                 return table
         raise DataError(f"report: no table {title!r} among {[table.title for table in tables]}")
 
-    def save(self, folder: str | os.PathLike[str]) -> Path | None:
+    def save(self, folder: str | os.PathLike[str], page: bool = True) -> Path | None:
         """Write the run folder.
 
+        Args:
+            folder: where to; made where it is absent.
+            page: also make the page and the figures, which takes a moment.
+
         Returns:
-            The page, or None (with a warning that says what to install) where the extra ``report``
-            is missing: the two JSON files are written all the same.
+            The page, or None where none was made. Without the extra ``report`` a warning says what
+            to install, and the two JSON files are written all the same.
         """
         write_json(Path(folder) / "config.json", self.config, sort_keys=False)
         write_json(Path(folder) / "results.json", self._results(), sort_keys=False)
+        if not page:
+            return None
         try:
             return self.render(folder)
         except MissingExtraError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_a_saved_report_loads_as_it_was(tmp_path: Path) -> None:
     report = sample_report()
     with report.stage("measure"):
         pass
-    report.save(tmp_path / "run")
+    report.save(tmp_path / "run", page=False)
     loaded = Report.load(tmp_path / "run")
     assert loaded.sections == report.sections
     assert list(loaded.config.items()) == list(report.config.items())
@@ -105,11 +106,21 @@ def test_a_saved_report_loads_as_it_was(tmp_path: Path) -> None:
 def test_results_are_the_same_bytes_whatever_the_seconds(tmp_path: Path) -> None:
     first, second = sample_report(), sample_report()
     second.seconds["slow"] = 9.0
-    first.save(tmp_path / "a")
-    second.save(tmp_path / "b")
+    first.save(tmp_path / "a", page=False)
+    second.save(tmp_path / "b", page=False)
     a, b = ((tmp_path / name / "results.json").read_bytes() for name in "ab")
     assert a == b
     json.loads(a, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_without_the_extra_the_numbers_are_saved_and_the_mend_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    report = sample_report()
+    with pytest.warns(UserWarning, match=r"pip install .*\[report\]"):
+        assert report.save(tmp_path) is None
+    assert Report.load(tmp_path).sections == report.sections
 
 
 def test_the_page_is_one_file_that_runs_nothing_and_fetches_nothing(tmp_path: Path) -> None:
