@@ -138,10 +138,10 @@ def _require_values(values: pl.Series, path: Path) -> None:
         missing |= ~values.is_finite()
     rows = missing.fill_null(True).arg_true()
     if len(rows):
-        kind = "number" if values.dtype.is_numeric() else "text"
+        kind = "a number" if values.dtype.is_numeric() else "an id"
         raise DataError(
             f"{path}: {values.name} of row {rows[0] + 1} is missing or NaN ({len(rows)} such rows "
-            f"of {len(values)}); expected a {kind} in every row, so fill them or remove the rows"
+            f"of {len(values)}); expected {kind} in every row, so fill them or remove the rows"
         )
 
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from llmrec_env.data import InteractionLog, load
-from llmrec_env.data.formats import FORMATS
+from llmrec_env.data.formats import FORMATS, Format, RawLog, Source
 
 pytestmark = pytest.mark.core
 
@@ -366,18 +366,18 @@ def test_many_rows_leave_no_python_objects(tmp_path):
     assert sys.getallocatedblocks() - before < 5_000
 
 
-def test_every_format_is_tested_here():
-    tested = {
-        "movielens_100k",
-        "movielens_dat",
-        "movielens_csv",
-        "lastfm_hetrec",
-        "retailrocket",
-        "recbole",
-        "amazon",
-        "plain",
-    }
-    assert set(FORMATS) == tested
+def test_a_format_of_ones_own(tmp_path, monkeypatch):
+    def read(source: Source, suffix: str = "") -> RawLog:
+        path = source.only("*.pairs")
+        table = pl.DataFrame([line.split() for line in path.read_text().splitlines()], orient="row")
+        table.columns = ["user_id", "item_id"]
+        return RawLog(table.with_columns(pl.col("item_id") + suffix), path)
+
+    own = Format("pairs", "NAME.pairs", lambda source: bool(source.candidates("*.pairs")), read)
+    monkeypatch.setitem(FORMATS, own.name, own)
+    write(tmp_path, {"my.pairs": "a x\nb y\na y\n"})
+    assert histories(load(tmp_path)) == {"a": ["x", "y"], "b": ["y"]}
+    assert histories(load(tmp_path, suffix="!"))["b"] == ["y!"]
 
 
 REAL = {

@@ -1,29 +1,20 @@
-"""The public formats, one file each. A new one is a file with a ``FORMAT`` and a line here."""
+"""The public formats: each is a module here with a ``FORMAT``, and a line in ``MODULES``."""
 
-from llmrec_env.data.formats import (
-    amazon,
-    lastfm_hetrec,
-    movielens_100k,
-    movielens_csv,
-    movielens_dat,
-    plain,
-    recbole,
-    retailrocket,
-)
+from importlib import import_module
+
 from llmrec_env.data.formats.base import Format, RawLog, Source
 
-FORMATS: dict[str, Format] = {
-    module.FORMAT.name: module.FORMAT
-    for module in (
-        movielens_100k,
-        movielens_dat,
-        movielens_csv,
-        lastfm_hetrec,
-        retailrocket,
-        recbole,
-        amazon,
-        plain,
-    )
-}
+# Asked in this order which of them recognises a path.
+MODULES = (
+    "movielens_100k",
+    "movielens_dat",
+    "movielens_csv",
+    "lastfm_hetrec",
+    "retailrocket",
+    "recbole",
+    "amazon",
+    "plain",
+)
+FORMATS: dict[str, Format] = {name: import_module(f"{__name__}.{name}").FORMAT for name in MODULES}
 
 __all__ = ["FORMATS", "Format", "RawLog", "Source"]

@@ -25,6 +25,7 @@ def read_delimited(
     separator: str = ",",
     quote: str | None = '"',
     encoding: str = "utf-8",
+    rows: pl.Expr | None = None,
 ) -> pl.DataFrame:
     """Read the columns named in ``types``; others are passed over.
 
@@ -36,6 +37,7 @@ def read_delimited(
         separator: one byte between the fields.
         quote: what may enclose a field, or None.
         encoding: as Python names it.
+        rows: which rows to keep; the others never come into memory.
 
     Raises:
         DataError: the file is empty, lacks a column, has another encoding, or a line does not fit.
@@ -46,15 +48,15 @@ def read_delimited(
             raise DataError(f"{path}: no column {column!r} among {names}; expected {list(types)}")
     wanted = [name for name in names if name in types]
     try:
-        return pl.read_csv(
+        table = pl.scan_csv(
             _source(path, encoding),
             has_header=header,
             separator=separator,
             quote_char=quote,
-            columns=wanted if header else None,
             schema=None if header else dict(types),
             schema_overrides={name: types[name] for name in wanted} if header else None,
-        )
+        ).select(wanted)
+        return table.collect() if rows is None else table.filter(rows).collect()
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: the file is empty; expected {list(types)}") from None
     except (pl.exceptions.PolarsError, OSError) as error:
