@@ -65,9 +65,7 @@ def check_per_row(name: str, values: Sequence[Any] | None, num_rows: int) -> lis
     if values is None:
         return [None] * num_rows
     if isinstance(values, str) or np.ndim(values) != 1 or len(values) != num_rows:
-        raise SettingError(
-            f"{name} must have one value for each of {num_rows} rows, got {values!r}"
-        )
+        raise SettingError(f"{name} must have one value for each of {num_rows} rows: {values!r}")
     return list(values)
 
 
@@ -85,7 +83,7 @@ def check_mask(mask: Any, num_rows: int) -> BoolArray:
     array = np.asarray(mask)
     if array.shape != (num_rows,) or array.dtype != np.bool_ or not array.any():
         raise SettingError(
-            f"options['reset_mask'] must be a bool array of {num_rows} rows with one true at least, "
+            f"options['reset_mask'] must be a bool array of {num_rows} rows, true at least once; "
             f"got {mask!r}"
         )
     return array

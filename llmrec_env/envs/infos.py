@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -57,17 +58,26 @@ class Informer:
 
 def row_of(columns: Columns, row: int) -> dict[str, Any]:
     """One row of the columns, as plain Python values."""
-    values: dict[str, Any] = {}
-    for name, column in columns.items():
-        value = row_of(column, row) if isinstance(column, dict) else column[row]
-        values[name] = value.item() if isinstance(value, np.generic) else value
-    return values
+    return {name: _value(column, row, row_of) for name, column in columns.items()}
+
+
+def row_info(infos: Columns, row: int) -> dict[str, Any]:
+    """What Gymnasium's vector form says about one row: the values whose masks are true."""
+    said = (name for name in infos if not name.startswith("_") and infos[f"_{name}"][row])
+    return {name: _value(infos[name], row, row_info) for name in said}
 
 
 def with_masks(columns: Columns, rows: BoolArray) -> Columns:
-    """The columns in Gymnasium's vector form: beside each ``key``, the mask ``_key`` of its rows."""
+    """The columns in Gymnasium's vector form: each ``key`` with the mask ``_key`` of its rows."""
     masked: Columns = {}
     for name, column in columns.items():
         masked[name] = with_masks(column, rows) if isinstance(column, dict) else column
         masked[f"_{name}"] = rows
     return masked
+
+
+def _value(column: Any, row: int, inside: Callable[[Columns, int], dict[str, Any]]) -> Any:
+    if isinstance(column, dict):
+        return inside(column, row)
+    value = column[row]
+    return value.item() if isinstance(value, np.generic) else value

@@ -54,12 +54,12 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
 
     ## Starting State
     A user of the simulator's held-out `users`, drawn with the environment's seed among those with
-    enough interactions, or the one that `reset(options={"user_id": ...})` names. The opening history
-    is the first half of the user's sequence, at least 3 items; at least one item stays out of it.
+    enough interactions, or the one that `reset(options={"user_id": ...})` names. The opening
+    history is the first half of the user's sequence, at least 3 items; at least one item stays out.
 
     ## Rewards
-    The user's liking of the item shown, in [0, 1], taken or not; with `reward_on="accept"` only where
-    it is taken. A met item earns 0. Both terms are in `info["rewards"]`.
+    The user's liking of the item shown, in [0, 1], taken or not; with `reward_on="accept"` only
+    where it is taken. A met item earns 0. Both terms are in `info["rewards"]`.
 
     ## Episode End
     Termination: the user's patience is used up (`patience` skips in a row; taking an item restores
@@ -67,14 +67,14 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
     default, which `gym.make` applies.
 
     ## Information
-    `reset` gives `user_id`; `step` adds `item_id`, `title`, `accepted` and `rewards` (a dictionary of
-    the terms `"shown"` and `"accept"`). Both give `action_mask` (int8, as `Discrete.sample` takes
-    it), or, without a mask, `met` (int64, the met items in ascending order).
+    `reset` gives `user_id`; `step` adds `item_id`, `title`, `accepted` and `rewards` (a dictionary
+    of the terms `"shown"` and `"accept"`). Both give `action_mask` (int8, as `Discrete.sample`
+    takes it), or, without a mask, `met` (int64, the met items in ascending order).
 
     ## Arguments
-    * `simulator`: a `UserSimulator`, the folder of a saved language user, `"embedded"` (the language
-      user that ships with the package, the default of `LLMRec/NextItem-v0`) or `"true-taste"` (the
-      default of `LLMRec/TrueTaste-v0`, no language model).
+    * `simulator`: a `UserSimulator`, the folder of a saved language user, `"embedded"` (the
+      language user that ships with the package, the default of `LLMRec/NextItem-v0`) or
+      `"true-taste"` (the default of `LLMRec/TrueTaste-v0`, no language model).
     * `users`: an `InteractionLog` whose users start the episodes, instead of the simulator's own.
     * `observation`: `"state"`, `"history"` or `"both"`.
     * `reward_on`: `"shown"` or `"accept"`.

@@ -37,8 +37,8 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
     """:class:`NextItemEnv` for many users at once: the simulator answers all of them in one batch.
 
     ## Description
-    Row `i`, seeded with `s`, behaves like the single environment seeded with `s + i`: each row has a
-    generator of its own, which an auto-reset never seeds anew. Actions, observations, starting
+    Row `i`, seeded with `s`, behaves like the single environment seeded with `s + i`: each row has
+    a generator of its own, which an auto-reset never seeds anew. Actions, observations, starting
     state and rewards are those of :class:`NextItemEnv`, in arrays of `num_envs` rows.
 
     ## Episode End
@@ -114,7 +114,7 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
         """Number of items that can be shown."""
         return self.simulator.n_items
 
-    @property
+    @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The generators of the rows."""
         return tuple(self.rules.generators)

@@ -45,7 +45,10 @@ class Observer:
         self._rules = rules
         self._kind = kind
         self._limit = limit
-        parts = {"state": self._state_space(), "history": self._history_space()}
+        parts: dict[str, spaces.Space[Any]] = {
+            "state": self._state_space(),
+            "history": self._history_space(),
+        }
         self.space: spaces.Space[Any] = spaces.Dict(parts) if kind == "both" else parts[kind]
 
     def observe(self) -> Observation:

@@ -1,0 +1,112 @@
+"""Who recommends in an environment: anything that scores the items for a batch of observations."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from gymnasium import spaces
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.observations import Observation
+from llmrec_env.users.base import FloatArray
+
+
+class Policy(Protocol):
+    """Anything that scores all items for a batch of observations.
+
+    It may have attributes ``observation``, the form of observation that it reads (``"state"``,
+    ``"history"`` or ``"both"``, the default), and ``history_length``; and a method
+    ``begin(n_items)``, called before the first episode of an evaluation.
+    """
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """Float32 (N, n_items), higher is better, for N observations (an array or a dict)."""
+        ...
+
+
+class RandomPolicy:
+    """Shows an item drawn uniformly; begins anew with its seed at every evaluation."""
+
+    observation = "state"
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self.begin(0)
+
+    def begin(self, n_items: int) -> None:
+        """Start the sequence of draws over ``n_items`` items."""
+        self._generator = np.random.default_rng(self._seed)
+        self._n_items = n_items
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """Uniform scores, float32 (N, n_items)."""
+        return self._generator.random((_rows(observation), self._n_items), dtype=np.float32)
+
+
+class PopularPolicy:
+    """Shows the item that occurs most often in a log."""
+
+    observation = "state"
+
+    def __init__(self, log: InteractionLog) -> None:
+        self._counts = log.item_counts().astype(np.float32)
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """Each item's count, float32 (N, n_items)."""
+        return np.broadcast_to(self._counts, (_rows(observation), len(self._counts)))
+
+
+class SB3Policy:
+    """A model of stable-baselines3 or sb3-contrib that chooses among items.
+
+    The scores are the logits of a stochastic policy (PPO, A2C, TRPO, ``MaskablePPO``) or the
+    Q-values of DQN and QRDQN. ``observation`` and ``history_length`` follow from the space that
+    the model was made for.
+
+    Raises:
+        SettingError: the model has neither, is recurrent, or its actions are not items.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.observation, self.history_length = _form(model.observation_space)
+        if not isinstance(model.action_space, spaces.Discrete):
+            raise SettingError(f"a recommender chooses among items, not {model.action_space}")
+        self._scores = _score_function(model)
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """Logits or Q-values, float32 (N, n_items)."""
+        import torch
+
+        self.model.policy.set_training_mode(False)
+        with torch.no_grad():
+            tensor, _ = self.model.policy.obs_to_tensor(observation)
+            return self._scores(tensor).float().cpu().numpy()
+
+
+def _score_function(model: Any) -> Any:
+    policy = model.policy
+    if hasattr(policy, "q_net"):
+        return policy.q_net
+    if hasattr(policy, "quantile_net"):
+        return lambda observation: policy.quantile_net(observation).mean(dim=1)
+    if hasattr(policy, "get_distribution") and not hasattr(policy, "lstm_actor"):
+        return lambda observation: policy.get_distribution(observation).distribution.logits
+    raise SettingError(
+        f"{type(model).__name__} does not score every action by the observation alone; "
+        "use PPO, A2C, TRPO, MaskablePPO, DQN or QRDQN"
+    )
+
+
+def _form(space: spaces.Space[Any]) -> tuple[str, int | None]:
+    """The kind of observation in a space, and the length of its history."""
+    if isinstance(space, spaces.Dict):
+        return "both", _form(space["history"])[1]
+    assert space.shape is not None
+    return ("history", space.shape[0]) if space.dtype == np.int64 else ("state", None)
+
+
+def _rows(observation: Observation) -> int:
+    return len(observation["state"] if isinstance(observation, dict) else observation)

@@ -1,0 +1,251 @@
+"""What policies earn from simulated users, compared user by user.
+
+Each chosen user lives one episode. The luck of a user, the draws that decide what is taken, follows
+from the seed and the user alone, so two policies face the same users with the same luck and their
+difference is taken in pairs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.next_item_vector import NextItemVectorEnv
+from llmrec_env.envs.observations import Observation
+from llmrec_env.envs.registration import MAX_EPISODE_STEPS
+from llmrec_env.envs.rules import BoolArray, Openings
+from llmrec_env.envs.simulators import resolve_simulator
+from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy, SB3Policy
+from llmrec_env.users.base import IntArray, UserSimulator
+
+__all__ = [
+    "Interval",
+    "Policy",
+    "PolicyReturns",
+    "PopularPolicy",
+    "RandomPolicy",
+    "SB3Policy",
+    "best_actions",
+    "evaluate_policy",
+]
+
+Z95 = 1.959964
+"""Two-sided 95% point of the normal distribution."""
+
+
+class Interval(NamedTuple):
+    """A mean and its 95% interval (normal approximation over users)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyReturns:
+    """What one policy earned from each user.
+
+    Attributes:
+        user_ids: external ids, in an order that follows from the seed, (n_episodes,).
+        returns: float64 (n_episodes,), the sum of an episode's rewards.
+        accepted: int64 (n_episodes,), items taken.
+        lengths: int64 (n_episodes,), steps.
+        mask_met: whether met items were masked.
+        seed: the seed of the evaluation.
+    """
+
+    user_ids: tuple[str, ...]
+    returns: NDArray[np.float64]
+    accepted: IntArray
+    lengths: IntArray
+    mask_met: bool
+    seed: int
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def ci95(self) -> tuple[float, float]:
+        """95% interval of the mean return."""
+        return _interval(self.returns)[1:]
+
+    def difference(self, other: PolicyReturns) -> Interval:
+        """Mean of this return minus the other's, user by user.
+
+        Raises:
+            DataError: the two did not face the same users with the same seed.
+        """
+        if self.user_ids != other.user_ids or self.seed != other.seed:
+            raise DataError(
+                "returns are compared in pairs: evaluate both policies with the same users, "
+                f"episodes and seed (here {self.seed} and {other.seed})"
+            )
+        return _interval(self.returns - other.returns)
+
+    def summary(self) -> dict[str, float | int | bool]:
+        """The numbers of a table's row."""
+        low, high = self.ci95
+        return {
+            "return": self.mean,
+            "return_low": low,
+            "return_high": high,
+            "accepted": float(self.accepted.mean()),
+            "length": float(self.lengths.mean()),
+            "episodes": len(self.returns),
+            "mask_met": self.mask_met,
+        }
+
+
+def evaluate_policy(
+    policy: Policy,
+    simulator: UserSimulator | str | None = None,
+    users: InteractionLog | None = None,
+    episodes: int | None = None,
+    seed: int = 0,
+    mask_met: bool = True,
+    max_episode_steps: int | None = MAX_EPISODE_STEPS,
+    batch_users: int = 64,
+    show: bool = False,
+    **settings: Any,
+) -> PolicyReturns:
+    """Let a policy recommend, one episode a user, by its best-scored item at every step.
+
+    Args:
+        policy: who recommends.
+        simulator: who answers, as in :class:`NextItemEnv`.
+        users: the users, instead of the simulator's own.
+        episodes: how many of the eligible users, drawn without replacement with ``seed``; None
+            takes all of them.
+        seed: decides the users and their luck, whatever the policy.
+        mask_met: whether the policy chooses among unmet items only.
+        max_episode_steps: the time limit.
+        batch_users: users asked at once.
+        show: whether a progress bar is shown.
+        settings: further keywords of :class:`NextItemVectorEnv`, such as ``patience``.
+
+    Returns:
+        The returns, user by user.
+
+    Raises:
+        SettingError: more episodes are asked for than users are eligible.
+        DataError: the policy's scores have another shape.
+    """
+    found = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
+    assert found.users is not None
+    chosen = _choose(Openings(found.users), episodes, seed)
+    env = NextItemVectorEnv(
+        num_envs=min(batch_users, len(chosen)),
+        max_episode_steps=max_episode_steps,
+        autoreset="disabled",
+        simulator=found,
+        **(_reads(policy) | settings),
+    )
+    if hasattr(policy, "begin"):
+        policy.begin(env.n_items)
+    results = _play(policy, env, chosen, seed, mask_met, show)
+    ids = tuple(str(user_id) for user_id in env.rules.openings.ids[chosen])
+    return PolicyReturns(ids, *results, mask_met=mask_met, seed=seed)
+
+
+def best_actions(policy: Policy, observation: Observation, allowed: BoolArray) -> IntArray:
+    """The adapter through which every policy acts: its best-scored allowed item.
+
+    Args:
+        policy: who scores.
+        observation: N observations.
+        allowed: bool (N, n_items), at least one item a row.
+
+    Returns:
+        Item indices, int64 (N,); among equals the first.
+
+    Raises:
+        DataError: the scores have another shape than ``allowed``, or are NaN.
+    """
+    scores = np.asarray(policy.action_scores(observation))
+    if scores.shape != allowed.shape or np.isnan(scores).any():
+        raise DataError(
+            f"{type(policy).__name__}.action_scores gave an array of shape {scores.shape}; "
+            f"expected {allowed.shape}, without NaN"
+        )
+    return np.where(allowed, scores, -np.inf).argmax(axis=1)
+
+
+def _reads(policy: Policy) -> dict[str, Any]:
+    """The form of observation that a policy asks for."""
+    asked = {name: getattr(policy, name, None) for name in ("observation", "history_length")}
+    return {"observation": "both"} | {k: v for k, v in asked.items() if v is not None}
+
+
+def _choose(openings: Openings, episodes: int | None, seed: int) -> IntArray:
+    """The users of an evaluation, rows of the log."""
+    eligible = openings.eligible
+    count = len(eligible) if episodes is None else episodes
+    if not 1 <= count <= len(eligible):
+        raise SettingError(
+            f"episodes must lie in [1, {len(eligible)}], the number of eligible users; got {count}"
+        )
+    return np.random.default_rng(seed).permutation(eligible)[:count]
+
+
+def _play(
+    policy: Policy, env: NextItemVectorEnv, chosen: IntArray, seed: int, mask_met: bool, show: bool
+) -> tuple[NDArray[np.float64], IntArray, IntArray]:
+    """Returns, accepted items and lengths of the episodes of the chosen users.
+
+    When a row's episode ends, the next user takes the row. Rows for which none is left replay the
+    last user, into a slot behind the results that is thrown away.
+    """
+    episodes = len(chosen)
+    returns = np.zeros(episodes + 1)
+    accepted, lengths = np.zeros((2, episodes + 1), dtype=np.int64)
+    sitting = np.arange(env.num_envs)
+    observation = _seat(env, chosen, seed, sitting, np.ones(env.num_envs, dtype=np.bool_))
+    with progress_bar("episodes", episodes, show=show) as advance:
+        while (sitting < episodes).any():
+            allowed = env.action_masks() if mask_met else np.ones_like(env.rules.met)
+            actions = best_actions(policy, observation, allowed)
+            observation, rewards, terminated, truncated, infos = env.step(actions)
+            returns[sitting] += rewards
+            accepted[sitting] += infos["accepted"]
+            lengths[sitting] += 1
+            ended = terminated | truncated
+            if ended.any():
+                advance(int((sitting[ended] < episodes).sum()), "")
+                sitting = _next(sitting, ended, episodes)
+                observation = _seat(env, chosen, seed, sitting, ended)
+    return returns[:-1], accepted[:-1], lengths[:-1]
+
+
+def _next(sitting: IntArray, ended: BoolArray, episodes: int) -> IntArray:
+    """Who sits in each row once the next users took the rows that ended."""
+    waiting = sitting.max() + 1 + np.arange(np.count_nonzero(ended))
+    seated = sitting.copy()
+    seated[ended] = np.minimum(waiting, episodes)
+    return seated
+
+
+def _seat(
+    env: NextItemVectorEnv, chosen: IntArray, seed: int, sitting: IntArray, rows: BoolArray
+) -> Observation:
+    """Open the episodes of the users who took the rows, each with a seed of its own."""
+    users = chosen[np.minimum(sitting, len(chosen) - 1)]
+    seeds = np.random.default_rng(seed).integers(2**31, size=env.rules.openings.log.n_users)[users]
+    user_ids = env.rules.openings.ids[users]
+    options = {"reset_mask": rows, "user_id": user_ids}
+    return env.reset(seed=seeds.tolist(), options=options)[0]
+
+
+def _interval(values: NDArray[np.float64]) -> Interval:
+    mean = float(values.mean())
+    if len(values) < 2:
+        return Interval(mean, float("-inf"), float("inf"))
+    half = Z95 * float(values.std(ddof=1)) / np.sqrt(len(values))
+    return Interval(mean, mean - half, mean + half)
