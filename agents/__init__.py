@@ -1,0 +1,19 @@
+"""Recommenders that learn from a log and, where they are asked to, from a simulated user."""
+
+from agents.backbones import GRU4Rec, SASRec, SequenceEncoder
+from agents.config import RecommenderConfig
+from agents.objectives import LossTerm
+from agents.presets import LEA, SNQN, Supervised
+from agents.recommender import Recommender
+
+__all__ = [
+    "LEA",
+    "SNQN",
+    "GRU4Rec",
+    "LossTerm",
+    "Recommender",
+    "RecommenderConfig",
+    "SASRec",
+    "SequenceEncoder",
+    "Supervised",
+]

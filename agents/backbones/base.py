@@ -1,0 +1,61 @@
+"""The interface of the encoders that turn a history into a state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from agents.config import RecommenderConfig
+
+
+class SequenceEncoder(nn.Module, ABC):
+    """Reads items one after the other; the state after each sees that item and those before it.
+
+    Sequences are padded on the right with ``n_items``: as no state sees what comes later, the
+    states of real items do not depend on the padding, and those of the padding mean nothing.
+
+    Attributes:
+        n_items: size of the catalogue, and the padding index.
+        dim: width of a state.
+    """
+
+    def __init__(self, n_items: int, dim: int) -> None:
+        super().__init__()
+        self.n_items = n_items
+        self.dim = dim
+        self.item_embedding = nn.Embedding(n_items + 1, dim, padding_idx=n_items)
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, n_items: int, config: RecommenderConfig) -> SequenceEncoder:
+        """An encoder with the sizes that ``config`` asks for."""
+
+    @abstractmethod
+    def forward(self, items: Tensor) -> Tensor:
+        """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""
+
+    @abstractmethod
+    def extend(self, items: Tensor, appended: Tensor) -> Tensor:
+        """States after every prefix with one more item, float32 (B, T, dim).
+
+        Place ``[b, t]`` holds the state after ``items[b, :t + 1]`` followed by ``appended[b, t]``.
+
+        Args:
+            items: int64 (B, T).
+            appended: int64 (B, T), an item to try after each prefix.
+        """
+
+
+def initialise(module: nn.Module) -> None:
+    """Small normal weights for embeddings and linear maps, zero biases."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+        with torch.no_grad():
+            module.weight[module.padding_idx].zero_()

@@ -1,0 +1,56 @@
+"""GRU4Rec: recurrent networks for session-based recommendation (Hidasi et al., arXiv 1511.06939)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from agents.backbones.base import SequenceEncoder, initialise
+
+if TYPE_CHECKING:
+    from agents.config import RecommenderConfig
+
+
+class GRU4Rec(SequenceEncoder):
+    """Stacked gated recurrent units over item embeddings."""
+
+    def __init__(self, n_items: int, dim: int = 128, layers: int = 1, dropout: float = 0.5) -> None:
+        super().__init__(n_items, dim)
+        self.dropout = nn.Dropout(dropout)
+        # One module a layer, because extend() steps from the hidden state of every layer.
+        self.layers = nn.ModuleList(nn.GRU(dim, dim, batch_first=True) for _ in range(layers))
+        self.norm = nn.LayerNorm(dim)
+        self.apply(initialise)
+
+    @classmethod
+    def from_config(cls, n_items: int, config: RecommenderConfig) -> GRU4Rec:
+        """An encoder with the sizes that ``config`` asks for."""
+        return cls(n_items, config.dim, config.layers, config.dropout)
+
+    def forward(self, items: Tensor) -> Tensor:
+        """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""
+        return self._state(self._hidden(items)[-1])
+
+    def extend(self, items: Tensor, appended: Tensor) -> Tensor:
+        """States after every prefix with one more item: one recurrent step from each state."""
+        batch, length = items.shape
+        x = self._embed(appended).view(batch * length, 1, self.dim)
+        for layer, hidden in zip(self.layers, self._hidden(items), strict=True):
+            x = layer(x, hidden.reshape(1, batch * length, self.dim))[0]
+        return self._state(x.view(batch, length, self.dim))
+
+    def _embed(self, items: Tensor) -> Tensor:
+        return self.dropout(self.item_embedding(items) * self.dim**0.5)
+
+    def _hidden(self, items: Tensor) -> list[Tensor]:
+        """The hidden states (B, T, dim) of every layer."""
+        x = self._embed(items)
+        hidden = []
+        for layer in self.layers:
+            x = layer(x)[0]
+            hidden.append(x)
+        return hidden
+
+    def _state(self, hidden: Tensor) -> Tensor:
+        return self.norm(self.dropout(hidden))

@@ -1,0 +1,226 @@
+"""From a log to batches of logged steps, labelled and augmented by a simulated user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from agents.config import RecommenderConfig
+from agents.objectives.base import Augmentation, Batch
+from agents.windows import Windows
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.offline.augmentation import propose, soft_targets
+from llmrec_env.offline.transitions import EVENT_REWARDS
+from llmrec_env.users.base import Branches, Labels, UserSimulator
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ProposedActions:
+    """What is learned at every interaction of a log besides what was logged.
+
+    Attributes:
+        actions: int64 (n_interactions, K), best first.
+        weights: float32 (n_interactions, K), soft targets, 0 where nothing was proposed.
+        rewards: float32 (n_interactions,), of the best action.
+        states: float32 (n_interactions, state_size), the user had they taken the best action.
+    """
+
+    actions: IntArray
+    weights: FloatArray
+    rewards: FloatArray
+    states: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """A log in windows, with what the objectives need to know of every interaction.
+
+    Attributes:
+        log: the training users.
+        windows: the log in windows.
+        rewards: float32 (n_interactions,), the reward of each logged action.
+        states: float32 (n_interactions, state_size), the simulator's states; state_size 0 where
+            no term reads them.
+        negatives: draws items that a user never met, or None where no term needs them.
+        n_negatives: how many a step.
+        proposals: proposed actions, or None.
+    """
+
+    log: InteractionLog
+    windows: Windows
+    rewards: FloatArray
+    states: FloatArray
+    negatives: UnmetItems | None
+    n_negatives: int
+    proposals: ProposedActions | None
+
+    @classmethod
+    def prepare(
+        cls,
+        log: InteractionLog,
+        simulator: UserSimulator | None,
+        config: RecommenderConfig,
+        show: bool,
+    ) -> TrainingData:
+        """Label and augment ``log`` as ``config`` asks for.
+
+        Raises:
+            DataError: nobody in the log has two interactions, or somebody met every item.
+            LLMRecError: the settings need a simulator and there is none, or it has other items.
+        """
+        _check(log, simulator, config)
+        labels = None
+        if simulator is not None and config.needs_simulator:
+            labels = simulator.label(log, show=show)
+        states = np.zeros((len(log), 0), dtype=np.float32)
+        if labels is not None and config.state:
+            states = labels.states
+        use_q = config.objective == "snqn"
+        return cls(
+            log=log,
+            windows=Windows.over(log.lengths, config.max_length),
+            rewards=labels.rewards if labels and config.reward else constant_rewards(log),
+            states=states,
+            negatives=UnmetItems(log) if use_q else None,
+            n_negatives=config.negatives if use_q else 0,
+            proposals=_propose(log, simulator, labels, config, show) if config.augment else None,
+        )
+
+    def batch(self, chosen: IntArray, rng: np.random.Generator, device: torch.device) -> Batch:
+        """The logged steps of the ``chosen`` windows."""
+        windows = self.windows.batch(self.log.items, chosen, padding=self.log.n_items)
+        rows, after = windows.rows, windows.rows + 1
+        users = np.searchsorted(self.log.offsets, rows, side="right") - 1
+
+        def tensor(values: NDArray[np.generic]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+
+        negatives = np.zeros((len(rows), 0), dtype=np.int64)
+        if self.negatives is not None:
+            negatives = self.negatives.sample(users, self.n_negatives, rng)
+        return Batch(
+            items=tensor(windows.items),
+            owned=tensor(windows.owned),
+            actions=tensor(self.log.items[after]),
+            rewards=tensor(self.rewards[after]),
+            terminal=tensor((after + 1 == self.log.offsets[users + 1]).astype(np.float32)),
+            negatives=tensor(negatives),
+            language=tensor(self.states[rows]),
+            next_language=tensor(self.states[after]),
+            augmentation=self._augmentation(rows, device),
+        )
+
+    def _augmentation(self, rows: IntArray, device: torch.device) -> Augmentation | None:
+        if self.proposals is None:
+            return None
+        p = self.proposals
+        columns = (p.actions, p.weights, p.rewards, p.states)
+        return Augmentation(*(torch.from_numpy(column[rows]).to(device) for column in columns))
+
+
+class UnmetItems:
+    """Uniform draws from the items that a user never met, past or later, without rejection.
+
+    With the user's ``m`` distinct items in order, the r-th unmet item is ``r`` plus the number of
+    met items before it, which is found by bisection.
+
+    Raises:
+        DataError: a user met every item.
+    """
+
+    def __init__(self, log: InteractionLog) -> None:
+        self._span = log.n_items + 1
+        met = np.unique(log.row_users * self._span + log.items)
+        users, items = np.divmod(met, self._span)
+        self._first = np.searchsorted(users, np.arange(log.n_users + 1))
+        self._n_unmet = log.n_items - np.diff(self._first)
+        if not self._n_unmet.all():
+            user = log.user_ids[int(np.argmin(self._n_unmet))]
+            raise DataError(
+                f"user {user!r} met all {log.n_items} items, so no negative can be sampled for "
+                "them; leave such users out, or use objective='supervised'"
+            )
+        place = np.arange(len(met)) - self._first[users]
+        self._keys = users * self._span + (items - place)
+
+    def sample(self, users: IntArray, n: int, rng: np.random.Generator) -> IntArray:
+        """``n`` items for each of ``users`` int64 (P,), with replacement: int64 (P, n)."""
+        drawn = rng.integers(0, self._n_unmet[users][:, None], size=(len(users), n))
+        keys = users[:, None] * self._span + drawn
+        before = np.searchsorted(self._keys, keys, side="right") - self._first[users][:, None]
+        return drawn + before
+
+
+def constant_rewards(log: InteractionLog) -> FloatArray:
+    """The framework's own rewards, float32 (n_interactions,): 1, or by kind of event where known.
+
+    Raises:
+        DataError: an event is none of those with a reward.
+    """
+    if "event" not in log.feedback.columns:
+        return np.ones(len(log), dtype=np.float32)
+    events = log.feedback["event"]
+    rewards = events.str.to_lowercase().replace_strict(
+        EVENT_REWARDS, default=None, return_dtype=pl.Float32
+    )
+    if rewards.null_count():
+        raise DataError(
+            f"the log has the event {events.filter(rewards.is_null())[0]!r}; rewards are known "
+            f"for {', '.join(EVENT_REWARDS)}: rename the events or drop the column"
+        )
+    return rewards.to_numpy()
+
+
+def _check(log: InteractionLog, simulator: UserSimulator | None, config: RecommenderConfig) -> None:
+    if not len(log) or int(log.lengths.max()) < 2:
+        raise DataError("nothing to learn: no user of the log has two interactions")
+    if not config.needs_simulator:
+        return
+    if simulator is None:
+        raise LLMRecError(
+            f"{config.variant} learns from a simulated user: call fit(log, simulator=...)"
+        )
+    if simulator.n_items != log.n_items:
+        raise LLMRecError(
+            f"the simulator knows {simulator.n_items} items and the log {log.n_items}: "
+            "they must share one catalogue"
+        )
+
+
+def _propose(
+    log: InteractionLog,
+    simulator: UserSimulator | None,
+    labels: Labels | None,
+    config: RecommenderConfig,
+    show: bool,
+) -> ProposedActions:
+    """The teacher's K best items at every interaction, and what the simulator says of the first."""
+    proposals = propose(
+        log,
+        simulator,
+        k=config.augment_k,
+        candidates=max(50, config.augment_k),
+        method=config.teacher,
+        labels=labels,
+        seed=config.seed,
+        show=show,
+    )
+    missing = proposals.actions < 0
+    actions = np.where(missing, 0, proposals.actions)
+    rewards = np.ones(len(log), dtype=np.float32)
+    states = np.zeros((len(log), 0), dtype=np.float32)
+    if simulator is not None and (config.state or config.reward):
+        branches: Branches = simulator.branch(log, actions[:, :1], show=show)
+        rewards = branches.rewards[:, 0] if config.reward else rewards
+        states = branches.states[:, 0] if config.state else states
+    weights = soft_targets(proposals, config.temperature)
+    return ProposedActions(actions, weights, rewards, states)

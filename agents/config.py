@@ -1,0 +1,144 @@
+"""Every setting of a recommender, in one typed place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from llmrec_env.common.errors import LLMRecError
+
+Backbone = Literal["sasrec", "gru4rec"]
+Objective = Literal["supervised", "snqn"]
+Target = Literal["twin", "periodic"]
+Teacher = Literal["language", "random", "popular", "cooccurrence"]
+
+VARIANTS = {
+    (False, False, False): "",
+    (True, False, False): "LES",
+    (False, True, False): "LER",
+    (False, False, True): "LEA",
+    (True, True, False): "LESR",
+    (True, False, True): "LEAS",
+    (False, True, True): "LEAR",
+    (True, True, True): "LEASR",
+}
+
+
+@dataclass(frozen=True)
+class RecommenderConfig:
+    """What a recommender is and how it learns.
+
+    Raises:
+        LLMRecError: two settings contradict each other, or one is out of range.
+    """
+
+    backbone: Backbone = "sasrec"
+    """Sequence encoder: "sasrec" (causal transformer) or "gru4rec" (gated recurrent units)."""
+    objective: Objective = "supervised"
+    """Framework on the logged actions: "supervised", or "snqn" (supervised + double Q-learning)."""
+    state: bool = False
+    """LE state: join the simulator's state to the input of the Q head (SNQN only)."""
+    reward: bool = False
+    """LE reward: the simulator's liking replaces the constant one (1, or by event; SNQN only)."""
+    augment: bool = False
+    """LE augmentation: learn from proposed positive actions besides the logged ones."""
+
+    dim: int = 128
+    """Width of item embeddings and encoder states."""
+    layers: int = 2
+    """Blocks of SASRec, or stacked layers of GRU4Rec."""
+    heads: int = 2
+    """Attention heads of SASRec."""
+    dropout: float = 0.5
+    """Share of activations dropped in training."""
+    max_length: int = 50
+    """Items of a history that the encoder reads, at most."""
+    tied: bool = False
+    """Whether the output table of the supervised head is the item embedding."""
+
+    label_smoothing: float = 0.0
+    """Probability mass of the supervised target that is spread over all items."""
+    gamma: float = 0.5
+    """Discount of the Q-learning target."""
+    negatives: int = 10
+    """Sampled items a step, never met by the user, that are learned with reward 0."""
+    q_weight: float = 1.0
+    """Weight of the Q-learning terms on logged and sampled actions."""
+    target: Target = "twin"
+    """Q target: "twin" (two full copies, a fair coin picks the learner) or "periodic" (a copy)."""
+    target_period: int = 100
+    """Steps between two copies of the learner into a "periodic" target."""
+
+    augment_weight: float = 0.5
+    """Weight (lambda) of the terms on the proposed actions."""
+    augment_k: int = 20
+    """Proposed actions a step that are soft targets; 1 makes the best one a hard target."""
+    temperature: float = 1.0
+    """Temperature of the softmax that turns preferences over the K proposals into soft targets."""
+    teacher: Teacher = "language"
+    """Who proposes: the simulator ("language") or a control without language."""
+
+    learning_rate: float = 2e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: float = 0.4
+    """Decoupled weight decay of AdamW."""
+    epochs: int = 40
+    """Passes over the log, at most; each of SNQN's two copies gets as many."""
+    patience: int = 5
+    """Passes without a better validation NDCG@10 before stopping; 0 never stops early."""
+    batch_size: int = 1024
+    """Logged steps in a batch, about; whole windows are drawn."""
+    validation_users: int = 1000
+    """Validation users ranked after a pass, at most (a seeded choice)."""
+    seed: int = 0
+    """Seed of initial weights, batches, negatives, coins and dropout."""
+    device: str = "cpu"
+    """Torch device that learns and serves."""
+
+    def __post_init__(self) -> None:
+        for name, kinds in CHOICES.items():
+            if getattr(self, name) not in kinds:
+                raise LLMRecError(
+                    f"{name} must be one of {', '.join(kinds)}, got {getattr(self, name)!r}"
+                )
+        for name in POSITIVE:
+            if getattr(self, name) <= 0:
+                raise LLMRecError(f"{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1 or not 0 <= self.gamma < 1:
+            raise LLMRecError(
+                f"dropout and gamma must lie in [0, 1), got {self.dropout} and {self.gamma}"
+            )
+        if self.backbone == "sasrec" and self.dim % self.heads:
+            raise LLMRecError(f"dim={self.dim} cannot be split over heads={self.heads}")
+        if self.objective == "supervised" and (self.state or self.reward):
+            raise LLMRecError(
+                "state and reward act on the Q head, which objective='supervised' has not; "
+                "use objective='snqn', or switch them off"
+            )
+
+    @property
+    def variant(self) -> str:
+        """The name of the LEA switches: "LES", "LER", "LESR", "LEA", "LEASR", …; "" without any."""
+        return VARIANTS[self.state, self.reward, self.augment]
+
+    @property
+    def needs_simulator(self) -> bool:
+        """Whether learning asks a simulated user."""
+        return self.state or self.reward or (self.augment and self.teacher == "language")
+
+    @property
+    def copies(self) -> int:
+        """Copies of the network that learn: two under SNQN's fair coin, else one."""
+        return 2 if self.objective == "snqn" and self.target == "twin" else 1
+
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "backbone": get_args(Backbone),
+    "objective": get_args(Objective),
+    "target": get_args(Target),
+    "teacher": get_args(Teacher),
+}
+POSITIVE = (
+    *("dim", "layers", "heads", "max_length", "negatives", "target_period", "augment_k"),
+    *("temperature", "learning_rate", "epochs", "batch_size", "validation_users"),
+)

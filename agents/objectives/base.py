@@ -1,0 +1,147 @@
+"""What a loss term sees, and what it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from agents.network import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Augmentation:
+    """Proposed actions at P states.
+
+    Attributes:
+        actions: int64 (P, K), best first.
+        weights: float32 (P, K), soft targets; a row sums to 1, or to 0 where nothing was proposed.
+        rewards: float32 (P,), of the best action.
+        language: float32 (P, state_size), the simulator's state had the user taken the best action.
+    """
+
+    actions: Tensor
+    weights: Tensor
+    rewards: Tensor
+    language: Tensor | None = None
+
+    @property
+    def proposed(self) -> Tensor:
+        """float32 (P,), 1 where anything was proposed."""
+        return (self.weights.sum(dim=1) > 0).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """P logged steps (state, action, reward, next state).
+
+    Attributes:
+        items: int64 (B, T), windows of items, padded on the right.
+        owned: bool (B, T), the P states that count; the logged action is the item after each.
+        actions: int64 (P,), the logged actions.
+        rewards: float32 (P,).
+        terminal: float32 (P,), 1 where the action is its user's last.
+        negatives: int64 (P, J), items that the user never met; J = 0 where no term needs them.
+        language: float32 (P, state_size), the simulator's states, where the Q head reads them.
+        next_language: float32 (P, state_size), the same after the logged actions.
+        augmentation: proposed actions, where learning is augmented.
+    """
+
+    items: Tensor
+    owned: Tensor
+    actions: Tensor
+    rewards: Tensor
+    terminal: Tensor
+    negatives: Tensor
+    language: Tensor | None = None
+    next_language: Tensor | None = None
+    augmentation: Augmentation | None = None
+
+
+class Outputs:
+    """What the learning network says about a batch; each part is computed when a term asks for it.
+
+    Values that targets bootstrap on are double-Q values (van Hasselt et al., arXiv 1509.06461):
+    ``Q'(s, argmax_b Q(s, b))``, the action chosen by the ``learner`` and valued by the ``target``,
+    which stands still, without dropout or gradient.
+    """
+
+    def __init__(self, learner: Network, target: Network, batch: Batch) -> None:
+        self.learner = learner
+        self.target = target
+        self.batch = batch
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Supervised logits at the states, float32 (P, n_items)."""
+        return self.learner.logits(self._states)
+
+    def q_values(self, actions: Tensor) -> Tensor:
+        """Q(s, a) with gradient: int64 (P, J) in, float32 (P, J) out."""
+        return self.learner.q_of(self._states, self.batch.language, actions)
+
+    @cached_property
+    def value(self) -> Tensor:
+        """The value of the states, float32 (P,), no gradient."""
+        return self._double_q(
+            self._states, self._target_hidden[self.batch.owned], self.batch.language
+        )
+
+    @cached_property
+    def next_value(self) -> Tensor:
+        """The value of the states after the logged actions, float32 (P,), no gradient."""
+        after = self.batch.owned.roll(1, dims=1)
+        return self._double_q(
+            self._hidden[after], self._target_hidden[after], self.batch.next_language
+        )
+
+    @cached_property
+    def augmented_next_value(self) -> Tensor:
+        """The value of the states after the best proposed actions, float32 (P,), no gradient."""
+        augmentation = self.batch.augmentation
+        assert augmentation is not None, "no actions were proposed"
+        appended = self.batch.items.clone()
+        appended[self.batch.owned] = augmentation.actions[:, 0]
+        with torch.no_grad():
+            learner, target = (
+                network.encoder.extend(self.batch.items, appended)[self.batch.owned]
+                for network in (self.learner, self.target)
+            )
+        return self._double_q(learner, target, augmentation.language)
+
+    @cached_property
+    def _hidden(self) -> Tensor:
+        return self.learner.encoder(self.batch.items)
+
+    @cached_property
+    def _states(self) -> Tensor:
+        return self._hidden[self.batch.owned]
+
+    @cached_property
+    def _target_hidden(self) -> Tensor:
+        with torch.no_grad():
+            return self.target.encoder(self.batch.items)
+
+    @torch.no_grad()
+    def _double_q(self, learner: Tensor, target: Tensor, language: Tensor | None) -> Tensor:
+        best = self.learner.q(learner, language).argmax(dim=1, keepdim=True)
+        return self.target.q_of(target, language, best)[:, 0]
+
+
+class LossTerm(ABC):
+    """One summand of the loss. The trainer adds up whatever terms it is given."""
+
+    name: str
+    """What the term is called in progress bars and histories."""
+
+    @abstractmethod
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """The term's mean over the P logged steps, a scalar."""
+
+
+def half_squared_error(q: Tensor, target: Tensor) -> Tensor:
+    """``1/2 (target - q)^2`` elementwise; no gradient flows into the target."""
+    return 0.5 * (target.detach() - q) ** 2

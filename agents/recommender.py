@@ -1,0 +1,363 @@
+"""The recommender: what a person fits, asks, saves and loads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from agents.batches import TrainingData
+from agents.config import RecommenderConfig
+from agents.network import Network
+from agents.training import fit_network
+from agents.windows import Windows, last_window
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.ranking import evaluate_ranking
+from llmrec_env.users.base import UserSimulator
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+Observation = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
+
+FORMAT = 1
+"""Version of the folders that :meth:`Recommender.save` writes."""
+CHUNK = 1024
+"""Windows that are encoded at once when serving."""
+
+
+class Recommender:
+    """A sequential recommender: fit it to a log, then ask it what to show next.
+
+    :class:`Supervised`, :class:`SNQN` and :class:`LEA` name the usual settings.
+
+    Args:
+        config: what it is and how it learns.
+
+    Attributes:
+        config: as given.
+        history: one row a validation (step, losses, HR@10 and NDCG@10), filled by :meth:`fit`.
+        catalog_id: fingerprint of the item ids that it was fitted on.
+    """
+
+    def __init__(self, config: RecommenderConfig | None = None) -> None:
+        self.config = config or RecommenderConfig()
+        self.history: list[dict[str, float]] = []
+        self.catalog_id = ""
+        self._network: Network | None = None
+        self._popularity: FloatArray = np.empty(0, dtype=np.float32)
+        self._rng = np.random.default_rng(self.config.seed)
+
+    @property
+    def name(self) -> str:
+        """Backbone and kind, such as "SASRec LEASR", for tables."""
+        backbone = {"sasrec": "SASRec", "gru4rec": "GRU4Rec"}[self.config.backbone]
+        kind = self.config.variant
+        if not kind or self.config.objective == "supervised":
+            kind = " ".join(filter(None, [self.config.objective, kind]))
+        return f"{backbone} {kind.replace('snqn', 'SNQN')}"
+
+    @property
+    def network(self) -> Network:
+        """The fitted network.
+
+        Raises:
+            LLMRecError: :meth:`fit` has not been called.
+        """
+        if self._network is None:
+            raise LLMRecError("this recommender knows nothing yet: call fit(log) or load(folder)")
+        return self._network
+
+    @property
+    def n_items(self) -> int:
+        """Size of the catalogue."""
+        return self.network.n_items
+
+    def fit(
+        self,
+        log: InteractionLog,
+        simulator: UserSimulator | None = None,
+        validation: InteractionLog | None = None,
+        folder: str | os.PathLike[str] | None = None,
+        show: bool = True,
+    ) -> Recommender:
+        """Learn from a log.
+
+        Items of the catalogue that the log lacks are ranked, but by what little was learned of
+        them: as items that nobody takes.
+
+        Args:
+            log: the training users.
+            simulator: the simulated user that labels and augments the log, where the settings ask
+                for one.
+            validation: held-out users; learning stops when their NDCG@10 stops rising, and the
+                weights of the best pass are kept. Without it, the training loss decides.
+            folder: where checkpoints go; a run found there is continued.
+            show: whether to show progress bars.
+
+        Raises:
+            DataError: the log holds nothing to learn, or ``validation`` has another catalogue.
+            LLMRecError: a simulator is needed and missing, or has another catalogue.
+        """
+        if validation is not None and validation.n_items != log.n_items:
+            raise DataError(
+                f"the validation log has {validation.n_items} items and the training log "
+                f"{log.n_items}: they must share one catalogue"
+            )
+        data = TrainingData.prepare(log, simulator, self.config, show)
+        self._adopt(log.n_items, data.states.shape[1], log.item_counts().astype(np.float32))
+        self.catalog_id = fingerprint(log.catalog.ids)
+        evaluate = None
+        if validation is not None:
+            evaluate = partial(self._validate, self._sample(validation))
+        path = Path(folder) if folder is not None else None
+        history = fit_network(self.network, data, self.config, evaluate, path, show)
+        self.history = history.rows
+        return self
+
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """Scores of the next item after each prefix of each sequence.
+
+        Args:
+            sequences: int64 item arrays, oldest first.
+
+        Returns:
+            float32 (sum(len_i - 1), n_items): prefixes of length 1 to len - 1 of the first
+            sequence, then of the second, and so on.
+
+        Raises:
+            DataError: an item is not in the catalogue.
+        """
+        lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        items = np.concatenate([np.asarray(s, dtype=np.int64) for s in [[], *sequences]])
+        self._check_items(items)
+        windows = Windows.over(lengths, self.config.max_length)
+        scores = np.empty((windows.n_states, self.n_items), dtype=np.float32)
+        done = 0
+        for chosen in _chunks(len(windows)):
+            batch = windows.batch(items, chosen, padding=self.n_items)
+            some = self._logits(batch.items, batch.owned)
+            scores[done : done + len(some)] = some
+            done += len(some)
+        return scores
+
+    def score(self, histories: Sequence[IntArray]) -> FloatArray:
+        """Scores of the next item after each history, float32 (N, n_items).
+
+        Only the last ``max_length`` or fewer items are read. After an empty history, items score
+        as they were popular in training.
+
+        Raises:
+            DataError: an item is not in the catalogue.
+        """
+        arrays = [np.asarray(history, dtype=np.int64) for history in histories]
+        self._check_items(np.concatenate([np.empty(0, dtype=np.int64), *arrays]))
+        scores = np.tile(self._popularity, (len(arrays), 1))
+        known = np.array([i for i, array in enumerate(arrays) if len(array)], dtype=np.int64)
+        for chosen in _chunks(len(known)):
+            rows = known[chosen]
+            items = last_window([arrays[i] for i in rows], self.config.max_length, self.n_items)
+            last = (items != self.n_items).sum(axis=1) - 1
+            scores[rows] = self._logits(items, np.arange(items.shape[1]) == last[:, None])
+        return scores
+
+    def recommend(
+        self, histories: Sequence[IntArray], k: int = 10, exclude_met: bool = True
+    ) -> IntArray:
+        """The ``k`` best items after each history, best first.
+
+        Args:
+            histories: N int64 item arrays, oldest first; may be empty.
+            k: how many.
+            exclude_met: whether to leave out the items of the history.
+
+        Returns:
+            int64 (N, k); -1 where fewer than ``k`` items are left.
+
+        Raises:
+            DataError: an item is not in the catalogue, or ``k`` is not in [1, n_items].
+        """
+        if not 1 <= k <= self.n_items:
+            raise DataError(f"k must lie in [1, {self.n_items}], got {k}")
+        scores = self.score(histories)
+        if exclude_met:
+            _hide(scores, histories)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        left = np.isfinite(np.take_along_axis(scores, best, axis=1))
+        return np.where(left, best, -1)
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """Scores of all items for batched "history" (or "both") observations.
+
+        Args:
+            observation: int64 (N, history_length), most recent last, left-padded with ``n_items``;
+                or a mapping that holds such an array under "history".
+
+        Returns:
+            float32 (N, n_items).
+
+        Raises:
+            DataError: the observation has another form, or an item is not in the catalogue.
+        """
+        return self.score(self._histories(observation))
+
+    def predict(
+        self,
+        observation: Observation,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = True,
+    ) -> tuple[IntArray, None]:
+        """What to show, in stable-baselines3's signature.
+
+        Args:
+            observation: as in :meth:`action_scores`, or one such row.
+            state: unused; the observation holds the history.
+            episode_start: unused.
+            deterministic: the best item; False draws from the softmax of the scores, with a
+                generator seeded by ``config.seed`` when the recommender was made.
+
+        Returns:
+            The action, int64 of shape () for one observation and (N,) for N; and None. Items of
+            the observed history are not shown again.
+        """
+        rows = observation["history"] if isinstance(observation, Mapping) else observation
+        histories = self._histories(np.atleast_2d(rows))
+        scores = self.score(histories)
+        _hide(scores, histories)
+        if not deterministic:
+            scores = scores + self._rng.gumbel(size=scores.shape)
+        actions = scores.argmax(axis=1)
+        return (actions if np.ndim(rows) == 2 else actions[0]), None
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write ``config.json`` and ``model.safetensors`` into a folder, whole or not at all."""
+        network = self.network
+        tensors = {f"network.{k}": v.contiguous().clone() for k, v in network.state_dict().items()}
+        tensors["popularity"] = torch.from_numpy(self._popularity)
+        about = {
+            "format": FORMAT,
+            "config": asdict(self.config),
+            "n_items": network.n_items,
+            "state_size": network.state_size,
+            "catalog_id": self.catalog_id,
+            "history": self.history,
+        }
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            write_json(temporary / "config.json", about)
+            save_file(tensors, temporary / "model.safetensors")
+
+    @classmethod
+    def load(
+        cls, folder: str | os.PathLike[str], catalog: Catalog | None = None, device: str = "cpu"
+    ) -> Recommender:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            folder: the folder.
+            catalog: the items that it will be asked about; checked where given.
+            device: torch device that will serve.
+
+        Raises:
+            DataError: the folder holds no recommender of this format, or one of another catalogue.
+        """
+        path = Path(folder)
+        try:
+            about = read_json(path / "config.json")
+            if about["format"] != FORMAT:
+                raise DataError(
+                    f"{path}: a recommender of format {about['format']}, this version reads "
+                    f"format {FORMAT}; fit it again"
+                )
+            recommender = Recommender(RecommenderConfig(**{**about["config"], "device": device}))
+            tensors = load_file(path / "model.safetensors", device=device)
+            popularity = tensors.pop("popularity").cpu().numpy()
+            recommender._adopt(about["n_items"], about["state_size"], popularity)
+            state = {name.removeprefix("network."): value for name, value in tensors.items()}
+            recommender.network.load_state_dict(state)
+        except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise DataError(
+                f"{path}: no saved recommender ({error}); expected the config.json and "
+                "model.safetensors that Recommender.save writes"
+            ) from error
+        recommender.history = about["history"]
+        recommender.catalog_id = about["catalog_id"]
+        recommender._check_catalog(catalog, path)
+        return recommender
+
+    def _check_catalog(self, catalog: Catalog | None, path: Path) -> None:
+        if catalog is None or fingerprint(catalog.ids) == self.catalog_id:
+            return
+        raise DataError(
+            f"{path}: fitted on another catalogue ({self.n_items} items) than the one given "
+            f"({len(catalog)} items); item ids and their order must be the same"
+        )
+
+    def _adopt(self, n_items: int, state_size: int, popularity: FloatArray) -> None:
+        """Make a fresh network for a catalogue."""
+        with torch.random.fork_rng([]):
+            torch.manual_seed(self.config.seed)
+            network = Network(self.config, n_items, state_size)
+        self._network = network.to(self.config.device).eval()
+        self._popularity = popularity
+
+    def _sample(self, validation: InteractionLog) -> InteractionLog:
+        if validation.n_users <= self.config.validation_users:
+            return validation
+        rng = np.random.default_rng(self.config.seed)
+        users = rng.choice(validation.n_users, self.config.validation_users, replace=False)
+        return validation.select_users(np.sort(users))
+
+    def _validate(self, validation: InteractionLog) -> dict[str, float]:
+        metrics = evaluate_ranking(self, validation, ks=(10,))
+        return {name: metrics[name] for name in ("HR@10", "NDCG@10")}
+
+    @torch.no_grad()
+    def _logits(self, items: IntArray, wanted: NDArray[np.bool_]) -> FloatArray:
+        """f(s) at the ``wanted`` places (bool (B, T)) of right-padded ``items`` (B, T)."""
+        network = self.network
+        device = network.bias.device
+        states = network.encoder(torch.from_numpy(items).to(device))
+        return network.logits(states[torch.from_numpy(wanted).to(device)]).cpu().numpy()
+
+    def _histories(self, observation: Observation) -> list[IntArray]:
+        rows = observation["history"] if isinstance(observation, Mapping) else observation
+        rows = np.asarray(rows)
+        if rows.ndim != 2 or not np.array_equal(rows, rows.astype(np.int64)):
+            raise DataError(
+                "a recommender reads histories: item indices of shape (N, history_length), "
+                f"got {rows.dtype} of shape {rows.shape}; make the environment with "
+                "observation='history' or 'both'"
+            )
+        rows = rows.astype(np.int64)
+        return [row[row != self.n_items] for row in rows]
+
+    def _check_items(self, items: IntArray) -> None:
+        if len(items) and not 0 <= items.min() <= items.max() < self.n_items:
+            bad = items[(items < 0) | (items >= self.n_items)][0]
+            raise DataError(
+                f"item index {bad} is not in the catalogue of {self.n_items} items that this "
+                "recommender was fitted on"
+            )
+
+
+def _hide(scores: FloatArray, histories: Sequence[IntArray]) -> None:
+    """Give the items of each history the score -inf, in place."""
+    for row, history in enumerate(histories):
+        scores[row, np.asarray(history, dtype=np.int64)] = -np.inf
+
+
+def _chunks(n: int) -> Iterator[IntArray]:
+    return (np.arange(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK))

@@ -1,0 +1,85 @@
+"""Item-to-item neighbours: which items the same users take near one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.data.log import InteractionLog
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ItemNeighbours:
+    """The nearest neighbours of each item by cosine co-occurrence.
+
+    Attributes:
+        items: int64 (n_items, K), nearest first; any item where there are fewer than K.
+        similarities: float32 (n_items, K); 0 where there are fewer.
+        reach: how many of the last items of a history :meth:`scores` reads.
+    """
+
+    items: IntArray
+    similarities: FloatArray
+    reach: int
+
+    @classmethod
+    def of(cls, log: InteractionLog, k: int = 100, reach: int = 10) -> ItemNeighbours:
+        """Count pairs of items with at most ``reach - 1`` interactions of one user between them.
+
+        The similarity of two items is how often they are such a pair, over the geometric mean of
+        how often each occurs.
+        """
+        left, right, together = _pairs(log, reach)
+        counts = log.item_counts()
+        similarity = together / np.sqrt(counts[left] * counts[right])
+        order = np.lexsort((-similarity, left))
+        left, right, similarity = left[order], right[order], similarity[order]
+        rank = np.arange(len(left)) - np.searchsorted(left, left)
+        near = rank < k
+        items = np.zeros((log.n_items, k), dtype=np.int64)
+        similarities = np.zeros((log.n_items, k), dtype=np.float32)
+        items[left[near], rank[near]] = right[near]
+        similarities[left[near], rank[near]] = similarity[near]
+        return cls(items, similarities, reach)
+
+    def scores(self, log_items: IntArray, first: IntArray, rows: IntArray) -> FloatArray:
+        """Similarity of every item to the last items of some histories.
+
+        Args:
+            log_items: int64 (n,), sequences one after the other.
+            first: int64 (P,), where in it each history begins.
+            rows: int64 (P,), where in it each history ends (its last item).
+
+        Returns:
+            float32 (P, n_items): similarities summed over the last ``reach`` items, the d-th newest
+            weighing 1 / d.
+        """
+        before = rows[:, None] - np.arange(self.reach)
+        weights = np.where(before >= first[:, None], 1.0 / np.arange(1, self.reach + 1), 0.0)
+        recent = log_items[np.maximum(before, 0)]
+        cells = (np.arange(len(rows)) * len(self.items))[:, None, None] + self.items[recent]
+        total = np.bincount(
+            cells.ravel(),
+            (self.similarities[recent] * weights[:, :, None]).ravel(),
+            minlength=len(rows) * len(self.items),
+        )
+        return total.reshape(len(rows), len(self.items)).astype(np.float32)
+
+
+def _pairs(log: InteractionLog, reach: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Ordered pairs (item, item, count) of different items that were taken near one another."""
+    users = log.row_users
+    found = [np.empty(0, dtype=np.int64)]
+    for distance in range(1, reach + 1):
+        same = np.flatnonzero(users[:-distance] == users[distance:])
+        left, right = log.items[same], log.items[same + distance]
+        left, right = left[left != right], right[left != right]
+        found += [left * log.n_items + right, right * log.n_items + left]
+    unique, counts = np.unique(np.concatenate(found), return_counts=True)
+    left, right = np.divmod(unique, log.n_items)
+    return left, right, counts

@@ -1,0 +1,217 @@
+"""Next-item ranking: where in the whole catalogue does the item stand that the user took next?
+
+The protocol of the SQN line of work: held-out users, every next-item step of their sequences, all
+items as candidates, HR@k and NDCG@k. Met items stay in unless ``mask_met`` says otherwise, and
+every result says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.neighbours import ItemNeighbours
+from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+
+CELLS = 2**25
+"""Scores held at once, about: 128 MiB of float32."""
+
+
+class Ranker(Protocol):
+    """Anything that scores all items as a user's next one."""
+
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """Scores after each prefix of length 1 to len - 1 of each sequence, in order.
+
+        Returns:
+            float32 (sum(len_i - 1), n_items).
+        """
+        ...
+
+
+def evaluate_ranking(
+    ranker: Ranker,
+    log: InteractionLog,
+    ks: Sequence[int] = (5, 10, 20),
+    mask_met: bool = False,
+    batch_users: int = 64,
+    show: bool = False,
+) -> dict[str, float]:
+    """Rank the logged next item among all items, at every held-out step.
+
+    A user's held-out steps are the positions from ``log.first_target`` on. The rank of the taken
+    item is the number of items scored higher plus half of those that tie with it, so a ranker that
+    scores all alike gains nothing. A hit is a rank below k; NDCG is ``1 / log2(rank + 2)`` of a hit.
+
+    Args:
+        ranker: what scores.
+        log: held-out users.
+        ks: cut-offs.
+        mask_met: whether items of the prefix are ranked last; an item taken again is then a miss.
+        batch_users: users scored at once, at most (fewer where the catalogue is large).
+        show: whether to show a progress bar.
+
+    Returns:
+        ``{"HR@5": …, "NDCG@5": …, …, "steps": number of steps, "mask_met": mask_met}``.
+
+    Raises:
+        DataError: no step is held out, or the scores are NaN or of the wrong shape.
+    """
+    ranks = step_ranks(ranker, log, mask_met, batch_users, show)
+    metrics: dict[str, float] = {}
+    for k in ks:
+        hits = ranks < k
+        metrics[f"HR@{k}"] = float(hits.mean())
+        metrics[f"NDCG@{k}"] = float(np.where(hits, 1 / np.log2(ranks + 2), 0.0).mean())
+    return {**metrics, "steps": len(ranks), "mask_met": mask_met}
+
+
+def step_ranks(
+    ranker: Ranker,
+    log: InteractionLog,
+    mask_met: bool = False,
+    batch_users: int = 64,
+    show: bool = False,
+) -> NDArray[np.float64]:
+    """Rank of the taken item at every held-out step, 0 for the best: float64 (n_steps,).
+
+    Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
+    """
+    found = [np.empty(0)]
+    with progress_bar("rank", log.n_users, show) as advance:
+        for users in _batches(log, batch_users):
+            found.append(_ranks_of_users(ranker, log, users, mask_met))
+            advance(len(users), "")
+    ranks = np.concatenate(found)
+    if not len(ranks):
+        raise DataError(
+            "nothing to rank: no user of the log has a held-out step after another item"
+        )
+    return ranks
+
+
+def _batches(log: InteractionLog, batch_users: int) -> Iterator[IntArray]:
+    """Consecutive users with a held-out step, as many at a time as memory allows."""
+    users = np.flatnonzero(log.lengths > np.maximum(log.first_target, 1))
+    cells = np.cumsum((log.lengths[users] - 1) * log.n_items)
+    start = 0
+    while start < len(users):
+        held = cells[start - 1] if start else 0
+        fitting = int(np.searchsorted(cells, held + CELLS, side="right"))
+        stop = min(max(start + 1, fitting), start + batch_users)
+        yield users[start:stop]
+        start = stop
+
+
+def _ranks_of_users(
+    ranker: Ranker, log: InteractionLog, users: IntArray, mask_met: bool
+) -> NDArray[np.float64]:
+    sequences = [log.sequence(user) for user in users]
+    scores = ranker.score_steps(sequences)
+    n_steps = sum(len(sequence) - 1 for sequence in sequences)
+    if scores.shape != (n_steps, log.n_items):
+        raise DataError(
+            f"{type(ranker).__name__}.score_steps gave scores of shape {scores.shape}; the log "
+            f"needs {(n_steps, log.n_items)}: steps by items of the catalogue"
+        )
+    if np.isnan(scores.max(axis=1)).any():
+        raise DataError(f"{type(ranker).__name__}.score_steps gave NaN; it must order all items")
+    if mask_met:
+        scores = _mask_prefixes(scores, sequences)
+    held_out = np.concatenate(
+        [np.arange(1, len(s)) >= log.first_target[u] for s, u in zip(sequences, users, strict=True)]
+    )
+    targets = np.concatenate([sequence[1:] for sequence in sequences])[held_out]
+    return _ranks(scores if held_out.all() else scores[held_out], targets)
+
+
+def _ranks(scores: FloatArray, targets: IntArray) -> NDArray[np.float64]:
+    own = scores[np.arange(len(targets)), targets][:, None]
+    higher = _count(scores > own)
+    ties = _count(scores == own) - 1
+    return higher + ties / 2
+
+
+def _count(values: NDArray[np.bool_]) -> IntArray:
+    return np.add.reduce(values.view(np.uint8), axis=1, dtype=np.int64)
+
+
+def _mask_prefixes(scores: FloatArray, sequences: Sequence[IntArray]) -> FloatArray:
+    """The scores with -inf at the items of each step's prefix."""
+    masked = np.array(scores)
+    start = 0
+    for sequence in sequences:
+        for place in range(len(sequence) - 1):
+            masked[start + place : start + len(sequence) - 1, sequence[place]] = -np.inf
+        start += len(sequence) - 1
+    return masked
+
+
+class Popularity:
+    """Ranks by how often each item occurs in the training log, for everyone alike."""
+
+    def __init__(self, log: InteractionLog) -> None:
+        self._counts = log.item_counts().astype(np.float32)
+
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """Scores after each prefix, float32 (sum(len_i - 1), n_items)."""
+        n_steps = sum(len(sequence) - 1 for sequence in sequences)
+        return np.broadcast_to(self._counts, (n_steps, len(self._counts)))
+
+
+class ItemKNN:
+    """Ranks by co-occurrence with the last items: :class:`llmrec_env.data.neighbours.ItemNeighbours`.
+
+    Args:
+        log: the training users.
+        k: neighbours of an item.
+        reach: items of the history that count, the d-th newest weighing 1 / d.
+    """
+
+    def __init__(self, log: InteractionLog, k: int = 100, reach: int = 10) -> None:
+        self._neighbours = ItemNeighbours.of(log, k, reach)
+
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """Scores after each prefix, float32 (sum(len_i - 1), n_items)."""
+        first, rows = _prefixes(sequences)
+        return self._neighbours.scores(np.concatenate(sequences), first, rows)
+
+
+class SimulatorRanker:
+    """Ranks by a simulated user's own action model: states of the prefixes, then preferences.
+
+    A simulator that knows its users by name does not know these: they are given by items alone.
+    """
+
+    def __init__(self, simulator: UserSimulator) -> None:
+        self._simulator = simulator
+
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """Scores after each prefix, float32 (sum(len_i - 1), n_items)."""
+        lengths = np.array([len(sequence) for sequence in sequences])
+        log = InteractionLog(
+            catalog=self._simulator.catalog,
+            user_ids=pl.Series([f"ranked user {i}" for i in range(len(sequences))]),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            items=np.concatenate(sequences),
+        )
+        _, rows = _prefixes(sequences)
+        return self._simulator.preferences(self._simulator.label(log).states[rows])
+
+
+def _prefixes(sequences: Sequence[IntArray]) -> tuple[IntArray, IntArray]:
+    """First and last row of every prefix that has a next item, in the concatenated sequences."""
+    lengths = np.array([len(sequence) for sequence in sequences])
+    offsets = np.cumsum(lengths) - lengths
+    first = np.repeat(offsets, lengths - 1)
+    last = np.concatenate(
+        [offset + np.arange(n - 1) for offset, n in zip(offsets, lengths, strict=True)]
+    )
+    return first, last
