@@ -223,17 +223,16 @@ def _sentence(text: str) -> str:
 
 def _unique_title(item: dict[str, str], taken: set[str], rng: np.random.Generator) -> str:
     """A title that no item bears yet; a numeral tells apart what the words cannot."""
-    for attempt in range(1000):
+    title, attempts = "", 0
+    while not title or title in taken:
         title = _pick(TITLES, rng).format(
             mood=_pick(MOODS[item["mood"]], rng).capitalize(),
             mood2=_pick(MOODS[item["mood"]], rng).capitalize(),
             place=_pick(SETTING_NAMES[item["setting"]], rng),
             theme=_pick(THEME_NAMES[item["theme"]], rng),
         )
-        title = _sentence(title)
-        if attempt >= 5:
-            title = f"{title}, Part {attempt - 3}"
-        if title not in taken:
-            break
+        title, attempts = _sentence(title), attempts + 1
+        if attempts > 5:
+            title = f"{title}, Part {attempts - 4}"
     taken.add(title)
     return title
