@@ -1,0 +1,28 @@
+# One command to be right: make check
+PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
+
+.PHONY: check format-check lint types fast-tests format test demo
+
+check: format-check lint types fast-tests
+
+format-check:
+	$(PYTHON) -m ruff format --check .
+
+lint:
+	$(PYTHON) -m ruff check .
+
+types:
+	$(PYTHON) -m mypy
+
+fast-tests:
+	$(PYTHON) -m pytest --no-cov -m "not slow and not realdata"
+
+format:
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+test:
+	$(PYTHON) -m pytest
+
+demo:
+	$(PYTHON) -m llmrec_env.cli demo

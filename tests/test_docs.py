@@ -1,0 +1,176 @@
+"""Every code block of the README and the docs runs, in order, as a reader would run it.
+
+Python blocks of a page share one namespace, and all blocks of a page share one folder. ``bash`` and
+``console`` blocks run in bash. A block that takes too long for a test, or installs, stands under
+``<!-- not run: the reason -->``; its commands are checked against what exists: the command line's
+own options, files, make targets and extras.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from llmrec_env.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SHELLS = ("bash", "console")
+NOT_CODE = ("text", "mermaid", "json", "toml", "yaml", "csv")
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>[^>]+?) -->\s*\n)?"
+    r"^(?P<indent> *)```(?P<language>[^\n]*)\n(?P<code>.*?)^(?P=indent)```\s*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: where it begins, what it is, and why it is not run (if it is not)."""
+
+    page: Path
+    line: int
+    language: str
+    code: str
+    reason: str | None
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The words of each command; ``&&`` and line ends part commands."""
+        text = self.script.replace("\\\n", " ").replace("&&", "\n")
+        return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
+
+    @property
+    def script(self) -> str:
+        """The code as bash takes it; of a console only what stands behind the prompt."""
+        if self.language == "bash":
+            return self.code
+        prompts = [line[2:] for line in self.code.splitlines() if line.startswith("$ ")]
+        return "\n".join(prompts)
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """The fenced blocks of a page."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in BLOCK.finditer(text):
+        indent = len(match["indent"])
+        code = "".join(line[indent:] or "\n" for line in match["code"].splitlines(keepends=True))
+        line = text.count("\n", 0, match.start("code")) + 1
+        found.append(Block(page, line, match["language"].strip(), code, match["reason"]))
+    return found
+
+
+def page_name(page: Path) -> str:
+    """The page as a test's id."""
+    return str(page.relative_to(ROOT))
+
+
+BLOCKS = [block for page in PAGES if page.is_file() for block in blocks_of(page)]
+UNRUN = [block for block in BLOCKS if block.reason]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like the checkout, in which a page may write."""
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    for entry in ROOT.iterdir():
+        if not entry.name.startswith(".") and entry.name not in ("runs", "report.html"):
+            (checkout / entry.name).symlink_to(entry)
+    monkeypatch.chdir(checkout)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return checkout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+@pytest.mark.usefixtures("folder")
+def test_the_blocks_of_a_page_run(page: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks_of(page):
+        if block.reason or block.language in NOT_CODE:
+            continue
+        if block.language == "python":
+            source = (
+                "\n" * (block.line - 1) + block.code
+            )  # so that a traceback names the page's line
+            exec(compile(source, str(page), "exec"), namespace)
+        else:
+            subprocess.run(["bash", "-euo", "pipefail", "-c", block.script], check=True)
+
+
+def test_the_pages_are_there_and_every_block_says_what_it_is() -> None:
+    assert (ROOT / "README.md") in {block.page for block in BLOCKS}
+    for block in BLOCKS:
+        known = block.language in ("python", *SHELLS, *NOT_CODE)
+        assert known, f"{page_name(block.page)}:{block.line}: {block.language!r}"
+    for page in PAGES:
+        fences = re.findall(r"^ *```", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(fences) == 2 * len(blocks_of(page)), f"{page}: a fence is not closed"
+
+
+@pytest.mark.parametrize("block", UNRUN, ids=lambda b: f"{page_name(b.page)}:{b.line}")
+def test_what_is_not_run_names_only_what_exists(block: Block) -> None:
+    if block.language == "python":
+        ast.parse(block.code)
+        return
+    for words in block.commands:
+        check_command(words)
+
+
+def check_command(words: list[str]) -> None:
+    """Check one command line against what the project has."""
+    program, *arguments = [word for word in words if not re.fullmatch(r"[A-Z_]+=.*", word)]
+    match Path(program).name, arguments:
+        case "llmrec", [name, *options]:
+            check_options(name, options)
+        case "pip", ["install", *options]:
+            check_install(options)
+        case "make", targets:
+            subprocess.run(["make", "-n", *targets], cwd=ROOT, check=True, capture_output=True)
+        case (("python" | "python3"), ["-m", "venv", _]):
+            pass
+        case (("python" | "python3"), [script, *options]) if script.endswith(".py"):
+            source = (ROOT / script).read_text(encoding="utf-8")
+            for option in flags(options):
+                assert option in source or option[2:].replace("-", "_") in source, option
+        case "pytest", _:
+            pass
+        case "pre-commit", ["install"]:
+            assert (ROOT / ".pre-commit-config.yaml").is_file()
+        case _:
+            pytest.fail(f"no rule checks this command: {shlex.join(words)}")
+
+
+def flags(words: list[str]) -> list[str]:
+    """The options among the words of a command."""
+    return [word.split("=")[0] for word in words if word.startswith("-")]
+
+
+def check_options(name: str, words: list[str]) -> None:
+    """``llmrec NAME`` exists and knows the options."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert name in commands, f"llmrec {name}: expected one of {sorted(commands)}"
+    known = {o for option in commands[name].params for o in (*option.opts, *option.secondary_opts)}
+    unknown = set(flags(words)) - known - {"--help"}
+    assert not unknown, f"llmrec {name} knows no {unknown}"
+
+
+def check_install(words: list[str]) -> None:
+    """The constraints file and the extras exist."""
+    if "-c" in words:
+        assert (ROOT / words[words.index("-c") + 1]).is_file()
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for extra in ",".join(re.findall(r"\[(.+?)\]", " ".join(words))).split(","):
+        assert not extra or re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
