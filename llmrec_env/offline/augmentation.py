@@ -16,6 +16,7 @@ import numpy as np
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.neighbours import ItemNeighbours
 from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
 
 Method = Literal["language", "random", "popular", "cooccurrence"]
@@ -23,8 +24,6 @@ METHODS = ("language", "random", "popular", "cooccurrence")
 
 CHUNK_CELLS = 4_000_000  # scores held at once: 16 MB of float32
 CHUNK_BRANCHES = 16_384  # actions tried at once, each of which brings a state vector
-NEAR = 10  # two items co-occur when at most this many interactions of one user lie between them
-NEIGHBOURS = 100  # neighbours kept for each item
 
 Scorer = Callable[[IntArray], FloatArray]
 
@@ -151,8 +150,8 @@ def _scorer(
     if method == "popular":
         counts = _log(log.item_counts().astype(np.float32))
         return lambda rows: np.repeat(counts[None], len(rows), axis=0)
-    neighbours, similarities = _neighbours(log)
-    return lambda rows: _neighbour_scores(log, rows, neighbours, similarities)
+    neighbours, starts = ItemNeighbours.of(log), np.repeat(log.offsets[:-1], log.lengths)
+    return lambda rows: _log(neighbours.scores(log.items, starts[rows], rows))
 
 
 def best_actions(
@@ -212,46 +211,6 @@ def _rewards(
             advance(tried.size, "")
     rewards[actions < 0] = -np.inf
     return rewards
-
-
-def _neighbours(log: InteractionLog) -> tuple[IntArray, FloatArray]:
-    """Each item's nearest items by cosine co-occurrence: indices and similarities, 0 where none."""
-    users, n_items = log.row_users, log.n_items
-    pairs = [np.empty(0, dtype=np.int64)]
-    for distance in range(1, NEAR + 1):
-        same = np.flatnonzero(users[:-distance] == users[distance:])
-        left, right = log.items[same], log.items[same + distance]
-        pairs += [left * n_items + right, right * n_items + left]
-    unique, together = np.unique(np.concatenate(pairs), return_counts=True)
-    item, other = np.divmod(unique, n_items)
-    counts = log.item_counts()
-    similarity = together / np.sqrt(counts[item] * counts[other])
-    order = np.lexsort((-similarity, item))
-    item, other, similarity = item[order], other[order], similarity[order]
-    rank = np.arange(len(item)) - np.searchsorted(item, item)
-    near = rank < NEIGHBOURS
-    neighbours = np.zeros((n_items, NEIGHBOURS), dtype=np.int64)
-    similarities = np.zeros((n_items, NEIGHBOURS), dtype=np.float32)
-    neighbours[item[near], rank[near]] = other[near]
-    similarities[item[near], rank[near]] = similarity[near]
-    return neighbours, similarities
-
-
-def _neighbour_scores(
-    log: InteractionLog, rows: IntArray, neighbours: IntArray, similarities: FloatArray
-) -> FloatArray:
-    """Log of the similarity to the last items of each row, the d-th newest weighing 1 / d."""
-    first = log.offsets[np.searchsorted(log.offsets, rows, side="right") - 1]
-    before = rows[:, None] - np.arange(NEAR)
-    weights = np.where(before >= first[:, None], 1.0 / np.arange(1, NEAR + 1), 0.0)
-    items = log.items[np.maximum(before, 0)]
-    cells = (np.arange(len(rows)) * log.n_items)[:, None, None] + neighbours[items]
-    total = np.bincount(
-        cells.ravel(),
-        (similarities[items] * weights[:, :, None]).ravel(),
-        minlength=len(rows) * log.n_items,
-    )
-    return _log(total.reshape(len(rows), log.n_items))
 
 
 def _log(values: np.ndarray) -> FloatArray:
