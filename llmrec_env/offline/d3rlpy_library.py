@@ -19,10 +19,10 @@ with contextlib.redirect_stderr(io.StringIO()):  # its dependency gym prints tha
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Silence d3rlpy's log below warnings, in this block only."""
+    """Silence all of d3rlpy's log but errors, in this block only."""
     structlog = require("structlog", "d3rlpy")
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         yield
     finally:

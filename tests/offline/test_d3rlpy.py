@@ -126,6 +126,8 @@ def test_algorithms_learn_score_and_come_back(
     again = config(batch_size=16, observation_scaler=StandardObservationScaler()).create()
     train(again, dataset, n_steps=20, seed=3)
     np.testing.assert_array_equal(D3rlpyPolicy(again).action_scores(states), scores)
+    train(again, dataset, n_steps=1)
+    assert not np.array_equal(D3rlpyPolicy(again).action_scores(states), scores)
     assert capsys.readouterr().out == ""
 
 
