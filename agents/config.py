@@ -45,8 +45,8 @@ class RecommenderConfig:
 
     dim: int = 128
     """Width of item embeddings and encoder states."""
-    layers: int = 2
-    """Blocks of SASRec, or stacked layers of GRU4Rec."""
+    layers: int | None = None
+    """Blocks of SASRec, or stacked layers of GRU4Rec; None makes it 2 or 1."""
     heads: int = 2
     """Attention heads of SASRec."""
     dropout: float = 0.5
@@ -102,8 +102,9 @@ class RecommenderConfig:
                     f"{name} must be one of {', '.join(kinds)}, got {getattr(self, name)!r}"
                 )
         for name in POSITIVE:
-            if getattr(self, name) <= 0:
-                raise LLMRecError(f"{name} must be positive, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise LLMRecError(f"{name} must be positive, got {value}")
         if not 0 <= self.dropout < 1 or not 0 <= self.gamma < 1:
             raise LLMRecError(
                 f"dropout and gamma must lie in [0, 1), got {self.dropout} and {self.gamma}"

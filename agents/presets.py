@@ -46,7 +46,5 @@ class LEA(Recommender):
         objective: Objective = "snqn",
         **settings: Any,
     ) -> None:
-        switches = {"state": state, "reward": reward, "augment": augment}
-        super().__init__(
-            RecommenderConfig(backbone=backbone, objective=objective, **switches, **settings)
-        )
+        config = RecommenderConfig(backbone, objective, state, reward, augment, **settings)
+        super().__init__(config)

@@ -237,7 +237,7 @@ class Recommender:
         scores = self.score(histories)
         _hide(scores, histories)
         if not deterministic:
-            scores = scores + self._rng.gumbel(size=scores.shape)
+            scores += self._rng.gumbel(size=scores.shape).astype(np.float32)
         actions = scores.argmax(axis=1)
         return (actions if np.ndim(rows) == 2 else actions[0]), None
 

@@ -1,4 +1,4 @@
-"""GRU4Rec: recurrent networks for session-based recommendation (Hidasi et al., arXiv 1511.06939)."""
+"""GRU4Rec: recurrent networks over sessions (Hidasi et al., arXiv 1511.06939)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class GRU4Rec(SequenceEncoder):
     @classmethod
     def from_config(cls, n_items: int, config: RecommenderConfig) -> GRU4Rec:
         """An encoder with the sizes that ``config`` asks for."""
-        return cls(n_items, config.dim, config.layers, config.dropout)
+        return cls(n_items, config.dim, config.layers or 1, config.dropout)
 
     def forward(self, items: Tensor) -> Tensor:
         """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""

@@ -40,7 +40,7 @@ class SASRec(SequenceEncoder):
     @classmethod
     def from_config(cls, n_items: int, config: RecommenderConfig) -> SASRec:
         """An encoder with the sizes that ``config`` asks for."""
-        sizes = (config.dim, config.layers, config.heads, config.dropout, config.max_length)
+        sizes = (config.dim, config.layers or 2, config.heads, config.dropout, config.max_length)
         return cls(n_items, *sizes)
 
     def forward(self, items: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from agents.objectives.base import Augmentation, Batch, LossTerm, Outputs, half_
 
 @dataclass(frozen=True)
 class AugmentedNextItem(LossTerm):
-    """``L_s(a^) = -sum_k w_k log softmax(f(s))[a^_k]``, soft targets over the K proposed actions."""
+    """``L_s(a^) = -sum_k w_k log softmax(f(s))[a^_k]``, soft targets over the K proposals."""
 
     weight: float = 0.5
     name = "augmented"

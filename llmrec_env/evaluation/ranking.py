@@ -48,7 +48,7 @@ def evaluate_ranking(
 
     A user's held-out steps are the positions from ``log.first_target`` on. The rank of the taken
     item is the number of items scored higher plus half of those that tie with it, so a ranker that
-    scores all alike gains nothing. A hit is a rank below k; NDCG is ``1 / log2(rank + 2)`` of a hit.
+    scores all alike gains nothing. A hit is a rank below k; a hit's NDCG is ``1 / log2(rank + 2)``.
 
     Args:
         ranker: what scores.
@@ -167,7 +167,7 @@ class Popularity:
 
 
 class ItemKNN:
-    """Ranks by co-occurrence with the last items: :class:`llmrec_env.data.neighbours.ItemNeighbours`.
+    """Ranks by co-occurrence with the last items (:class:`ItemNeighbours`).
 
     Args:
         log: the training users.

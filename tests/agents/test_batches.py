@@ -1,0 +1,97 @@
+"""From a log to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from agents import RecommenderConfig
+from agents.batches import TrainingData, UnmetItems, constant_rewards
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.users.true_taste import TrueTasteUser
+
+pytestmark = pytest.mark.core
+
+MakeLog = Callable[..., InteractionLog]
+MakeConfig = Callable[..., RecommenderConfig]
+
+
+def test_negatives_are_uniform_over_what_a_user_never_met(make_log: MakeLog) -> None:
+    log = make_log([[0, 3, 3, 1], [5], [1, 2, 3, 4, 5]], n_items=6)
+    drawn = UnmetItems(log).sample(np.array([0, 1, 2]), 3000, np.random.default_rng(0))
+    for row, unmet in zip(drawn, ([2, 4, 5], [0, 1, 2, 3, 4], [0]), strict=True):
+        values, counts = np.unique(row, return_counts=True)
+        assert values.tolist() == unmet
+        assert counts.min() > 0.8 * 3000 / len(unmet)
+
+
+def test_a_user_who_met_everything_has_no_negatives(make_log: MakeLog) -> None:
+    with pytest.raises(DataError, match="'u1' met all 2 items"):
+        UnmetItems(make_log([[0], [0, 1]], n_items=2))
+
+
+def test_events_have_rewards_of_their_own(make_log: MakeLog) -> None:
+    sequences = [[0, 1, 2]]
+    plain = make_log(sequences, n_items=3)
+    assert constant_rewards(plain).tolist() == [1.0, 1.0, 1.0]
+    told = make_log(sequences, n_items=3, event=["view", "addtocart", "view"])
+    assert constant_rewards(told).tolist() == pytest.approx([0.2, 1.0, 0.2])
+    unknown = make_log(sequences, n_items=3, event=["view", "sneeze", "view"])
+    with pytest.raises(DataError, match="'sneeze'"):
+        constant_rewards(unknown)
+
+
+def test_a_batch_holds_what_the_simulator_says(user: TrueTasteUser, tiny: MakeConfig) -> None:
+    log = user.world.log
+    config = tiny(objective="snqn", state=True, reward=True, augment=True)
+    data = TrainingData.prepare(log, user, config, show=False)
+    labels = user.label(log)
+    chosen = np.arange(len(data.windows))
+    batch = data.batch(chosen, np.random.default_rng(0), torch.device("cpu"))
+    rows = np.concatenate([np.arange(a, b - 1) for a, b in zip(log.offsets, log.offsets[1:])])
+    assert batch.actions.tolist() == log.items[rows + 1].tolist()
+    assert batch.rewards.numpy() == pytest.approx(labels.rewards[rows + 1])
+    assert batch.language is not None
+    assert batch.next_language is not None
+    assert np.array_equal(batch.language.numpy(), labels.states[rows])
+    assert np.array_equal(batch.next_language.numpy(), labels.states[rows + 1])
+    assert np.flatnonzero(batch.terminal).tolist() == (np.cumsum(log.lengths - 1) - 1).tolist()
+    met = [set(log.sequence(u).tolist()) for u in log.row_users[rows]]
+    assert all(not m & set(n) for m, n in zip(met, batch.negatives.tolist(), strict=True))
+
+    augmentation = batch.augmentation
+    assert augmentation is not None
+    assert augmentation.actions.shape == (len(rows), 3)
+    assert all(not m & set(a) for m, a in zip(met, augmentation.actions.tolist(), strict=True))
+    torch.testing.assert_close(augmentation.weights.sum(dim=1), torch.ones(len(rows)))
+    every = np.zeros((len(log), 1), dtype=np.int64)
+    every[rows] = augmentation.actions[:, :1].numpy()
+    branches = user.branch(log, every)
+    assert augmentation.rewards.numpy() == pytest.approx(branches.rewards[rows, 0])
+    assert augmentation.language is not None
+    assert augmentation.language.numpy() == pytest.approx(branches.states[rows, 0])
+
+
+def test_constant_rewards_and_no_states_where_the_switches_are_off(
+    user: TrueTasteUser, tiny: MakeConfig
+) -> None:
+    config = tiny(objective="snqn", augment=True)
+    data = TrainingData.prepare(user.world.log, user, config, show=False)
+    batch = data.batch(np.arange(5), np.random.default_rng(0), torch.device("cpu"))
+    assert batch.augmentation is not None
+    assert set(batch.rewards.tolist()) == set(batch.augmentation.rewards.tolist()) == {1.0}
+    assert data.states.shape[1] == 0
+
+
+def test_refusals_name_the_mend(make_log: MakeLog, user: TrueTasteUser, tiny: MakeConfig) -> None:
+    log = make_log([[0, 1]], n_items=3)
+    with pytest.raises(DataError, match="two interactions"):
+        TrainingData.prepare(make_log([[0], [1]], n_items=3), None, tiny(), show=False)
+    with pytest.raises(LLMRecError, match="simulator="):
+        TrainingData.prepare(log, None, tiny(objective="snqn", reward=True), show=False)
+    with pytest.raises(LLMRecError, match="40 items and the log 3"):
+        TrainingData.prepare(log, user, tiny(augment=True), show=False)

@@ -1,0 +1,243 @@
+"""What every recommender promises: both backbones, all variants."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.ranking import evaluate_ranking
+from llmrec_env.users.true_taste import TrueTasteUser
+
+pytestmark = pytest.mark.core
+
+MakeConfig = Callable[..., RecommenderConfig]
+SWITCHES = {
+    "plain": {},
+    "SNQN": {"objective": "snqn"},
+    "SNQN-periodic": {"objective": "snqn", "target": "periodic", "target_period": 3},
+    "LES": {"objective": "snqn", "state": True},
+    "LER": {"objective": "snqn", "reward": True},
+    "LEA": {"objective": "snqn", "augment": True},
+    "LESR": {"objective": "snqn", "state": True, "reward": True},
+    "LEASR": {"objective": "snqn", "state": True, "reward": True, "augment": True},
+    "soft-targets": {"augment": True},
+    "control": {"augment": True, "teacher": "cooccurrence"},
+}
+CASES = list(itertools.product(("sasrec", "gru4rec"), SWITCHES))
+
+
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
+def fitted(request: pytest.FixtureRequest, user: TrueTasteUser, tiny: MakeConfig) -> Recommender:
+    backbone, kind = request.param
+    log = user.world.log
+    recommender = Recommender(tiny(backbone=backbone, **SWITCHES[kind]))
+    held_out = log.select_users(range(20, 30))
+    return recommender.fit(log.select_users(range(20)), user, held_out, show=False)
+
+
+def test_scores_every_step_as_it_would_serve_it(fitted: Recommender, user: TrueTasteUser) -> None:
+    sequences = user.world.log.sequences()[20:24]
+    steps = fitted.score_steps(sequences)
+    prefixes = [s[:t] for s in sequences for t in range(1, len(s))]
+    assert steps.shape == (len(prefixes), 40)
+    assert steps.dtype == np.float32
+    assert fitted.score(prefixes) == pytest.approx(steps, abs=1e-4)
+
+
+def test_recommends_unmet_items_best_first(fitted: Recommender, user: TrueTasteUser) -> None:
+    histories = user.world.log.sequences()[20:23]
+    best = fitted.recommend(histories, k=5)
+    scores = fitted.score(histories)
+    assert best.shape == (3, 5)
+    for row, history, score in zip(best, histories, scores, strict=True):
+        unmet = np.setdiff1d(np.arange(40), history)
+        assert score[row].tolist() == sorted(score[unmet], reverse=True)[:5]
+        assert not set(row) & set(history.tolist())
+    assert fitted.recommend(histories, k=40, exclude_met=False).min() == 0
+    assert (fitted.recommend(histories, k=40) == -1).sum() == sum(len(set(h)) for h in histories)
+
+
+def test_predicts_in_stable_baselines3_signature(fitted: Recommender) -> None:
+    observation = np.full((2, 6), 40)
+    observation[0, -3:] = [1, 2, 3]
+    observation[1, -1:] = [7]
+    actions, state = fitted.predict(observation)
+    assert state is None
+    assert actions.tolist() == fitted.recommend([[1, 2, 3], [7]], k=1)[:, 0].tolist()
+    single, _ = fitted.predict(observation[0], state=None, episode_start=None, deterministic=True)
+    assert single.shape == ()
+    assert single == actions[0]
+    both, _ = fitted.predict({"history": observation, "state": np.zeros((2, 3))})
+    assert np.array_equal(both, actions)
+    drawn = [fitted.predict(observation[0], deterministic=False)[0] for _ in range(20)]
+    assert len(set(map(int, drawn))) > 1
+    assert not {1, 2, 3} & set(map(int, drawn))
+    assert np.array_equal(fitted.action_scores(observation), fitted.score([[1, 2, 3], [7]]))
+
+
+def test_saves_and_loads_to_the_same_answers(
+    fitted: Recommender, user: TrueTasteUser, tmp_path: Path
+) -> None:
+    sequences = user.world.log.sequences()[20:24]
+    fitted.save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model", catalog=user.catalog)
+    assert np.array_equal(loaded.score_steps(sequences), fitted.score_steps(sequences))
+    assert loaded.config == fitted.config
+    assert loaded.history == fitted.history
+    assert loaded.name == fitted.name
+
+
+def test_the_same_seed_gives_the_same_numbers(fitted: Recommender, user: TrueTasteUser) -> None:
+    log = user.world.log
+    again = Recommender(fitted.config)
+    again.fit(log.select_users(range(20)), user, log.select_users(range(20, 30)), show=False)
+    assert again.history == fitted.history
+    sequences = log.sequences()[20:24]
+    assert np.array_equal(again.score_steps(sequences), fitted.score_steps(sequences))
+
+
+@pytest.mark.parametrize("backbone", ["sasrec", "gru4rec"])
+@pytest.mark.parametrize("objective", ["supervised", "snqn"])
+def test_learns_that_the_next_item_follows(
+    backbone: str, objective: str, cycle_log: InteractionLog, tiny: MakeConfig
+) -> None:
+    config = tiny(backbone=backbone, objective=objective, epochs=60, learning_rate=0.02)
+    recommender = Recommender(config).fit(cycle_log, validation=cycle_log, show=False)
+    assert evaluate_ranking(recommender, cycle_log, ks=(1,))["HR@1"] > 0.95
+    assert recommender.recommend([[4, 5]], k=1).tolist() == [[6]]
+
+
+def test_the_reward_is_learned_by_the_q_head(make_log: Callable[..., InteractionLog]) -> None:
+    log = make_log([[0, 1, 2, 3], [4, 5, 6, 7]], n_items=9)
+    settings = {"dim": 16, "dropout": 0.0, "weight_decay": 0.0, "learning_rate": 0.02}
+    snqn = SNQN("gru4rec", epochs=200, patience=0, negatives=2, **settings)
+    network = snqn.fit(log, show=False).network
+    states = network.encoder(network.bias.new_tensor([[0, 1, 2], [4, 5, 6]]).long())[:, -1]
+    values = network.q(states, None).detach().numpy()
+    assert values[0, 3] == pytest.approx(1.0, abs=0.1)  # the last step: its reward alone
+    assert values[1, 7] == pytest.approx(1.0, abs=0.1)
+    assert values[0, 8] == pytest.approx(0.5, abs=0.15)  # never met: 0, then on from the same state
+
+
+def test_learning_stops_early_and_keeps_the_best_pass(
+    user: TrueTasteUser, tiny: MakeConfig
+) -> None:
+    log = user.world.log
+    held_out = log.select_users(range(20, 30))
+    config = tiny(epochs=50, patience=2, learning_rate=0.05)
+    recommender = Recommender(config).fit(log.select_users(range(20)), None, held_out, show=False)
+    curve = [row["NDCG@10"] for row in recommender.history]
+    assert len(curve) < 50
+    assert evaluate_ranking(recommender, held_out)["NDCG@10"] == pytest.approx(max(curve))
+
+
+def test_a_run_goes_on_from_its_checkpoints(
+    user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
+) -> None:
+    log = user.world.log
+    config = tiny(objective="snqn")
+    first = Recommender(config).fit(log, folder=tmp_path / "run", show=False)
+    second = Recommender(config).fit(log, folder=tmp_path / "run", show=False)
+    assert second.history == first.history
+    assert np.array_equal(second.score([[1, 2]]), first.score([[1, 2]]))
+
+
+def test_items_that_the_log_lacks_are_ranked_low(make_log: Callable[..., InteractionLog]) -> None:
+    log = make_log([[0, 1, 2, 3, 0, 1]] * 10, n_items=6)
+    recommender = Supervised("gru4rec", dim=16, dropout=0.0, epochs=40, learning_rate=0.01)
+    recommender.fit(log, show=False)
+    assert set(recommender.recommend([[0]], k=6, exclude_met=False)[0, -2:]) == {4, 5}
+    assert recommender.recommend([[4]], k=1).shape == (1, 1)  # unknown in training, not an error
+
+
+def test_an_empty_history_gets_what_is_popular(cycle_log: InteractionLog, tiny: MakeConfig) -> None:
+    recommender = Recommender(tiny()).fit(cycle_log, show=False)
+    popular = np.argsort(-cycle_log.item_counts(), kind="stable")[:3]
+    assert recommender.recommend([[], [1]], k=3)[0].tolist() == popular.tolist()
+    assert recommender.action_scores(np.full((1, 5), 12)).shape == (1, 12)
+
+
+def test_refuses_items_and_observations_it_cannot_know(
+    cycle_log: InteractionLog, tiny: MakeConfig
+) -> None:
+    recommender = Recommender(tiny())
+    with pytest.raises(LLMRecError, match="call fit"):
+        recommender.recommend([[1]])
+    recommender.fit(cycle_log, show=False)
+    with pytest.raises(DataError, match="item index 12 is not in the catalogue of 12 items"):
+        recommender.score_steps([np.array([1, 12])])
+    with pytest.raises(DataError, match="item index -1"):
+        recommender.recommend([[-1]])
+    with pytest.raises(DataError, match="observation='history'"):
+        recommender.predict(np.array([[0.5, 0.1]], dtype=np.float32))
+    with pytest.raises(DataError, match=r"k must lie in \[1, 12\]"):
+        recommender.recommend([[1]], k=13)
+
+
+def test_refuses_other_catalogues(
+    cycle_log: InteractionLog, user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="40 items and the training log 12"):
+        Recommender(tiny()).fit(cycle_log, validation=user.world.log, show=False)
+    Recommender(tiny()).fit(cycle_log, show=False).save(tmp_path / "model")
+    with pytest.raises(DataError, match="another catalogue"):
+        Recommender.load(tmp_path / "model", catalog=user.catalog)
+    renamed = Catalog(cycle_log.catalog.table.reverse())
+    with pytest.raises(DataError, match="another catalogue"):
+        Recommender.load(tmp_path / "model", catalog=renamed)
+
+
+def test_refuses_folders_that_hold_no_recommender(
+    cycle_log: InteractionLog, tiny: MakeConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="no saved recommender"):
+        Recommender.load(tmp_path / "nowhere")
+    folder = tmp_path / "model"
+    Recommender(tiny()).fit(cycle_log, show=False).save(folder)
+    about = read_json(folder / "config.json")
+    write_json(folder / "config.json", {**about, "format": 99})
+    with pytest.raises(DataError, match="format 99"):
+        Recommender.load(folder)
+    write_json(folder / "config.json", {**about, "n_items": 13})
+    with pytest.raises(DataError, match="no saved recommender"):
+        Recommender.load(folder)
+    write_json(folder / "config.json", about)
+    (folder / "model.safetensors").write_bytes(b"not tensors")
+    with pytest.raises(DataError, match="no saved recommender"):
+        Recommender.load(folder)
+
+
+def test_presets_name_the_usual_settings() -> None:
+    assert Supervised().name == "SASRec supervised"
+    assert SNQN("gru4rec").name == "GRU4Rec SNQN"
+    assert LEA("gru4rec").name == "GRU4Rec LEASR"
+    assert LEA(state=False, reward=False).name == "SASRec LEA"
+    assert LEA(augment=False, state=False).name == "SASRec LER"
+    assert LEA(state=False, reward=False, objective="supervised").config.needs_simulator
+    assert not LEA(state=False, reward=False, teacher="popular").config.needs_simulator
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": "transformer"}, "backbone must be one of sasrec, gru4rec"),
+        ({"state": True}, "use objective='snqn'"),
+        ({"reward": True}, "use objective='snqn'"),
+        ({"dim": 10, "heads": 3}, "dim=10 cannot be split over heads=3"),
+        ({"epochs": 0}, "epochs must be positive"),
+        ({"layers": 0}, "layers must be positive"),
+        ({"gamma": 1.0}, "gamma must lie in"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(LLMRecError, match=message):
+        RecommenderConfig(**settings)
