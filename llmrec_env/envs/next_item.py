@@ -123,7 +123,7 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
     @property
     def n_items(self) -> int:
         """Number of items that can be shown."""
-        return self.simulator.n_items
+        return self.rules.n_items
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -112,7 +112,7 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
     @property
     def n_items(self) -> int:
         """Number of items that can be shown."""
-        return self.simulator.n_items
+        return self.rules.n_items
 
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]

@@ -65,7 +65,7 @@ class Observer:
 
     def _history_space(self) -> spaces.Box:
         shape = self._rules.recent.shape[1:]
-        return spaces.Box(0, self._rules.simulator.n_items, shape=shape, dtype=np.int64)
+        return spaces.Box(0, self._rules.n_items, shape=shape, dtype=np.int64)
 
     def _states(self) -> FloatArray:
         rules = self._rules

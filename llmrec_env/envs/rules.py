@@ -100,6 +100,7 @@ class NextItemRules:
         history_length: how many of the last items ``recent`` keeps.
 
     Attributes:
+        n_items: items that can be shown.
         generators: one random generator a row; the owner sets them before the first :meth:`begin`.
         met: bool (N, n_items).
         recent: int64 (N, history_length), the last items that each user took, most recent last,
@@ -129,12 +130,13 @@ class NextItemRules:
         self.simulator = simulator
         self.openings = Openings(simulator.users)
         self.num_rows = num_rows
+        self.n_items = simulator.n_items
         self.patience = patience
         self.reward_on = reward_on
         self.generators: list[np.random.Generator] = []
         self.users = np.zeros(num_rows, dtype=np.int64)
-        self.met = np.zeros((num_rows, simulator.n_items), dtype=np.bool_)
-        self.recent = np.full((num_rows, history_length), simulator.n_items, dtype=np.int64)
+        self.met = np.zeros((num_rows, self.n_items), dtype=np.bool_)
+        self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
         self.patience_left = np.zeros(num_rows, dtype=np.int64)
         self.steps = np.zeros(num_rows, dtype=np.int64)
         self.last_answer = np.zeros(num_rows, dtype=np.int64)
@@ -202,18 +204,15 @@ class NextItemRules:
     def _open_row(self, row: int, history: IntArray) -> None:
         self.met[row] = False
         self.met[row, history] = True
-        self._unmet_left[row] = self.simulator.n_items - np.count_nonzero(self.met[row])
+        self._unmet_left[row] = self.n_items - np.count_nonzero(self.met[row])
         last = history[-self.recent.shape[1] :]
-        self.recent[row] = self.simulator.n_items
+        self.recent[row] = self.n_items
         self.recent[row, self.recent.shape[1] - len(last) :] = last
 
     def _draw(self, playing: BoolArray) -> NDArray[np.float64]:
         """One uniform draw for each row that plays, from the row's own generator."""
-        draws = (
-            generator.random() if plays else 0.0
-            for generator, plays in zip(self.generators, playing.tolist(), strict=True)
-        )
-        return np.fromiter(draws, dtype=np.float64, count=self.num_rows)
+        pairs = zip(self.generators, playing.tolist(), strict=True)
+        return np.array([generator.random() if plays else 0.0 for generator, plays in pairs])
 
     def _remember(self, actions: IntArray, unmet: BoolArray, accepted: BoolArray) -> None:
         self.met[self._rows[unmet], actions[unmet]] = True

@@ -150,8 +150,10 @@ def evaluate_policy(
     )
     if hasattr(policy, "begin"):
         policy.begin(env.n_items)
-    results = _play(policy, env, chosen, seed, mask_met, show)
-    ids = tuple(str(user_id) for user_id in env.rules.openings.ids[chosen])
+    luck = np.random.default_rng(seed).integers(2**31, size=found.users.n_users)
+    seats = _Seats(env, env.rules.openings.ids[chosen], luck[chosen])
+    results = _play(policy, seats, mask_met, show)
+    ids = tuple(str(user_id) for user_id in seats.user_ids)
     return PolicyReturns(ids, *results, mask_met=mask_met, seed=seed)
 
 
@@ -195,19 +197,39 @@ def _choose(openings: Openings, episodes: int | None, seed: int) -> IntArray:
     return np.random.default_rng(seed).permutation(eligible)[:count]
 
 
-def _play(
-    policy: Policy, env: NextItemVectorEnv, chosen: IntArray, seed: int, mask_met: bool, show: bool
-) -> tuple[NDArray[np.float64], IntArray, IntArray]:
-    """Returns, accepted items and lengths of the episodes of the chosen users.
+class _Seats:
+    """The rows of an environment, taken by one user after the other.
 
-    When a row's episode ends, the next user takes the row. Rows for which none is left replay the
-    last user, into a slot behind the results that is thrown away.
+    Rows for which no user is left replay the last one, as an episode behind the results.
     """
-    episodes = len(chosen)
+
+    def __init__(self, env: NextItemVectorEnv, user_ids: NDArray[Any], seeds: IntArray) -> None:
+        self.env = env
+        self.user_ids = user_ids
+        self.episodes = len(user_ids)
+        self.sitting = np.arange(env.num_envs)
+        self._seeds = seeds
+
+    def open(self, rows: BoolArray) -> Observation:
+        """Open the episodes of those who sit in ``rows``, each with a seed of its own."""
+        episode = np.minimum(self.sitting, self.episodes - 1)
+        options = {"reset_mask": rows, "user_id": self.user_ids[episode]}
+        return self.env.reset(seed=self._seeds[episode].tolist(), options=options)[0]
+
+    def pass_on(self, rows: BoolArray) -> None:
+        """Seat the next users in ``rows``."""
+        following = self.sitting.max() + 1 + np.arange(np.count_nonzero(rows))
+        self.sitting[rows] = np.minimum(following, self.episodes)
+
+
+def _play(
+    policy: Policy, seats: _Seats, mask_met: bool, show: bool
+) -> tuple[NDArray[np.float64], IntArray, IntArray]:
+    """Returns, accepted items and lengths of all episodes."""
+    env, sitting, episodes = seats.env, seats.sitting, seats.episodes
     returns = np.zeros(episodes + 1)
     accepted, lengths = np.zeros((2, episodes + 1), dtype=np.int64)
-    sitting = np.arange(env.num_envs)
-    observation = _seat(env, chosen, seed, sitting, np.ones(env.num_envs, dtype=np.bool_))
+    observation = seats.open(np.ones(env.num_envs, dtype=np.bool_))
     with progress_bar("episodes", episodes, show=show) as advance:
         while (sitting < episodes).any():
             allowed = env.action_masks() if mask_met else np.ones_like(env.rules.met)
@@ -219,33 +241,14 @@ def _play(
             ended = terminated | truncated
             if ended.any():
                 advance(int((sitting[ended] < episodes).sum()), "")
-                sitting = _next(sitting, ended, episodes)
-                observation = _seat(env, chosen, seed, sitting, ended)
+                seats.pass_on(ended)
+                observation = seats.open(ended)
     return returns[:-1], accepted[:-1], lengths[:-1]
-
-
-def _next(sitting: IntArray, ended: BoolArray, episodes: int) -> IntArray:
-    """Who sits in each row once the next users took the rows that ended."""
-    waiting = sitting.max() + 1 + np.arange(np.count_nonzero(ended))
-    seated = sitting.copy()
-    seated[ended] = np.minimum(waiting, episodes)
-    return seated
-
-
-def _seat(
-    env: NextItemVectorEnv, chosen: IntArray, seed: int, sitting: IntArray, rows: BoolArray
-) -> Observation:
-    """Open the episodes of the users who took the rows, each with a seed of its own."""
-    users = chosen[np.minimum(sitting, len(chosen) - 1)]
-    seeds = np.random.default_rng(seed).integers(2**31, size=env.rules.openings.log.n_users)[users]
-    user_ids = env.rules.openings.ids[users]
-    options = {"reset_mask": rows, "user_id": user_ids}
-    return env.reset(seed=seeds.tolist(), options=options)[0]
 
 
 def _interval(values: NDArray[np.float64]) -> Interval:
     mean = float(values.mean())
     if len(values) < 2:
         return Interval(mean, float("-inf"), float("inf"))
-    half = Z95 * float(values.std(ddof=1)) / np.sqrt(len(values))
+    half = Z95 * float(values.std(ddof=1)) / len(values) ** 0.5
     return Interval(mean, mean - half, mean + half)
