@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import atomic_path
+from llmrec_env.common.progress import track
 from llmrec_env.reporting import plots, tables
 from llmrec_env.reporting.elements import Figure
 
@@ -18,22 +20,46 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_page(report: Report, folder: Path) -> Path:
-    """Write ``figures/*.png`` and ``report.html`` into ``folder``; returns the page."""
-    text = page_text(report)
-    _write_figures(report, folder / "figures")
-    page = folder / "report.html"
-    with atomic_path(page) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return page
+class Image(NamedTuple):
+    """A figure drawn for wide screens, for narrow ones, and as a file."""
+
+    wide: str
+    narrow: str
+    png: bytes
 
 
-def page_text(report: Report) -> str:
-    """The page as HTML.
+def write_page(report: Report, folder: Path, show: bool = False) -> Path:
+    """Write ``figures/*.png`` and ``report.html`` into ``folder``; returns the page.
 
     Raises:
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
+    template = _templates().get_template("report.html.j2")
+    figures = [e for section in report.sections for e in section.elements if isinstance(e, Figure)]
+    images = [_draw(figure) for figure in track(figures, "draw the report", show=show)]
+    _write_figures(figures, images, folder / "figures")
+    text = template.render(
+        report=report,
+        config=report.config,
+        best_cells=tables.best_cells,
+        is_numeric=tables.is_numeric,
+        kind=lambda element: type(element).__name__,
+        images={id(figure): image for figure, image in zip(figures, images, strict=True)},
+        id=id,
+    )
+    page = folder / "report.html"
+    with atomic_path(page) as temporary:
+        temporary.write_text(text.strip() + "\n", encoding="utf-8")
+    return page
+
+
+def _draw(figure: Figure) -> Image:
+    narrow = plots.svg_address(figure, plots.NARROW)
+    return Image(plots.svg_address(figure), narrow, plots.png(figure))
+
+
+def _templates() -> Any:
+    """The jinja2 environment: every value is escaped, and a missing one is an error."""
     jinja2 = require("jinja2", "report")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -49,30 +75,18 @@ def page_text(report: Report) -> str:
         "masked": tables.masked_text,
         "setting": _setting_text,
     }
-    template = environment.get_template("report.html.j2")
-    return template.render(
-        report=report,
-        config=report.config,
-        best_cells=tables.best_cells,
-        is_numeric=tables.is_numeric,
-        kind=lambda element: type(element).__name__,
-        is_figure=lambda element: isinstance(element, Figure),
-        wide=plots.svg_address,
-        narrow=lambda figure: plots.svg_address(figure, plots.NARROW),
-    )
+    return environment
 
 
 def _setting_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _write_figures(report: Report, folder: Path) -> None:
-    figures = [e for section in report.sections for e in section.elements if isinstance(e, Figure)]
+def _write_figures(figures: Sequence[Figure], images: Sequence[Image], folder: Path) -> None:
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for number, figure in enumerate(figures, start=1):
-            name = f"{number:02d}-{slug(figure.title)}.png"
-            (temporary / name).write_bytes(plots.png(figure))
+        for number, (figure, image) in enumerate(zip(figures, images, strict=True), start=1):
+            (temporary / f"{number:02d}-{slug(figure.title)}.png").write_bytes(image.png)
 
 
 def slug(title: str) -> str:
