@@ -78,6 +78,16 @@ def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], NDAr
     return rows
 
 
+def bucketed_batches(
+    lengths: NDArray[np.int64], batch_size: int, seed: int
+) -> Callable[[int], NDArray[np.int64]]:
+    """Like :func:`shuffled_batches`, of rows of similar length, so that little is padding."""
+    by_length = np.argsort(lengths, kind="stable")
+    groups = np.array_split(by_length, max(1, -(-len(by_length) // batch_size)))
+    order = shuffled_batches(len(groups), 1, seed)
+    return lambda step: groups[int(order(step)[0])]
+
+
 def train(
     module: nn.Module,
     loss: Callable[[int, np.random.Generator], Losses],
@@ -95,8 +105,9 @@ def train(
         module: its parameters with ``requires_grad`` learn; nothing else of it is checkpointed.
         loss: named loss terms (scalars) of a step, given the step and a generator of its own.
         config: steps, learning rate, seed.
-        evaluate: validation metrics of the module as it stands (called in eval mode, no gradient);
-            without it the mean training loss since the last validation counts, negated.
+        evaluate: validation metrics of the module as it stands (called in eval mode, no gradient),
+            also before the first step, so that learning never ends below where it began; without
+            it the mean training loss since the last validation counts, negated.
         metric: the key of ``evaluate``'s result that is to be high.
         folder: where checkpoints go; a run found there is continued.
         description: the name on the progress bar.
@@ -115,6 +126,8 @@ def train(
         progress_bar(description, config.steps, show) as advance,
     ):
         advance(run.step, "")
+        if run.step == 0 and evaluate is not None:
+            run.validate({}, evaluate, metric)
         sums: dict[str, float] = {}
         while not run.history.finished:
             terms = run.take_step(loss)

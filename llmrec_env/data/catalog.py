@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
 
-# The words that introduce each well-known column in an item's sentence; other columns use their name.
+# The words that introduce each well-known column in an item's sentence, in the order of the sentence;
+# other columns use their name and come before the description, which may be long and cut off.
 PHRASES = {
     "title": "is titled",
     "artist": "its artist is",
@@ -70,8 +71,12 @@ class Catalog:
 
     @property
     def text_columns(self) -> list[str]:
-        """The columns that hold text."""
-        return [name for name in self.table.columns if name != "item_id"]
+        """The columns that hold text, in the order in which a sentence names them."""
+        names = [name for name in self.table.columns if name != "item_id"]
+        order = [name for name in PHRASES if name != "description"]
+        known = [name for name in order if name in names]
+        others = [name for name in names if name not in PHRASES]
+        return known + others + [name for name in names if name == "description"]
 
     @cached_property
     def sentences(self) -> list[str]:

@@ -142,6 +142,13 @@ class InteractionLog:
         """The position of each interaction in its user's sequence, shape (n_interactions,)."""
         return np.arange(len(self)) - np.repeat(self.offsets[:-1], self.lengths)
 
+    @property
+    def row_goes_on(self) -> NDArray[np.bool_]:
+        """Whether another interaction of the same user follows, shape (n_interactions,)."""
+        goes_on = np.ones(len(self), dtype=bool)
+        goes_on[self.offsets[1:][self.lengths > 0] - 1] = False
+        return goes_on
+
     def sequence(self, user: int) -> IntArray:
         """The items of one user, oldest first."""
         return self.items[self.offsets[user] : self.offsets[user + 1]]

@@ -1,0 +1,1 @@
+"""The language model as the environment (LE): item tokens, state, reward and action models."""

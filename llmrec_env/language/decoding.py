@@ -1,0 +1,172 @@
+"""One action, one token: many users decoded together over one cache of keys and values.
+
+Every row has a length of its own. A shown item is written just past the row's end and read there;
+where the user takes it the length grows by one, and where not the next item overwrites it, so a
+refused item leaves no trace::
+
+    row 0   k0 k1 k2 k3 | a .          length 4, the action goes to slot 4
+    row 1   k0 k1 | a . . .            length 2, the action goes to slot 2
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.language.attention import model_mask
+from llmrec_env.language.labelling import pad
+from llmrec_env.language.model import LanguageEnvironment
+
+IntArray = NDArray[np.int64]
+
+
+class RowLayer(DynamicLayer):
+    """Keys and values of N rows in one buffer of ``slots`` places, written where the cache says."""
+
+    def __init__(self, rows: int, slots: int) -> None:
+        super().__init__()
+        self.rows = rows
+        self.slots = slots
+        self.target: tuple[Tensor, Tensor] | None = None
+        self.visible = 0
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Allocate the buffers once the number and size of the heads is known."""
+        _, heads, _, size = key_states.shape
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.keys = key_states.new_zeros(self.rows, self.slots, heads, size).transpose(1, 2)
+        self.values = value_states.new_zeros(
+            self.rows, self.slots, heads, value_states.shape[-1]
+        ).transpose(1, 2)
+        self.is_initialized = True
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Write one token a row at its own place, or, with no target, the first reading of rows."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        assert self.keys is not None
+        assert self.values is not None
+        assert self.target is not None
+        rows, places = self.target
+        if key_states.shape[2] > 1:
+            width = key_states.shape[2]
+            self.keys[rows, :, :width] = key_states
+            self.values[rows, :, :width] = value_states
+            return key_states, value_states
+        self.keys[rows, :, places] = key_states[:, :, 0]
+        self.values[rows, :, places] = value_states[:, :, 0]
+        return self.keys[:, :, : self.visible], self.values[:, :, : self.visible]
+
+
+class Decoder:
+    """The LE in the middle of N histories; tensors in, tensors out.
+
+    Attributes:
+        states: float32 (N, D), the users as they are now.
+    """
+
+    def __init__(self, model: LanguageEnvironment, histories: Sequence[IntArray]) -> None:
+        self.model = model
+        self.window = model.config.window
+        n, device = len(histories), model.device
+        layers = model.transformer.config.num_hidden_layers
+        self._layers = [RowLayer(n, self.window.size + 1) for _ in range(layers)]
+        self._cache = Cache(layers=list(self._layers))
+        self._recent = np.zeros((n, self.window.size), dtype=np.int64)
+        self._total = np.zeros(n, dtype=np.int64)
+        self._length = torch.zeros(n, dtype=torch.long, device=device)
+        self._means = torch.zeros(n, model.state_size, device=device)
+        self._all_rows = torch.arange(n, device=device)
+        self._slots = torch.arange(self.window.size + 1, device=device)
+        self._vectors = model.item_vectors()
+        self._shown: Tensor | None = None
+        self._hidden: Tensor | None = None
+        self.states = torch.zeros(n, model.state_size, device=device)
+        self.restart(np.arange(n), histories)
+
+    @torch.inference_mode()
+    def restart(self, rows: IntArray, histories: Sequence[IntArray]) -> Tensor:
+        """Put other histories into some rows; the other rows are not read again."""
+        if len(rows) == 0:
+            return self.states
+        for row, history in zip(rows, histories, strict=True):
+            self._total[row] = len(history)
+            recent = history[-self.window.size :]
+            self._recent[row, -len(recent) :] = recent
+        self._read(rows)
+        return self.states
+
+    @torch.inference_mode()
+    def show(self, actions: Tensor) -> Tensor:
+        """Read one shown item a row; the liking in (0, 1), float32 (N,)."""
+        model, config = self.model, self.model.transformer.config
+        visible = int(self._length.max()) + 1
+        slots = self._slots[:visible].expand(len(actions), visible)
+        position = self._length[:, None]
+        allowed = (slots <= position)[:, None]
+        mask = model_mask(config, allowed, position, slots, model.dtype)
+        self._aim(self._all_rows, self._length, visible)
+        embedded = model.embed(actions[:, None])
+        self._hidden = model.forward_tokens(embedded, mask, position, self._cache)[:, 0]
+        self._shown = actions
+        raw = model.heads.raw_reward(self._hidden, self.states, self._vectors[actions])
+        return model.liking(raw)
+
+    @torch.inference_mode()
+    def take(self, accepted: NDArray[np.bool_]) -> Tensor:
+        """Keep the shown items of the rows that took them; the states after it."""
+        if self._shown is None or self._hidden is None:
+            raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
+        rows = np.flatnonzero(accepted)
+        if len(rows):
+            chosen = torch.from_numpy(rows).to(self.model.device)
+            self._grow(chosen, self._shown[chosen], self._hidden[chosen])
+            self._recent[rows, :-1] = self._recent[rows, 1:]
+            self._recent[rows, -1] = self._shown[chosen].cpu().numpy()
+            before = self.window.start(self._total[rows])
+            self._total[rows] += 1
+            self._read(rows[self.window.start(self._total[rows]) != before])
+        self._shown = self._hidden = None
+        return self.states
+
+    def _grow(self, rows: Tensor, items: Tensor, hidden: Tensor) -> None:
+        heads = self.model.heads
+        means = heads.extend_means(
+            self._means[rows], self._length[rows].float(), self.model.item_features[items]
+        )
+        self._means[rows] = means
+        self.states = self.states.clone()  # the caller may hold the states before
+        self.states[rows] = heads.states(means, hidden)
+        self._length[rows] += 1
+
+    def _read(self, rows: IntArray) -> None:
+        """Read some rows' histories from their window's start on."""
+        if len(rows) == 0:
+            return
+        model = self.model
+        lengths = self._total[rows] - self.window.start(self._total[rows])
+        trunks = [self._recent[row, -length:] for row, length in zip(rows, lengths, strict=True)]
+        items, real = pad(trunks, model.device)
+        chosen = torch.from_numpy(rows).to(model.device)
+        self._aim(chosen, self._length[chosen], 0)
+        hidden = model.read(items, real, self._cache)
+        each = torch.arange(len(rows), device=model.device)
+        means = model.heads.means(model.item_features[items])[each, real - 1]
+        self._length[chosen] = real
+        self._means[chosen] = means
+        self.states = self.states.clone()
+        self.states[chosen] = model.heads.states(means, hidden[each, real - 1])
+
+    def _aim(self, rows: Tensor, places: Tensor, visible: int) -> None:
+        for layer in self._layers:
+            layer.target = (rows, places)
+            layer.visible = visible

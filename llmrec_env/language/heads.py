@@ -1,0 +1,78 @@
+"""The small trainable parts on top of the language model: state, item vectors, score.
+
+Each begins as what needs no learning (a recency-weighted mean of item features, and the cosine
+between state and item) plus a language-model correction that begins at zero, so that a few users
+are enough to improve on it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Heads(nn.Module):
+    """State, item and reward heads of the LE.
+
+    With item features ``f_i`` (fixed, unit length), LM outputs ``h`` and ``m_t`` the mean of the
+    read items' features with weights ``g^(t-i)``::
+
+        state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
+        item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
+        action   logits_j = cos(s_t, v_j) / tau
+        reward   r(x_1:t, a) = u' h([x_1:t, a]) + b cos(s_t, v_a)      u = 0 at first
+    """
+
+    def __init__(self, hidden_size: int, state_size: int, decay: float = 0.6) -> None:
+        super().__init__()
+        self.decay_logit = nn.Parameter(torch.tensor(math.log(decay / (1 - decay))))
+        self.state_map = nn.Linear(state_size, state_size, bias=False)
+        self.state_correction = nn.Linear(hidden_size, state_size, bias=False)
+        self.item_map = nn.Linear(state_size, state_size, bias=False)
+        self.item_inner = nn.Linear(state_size, state_size)
+        self.item_correction = nn.Linear(state_size, state_size, bias=False)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.score = nn.Linear(hidden_size, 1)
+        self.cosine_weight = nn.Parameter(torch.tensor(5.0))
+        nn.init.eye_(self.state_map.weight)
+        nn.init.eye_(self.item_map.weight)
+        for layer in (self.state_correction, self.item_correction, self.score):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(self.score.bias)
+
+    @property
+    def decay(self) -> Tensor:
+        """The weight ``g`` in (0, 1) by which each step back counts less."""
+        return torch.sigmoid(self.decay_logit)
+
+    def means(self, features: Tensor) -> Tensor:
+        """Recency-weighted mean of the features up to each place; (B, T, D) in and out."""
+        place = torch.arange(features.shape[1], device=features.device)
+        back = (place[:, None] - place[None, :]).clamp(min=0)
+        weights = torch.tril(self.decay**back)
+        return (weights @ features) / weights.sum(-1)[:, None]
+
+    def extend_means(self, means: Tensor, counts: Tensor, features: Tensor) -> Tensor:
+        """Means after one more item: (…, D) from means (…, D) of ``counts`` (…,) items."""
+        past = self.decay * (1 - self.decay**counts) / (1 - self.decay)
+        return (past[..., None] * means + features) / (past[..., None] + 1)
+
+    def states(self, means: Tensor, hidden: Tensor) -> Tensor:
+        """Unit states (…, D) from means (…, D) and LM outputs (…, H)."""
+        raw = self.state_map(means) + self.state_correction(hidden)
+        return nn.functional.normalize(raw, dim=-1)
+
+    def items(self, features: Tensor) -> Tensor:
+        """Unit item vectors (n_items, D) from item features (n_items, D)."""
+        correction = self.item_correction(nn.functional.gelu(self.item_inner(features)))
+        return nn.functional.normalize(self.item_map(features) + correction, dim=-1)
+
+    def logits(self, states: Tensor, vectors: Tensor) -> Tensor:
+        """Action-model logits (…, n_items): cosine over the learned temperature."""
+        return (states @ vectors.T) * self.log_scale.exp()
+
+    def raw_reward(self, hidden: Tensor, states: Tensor, vectors: Tensor) -> Tensor:
+        """Unbounded scores (…,) from the LM output at the action, the state before it, its vector."""
+        return self.score(hidden)[..., 0] + self.cosine_weight * (states * vectors).sum(-1)

@@ -1,0 +1,174 @@
+"""Item tokens: one embedding an item in the LM's input space, learned by generating the item's text.
+
+    L_tok = -sum_k log P(w_k | e_i, w_<k)        the LM is frozen, only e_i moves
+
+Given a frozen LM the items do not depend on each other, so the catalogue is learned block by block:
+memory is bounded by the block, and a killed run goes on at the block where it stopped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from llmrec_env.common.files import atomic_path
+from llmrec_env.common.progress import progress_bar, track
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.language.base_models import padded, token_rows
+
+
+@dataclass(frozen=True)
+class ItemTokenConfig:
+    """How item tokens are learned."""
+
+    steps: int = 6
+    """Adam steps for each block of items."""
+    learning_rate: float = 0.2
+    """Adam's rate, as a share of the root mean square of the LM's input embeddings."""
+    block: int = 256
+    """Items learned together."""
+    max_tokens: int = 64
+    """Tokens of an item's sentence that are read."""
+
+
+def pooled_tokens(
+    catalog: Catalog, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
+) -> Tensor:
+    """Mean input embedding of each item's words, rarer words weighing more; float32 (n_items, H).
+
+    The weight of a word is its inverse document frequency. An item without text gets zeros.
+    """
+    rows = token_rows(catalog.sentences, tokenizer, max_tokens)
+    table = model.get_input_embeddings().weight.detach().float()
+    frequency = torch.zeros(table.shape[0])
+    for row in rows:
+        frequency[torch.tensor(sorted(set(row)), dtype=torch.long)] += 1
+    weight = torch.log((1 + len(rows)) / (1 + frequency)).to(table.device)
+    pooled = torch.zeros(len(rows), table.shape[1], device=table.device)
+    for i, row in enumerate(rows):
+        ids = torch.tensor(row, dtype=torch.long, device=table.device)
+        total = weight[ids].sum()
+        if total > 0:
+            pooled[i] = (weight[ids, None] * table[ids]).sum(0) / total
+    return pooled
+
+
+@torch.inference_mode()
+def read_features(
+    catalog: Catalog,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    size: int,
+    max_tokens: int = 64,
+    show: bool = False,
+) -> Tensor:
+    """What the LM makes of each item's text: its mean output, semi-whitened; (n_items, size).
+
+    Semi-whitening scales each principal direction by the root of its root, so that neither the
+    few common directions nor the many noisy ones rule the cosine. Rows have unit length.
+    """
+    rows = token_rows(catalog.sentences, tokenizer, max_tokens)
+    means = []
+    for first in track(range(0, len(rows), 64), "read item texts", show=show):
+        ids, real = padded(rows[first : first + 64], model.device)
+        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
+        total = (hidden * real[..., None]).sum(1)
+        means.append((total / real.sum(1, keepdim=True).clamp(min=1)).cpu())
+    return semi_whiten(torch.cat(means), size)
+
+
+def semi_whiten(vectors: Tensor, size: int) -> Tensor:
+    """Project on the first ``size`` principal directions, each scaled by sd^-1/2; unit rows."""
+    centred = vectors.double() - vectors.double().mean(0)
+    _, scales, directions = torch.linalg.svd(centred, full_matrices=False)
+    size = min(size, len(scales))
+    projected = centred @ directions[:size].T / scales[:size].clamp(min=1e-6).sqrt()
+    return torch.nn.functional.normalize(projected.float(), dim=1)
+
+
+def learn_item_tokens(
+    catalog: Catalog,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    config: ItemTokenConfig | None = None,
+    folder: str | Path | None = None,
+    show: bool = False,
+) -> tuple[Tensor, dict[str, float]]:
+    """Learn the token of every item with the LM frozen.
+
+    Args:
+        catalog: items with text.
+        model: the frozen base model.
+        tokenizer: its tokenizer.
+        config: steps and rate.
+        folder: where finished blocks are kept while others are learned.
+        show: progress bar.
+
+    Returns:
+        float32 (n_items, H), and the mean negative log-likelihood a word ``before`` and ``after``.
+    """
+    config = config or ItemTokenConfig()
+    start = pooled_tokens(catalog, model, tokenizer, config.max_tokens)
+    rows = token_rows(catalog.sentences, tokenizer, config.max_tokens)
+    done, sums = _resume(folder)
+    with progress_bar("learn item tokens", len(rows), show) as advance:
+        advance(len(done), "")
+        for first in range(len(done), len(rows), config.block):
+            block = slice(first, first + config.block)
+            tokens, losses = _learn_block(start[block], rows[block], model, config)
+            done = torch.cat([done, tokens]) if len(done) else tokens
+            sums = sums + losses
+            _keep(folder, done, sums)
+            advance(len(tokens), f"nll {float(sums[1] / sums[2]):.3f}")
+    before, after = float(sums[0] / sums[2]), float(sums[1] / sums[2])
+    return done, {"before": before, "after": after}
+
+
+def _learn_block(
+    start: Tensor, rows: list[list[int]], model: PreTrainedModel, config: ItemTokenConfig
+) -> tuple[Tensor, Tensor]:
+    """Learned tokens of a block, and its summed loss before, after, and number of words."""
+    words = model.get_input_embeddings()
+    ids, real = padded(rows, model.device)
+    tokens = start.clone().to(model.device).requires_grad_(True)
+    scale = float(words.weight.detach().float().square().mean().sqrt())
+    optimizer = torch.optim.Adam([tokens], lr=config.learning_rate * scale)
+    embedded = words(ids[:, :-1]).detach()
+
+    def loss() -> Tensor:
+        inputs = torch.cat([tokens[:, None].to(embedded.dtype), embedded], dim=1)
+        hidden = model.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
+        logits = model.get_output_embeddings()(hidden[real]).float()
+        return torch.nn.functional.cross_entropy(logits, ids[real], reduction="sum")
+
+    first = 0.0
+    for step in range(config.steps):
+        value = loss()
+        first = first or float(value.detach())
+        (gradient,) = torch.autograd.grad(value, tokens)
+        tokens.grad = gradient
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * scale * (1 - step / config.steps)
+        optimizer.step()
+    with torch.no_grad():
+        last = float(loss())
+    return tokens.detach().float().cpu(), torch.tensor([first, last, float(real.sum())])
+
+
+def _resume(folder: str | Path | None) -> tuple[Tensor, Tensor]:
+    path = Path(folder) / "item_tokens.safetensors" if folder is not None else None
+    if path is None or not path.exists():
+        return torch.empty(0), torch.zeros(3)
+    saved = load_file(path)
+    return saved["tokens"], saved["sums"]
+
+
+def _keep(folder: str | Path | None, tokens: Tensor, sums: Tensor) -> None:
+    if folder is not None:
+        with atomic_path(Path(folder) / "item_tokens.safetensors") as temporary:
+            save_file({"tokens": tokens.contiguous(), "sums": sums}, temporary)

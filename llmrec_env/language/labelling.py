@@ -1,0 +1,243 @@
+"""What the LE says about a whole log, in as few passes as the window allows.
+
+The LM is causal, so one pass over a sequence gives every state, and the reward of each logged item
+at that item's own place: T tokens of work, not T prompts. Actions that were not taken branch off
+the same pass, each seeing the history and itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.windows import Chunks, chunk_log
+
+FloatArray = NDArray[np.float32]
+IntArray = NDArray[np.int64]
+TOKENS = 4096  # read in one pass; past this a CPU gains nothing, and a GPU's batch can be set
+
+
+@torch.inference_mode()
+def label_log(
+    model: LanguageEnvironment, log: InteractionLog, tokens: int = TOKENS, show: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """States and rewards of every interaction.
+
+    Args:
+        model: the LE.
+        log: sequences of the LE's catalogue.
+        tokens: items read in one pass.
+        show: progress bar.
+
+    Returns:
+        states float32 (n_interactions, D), after each interaction; rewards float32
+        (n_interactions,), of each interaction given what came before, NaN at each user's first.
+    """
+    states = np.zeros((len(log), model.state_size), dtype=np.float32)
+    rewards = np.full(len(log), np.nan, dtype=np.float32)
+    vectors = model.item_vectors()
+    goes_on = log.row_goes_on
+    for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log", show):
+        items, lengths = _padded_items(log, chunks, model.device)
+        hidden = model.read(items, lengths)
+        after = model.states(items, hidden)
+        raw = model.heads.raw_reward(hidden[:, 1:], after[:, :-1], vectors[items[:, 1:]])
+        (rows, owners), places = _answered(log, chunks)
+        states[rows] = after[owners, places].cpu().numpy()
+        more = goes_on[rows]
+        liking = model.liking(raw)[owners[more], places[more]]
+        rewards[rows[more] + 1] = liking.cpu().numpy()
+    return states, rewards
+
+
+@torch.inference_mode()
+def branch_log(
+    model: LanguageEnvironment,
+    log: InteractionLog,
+    actions: IntArray,
+    tokens: int = TOKENS,
+    show: bool = False,
+) -> tuple[FloatArray, FloatArray]:
+    """Rewards of actions tried after every interaction, and the states had they been taken.
+
+    Args:
+        model: the LE.
+        log: sequences of the LE's catalogue.
+        actions: int64 (n_interactions, K); -1 stands for no action.
+        tokens: items and actions read in one pass.
+        show: progress bar.
+
+    Returns:
+        rewards float32 (n_interactions, K), NaN for no action; states float32
+        (n_interactions, K, D), zero for no action.
+    """
+    n_rows, k = actions.shape
+    rewards = np.full((n_rows, k), np.nan, dtype=np.float32)
+    states = np.zeros((n_rows, k, model.state_size), dtype=np.float32)
+    vectors = model.item_vectors()
+    chunks = chunk_log(log, model.config.window)
+    for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions", show):
+        items, lengths = _padded_items(log, batch, model.device)
+        (rows, owners), places = _answered(log, batch)
+        tried, parents, slots = _by_owner(actions[rows], owners, places, len(batch))
+        tried, parents = tried.to(model.device), parents.to(model.device)
+        trunk, tips = model.read_branches(items, lengths, tried, parents)
+        means = model.heads.means(model.item_features[items])
+        row = torch.arange(len(batch), device=model.device)[:, None]
+        before = model.heads.states(means, trunk)[row, parents]
+        raw = model.heads.raw_reward(tips, before, vectors[tried])
+        extended = model.heads.extend_means(
+            means[row, parents], (parents + 1).float(), model.item_features[tried]
+        )
+        after = model.heads.states(extended, tips)
+        owner = np.repeat(owners, k)
+        rewards[rows] = model.liking(raw)[owner, slots].cpu().numpy().reshape(-1, k)
+        states[rows] = after[owner, slots].cpu().numpy().reshape(len(rows), k, -1)
+    _reread_where_the_window_moves(model, log, actions, states, tokens)
+    nothing = actions < 0
+    rewards[nothing] = np.nan
+    states[nothing] = 0.0
+    return rewards, states
+
+
+@torch.inference_mode()
+def score_candidates(
+    model: LanguageEnvironment,
+    histories: Sequence[IntArray],
+    candidates: IntArray,
+    tokens: int = TOKENS,
+    show: bool = False,
+) -> FloatArray:
+    """Rewards of C candidates of each history, in passes that share the history.
+
+    Args:
+        model: the LE.
+        histories: N sequences of at least one item, oldest first.
+        candidates: int64 (N, C).
+        tokens: items and candidates read in one pass.
+        show: progress bar.
+
+    Returns:
+        float32 (N, C), in (0, 1).
+    """
+    scores = np.zeros(candidates.shape, dtype=np.float32)
+    vectors = model.item_vectors()
+    trunks = [windowed(model, history) for history in histories]
+    width = candidates.shape[1]
+    group = max(1, tokens // (model.config.window.size + width))
+    with progress_bar("score candidates", len(trunks), show) as advance:
+        for first in range(0, len(trunks), group):
+            part = slice(first, min(first + group, len(trunks)))
+            items, lengths = pad(trunks[part], model.device)
+            tried = torch.from_numpy(candidates[part]).to(model.device)
+            parents = (lengths[:, None] - 1).expand_as(tried)
+            trunk, tips = model.read_branches(items, lengths, tried, parents)
+            row = torch.arange(len(lengths), device=model.device)
+            before = model.states(items, trunk)[row, lengths - 1][:, None]
+            raw = model.heads.raw_reward(tips, before, vectors[tried])
+            scores[part] = model.liking(raw).cpu().numpy()
+            advance(part.stop - part.start, "")
+    return scores
+
+
+def windowed(model: LanguageEnvironment, history: IntArray) -> IntArray:
+    """The items of a history that the model reads."""
+    start = int(model.config.window.start(np.asarray(len(history))))
+    return history[start:]
+
+
+def pad(sequences: Sequence[IntArray], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Right-padded items int64 (B, T) and lengths int64 (B,)."""
+    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+    items = np.zeros((len(sequences), int(lengths.max())), dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        items[row, : len(sequence)] = sequence
+    return torch.from_numpy(items).to(device), torch.from_numpy(lengths).to(device)
+
+
+def _batches(chunks: Chunks, tokens: int, description: str, show: bool) -> Iterator[Chunks]:
+    """Batches of chunks of similar width, each of at most ``tokens`` padded places."""
+    order = np.argsort(chunks.widths, kind="stable")
+    widths = chunks.widths[order]
+    with progress_bar(description, int(widths.sum()), show) as advance:
+        first = 0
+        for last in range(1, len(widths) + 1):
+            full = last == len(widths) or (last + 1 - first) * int(widths[last]) > tokens
+            if full:
+                yield chunks.take(order[first:last])
+                advance(int(widths[first:last].sum()), "")
+                first = last
+
+
+def _padded_items(
+    log: InteractionLog, chunks: Chunks, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    widths = chunks.widths
+    place = np.arange(int(widths.max()))
+    first = log.offsets[chunks.users] + chunks.starts
+    rows = first[:, None] + np.minimum(place, widths[:, None] - 1)
+    items = np.where(place < widths[:, None], log.items[rows], 0)
+    return torch.from_numpy(items).to(device), torch.from_numpy(widths).to(device)
+
+
+def _answered(
+    log: InteractionLog, chunks: Chunks
+) -> tuple[tuple[IntArray, IntArray], IntArray]:
+    """The log's rows that each chunk answers, which chunk it is, and the place in it."""
+    counts = chunks.lasts - chunks.firsts + 1
+    owners = np.repeat(np.arange(len(chunks)), counts)
+    steps = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+    steps = steps + chunks.firsts[owners] - 1
+    return (log.offsets[chunks.users[owners]] + steps, owners), steps - chunks.starts[owners]
+
+
+def _by_owner(
+    actions: IntArray, owners: IntArray, places: IntArray, n_chunks: int
+) -> tuple[Tensor, Tensor, IntArray]:
+    """Lay the K actions of each step side by side in its chunk's row.
+
+    Returns:
+        actions and parents int64 (n_chunks, C), and the column of each action, in step order.
+    """
+    k = actions.shape[1]
+    counts = np.bincount(owners, minlength=n_chunks) * k
+    owner = np.repeat(owners, k)
+    columns = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+    tried = np.zeros((n_chunks, int(counts.max())), dtype=np.int64)
+    parents = np.zeros_like(tried)
+    tried[owner, columns] = np.maximum(actions, 0).ravel()
+    parents[owner, columns] = np.repeat(places, k)
+    return torch.from_numpy(tried), torch.from_numpy(parents), columns
+
+
+def _reread_where_the_window_moves(
+    model: LanguageEnvironment,
+    log: InteractionLog,
+    actions: IntArray,
+    states: FloatArray,
+    tokens: int,
+) -> None:
+    """States after actions whose taking moves the window: those are read from the new start."""
+    window = model.config.window
+    steps = log.row_positions + 1
+    moved = np.flatnonzero(window.start(steps) != window.start(steps + 1))
+    group = max(1, tokens // window.size)
+    pairs = [(row, j) for row in moved for j in range(actions.shape[1]) if actions[row, j] >= 0]
+    for first in range(0, len(pairs), group):
+        part = pairs[first : first + group]
+        taken = []
+        for row, j in part:
+            begin = row + 1 - steps[row] + int(window.start(steps[row] + 1))
+            taken.append(np.append(log.items[begin : row + 1], actions[row, j]))
+        items, lengths = pad(taken, model.device)
+        after = model.states(items, model.read(items, lengths))
+        last = after[torch.arange(len(part), device=model.device), lengths - 1]
+        for (row, j), state in zip(part, last.cpu().numpy(), strict=True):
+            states[row, j] = state

@@ -1,0 +1,356 @@
+"""Learning the LE on a share of the users: state, reward and action models in one pass a batch.
+
+    L = L_sm + weight * L_rm
+    L_sm = -log softmax_j( cos(s_t, v_j) / tau )[a+]        the next item among all items
+    L_rm = -log sigmoid( r(x_1:t, a+) - r(x_1:t, a-) )      Bradley-Terry; a- never met by the user
+
+The negative of every step branches off the sequence, so both terms of T steps cost 2T tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.training import (
+    Losses,
+    Metrics,
+    TrainingConfig,
+    bucketed_batches,
+    clear_checkpoint,
+    train,
+)
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
+from llmrec_env.language.calibration import calibrate
+from llmrec_env.language.item_tokens import ItemTokenConfig, learn_item_tokens, read_features
+from llmrec_env.language.labelling import pad
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+from llmrec_env.language.negatives import Negatives
+from llmrec_env.language.windows import chunk_log
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """How the LE learns from users."""
+
+    share: float = 1.0
+    """Share of the training users that it learns from."""
+    state_loss: Literal["catalogue", "in_batch", "pairwise"] = "catalogue"
+    """What the next item is told from: all items, the batch's next items, or the one negative."""
+    reward_weight: float = 1.0
+    """Weight of the reward model's loss."""
+    popular_share: float = 0.5
+    """Share of the negatives drawn by popularity; the others are uniform."""
+    epochs: int = 8
+    """Passes over the users at most."""
+    min_steps: int = 300
+    """Optimiser steps at least, for small shares."""
+    batch_size: int = 32
+    """Stretches of sequences a step."""
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.1
+    validations: int = 12
+    """Validations over the longest training."""
+    patience: int = 3
+    """Validations without progress before stopping."""
+    validation_users: int = 500
+    """Held-out users that a validation reads at most."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """All settings of :func:`fit_language_environment`."""
+
+    model: LanguageEnvironmentConfig = field(default_factory=LanguageEnvironmentConfig)
+    small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
+    item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+
+
+def fit_language_environment(
+    train_log: InteractionLog,
+    validation: InteractionLog,
+    base_model: str | os.PathLike[str] | None = None,
+    config: FitConfig | None = None,
+    *,
+    users: InteractionLog | None = None,
+    checkpoint: str | Path | None = None,
+    allow_untexted: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    show: bool = False,
+) -> LanguageEnvironment:
+    """Learn an LE from a log: base model, item tokens, then state and reward on users.
+
+    Args:
+        train_log: the users to learn from.
+        validation: users held out, for early stopping and for calibrating acceptance.
+        base_model: hub name or folder of a causal LM; None pretrains a small one on the texts.
+        config: settings of every stage.
+        users: whose opening histories start episodes; the validation users where None.
+        checkpoint: a folder in which a killed run is continued.
+        allow_untexted: accept a catalogue without text, whose items get random tokens.
+        device: where to learn.
+        dtype: in which the frozen LM computes.
+        show: progress bars.
+
+    Returns:
+        The LE with its best weights on validation; ``record`` holds metrics and curves.
+
+    Raises:
+        DataError: the catalogue has no text, or a log is too small to learn from.
+    """
+    config = config or FitConfig()
+    model = untrained_language_environment(
+        train_log,
+        base_model,
+        config,
+        users=users if users is not None else validation,
+        checkpoint=checkpoint,
+        allow_untexted=allow_untexted,
+        device=device,
+        dtype=dtype,
+        show=show,
+    )
+    learn(model, train_log, validation, config.learning, checkpoint, show)
+    return model
+
+
+def untrained_language_environment(
+    log: InteractionLog,
+    base_model: str | os.PathLike[str] | None = None,
+    config: FitConfig | None = None,
+    *,
+    users: InteractionLog | None = None,
+    checkpoint: str | Path | None = None,
+    allow_untexted: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    show: bool = False,
+) -> LanguageEnvironment:
+    """The residual LE before it has seen any user: what the texts alone say."""
+    config = config or FitConfig()
+    catalog = log.catalog
+    if not catalog.has_text and not (allow_untexted and base_model is not None):
+        raise DataError(
+            "the catalogue has no item text, which the LE learns from; bring an items table with "
+            "titles or descriptions, or name a base model and set allow_untexted=True to give "
+            "items random tokens"
+        )
+    name = str(base_model) if base_model is not None else None
+    source = name or small_base_model(catalog, config.small_model, show=show)
+    base, tokenizer = load_base_model(source, dtype)
+    base.requires_grad_(False)
+    base.to(device)
+    size = min(config.model.state_size, base.config.hidden_size)
+    record: dict[str, Any] = {"fit_config": asdict(config)}
+    if catalog.has_text:
+        tokens, record["item_tokens"] = learn_item_tokens(
+            catalog, base, tokenizer, config.item_tokens, checkpoint, show
+        )
+        limit = config.item_tokens.max_tokens
+        features = read_features(catalog, base, tokenizer, size, limit, show)
+    else:
+        tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
+    model = LanguageEnvironment(
+        catalog, base, tokenizer, tokens, features, config.model, base_name=name, users=users
+    )
+    model.record = record
+    return model.to(device).eval()
+
+
+def learn(
+    model: LanguageEnvironment,
+    train_log: InteractionLog,
+    validation: InteractionLog,
+    config: LearningConfig | None = None,
+    checkpoint: str | Path | None = None,
+    show: bool = False,
+) -> None:
+    """Learn state and reward on users, keep the best weights on validation, calibrate acceptance."""
+    config = config or LearningConfig()
+    if not 0 < config.share <= 1:
+        raise DataError(f"share of the training users must lie in (0, 1], got {config.share}")
+    log = some_users(train_log, config.share, config.seed)
+    batches = _Batches(log, model, config)
+    checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
+    steps = max(config.min_steps, config.epochs * batches.per_epoch)
+    folder = Path(checkpoint) / "learning" if checkpoint is not None else None
+    history = train(
+        model,
+        lambda step, rng: _losses(model, batches.batch(step, rng), config),
+        TrainingConfig(
+            steps=steps,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            evaluate_every=max(1, -(-steps // config.validations)),
+            patience=config.patience,
+            seed=config.seed,
+        ),
+        evaluate=lambda: validate(model, checks),
+        metric="progress",
+        folder=folder,
+        description="learn the user",
+        show=show,
+    )
+    _set_normalisers(model, batches, config)
+    calibrate(model, validation, config.seed)
+    model.record["learning"] = {
+        "users": log.n_users,
+        "interactions": len(log),
+        "curve": history.rows,
+        "best_step": history.best_step,
+    }
+    if folder is not None:
+        clear_checkpoint(folder)
+
+
+def some_users(log: InteractionLog, share: float, seed: int) -> InteractionLog:
+    """A seeded choice of a share of the users, at least one."""
+    count = max(1, round(share * log.n_users))
+    chosen = np.random.default_rng(seed).permutation(log.n_users)[:count]
+    return log.select_users(np.sort(chosen))
+
+
+@torch.inference_mode()
+def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> Metrics:
+    """Next-item NDCG@10 of the states and pairwise accuracy of the rewards, on held-out users.
+
+    ``progress`` is what early stopping watches: the sum of the logarithms of both.
+    """
+    config = LearningConfig(seed=seed, batch_size=64)
+    batches = _Batches(log, model, config)
+    ranks, wins = [], []
+    for group in range(batches.per_epoch):
+        batch = batches.batch(group, np.random.default_rng([seed, group]))
+        states, raw_taken, raw_other = _answers(model, batch)
+        logits = model.heads.logits(states[batch.real], model.item_vectors())
+        target = batch.items[:, 1:][batch.real]
+        ranks.append((logits > logits.gather(1, target[:, None])).sum(1))
+        wins.append((raw_taken > raw_other)[batch.real])
+    rank = torch.cat(ranks).float()
+    ndcg = float(torch.where(rank < 10, 1 / torch.log2(rank + 2), 0.0).mean())
+    accuracy = float(torch.cat(wins).float().mean())
+    progress = math.log(ndcg + 1e-6) + math.log(accuracy + 1e-6)
+    return {"NDCG@10": ndcg, "accuracy": accuracy, "progress": progress}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    items: Tensor  # (B, T) right-padded
+    lengths: Tensor  # (B,)
+    negatives: Tensor  # (B, T - 1): one item never met, for the step before each next item
+    real: Tensor  # bool (B, T - 1): the steps that this stretch answers
+
+
+class _Batches:
+    """Stretches of sequences with the negatives of their steps, by the number of the step."""
+
+    def __init__(
+        self, log: InteractionLog, model: LanguageEnvironment, config: LearningConfig
+    ) -> None:
+        chunks = chunk_log(log, model.config.window)
+        self._chunks = chunks.take(np.flatnonzero(chunks.widths > 1))
+        if len(self._chunks) == 0:
+            raise DataError("no user has two interactions; the LE learns the next from the last")
+        self._log = log
+        self._device = model.device
+        self._negatives = Negatives(log, config.popular_share)
+        self._rows = bucketed_batches(self._chunks.widths, config.batch_size, config.seed)
+        self.per_epoch = -(-len(self._chunks) // config.batch_size)
+
+    def batch(self, step: int, rng: np.random.Generator) -> _Batch:
+        chunks = self._chunks.take(self._rows(step))
+        first = self._log.offsets[chunks.users] + chunks.starts
+        items, lengths = pad(
+            [self._log.items[i : i + w] for i, w in zip(first, chunks.widths, strict=True)],
+            self._device,
+        )
+        width = items.shape[1] - 1
+        steps = chunks.starts[:, None] + np.arange(1, width + 1)
+        real = (steps >= chunks.firsts[:, None]) & (steps < chunks.ends[:, None])
+        negatives = self._negatives.draw(np.repeat(chunks.users, width), rng)
+        return _Batch(
+            items,
+            lengths,
+            torch.from_numpy(negatives.reshape(len(chunks), width)).to(self._device),
+            torch.from_numpy(real).to(self._device),
+        )
+
+
+def _answers(model: LanguageEnvironment, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …)."""
+    vectors = model.item_vectors()
+    rows, width = batch.negatives.shape
+    parents = torch.arange(width, device=batch.items.device).expand(rows, width)
+    trunk, tips = model.read_branches(batch.items, batch.lengths, batch.negatives, parents)
+    states = model.states(batch.items, trunk)[:, :-1]
+    taken = model.heads.raw_reward(trunk[:, 1:], states, vectors[batch.items[:, 1:]])
+    other = model.heads.raw_reward(tips, states, vectors[batch.negatives])
+    return states, taken, other
+
+
+def _losses(model: LanguageEnvironment, batch: _Batch, config: LearningConfig) -> Losses:
+    states, taken, other = _answers(model, batch)
+    real = batch.real
+    margin = (taken - other)[real]
+    reward = -torch.nn.functional.logsigmoid(margin).mean()
+    state = _state_loss(model, states[real], batch.items[:, 1:][real], batch.negatives[real], config)
+    return {"state": state, "reward": config.reward_weight * reward}
+
+
+def _state_loss(
+    model: LanguageEnvironment,
+    states: Tensor,
+    taken: Tensor,
+    negatives: Tensor,
+    config: LearningConfig,
+) -> Tensor:
+    vectors = model.item_vectors()
+    cross_entropy = torch.nn.functional.cross_entropy
+    if config.state_loss == "catalogue":
+        return cross_entropy(model.heads.logits(states, vectors), taken)
+    if config.state_loss == "in_batch":
+        items, target = torch.unique(taken, return_inverse=True)
+        return cross_entropy(model.heads.logits(states, vectors[items]), target)
+    closeness = states * (vectors[taken] - vectors[negatives])
+    return -torch.nn.functional.logsigmoid(closeness.sum(-1) * model.heads.log_scale.exp()).mean()
+
+
+@torch.inference_mode()
+def _set_normalisers(
+    model: LanguageEnvironment, batches: _Batches, config: LearningConfig
+) -> None:
+    """Mean and standard deviation of the raw reward over training pairs."""
+    model.eval()
+    values = []
+    for group in range(min(batches.per_epoch, 64)):
+        batch = batches.batch(group, np.random.default_rng([config.seed, group]))
+        _, taken, other = _answers(model, batch)
+        values.append(torch.cat([taken[batch.real], other[batch.real]]))
+    pooled = torch.cat(values)
+    model.reward_mean.copy_(pooled.mean())
+    model.reward_sd.copy_(pooled.std().clamp(min=1e-6))
+
+
+def _random_tokens(
+    n_items: int, base: torch.nn.Module, size: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    words = base.get_input_embeddings().weight.detach().float()  # type: ignore[operator]
+    tokens = torch.randn(n_items, words.shape[1], generator=generator) * float(words.std())
+    features = torch.randn(n_items, size, generator=generator)
+    return tokens, torch.nn.functional.normalize(features, dim=1)

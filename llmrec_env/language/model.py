@@ -1,0 +1,341 @@
+"""The LE: a language model adapted to read items and to answer as the user."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import Cache
+
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.attention import branch_mask, check_architecture, model_mask, trunk_mask
+from llmrec_env.language.base_models import load_base_model, quiet_transformers
+from llmrec_env.language.heads import Heads
+from llmrec_env.language.windows import Window
+
+FORMAT = 1
+COPY_BASE_BELOW = 50_000_000  # parameters; a larger base model is saved by name, not by weights
+
+
+@dataclass(frozen=True)
+class LanguageEnvironmentConfig:
+    """What shapes an LE; learning has its own settings."""
+
+    window: Window = field(default_factory=Window)
+    state_size: int = 256
+    """Length of a state at most; the LM's hidden size where that is smaller."""
+    lora_rank: int = 8
+    lora_alpha: int = 16
+    lora_dropout: float = 0.05
+    seed: int = 0
+    """Seed of the adapter's first weights."""
+
+
+class LanguageEnvironment(nn.Module):
+    """A causal LM with item tokens, LoRA adapters and the heads of state, action and reward.
+
+    LE of arXiv 2403.16948: items are single tokens of the LM's input space, so a history of t items
+    is t tokens, and one causal pass gives the states after each of them and the reward of each.
+
+    Attributes:
+        catalog: the items.
+        causal_lm: the base model wrapped by peft.
+        heads: the small trainable parts.
+        item_tokens: float32 (n_items, H), buffer; see :mod:`llmrec_env.language.item_tokens`.
+        item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
+        reward_mean, reward_sd: normalisers of the reward over training pairs, buffers.
+        users: held-out users whose opening histories start episodes, or None.
+        record: what learning measured; plain JSON values.
+    """
+
+    item_tokens: Tensor
+    item_features: Tensor
+    reward_mean: Tensor
+    reward_sd: Tensor
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        base_model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        item_tokens: Tensor,
+        item_features: Tensor,
+        config: LanguageEnvironmentConfig | None = None,
+        base_name: str | None = None,
+        users: InteractionLog | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config or LanguageEnvironmentConfig()
+        self.catalog = catalog
+        self.tokenizer = tokenizer
+        self.base_name = base_name
+        self.users = users
+        self.record: dict[str, Any] = {}
+        self._check_sizes(base_model, item_tokens, item_features)
+        self.causal_lm = self._with_adapter(base_model)
+        self.heads = Heads(base_model.config.hidden_size, item_features.shape[1])
+        self.register_buffer("item_tokens", item_tokens.float())
+        self.register_buffer("item_features", item_features.float())
+        self.register_buffer("reward_mean", torch.tensor(0.0))
+        self.register_buffer("reward_sd", torch.tensor(1.0))
+
+    def _check_sizes(self, base: PreTrainedModel, tokens: Tensor, features: Tensor) -> None:
+        check_architecture(base.config)
+        expected = (len(self.catalog), base.config.hidden_size)
+        if tuple(tokens.shape) != expected or len(features) != len(self.catalog):
+            raise DataError(
+                f"item tokens of shape {tuple(tokens.shape)} and features of shape "
+                f"{tuple(features.shape)} do not fit {expected[0]} items and a base model of "
+                f"hidden size {expected[1]}"
+            )
+        limit = getattr(base.config, "max_position_embeddings", None)
+        if limit is not None and self.config.window.size + 1 > limit:
+            raise DataError(
+                f"a window of {self.config.window.size} items needs {self.config.window.size + 1} "
+                f"positions and the base model has {limit}; choose a smaller window"
+            )
+
+    def _with_adapter(self, base: PreTrainedModel) -> PeftModel:
+        base.requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            lora = LoraConfig(
+                r=self.config.lora_rank,
+                lora_alpha=self.config.lora_alpha,
+                lora_dropout=self.config.lora_dropout,
+                target_modules="all-linear",
+                fan_in_fan_out=base.config.model_type == "gpt2",
+                task_type="CAUSAL_LM",
+            )
+            return get_peft_model(base, lora)
+
+    @property
+    def transformer(self) -> PreTrainedModel:
+        """The LM without its head over words."""
+        return self.causal_lm.get_base_model().base_model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors live."""
+        return self.item_tokens.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in which the language model computes; heads compute in float32."""
+        return self.transformer.dtype
+
+    @property
+    def state_size(self) -> int:
+        """Length of a state."""
+        return self.item_features.shape[1]
+
+    def embed(self, items: Tensor) -> Tensor:
+        """Item tokens (…, H) of item indices (…,), in the LM's dtype."""
+        return self.item_tokens[items].to(self.dtype)
+
+    def read(self, items: Tensor, lengths: Tensor, cache: Cache | None = None) -> Tensor:
+        """LM outputs at every item of right-padded histories.
+
+        Args:
+            items: int64 (B, T).
+            lengths: int64 (B,), at least 1.
+            cache: where the keys and values of the items go, if anywhere.
+
+        Returns:
+            float32 (B, T, H); what stands at padded places means nothing.
+        """
+        place = torch.arange(items.shape[1], device=items.device).expand_as(items)
+        mask = model_mask(
+            self.transformer.config, trunk_mask(lengths, items.shape[1]), place, place, self.dtype
+        )
+        return self.forward_tokens(self.embed(items), mask, place, cache)
+
+    def read_branches(
+        self, items: Tensor, lengths: Tensor, actions: Tensor, parents: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """LM outputs at every item, and at actions tried after some of them, in one pass.
+
+        Args:
+            items: int64 (B, T), right-padded.
+            lengths: int64 (B,).
+            actions: int64 (B, C).
+            parents: int64 (B, C), the place in ``items`` after which each action is tried.
+
+        Returns:
+            float32 (B, T, H) and (B, C, H).
+        """
+        width = items.shape[1]
+        place = torch.arange(width, device=items.device).expand_as(items)
+        positions = torch.cat([place, parents + 1], dim=1)
+        mask = model_mask(
+            self.transformer.config,
+            branch_mask(lengths, width, parents),
+            positions,
+            positions,
+            self.dtype,
+        )
+        embedded = self.embed(torch.cat([items, actions], dim=1))
+        hidden = self.forward_tokens(embedded, mask, positions)
+        return hidden[:, :width], hidden[:, width:]
+
+    def forward_tokens(
+        self, embedded: Tensor, mask: Any, positions: Tensor, cache: Cache | None = None
+    ) -> Tensor:
+        """One pass of the LM without its head over words; float32 (B, T, H)."""
+        outputs = self.transformer(
+            inputs_embeds=embedded,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        return outputs.last_hidden_state.float()
+
+    def item_vectors(self) -> Tensor:
+        """Unit vectors of all items, float32 (n_items, D): where states point to."""
+        return self.heads.items(self.item_features)
+
+    def states(self, items: Tensor, hidden: Tensor) -> Tensor:
+        """Unit states (B, T, D) after every item, from items (B, T) and LM outputs (B, T, H)."""
+        return self.heads.states(self.heads.means(self.item_features[items]), hidden)
+
+    def liking(self, raw_reward: Tensor) -> Tensor:
+        """Reported reward in (0, 1): the sigmoid of the normalised raw reward."""
+        return torch.sigmoid((raw_reward - self.reward_mean) / self.reward_sd)
+
+    def save_pretrained(
+        self,
+        folder: str | os.PathLike[str],
+        dtype: torch.dtype = torch.float32,
+        copy_base: bool | None = None,
+    ) -> None:
+        """Save to one folder, whole or not at all: config.json, safetensors, adapter, tokenizer.
+
+        Args:
+            folder: replaced where it exists.
+            dtype: of the stored floating-point numbers; bfloat16 halves the folder.
+            copy_base: whether the base model's weights go along; by default where it has under
+                fifty million parameters or came from no named place.
+        """
+        base = self.causal_lm.get_base_model()
+        copy = copy_base
+        if copy is None:
+            copy = self.base_name is None or base.num_parameters() < COPY_BASE_BELOW
+        if not copy and self.base_name is None:
+            raise LLMRecError("this base model came from no named place; save it with copy_base=True")
+        with atomic_path(folder) as temporary, quiet_transformers():
+            temporary.mkdir()
+            self.causal_lm.save_pretrained(temporary / "adapter")
+            _cast_file(temporary / "adapter" / "adapter_model.safetensors", dtype)
+            (temporary / "adapter" / "README.md").unlink(missing_ok=True)
+            if copy:
+                self._save_base(temporary / "base_model", dtype)
+            self.tokenizer.save_pretrained(temporary / "base_model")
+            save_file(self._own_tensors(dtype), temporary / "heads.safetensors")
+            self.catalog.save(temporary / "catalog.parquet")
+            if self.users is not None:
+                self.users.save(temporary / "users.parquet")
+            write_json(temporary / "config.json", self._description(copy))
+
+    def _save_base(self, folder: Path, dtype: torch.dtype) -> None:
+        base = self.causal_lm.get_base_model()
+        tensors = {}
+        for name, value in base.state_dict().items():
+            if ".lora_" not in name:
+                tensors[name.replace(".base_layer", "")] = value.to(dtype).contiguous().clone()
+        if base.config.tie_word_embeddings:
+            tied = set(getattr(base, "_tied_weights_keys", None) or [])
+            tensors = {name: value for name, value in tensors.items() if name not in tied}
+        folder.mkdir()
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+        base.config.save_pretrained(folder)
+
+    def _own_tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        tensors = {f"heads.{n}": v for n, v in self.heads.state_dict().items()}
+        for name in ("item_tokens", "item_features", "reward_mean", "reward_sd"):
+            tensors[name] = getattr(self, name)
+        return {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
+
+    def _description(self, copied: bool) -> dict[str, Any]:
+        packages = ("torch", "transformers", "peft")
+        return {
+            "format": FORMAT,
+            "base_model": None if copied else self.base_name,
+            "base_name": self.base_name,
+            "n_items": len(self.catalog),
+            "config": asdict(self.config),
+            "record": self.record,
+            "versions": {name: importlib.metadata.version(name) for name in packages},
+        }
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike[str],
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> LanguageEnvironment:
+        """Load what :meth:`save_pretrained` wrote.
+
+        Args:
+            folder: the saved LE.
+            device: where it is to run.
+            dtype: in which the language model is to compute.
+
+        Raises:
+            LLMRecError: the folder is no saved LE, or of a format that this version cannot read.
+        """
+        path = Path(folder)
+        if not (path / "config.json").exists() or not (path / "heads.safetensors").exists():
+            raise LLMRecError(
+                f"{path} holds no saved language environment (config.json and heads.safetensors); "
+                "make one with `llmrec fit` or LanguageEnvironment.save_pretrained"
+            )
+        saved = read_json(path / "config.json")
+        if saved.get("format") != FORMAT:
+            raise LLMRecError(
+                f"{path} has format {saved.get('format')!r}, this version reads {FORMAT}; fit it again"
+            )
+        base, tokenizer = load_base_model(saved["base_model"] or path / "base_model", dtype)
+        tensors = {n: v.float() for n, v in load_file(path / "heads.safetensors").items()}
+        settings = dict(saved["config"])
+        settings["window"] = Window(**settings["window"])
+        catalog = Catalog.load(path / "catalog.parquet")
+        users = path / "users.parquet"
+        model = cls(
+            catalog,
+            base,
+            tokenizer,
+            tensors["item_tokens"],
+            tensors["item_features"],
+            LanguageEnvironmentConfig(**settings),
+            base_name=saved["base_name"],
+            users=InteractionLog.load(users, catalog) if users.exists() else None,
+        )
+        model.record = saved["record"]
+        model._load_own(tensors, path / "adapter" / "adapter_model.safetensors")
+        return model.to(device).eval()
+
+    def _load_own(self, tensors: dict[str, Tensor], adapter: Path) -> None:
+        prefix = "heads."
+        heads = {n[len(prefix) :]: v for n, v in tensors.items() if n.startswith(prefix)}
+        self.heads.load_state_dict(heads)
+        self.reward_mean.copy_(tensors["reward_mean"])
+        self.reward_sd.copy_(tensors["reward_sd"])
+        set_peft_model_state_dict(self.causal_lm, load_file(adapter))
+
+
+def _cast_file(path: Path, dtype: torch.dtype) -> None:
+    tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})

@@ -1,0 +1,156 @@
+"""Users made of a language model: one item token a step."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.calibration import Acceptance, logit
+from llmrec_env.language.decoding import Decoder
+from llmrec_env.language.labelling import branch_log, label_log, score_candidates
+from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.users.base import (
+    Branches,
+    FloatArray,
+    Histories,
+    IntArray,
+    Labels,
+    Response,
+    Session,
+    UserSimulator,
+)
+
+EMBEDDED = Path(__file__).parents[1] / "language" / "assets" / "generated_world"
+
+
+class LanguageUser(UserSimulator):
+    """Users who answer as the LE says: liking from its reward model, taking as calibrated.
+
+    Args:
+        model: a learned LE; see :func:`llmrec_env.language.learning.fit_language_environment`.
+        users: whose opening histories start episodes; those saved with the LE where None.
+        accept_rate: mean probability of taking a uniformly shown item, a stated prior.
+
+    Raises:
+        SimulatorError: the LE's acceptance was never calibrated, or ``accept_rate`` is out of
+            range.
+    """
+
+    def __init__(
+        self,
+        model: LanguageEnvironment,
+        users: InteractionLog | None = None,
+        accept_rate: float = 0.1,
+    ) -> None:
+        saved = model.record.get("acceptance")
+        if saved is None:
+            raise SimulatorError(
+                "this LE has no calibrated acceptance: learn it with fit_language_environment, or "
+                "call llmrec_env.language.calibration.calibrate(model, validation_log)"
+            )
+        self.model = model
+        self.catalog = model.catalog
+        self.state_size = model.state_size
+        self.users = users if users is not None else model.users
+        self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]))
+        self._set_accept_rate(accept_rate)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder: str | os.PathLike[str],
+        accept_rate: float = 0.1,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> LanguageUser:
+        """Load the users of an LE that ``save_pretrained`` wrote."""
+        model = LanguageEnvironment.from_pretrained(folder, device=device, dtype=dtype)
+        return cls(model, accept_rate=accept_rate)
+
+    def with_accept_rate(self, accept_rate: float) -> LanguageUser:
+        """The same users, taking a uniformly shown item with this mean probability."""
+        simulator = copy.copy(self)
+        simulator._set_accept_rate(accept_rate)
+        return simulator
+
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users; who they are does not matter, only what they took."""
+        return _LanguageSession(self, histories)
+
+    def preferences(self, states: FloatArray) -> FloatArray:
+        """Action-model logits cos(s, v_j) / tau, float32 (N, n_items)."""
+        scale = self.model.heads.log_scale.detach().exp()
+        with torch.inference_mode():
+            given = torch.from_numpy(np.ascontiguousarray(states)).to(self.model.device)
+            return (given @ self._vectors.T * scale).cpu().numpy()
+
+    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+        """States and rewards of a log, one causal pass a sequence."""
+        return Labels(*label_log(self.model, log, show=show))
+
+    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+        """Rewards and next states of actions tried along a log, sharing each sequence's pass."""
+        rewards, states = branch_log(self.model, log, actions, show=show)
+        return Branches(rewards, states)
+
+    def score(
+        self, histories: Sequence[IntArray], candidates: IntArray, show: bool = False
+    ) -> FloatArray:
+        """Rewards float32 (N, C) of candidates int64 (N, C), in passes that share the history."""
+        return score_candidates(self.model, histories, candidates, show=show)
+
+    def accept_probability(self, reward: FloatArray) -> FloatArray:
+        """Probability of taking an item of this reward."""
+        z = self._acceptance.slope * logit(reward) + self._offset
+        return np.asarray(1 / (1 + np.exp(-z)), dtype=np.float32)
+
+    def _set_accept_rate(self, accept_rate: float) -> None:
+        self.accept_rate = accept_rate
+        self._offset = self._acceptance.offset(accept_rate)
+
+    @cached_property
+    def _vectors(self) -> torch.Tensor:
+        with torch.inference_mode():
+            return self.model.item_vectors()
+
+
+class _LanguageSession(Session):
+    def __init__(self, simulator: LanguageUser, histories: Histories) -> None:
+        self._simulator = simulator
+        self._decoder = Decoder(simulator.model, histories)
+        self.states = self._decoder.states.cpu().numpy()
+
+    def respond(self, actions: IntArray) -> Response:
+        shown = torch.from_numpy(np.asarray(actions, dtype=np.int64)).to(self._decoder.model.device)
+        reward = self._decoder.show(shown).cpu().numpy()
+        return Response(reward, self._simulator.accept_probability(reward))
+
+    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+        self.states = self._decoder.take(np.asarray(accepted, dtype=bool)).cpu().numpy()
+        return self.states
+
+    def replace(
+        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+    ) -> FloatArray:
+        self.states = self._decoder.restart(rows, histories).cpu().numpy()
+        return self.states
+
+
+@lru_cache(maxsize=1)
+def embedded_user() -> LanguageUser:
+    """The users of the LE of the generated world that ships with the package."""
+    if not (EMBEDDED / "config.json").exists():
+        raise SimulatorError(
+            f"the embedded LE is missing from {EMBEDDED}; make it with "
+            "`python -m llmrec_env.language.assets.build`"
+        )
+    return LanguageUser.from_pretrained(EMBEDDED)
