@@ -13,7 +13,7 @@ the true user whose taste is estimated from the history.
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -92,15 +92,16 @@ class TwoTowers(torch.nn.Module):
     linear in the features; learned by the softmax over all items at every step.
     """
 
-    def __init__(self, features: FloatMatrix, width: int = 64) -> None:
+    def __init__(self, features: FloatMatrix, width: int = 16) -> None:
         super().__init__()
         rows = torch.as_tensor(features, dtype=torch.float32)
         self.features = rows / rows.norm(dim=1, keepdim=True)
         n_items, n_features = features.shape
-        self.taken = torch.nn.Parameter(0.3 * torch.randn(n_features, width))
-        self.offered = torch.nn.Parameter(0.3 * torch.randn(n_features, width))
+        self.taken = torch.nn.Parameter(0.1 * torch.randn(n_features, width))
+        self.offered = torch.nn.Parameter(0.1 * torch.randn(n_features, width))
         self.last = torch.nn.Linear(width, width, bias=False)
         self.bias = torch.nn.Parameter(torch.zeros(n_items))
+        torch.nn.init.zeros_(self.last.weight)
 
     def forward(self, items: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """Scores (M, n_items) after the places of ``items`` (N, T) that are ``wanted`` (N, T)."""
@@ -125,27 +126,36 @@ class TwoTowers(torch.nn.Module):
 
 
 def learn(
-    features: FloatMatrix, log: InteractionLog, validation: InteractionLog, seed: int
+    features: FloatMatrix,
+    log: InteractionLog,
+    validation: InteractionLog,
+    seed: int,
+    epochs: int = 25,
 ) -> TwoTowers:
-    """Fit two towers on ``log``; keep the epoch of the least loss on ``validation``."""
+    """Two towers fitted on ``log``: the epoch and weight decay of least validation loss."""
     torch.manual_seed(seed)
-    model = TwoTowers(features)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=1.0)
-    sequences = [torch.as_tensor(items) for items in log.sequences()]
     held_out = [torch.as_tensor(items) for items in validation.sequences()]
-    best, best_loss = model.state_dict(), float("inf")
-    for _ in track(range(25), "two towers"):
-        for rows in torch.randperm(len(sequences)).split(64):
-            optimiser.zero_grad()
-            model.loss([sequences[row] for row in rows]).backward()
-            optimiser.step()
-        with torch.no_grad():
-            loss = float(model.loss(held_out))
-        if loss < best_loss:
-            best_loss = loss
-            best = {name: value.clone() for name, value in model.state_dict().items()}
+    best, best_loss = {}, float("inf")
+    for weight_decay in (0.1, 0.3):
+        model = TwoTowers(features)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=weight_decay)
+        for _ in track(range(epochs), f"two towers, weight decay {weight_decay}"):
+            _learn_epoch(model, optimiser, log)
+            with torch.no_grad():
+                loss = float(model.loss(held_out))
+            if loss < best_loss:
+                best_loss = loss
+                best = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best)
     return model
+
+
+def _learn_epoch(model: TwoTowers, optimiser: torch.optim.Optimizer, log: InteractionLog) -> None:
+    sequences = [torch.as_tensor(items) for items in log.sequences()]
+    for users in torch.randperm(len(sequences)).split(64):
+        optimiser.zero_grad()
+        model.loss([sequences[user] for user in users]).backward()
+        optimiser.step()
 
 
 def rankings(world: World, seed: int) -> dict[str, float]:
@@ -164,7 +174,7 @@ def rankings(world: World, seed: int) -> dict[str, float]:
     def learned(features: FloatMatrix) -> TwoTowers:
         return learn(features, split.train, split.validation, seed)
 
-    ranked = {
+    ranked: dict[str, NDArray[Any]] = {
         "popularity": np.broadcast_to(popularity, truth.shape),
         "words, learned on the log": learned(words).rank(histories),
         "item ids, learned on the log": learned(np.eye(len(world.catalog))).rank(histories),
@@ -192,19 +202,22 @@ def readings(world: World) -> dict[str, float]:
     }
 
 
+def tabulate(title: str, columns: list[dict[str, float]]) -> Table:
+    """One row a figure, one column a world, and the mean."""
+    table = Table("", *(f"world {seed}" for seed in range(len(columns))), "mean", title=title)
+    for name in columns[0]:
+        values = [column[name] for column in columns]
+        table.add_row(name, *(f"{value:.3f}" for value in values), f"{np.mean(values):.3f}")
+    return table
+
+
 def main(seeds: Annotated[int, typer.Option(help="number of worlds, seeds 0, 1, …")] = 3) -> None:
     """Print both tables, one column a world."""
     worlds = [generate_world(seed) for seed in range(seeds)]
     console = Console()
-    for title, columns in (
-        ("R^2 on unseen items", [readings(world) for world in worlds]),
-        ("Spearman with the true liking", [rankings(world, world.seed) for world in worlds]),
-    ):
-        table = Table("", *(f"world {world.seed}" for world in worlds), "mean", title=title)
-        for name in columns[0]:
-            values = [column[name] for column in columns]
-            table.add_row(name, *(f"{v:.3f}" for v in values), f"{np.mean(values):.3f}")
-        console.print(table)
+    console.print(tabulate("R^2 on unseen items", [readings(world) for world in worlds]))
+    ranked = [rankings(world, world.seed) for world in worlds]
+    console.print(tabulate("Spearman with the true liking", ranked))
 
 
 if __name__ == "__main__":

@@ -97,10 +97,11 @@ class TasteModel:
         """
         wanted = mind.taste - self.parameters.satiation_weight * mind.satiation
         wanted = wanted.reshape(*wanted.shape, *[1] * (items.ndim - 1))
+        offered = self.factors[items]
         total = np.empty((len(wanted), *items.shape[1:]))
         total[...] = self.parameters.quality_weight * self.quality[items]
         for k in range(self.factors.shape[1]):
-            total += wanted[:, k] * self.factors[items, k]
+            total += wanted[:, k] * offered[..., k]
         return total
 
     def utilities(self, mind: Mind) -> Float64Array:

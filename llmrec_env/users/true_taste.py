@@ -52,7 +52,7 @@ class TrueTasteUser(UserSimulator):
         self.world = world
         self.catalog = world.catalog
         self.state_size = 2 * world.factors.shape[1] + 1
-        self._opening_utilities = _opening_utilities(world)
+        self._utility_counts, self._utility_values = _utility_histogram(world)
         self._know(users if users is not None else world.log)
         self._calibrate(accept_rate)
 
@@ -122,10 +122,11 @@ class TrueTasteUser(UserSimulator):
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         self.accept_rate = accept_rate
-        low, high = -30.0, 30.0
-        for _ in range(30):
+        low, high = -60.0, 60.0
+        for _ in range(50):
             self._offset = (low + high) / 2
-            if float(self._accept(self._opening_utilities).mean(dtype=np.float64)) < accept_rate:
+            accepted = self._accept(self._utility_values)
+            if float(np.average(accepted, weights=self._utility_counts)) < accept_rate:
                 low = self._offset
             else:
                 high = self._offset
@@ -153,8 +154,10 @@ class _TrueTasteSession(Session):
     def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
-        moved = self._simulator.world.model.take(self._mind, self._shown)
-        self._put(np.flatnonzero(accepted), moved.rows(accepted))
+        rows, shown = np.flatnonzero(accepted), self._shown
+        if len(rows):
+            model = self._simulator.world.model
+            self._put(rows, model.take(self._mind.rows(rows), shown[rows]))
         self._shown = None
         return self.states
 
@@ -176,8 +179,9 @@ def _states(mind: Mind) -> FloatArray:
     return (state / np.sqrt((state * state).sum(axis=1, keepdims=True))).astype(np.float32)
 
 
-def _opening_utilities(world: World) -> FloatArray:
-    """Utility of every item for every user of the world after half of their log."""
+def _utility_histogram(world: World) -> tuple[IntArray, Float64Array]:
+    """Counts and values of all items' utilities for all users halfway through their log."""
     openings = [items[: max(3, len(items) // 2)] for items in world.log.sequences()]
-    mind = world.model.after(world.tastes, openings)
-    return world.model.utilities(mind).astype(np.float32)
+    utilities = world.model.utilities(world.model.after(world.tastes, openings))
+    counts, edges = np.histogram(utilities, bins=4096)
+    return counts, (edges[1:] + edges[:-1]) / 2
