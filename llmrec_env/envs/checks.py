@@ -17,6 +17,14 @@ AUTORESETS = {"next_step": "NEXT_STEP", "same_step": "SAME_STEP", "disabled": "D
 """Our names, alike on every gymnasium, and those of the enum that gymnasium 1.1 brought."""
 
 
+class RenderModeError(SettingError, TypeError):
+    """There is no such render mode.
+
+    A TypeError too: ``make_vec_env`` of stable-baselines3 tries ``"rgb_array"`` with every
+    environment and does without when that raises one.
+    """
+
+
 def check_actions(actions: Any, num_rows: int, n_items: int) -> IntArray:
     """Actions as int64 (num_rows,).
 
@@ -42,7 +50,7 @@ def check_options(options: dict[str, Any] | None, *names: str) -> dict[str, Any]
 def check_render_mode(render_mode: str | None) -> str | None:
     """The render mode, which must be None or one of those that exist."""
     if render_mode is not None and render_mode not in MODES:
-        raise SettingError(f"render_mode must be None or one of {MODES}, got {render_mode!r}")
+        raise RenderModeError(f"render_mode must be None or one of {MODES}, got {render_mode!r}")
     return render_mode
 
 

@@ -74,6 +74,15 @@ def test_maskable_ppo_shows_no_met_item(true_user: TrueTasteUser) -> None:
         observation, *_ = env.step(actions)
 
 
+def test_the_single_environment_works_under_stable_baselines3s_own_maker(
+    true_user: TrueTasteUser,
+) -> None:
+    maker = pytest.importorskip("stable_baselines3.common.env_util").make_vec_env
+    env = maker("LLMRec/NextItem-v0", n_envs=2, env_kwargs={"simulator": true_user})
+    assert env.reset().shape == (2, true_user.state_size + 3)
+    assert env.env_method("action_masks")[1].shape == (true_user.n_items,)
+
+
 def test_infos_tell_what_the_step_brought(even_user: EvenUser) -> None:
     env = vec_env(even_user, patience=1)
     env.set_options([{"user_id": "ann"}, {"user_id": "bob"}])
