@@ -37,6 +37,6 @@ def test_two_towers_learn_a_log_better_than_chance(benchmark: ModuleType) -> Non
     words = benchmark.bag_of_words(world.catalog.sentences)
     model = benchmark.learn(words, world.log, world.log, seed=0, epochs=8)
     sequences = [benchmark.torch.as_tensor(items) for items in world.log.sequences()]
-    assert float(model.loss(sequences)) < np.log(40) - 0.05
+    assert model.loss(sequences).item() < np.log(40) - 0.05
     ranked = model.rank([world.log.sequence(0)[:3], world.log.sequence(1)[:2]])
     assert ranked.shape == (2, 40)
