@@ -33,6 +33,7 @@ __all__ = [
     "SB3Policy",
     "best_actions",
     "evaluate_policy",
+    "interval",
 ]
 
 Z95 = 1.959964
@@ -75,7 +76,7 @@ class PolicyReturns:
     @property
     def ci95(self) -> tuple[float, float]:
         """95% interval of the mean return."""
-        return _interval(self.returns)[1:]
+        return interval(self.returns)[1:]
 
     def difference(self, other: PolicyReturns) -> Interval:
         """Mean of this return minus the other's, user by user.
@@ -88,7 +89,7 @@ class PolicyReturns:
                 "returns are compared in pairs: evaluate both policies with the same users, "
                 f"episodes and seed (here {self.seed} and {other.seed})"
             )
-        return _interval(self.returns - other.returns)
+        return interval(self.returns - other.returns)
 
     def summary(self) -> dict[str, float | int | bool]:
         """The numbers of a table's row."""
@@ -246,7 +247,8 @@ def _play(
     return returns[:-1], accepted[:-1], lengths[:-1]
 
 
-def _interval(values: NDArray[np.float64]) -> Interval:
+def interval(values: NDArray[np.float64]) -> Interval:
+    """Mean over users with its 95% interval (normal approximation)."""
     mean = float(values.mean())
     if len(values) < 2:
         return Interval(mean, float("-inf"), float("inf"))

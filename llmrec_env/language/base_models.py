@@ -39,19 +39,19 @@ class SmallModelConfig:
     """A small Qwen3-shaped causal LM, learned from nothing but the catalogue's own texts."""
 
     hidden_size: int = 128
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     kv_heads: int = 2
-    intermediate_size: int = 384
+    intermediate_size: int = 256
     vocabulary: int = 2048
     """Entries of the byte-level BPE vocabulary at most."""
     max_tokens: int = 64
     """Tokens of an item's sentence that are read; the rest is cut off."""
-    epochs: int = 8
+    epochs: int = 4
     """Passes over the catalogue at most."""
-    min_steps: int = 600
+    min_steps: int = 300
     """Optimiser steps at least, for small catalogues."""
-    max_steps: int = 1500
+    max_steps: int = 600
     """Optimiser steps at most, for large ones."""
     batch_size: int = 32
     """Sentences a step."""

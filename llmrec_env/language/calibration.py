@@ -16,7 +16,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.labelling import branch_log, label_log
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.language.negatives import Negatives
+from llmrec_env.data.negatives import Negatives
 
 FloatArray = NDArray[np.float32]
 QUANTILES = 257

@@ -74,6 +74,7 @@ class Decoder:
         states: float32 (N, D), the users as they are now.
     """
 
+    @torch.inference_mode()
     def __init__(self, model: LanguageEnvironment, histories: Sequence[IntArray]) -> None:
         self.model = model
         self.window = model.config.window

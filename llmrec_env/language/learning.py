@@ -35,7 +35,7 @@ from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_tokens import ItemTokenConfig, learn_item_tokens, read_features
 from llmrec_env.language.labelling import pad
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
-from llmrec_env.language.negatives import Negatives
+from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.windows import chunk_log
 
 IntArray = NDArray[np.int64]

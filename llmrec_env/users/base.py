@@ -163,6 +163,17 @@ class UserSimulator(ABC):
         """
         raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
 
+    def score(
+        self, histories: Histories, candidates: IntArray, show: bool = False
+    ) -> FloatArray:
+        """Rewards float32 (N, C) of candidates int64 (N, C) shown to users with these histories.
+
+        This default shows them one after the other in one session, in which nothing is taken.
+        """
+        session = self.open(histories)
+        columns = track(range(candidates.shape[1]), "score candidates", show=show)
+        return np.stack([session.respond(candidates[:, c]).reward for c in columns], axis=1)
+
     def label(self, log: InteractionLog, show: bool = False) -> Labels:
         """States and rewards of every interaction of ``log``.
 

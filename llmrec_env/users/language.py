@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -128,6 +129,15 @@ class _LanguageSession(Session):
         self._simulator = simulator
         self._decoder = Decoder(simulator.model, histories)
         self.states = self._decoder.states.cpu().numpy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _LanguageSession:
+        """A session of its own on the same model: the simulator is shared, never copied."""
+        memo[id(self._simulator.model)] = self._simulator.model
+        twin = copy.copy(self)
+        memo[id(self)] = twin
+        twin._decoder = copy.deepcopy(self._decoder, memo)
+        twin.states = self.states.copy()
+        return twin
 
     def respond(self, actions: IntArray) -> Response:
         shown = torch.from_numpy(np.asarray(actions, dtype=np.int64)).to(self._decoder.model.device)
