@@ -43,7 +43,7 @@ class RecommenderConfig:
     augment: bool = False
     """LE augmentation: learn from proposed positive actions besides the logged ones."""
 
-    dim: int = 128
+    dim: int = 64
     """Width of item embeddings and encoder states."""
     layers: int | None = None
     """Blocks of SASRec, or stacked layers of GRU4Rec; None makes it 2 or 1."""
@@ -78,15 +78,15 @@ class RecommenderConfig:
     teacher: Teacher = "language"
     """Who proposes: the simulator ("language") or a control without language."""
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.4
     """Decoupled weight decay of AdamW."""
-    epochs: int = 40
+    epochs: int = 12
     """Passes over the log, at most; each of SNQN's two copies gets as many."""
-    patience: int = 5
+    patience: int = 3
     """Passes without a better validation NDCG@10 before stopping; 0 never stops early."""
-    batch_size: int = 1024
+    batch_size: int = 512
     """Logged steps in a batch, about; whole windows are drawn."""
     validation_users: int = 1000
     """Validation users ranked after a pass, at most (a seeded choice)."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from agents.backbones.base import SequenceEncoder, initialise
+from agents.backbones.base import Dropout, SequenceEncoder, initialise
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class GRU4Rec(SequenceEncoder):
     """Stacked gated recurrent units over item embeddings."""
 
-    def __init__(self, n_items: int, dim: int = 128, layers: int = 1, dropout: float = 0.5) -> None:
+    def __init__(self, n_items: int, dim: int = 64, layers: int = 1, dropout: float = 0.5) -> None:
         super().__init__(n_items, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         # One module a layer, because extend() steps from the hidden state of every layer.
         self.layers = nn.ModuleList(nn.GRU(dim, dim, batch_first=True) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.backbones.base import SequenceEncoder, initialise
+from agents.backbones.base import Dropout, SequenceEncoder, initialise
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
@@ -24,7 +24,7 @@ class SASRec(SequenceEncoder):
     def __init__(
         self,
         n_items: int,
-        dim: int = 128,
+        dim: int = 64,
         layers: int = 2,
         heads: int = 2,
         dropout: float = 0.5,
@@ -32,7 +32,7 @@ class SASRec(SequenceEncoder):
     ) -> None:
         super().__init__(n_items, dim)
         self.position_embedding = nn.Embedding(max_length, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
         self.apply(initialise)
@@ -90,10 +90,8 @@ class Block(nn.Module):
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.merge = nn.Linear(dim, dim)
         self.network_norm = nn.LayerNorm(dim)
-        self.network = nn.Sequential(
-            nn.Linear(dim, dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(dim, dim)
-        )
-        self.dropout = nn.Dropout(dropout)
+        self.network = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim))
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, visible: Tensor) -> Tensor:
         """One layer over float32 (B, T, dim); ``visible`` bool (T, T): who sees whom."""
@@ -104,6 +102,5 @@ class Block(nn.Module):
         b, t, d = x.shape
         packed = self.query_key_value(x).view(b, t, 3, self.heads, d // self.heads)
         query, key, value = packed.permute(2, 0, 3, 1, 4)
-        rate = self.dropout.p if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible, dropout_p=rate)
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
         return self.merge(mixed.transpose(1, 2).reshape(b, t, d))
