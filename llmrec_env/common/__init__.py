@@ -1,1 +1,1 @@
-"""What every floor of the package shares: errors, files, progress bars, optional extras, training."""
+"""What every floor shares: errors, files, progress bars, optional extras, the training loop."""

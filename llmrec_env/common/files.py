@@ -26,8 +26,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = scratch / target.name
         yield temporary
         if target.is_dir():
-            os.replace(target, scratch / "replaced")
-        os.replace(temporary, target)
+            target.replace(scratch / "replaced")
+        temporary.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -55,5 +55,5 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
 
 
 def cache_folder() -> Path:
-    """The folder for what is expensive to make twice: ``$LLMREC_CACHE``, else ``~/.cache/llmrec-env``."""
+    """Where things that are expensive to make are kept: $LLMREC_CACHE or ~/.cache/llmrec-env."""
     return Path(os.environ.get("LLMREC_CACHE", Path.home() / ".cache" / "llmrec-env"))

@@ -236,7 +236,10 @@ class _Run:
                 tensors[f"adam.{key}.{name}"] = value
         with atomic_path(self.folder) as temporary:
             temporary.mkdir()
-            save_file({k: v.contiguous().clone() for k, v in tensors.items()}, temporary / "state.safetensors")
+            save_file(
+                {k: v.contiguous().clone() for k, v in tensors.items()},
+                temporary / "state.safetensors",
+            )
             progress = {
                 "step": self.step,
                 "since_best": self.since_best,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
 
-# The words that introduce each well-known column in an item's sentence, in the order of the sentence;
+# The words that introduce each well-known column in an item's sentence, in the sentence's order;
 # other columns use their name and come before the description, which may be long and cut off.
 PHRASES = {
     "title": "is titled",
@@ -67,7 +67,9 @@ class Catalog:
         """One short name an item: its title, or its id where it has none."""
         if "title" not in self.table.columns:
             return self.ids
-        return [title or f"item {i}" for title, i in zip(self.table["title"], self.ids, strict=True)]
+        return [
+            title or f"item {i}" for title, i in zip(self.table["title"], self.ids, strict=True)
+        ]
 
     @property
     def text_columns(self) -> list[str]:

@@ -21,7 +21,7 @@ FEEDBACK = ("time", "rating", "event", "weight")
 
 @dataclass(frozen=True, eq=False)
 class InteractionLog:
-    """Interactions sorted by user and time; user ``u`` owns rows ``offsets[u]`` to ``offsets[u+1]``.
+    """Interactions sorted by user and time; user ``u`` owns rows ``offsets[u] : offsets[u+1]``.
 
     Attributes:
         catalog: the items that the log speaks of.
@@ -59,7 +59,9 @@ class InteractionLog:
             object.__setattr__(self, "first_target", np.ones(self.n_users, dtype=np.int64))
 
     @classmethod
-    def from_table(cls, catalog: Catalog, table: pl.DataFrame, name: str = "interactions") -> InteractionLog:
+    def from_table(
+        cls, catalog: Catalog, table: pl.DataFrame, name: str = "interactions"
+    ) -> InteractionLog:
         """Build a log from one row an interaction.
 
         Args:
@@ -69,7 +71,7 @@ class InteractionLog:
             name: what to call the table in an error, such as the file's path.
 
         Raises:
-            DataError: a column is missing, an item is unknown, a rating is NaN, or the table is empty.
+            DataError: a column is missing, an item unknown, a rating NaN, or the table empty.
         """
         for column in ("user_id", "item_id"):
             if column not in table.columns:
@@ -173,7 +175,7 @@ class InteractionLog:
         return int(found)
 
     def keep(self, rows: NDArray[np.bool_]) -> InteractionLog:
-        """The log with only the interactions where ``rows`` is true; users left empty are dropped."""
+        """The log of only the interactions where ``rows`` is true; users left empty are dropped."""
         counts = np.bincount(self.row_users[rows], minlength=self.n_users)
         users = np.flatnonzero(counts)
         return replace(

@@ -1,0 +1,274 @@
+"""The command line: ``llmrec demo`` and its steps, each usable alone."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from llmrec_env.common.errors import LLMRecError
+
+app = typer.Typer(
+    help="A language model as the user of a recommender system.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[
+    str | None,
+    typer.Option(help="Folder or file of a public dataset; the generated world where not given."),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the split and of everything that learns.")]
+Simulator = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder of a saved LE; the embedded one of the generated world where absent."
+    ),
+]
+
+
+@app.command()
+def demo(
+    data: Data = None,
+    out: Annotated[Path, typer.Option(help="Run folder; a killed run is continued.")] = Path(
+        "runs/demo"
+    ),
+    simulator: Annotated[str | None, typer.Option(help="Folder of a saved LE.")] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="Causal LM to adapt, by hub name or folder.")
+    ] = None,
+    seed: Seed = 0,
+    effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
+) -> None:
+    """Run everything: the LE, policies, d3rlpy, recommenders; ends in a table and report.html."""
+    with _clear_errors():
+        from llmrec_env.demo import DemoSettings
+
+        _run_demo(DemoSettings(data, simulator, base_model, seed, effort), out)
+
+
+@app.command()
+def rerun(folder: Path, out: Annotated[Path, typer.Option(help="The new run folder.")]) -> None:
+    """Repeat a demo run from the settings that its folder keeps."""
+    with _clear_errors():
+        from llmrec_env.common.files import read_json
+        from llmrec_env.demo import DemoSettings
+
+        path = folder / "settings.json"
+        if not path.exists():
+            raise LLMRecError(f"{folder} holds no run: there is no settings.json in it")
+        _run_demo(DemoSettings.from_json(read_json(path)), out)
+
+
+def _run_demo(settings: Any, out: Path) -> None:
+    from llmrec_env.demo import run_demo
+
+    report = run_demo(settings, out)
+    console = Console()
+    report.print(console)
+    page = out / "report.html"
+    console.print(f"\nReport: {page if page.exists() else out / 'results.json'}")
+
+
+@app.command()
+def fit(
+    out: Annotated[Path, typer.Option(help="Where the LE is saved.")],
+    data: Data = None,
+    base_model: Annotated[
+        str | None,
+        typer.Option(help="Causal LM by hub name or folder; a small one is pretrained otherwise."),
+    ] = None,
+    share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
+    epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
+    seed: Seed = 0,
+    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+) -> None:
+    """Learn an LE from a log and save it to a folder; a killed run is continued."""
+    with _clear_errors():
+        from llmrec_env.common.training import clear_checkpoint
+        from llmrec_env.demo.settings import open_source
+        from llmrec_env.language.learning import (
+            FitConfig,
+            LearningConfig,
+            fit_language_environment,
+        )
+
+        source = open_source(data, seed)
+        checkpoint = out.with_name(f"{out.name}.checkpoint")
+        model = fit_language_environment(
+            source.split.train,
+            source.split.validation,
+            base_model,
+            FitConfig(learning=LearningConfig(share=share, epochs=epochs, seed=seed)),
+            users=source.split.test,
+            checkpoint=checkpoint,
+            device=device,
+            show=True,
+        )
+        model.save_pretrained(out)
+        clear_checkpoint(checkpoint)
+        curve = model.record["learning"]["curve"]
+        best = max(curve, key=lambda row: row["progress"])
+        _print_rows(
+            "Validation users",
+            [
+                {"LE": "untrained", **_pick(curve[0])},
+                {"LE": "learned", **_pick(best)},
+            ],
+        )
+        Console().print(f"Saved to {out}")
+
+
+@app.command()
+def label(
+    out: Annotated[Path, typer.Option(help="Parquet file of transitions.")],
+    data: Data = None,
+    simulator: Simulator = None,
+    augment: Annotated[int, typer.Option(help="LE-generated actions added to each step.")] = 1,
+    seed: Seed = 0,
+) -> None:
+    """Label and augment the training users' log: states, rewards, next states, added actions."""
+    with _clear_errors():
+        from llmrec_env.demo.settings import open_source
+        from llmrec_env.envs.simulators import resolve_simulator
+        from llmrec_env.offline import transitions
+
+        source = open_source(data, seed)
+        user = resolve_simulator(simulator)
+        table = transitions(source.split.train, user, augment=augment, show=True)
+        table.save(out)
+        Console().print(f"{len(table)} transitions ({int(table.augmented.sum())} added) in {out}")
+
+
+@app.command()
+def train(
+    out: Annotated[Path, typer.Option(help="Where the recommender is saved.")],
+    data: Data = None,
+    simulator: Simulator = None,
+    backbone: Annotated[str, typer.Option(help="sasrec or gru4rec.")] = "sasrec",
+    objective: Annotated[str, typer.Option(help="supervised or snqn.")] = "snqn",
+    state: Annotated[bool, typer.Option(help="LE state to the Q head.")] = True,
+    reward: Annotated[bool, typer.Option(help="LE reward.")] = True,
+    augment: Annotated[bool, typer.Option(help="LE augmentation.")] = True,
+    epochs: Annotated[int, typer.Option(help="Passes over the log at most.")] = 20,
+    seed: Seed = 0,
+) -> None:
+    """Train a recommender on the log: plain, SNQN, or LEA with any of its switches."""
+    with _clear_errors():
+        from agents import Recommender, RecommenderConfig
+        from llmrec_env.demo.settings import open_source
+        from llmrec_env.envs.simulators import resolve_simulator
+        from llmrec_env.evaluation.ranking import evaluate_ranking
+
+        config = RecommenderConfig(
+            backbone=backbone,  # type: ignore[arg-type]
+            objective=objective,  # type: ignore[arg-type]
+            state=state and objective != "supervised",
+            reward=reward and objective != "supervised",
+            augment=augment,
+            epochs=epochs,
+            seed=seed,
+        )
+        source = open_source(data, seed)
+        user = resolve_simulator(simulator) if config.needs_simulator else None
+        recommender = Recommender(config)
+        recommender.fit(source.split.train, user, source.split.validation, show=True)
+        recommender.save(out)
+        metrics = evaluate_ranking(recommender, source.split.validation, show=True)
+        _print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
+        Console().print(f"Saved to {out}")
+
+
+@app.command()
+def evaluate(
+    data: Data = None,
+    recommender: Annotated[
+        Path | None, typer.Option(help="Folder of a trained recommender.")
+    ] = None,
+    simulator: Simulator = None,
+    episodes: Annotated[
+        int, typer.Option(help="Test users in whose episodes it recommends; 0 for none.")
+    ] = 100,
+    seed: Seed = 0,
+) -> None:
+    """Judge a recommender, or the simulated user itself, on test users."""
+    with _clear_errors():
+        from llmrec_env.demo.settings import open_source
+        from llmrec_env.envs.simulators import resolve_simulator
+
+        source = open_source(data, seed)
+        user = resolve_simulator(simulator)
+        if recommender is None:
+            _print_card(source, user, seed)
+        else:
+            _print_recommender(source, user, recommender, episodes, seed)
+
+
+def _print_card(source: Any, user: Any, seed: int) -> None:
+    from llmrec_env.evaluation.fidelity import fidelity_card
+
+    card = fidelity_card(user, source.split.train, source.split.test, seed, show=True)
+    rows = []
+    for name, reward, ranking in (
+        ("LE", card.reward, card.ranking),
+        ("popularity", card.popularity_reward, card.popularity_ranking),
+    ):
+        accuracy = {"accuracy, uniform": reward.uniform, "accuracy, popular": reward.popular}
+        rows.append({"who": name, **accuracy, **ranking})
+    _print_rows("The simulated user on test users", rows)
+
+
+def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed: int) -> None:
+    from agents import Recommender
+    from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
+    from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, evaluate_policy
+
+    model, train, test = Recommender.load(folder), source.split.train, source.split.test
+    rankers = {"popularity": Popularity(train), model.name: model}
+    _print_rows(
+        "Next item, test users",
+        [{"who": who, **evaluate_ranking(r, test, show=True)} for who, r in rankers.items()],
+    )
+    if episodes:
+        policies = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
+        rows = []
+        for who, policy in {**policies, model.name: model}.items():
+            result = evaluate_policy(policy, user, test, episodes, seed, show=True)
+            rows.append({"who": who, **result.summary()})
+        _print_rows("Episodes of test users", rows)
+
+
+def _pick(row: dict[str, float]) -> dict[str, float]:
+    return {name: row[name] for name in ("NDCG@10", "accuracy")}
+
+
+def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    table = Table(title=title)
+    for name in rows[0]:
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console().print(table)
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """An error raised on purpose is one line and exit code 1, not a traceback."""
+    warnings.filterwarnings("ignore", category=UserWarning, module="peft")
+    try:
+        yield
+    except LLMRecError as error:
+        Console(stderr=True).print(f"[red]error:[/red] {type(error).__name__}: ", end="")
+        Console(stderr=True, markup=False, highlight=False).print(str(error))
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,34 @@
+"""Who judges a policy in a demo: the simulated test users, and the true ones where known."""
+
+from __future__ import annotations
+
+from llmrec_env.demo.settings import DemoSettings, Source
+from llmrec_env.envs.rules import Openings
+from llmrec_env.evaluation.returns import Policy, PolicyReturns, evaluate_policy
+from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.true_taste import TrueTasteUser
+
+
+def test_users(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
+    """The users who judge, by name: "LE", and "truth" on the generated world."""
+    users: dict[str, UserSimulator] = {"LE": simulator.with_users(source.split.test)}
+    if source.world is not None:
+        users["truth"] = TrueTasteUser(source.world, users=source.split.test)
+    return users
+
+
+def judge(
+    policy: Policy, users: UserSimulator, settings: DemoSettings, masked: bool, show: bool
+) -> PolicyReturns:
+    """One episode for each of the settings' number of users, the same for every policy."""
+    assert users.users is not None
+    eligible = len(Openings(users.users).eligible)
+    wanted = min(settings.episodes, settings.steps(settings.episodes, least=4))
+    return evaluate_policy(
+        policy,
+        users,
+        episodes=min(eligible, wanted),
+        seed=settings.seed,
+        mask_met=masked,
+        show=show,
+    )

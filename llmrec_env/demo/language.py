@@ -1,0 +1,164 @@
+"""The first stage: the LE, learned or loaded, and how far it can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.demo.settings import DemoSettings, Source
+from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
+from llmrec_env.language.learning import FitConfig, LearningConfig, fit_language_environment
+from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
+from llmrec_env.users.language import LanguageUser, embedded_user
+from llmrec_env.users.true_taste import TrueTasteUser
+
+Found = dict[str, Any]
+
+
+def open_simulator(
+    settings: DemoSettings, source: Source, folder: Path, show: bool
+) -> LanguageUser:
+    """The LE of a run: a saved one, the embedded one, or one learned from the run's log."""
+    if settings.simulator is not None:
+        user = LanguageUser.from_pretrained(settings.simulator)
+    elif source.world is not None and settings.seed == 0 and settings.base_model is None:
+        user = embedded_user()
+    elif (folder / "config.json").exists():
+        user = LanguageUser.from_pretrained(folder)
+    else:
+        user = _fit(settings, source, folder, show)
+    return LanguageUser(user.model, users=source.split.test)
+
+
+def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> LanguageUser:
+    learning = LearningConfig(
+        epochs=settings.steps(settings.le_epochs),
+        min_steps=settings.steps(300),
+        seed=settings.seed,
+    )
+    model = fit_language_environment(
+        source.split.train,
+        source.split.validation,
+        settings.base_model,
+        FitConfig(learning=learning),
+        users=source.split.test,
+        checkpoint=folder.with_name("le_checkpoint"),
+        show=show,
+    )
+    model.save_pretrained(folder)
+    return LanguageUser(model)
+
+
+def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:
+    """The simulator's card on test users, and the agreement with the truth where it is known."""
+    split = source.split
+    card = fidelity_card(simulator, split.train, split.test, settings.seed, show)
+    learning = simulator.model.record.get("learning", {})
+    found: Found = {
+        "card": asdict(card),
+        "curve": learning.get("curve", []),
+        "learned_from": {k: learning.get(k) for k in ("users", "interactions")},
+        "test_users": split.test.n_users,
+    }
+    if source.world is not None:
+        truth = TrueTasteUser(source.world)
+        agreement = truth_agreement(simulator, truth, split.train, split.test, show)
+        found["truth"] = {
+            "simulator": float(agreement.simulator.mean()),
+            "popularity": float(agreement.popularity.mean()),
+            "difference": list(agreement.difference),
+            "users": len(agreement.simulator),
+        }
+    return found
+
+
+def findings(found: Found) -> list[Element]:
+    """The claims that this stage can settle."""
+    card = found["card"]
+    reward, counts = card["reward"]["popular"], card["popularity_reward"]["popular"]
+    claims: list[Element] = [
+        Finding(
+            "The simulated user tells what a held-out user took from what they never met better "
+            "than popularity does",
+            reward > counts,
+            f"pairwise accuracy {reward:.3f} against {counts:.3f}, popularity-matched negatives",
+        )
+    ]
+    if "truth" in found:
+        mean, low, high = found["truth"]["difference"]
+        claims.append(
+            Finding(
+                "Its reward is closer to the true preference than popularity is",
+                low > 0,
+                f"Spearman over unmet items, difference {mean:+.3f} [{low:+.3f}, {high:+.3f}], "
+                f"{found['truth']['users']} held-out users",
+            )
+        )
+    return claims
+
+
+def write(report: Report, found: Found, command: str) -> None:
+    """The section on the simulated user."""
+    learned = found["learned_from"]
+    section = report.section(
+        "The simulated user",
+        f"A language model that learned from {learned['users']} users, judged on "
+        f"{found['test_users']} others.",
+    )
+    card = found["card"]
+    rows = []
+    for name, reward, ranking in (
+        ("LE", card["reward"], card["ranking"]),
+        ("popularity", card["popularity_reward"], card["popularity_ranking"]),
+    ):
+        rows.append(
+            [name, reward["uniform"], reward["popular"], ranking["HR@10"], ranking["NDCG@10"]]
+        )
+    section.add(
+        Table(
+            "Held-out users",
+            ["who", "accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
+            rows,
+            controls=["popularity"],
+            masked=False,
+            best=["accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
+            note=(
+                "Accuracy: the share of steps at which the reward of the taken item exceeds that "
+                "of an item never met, drawn uniformly or by popularity. HR and NDCG: the next "
+                "item among all items, every step."
+            ),
+            command=command,
+        )
+    )
+    if "truth" in found:
+        truth = found["truth"]
+        section.add(
+            Table(
+                "Agreement with the true preference",
+                ["who", "Spearman"],
+                [
+                    ["LE", truth["simulator"]],
+                    ["popularity", truth["popularity"]],
+                    ["LE minus popularity", Estimate(*truth["difference"])],
+                ],
+                controls=["popularity"],
+                note=f"Per user over unmet items, mean over {truth['users']} held-out users.",
+                command=command,
+            )
+        )
+    curve = found["curve"]
+    if len(curve) > 1:
+        steps = [row["step"] for row in curve]
+        section.add(
+            Curves(
+                "Learning the user",
+                "Validation users; step 0 is the residual LE before it saw any user.",
+                [
+                    Curve("NDCG@10", steps, [row["NDCG@10"] for row in curve]),
+                    Curve("pairwise accuracy", steps, [row["accuracy"] for row in curve]),
+                ],
+                "optimiser step",
+                "share",
+            )
+        )

@@ -1,0 +1,117 @@
+"""The last stage: plain, SNQN and LEASR on each backbone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.demo.settings import DemoSettings, Source
+from llmrec_env.evaluation.ranking import ItemKNN, Popularity, SimulatorRanker, evaluate_ranking
+from llmrec_env.reporting import Curve, Curves, Element, Finding, Report, Table
+from llmrec_env.users.language import LanguageUser
+
+Found = dict[str, Any]
+VARIANTS = ("plain", "SNQN", "LEASR")
+
+
+def measure(
+    settings: DemoSettings, source: Source, simulator: LanguageUser, folder: Path, show: bool
+) -> Found:
+    """Fit every variant with the same budget; validation chooses the pass, test is read once."""
+    split = source.split
+    rows = []
+    for name, ranker in (
+        ("popularity", Popularity(split.train)),
+        ("item kNN", ItemKNN(split.train)),
+        ("LE alone", SimulatorRanker(simulator)),
+    ):
+        rows.append({"name": name, "seconds": None, **_metrics(ranker, source, show)})
+    curves = {}
+    for backbone in settings.backbones:
+        for variant in VARIANTS:
+            recommender = make_recommender(variant, backbone, settings)
+            name = f"{backbone} {variant}"
+            began = time.perf_counter()
+            recommender.fit(split.train, simulator, split.validation, show=show)
+            seconds = time.perf_counter() - began
+            recommender.save(folder / "recommenders" / name.replace(" ", "_"))
+            rows.append({"name": name, "seconds": seconds, **_metrics(recommender, source, show)})
+            curves[name] = [
+                {"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history
+            ]
+    return {"rows": rows, "curves": curves}
+
+
+def make_recommender(variant: str, backbone: str, settings: DemoSettings) -> Any:
+    """A recommender of the table by the name of its row."""
+    from agents import LEA, SNQN, Supervised
+
+    kinds = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}
+    return kinds[variant](backbone, epochs=settings.steps(settings.epochs), seed=settings.seed)
+
+
+def _metrics(ranker: Any, source: Source, show: bool) -> Found:
+    test = evaluate_ranking(ranker, source.split.test, show=show)
+    validation = evaluate_ranking(ranker, source.split.validation, ks=(10,), show=show)
+    return {"test": test, "validation": validation}
+
+
+def findings(found: Found) -> list[Element]:
+    """The claims that this stage can settle, on one seed."""
+    scores = {row["name"]: row["test"]["NDCG@10"] for row in found["rows"]}
+    claims: list[Element] = []
+    for backbone in dict.fromkeys(name.split()[0] for name in found["curves"]):
+        ours = scores[f"{backbone} LEASR"]
+        others = {kind: scores[f"{backbone} {kind}"] for kind in ("plain", "SNQN")}
+        evidence = ", ".join(f"{kind} {value:.4f}" for kind, value in others.items())
+        claims.append(
+            Finding(
+                f"LEASR ranks held-out steps better than plain and SNQN on {backbone}",
+                ours > max(others.values()),
+                f"test NDCG@10 {ours:.4f}; {evidence}; one seed: small differences prove nothing",
+            )
+        )
+    return claims
+
+
+def write(report: Report, found: Found, command: str) -> None:
+    """The section on recommenders."""
+    section = report.section(
+        "Recommenders",
+        "LEASR learns with the LE's augmentation, state and reward; serving needs no language "
+        "model. Every variant has the same budget and settings.",
+    )
+    columns = [f"{metric}@{k}" for k in (5, 10, 20) for metric in ("HR", "NDCG")]
+    rows = [
+        [
+            row["name"],
+            *(row["test"][column] for column in columns),
+            row["validation"]["NDCG@10"],
+            row["seconds"] if row["seconds"] is not None else "",
+        ]
+        for row in found["rows"]
+    ]
+    section.add(
+        Table(
+            "Next-item ranking",
+            ["recommender", *columns, "NDCG@10, validation", "seconds"],
+            rows,
+            controls=["popularity", "item kNN"],
+            masked=False,
+            best=[*columns, "NDCG@10, validation"],
+            note="Full catalogue, every step of the test users, one seed; seconds: label and fit.",
+            command=command,
+            digits=4,
+        ),
+        Curves(
+            "Learning curves",
+            "NDCG@10 on validation users.",
+            [
+                Curve(name, [p["step"] for p in curve], [p["NDCG@10"] for p in curve])
+                for name, curve in found["curves"].items()
+            ],
+            "optimiser step",
+            "NDCG@10",
+        ),
+    )

@@ -1,0 +1,78 @@
+"""The settings of a demo run, and the data it runs on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.data.loading import load
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.splits import Split, split_by_user
+from llmrec_env.data.synthetic import World, generate_world
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """What a demo does and how long it may take; every number of steps scales with ``effort``."""
+
+    data: str | None = None
+    """Folder or file of a public dataset; None runs on the embedded generated world."""
+    simulator: str | None = None
+    """Folder of a saved LE; None takes the embedded one, or learns one from ``data``."""
+    base_model: str | None = None
+    """Causal LM to adapt, by hub name or folder; None pretrains a small one on the item texts."""
+    seed: int = 0
+    """Seed of the split and of everything that learns."""
+    effort: float = 1.0
+    """Scales all training lengths; 1 takes minutes, 0.01 only shows that everything runs."""
+    backbones: tuple[str, ...] = ("sasrec", "gru4rec")
+    epochs: int = 12
+    """Passes over the log of each recommender at most, the same for every variant."""
+    le_epochs: int = 6
+    """Passes over the log of the LE at most."""
+    ppo_steps: int = 60_000
+    """Environment steps of PPO."""
+    ppo_envs: int = 64
+    """Users that PPO asks at once."""
+    d3rlpy_steps: int = 800
+    """Gradient steps of each d3rlpy algorithm."""
+    episodes: int = 200
+    """Held-out users, one episode each, in which a policy is judged, at most."""
+
+    def __post_init__(self) -> None:
+        if self.effort <= 0:
+            raise SettingError(f"effort must be positive, got {self.effort}")
+
+    def steps(self, full: int, least: int = 1) -> int:
+        """A training length under this effort."""
+        return max(least, round(full * self.effort))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which :meth:`from_json` makes the same settings."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> DemoSettings:
+        """Settings from what :meth:`to_json` gave."""
+        return replace(cls(), **{**values, "backbones": tuple(values["backbones"])})
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """The log of a run, split by user, and the world that it comes from where there is one."""
+
+    name: str
+    log: InteractionLog
+    split: Split
+    world: World | None = None
+
+
+def open_source(data: str | os.PathLike[str] | None, seed: int) -> Source:
+    """Read a dataset, or generate the embedded world, and split it by user 80/10/10."""
+    if data is None:
+        world = generate_world()
+        return Source("the generated world", world.log, split_by_user(world.log, seed), world)
+    log = load(data)
+    return Source(os.fspath(data), log, split_by_user(log, seed))
