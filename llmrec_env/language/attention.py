@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PretrainedConfig
+from transformers import PretrainedConfig, PreTrainedModel
 
 from llmrec_env.common.errors import LLMRecError
 
 READABLE_LAYERS = {"full_attention", "sliding_attention"}
+APART = 16  # tokens between an action and its history in the trial reading
 
 
 def check_architecture(config: PretrainedConfig) -> None:
@@ -33,10 +34,45 @@ def check_architecture(config: PretrainedConfig) -> None:
     recurrent = kinds - READABLE_LAYERS
     if recurrent or config.is_encoder_decoder:
         what = f"layers of type {sorted(recurrent)}" if recurrent else "an encoder and a decoder"
-        raise LLMRecError(
-            f"the base model {config.model_type!r} has {what}; the LE needs a decoder-only model "
-            "with full or sliding-window attention (Llama, Qwen, Mistral, GPT-2, Gemma, …)"
-        )
+        raise _unreadable(config, f"has {what}")
+
+
+@torch.inference_mode()
+def check_reading(model: PreTrainedModel) -> None:
+    """Refuse models that do not follow the masks and positions they are given, by a trial reading.
+
+    A token followed by many actions, each seeing that token and itself, must read the last action
+    as if no other were there. Models that are recurrent, or that take distances from the order of
+    the tokens (ALiBi), do not.
+
+    Raises:
+        LLMRecError: the model reads the action otherwise.
+    """
+    transformer = model.base_model
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(1, 1 + APART, model.config.hidden_size, generator=generator)
+    tokens = tokens.to(model.device, model.dtype)
+    parents = torch.zeros(1, APART, dtype=torch.long, device=model.device)
+    positions = torch.cat([parents[:, :1], parents + 1], dim=1)
+    allowed = branch_mask(torch.ones_like(parents[0, :1]), 1, parents)
+    mask = model_mask(transformer.config, allowed, positions, positions, model.dtype)
+    try:
+        branched = transformer(
+            inputs_embeds=tokens, attention_mask=mask, position_ids=positions, use_cache=False
+        ).last_hidden_state[0, -1]
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise _unreadable(model.config, "takes no mask of its own for every token") from error
+    alone = transformer(inputs_embeds=tokens[:, [0, -1]], use_cache=False).last_hidden_state[0, -1]
+    off = float((branched - alone).float().norm() / alone.float().norm())
+    if not off < (1e-3 if model.dtype == torch.float32 else 0.1):
+        raise _unreadable(model.config, "does not follow the masks and positions it is given")
+
+
+def _unreadable(config: PretrainedConfig, why: str) -> LLMRecError:
+    return LLMRecError(
+        f"the base model {config.model_type!r} {why}; the LE needs a decoder-only model with full "
+        "or sliding-window attention (Llama, Qwen, Mistral, GPT-2, Gemma, …)"
+    )
 
 
 def sliding_window(config: PretrainedConfig) -> int | None:
@@ -49,7 +85,11 @@ def sliding_window(config: PretrainedConfig) -> int | None:
 
 
 def model_mask(
-    config: PretrainedConfig, allowed: Tensor, query_positions: Tensor, key_positions: Tensor, dtype: torch.dtype
+    config: PretrainedConfig,
+    allowed: Tensor,
+    query_positions: Tensor,
+    key_positions: Tensor,
+    dtype: torch.dtype,
 ) -> Any:
     """The attention mask in the form that the model's forward takes.
 

@@ -15,6 +15,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
@@ -28,7 +29,7 @@ from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalog import Catalog
-from llmrec_env.language.attention import check_architecture
+from llmrec_env.language.attention import check_architecture, check_reading
 
 START, END, PAD = "<s>", "</s>", "<pad>"
 FORMAT = "1"  # part of the cache's key: raise it when the recipe below changes
@@ -82,6 +83,7 @@ def load_base_model(
     name = str(name_or_path)
     try:
         with quiet_transformers():
+            check_architecture(AutoConfig.from_pretrained(name))
             model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
             tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
@@ -90,8 +92,8 @@ def load_base_model(
             f"no causal language model can be loaded from {name!r}: {reason} Name a model of the "
             "Hugging Face hub, or a folder with config.json, safetensors and a tokenizer"
         ) from error
-    check_architecture(model.config)
-    return model.eval(), tokenizer
+    check_reading(model.eval())
+    return model, tokenizer
 
 
 def small_base_model(

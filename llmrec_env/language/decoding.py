@@ -34,7 +34,7 @@ class RowLayer(DynamicLayer):
         super().__init__()
         self.rows = rows
         self.slots = slots
-        self.target: tuple[Tensor, Tensor] | None = None
+        self.target: tuple[Tensor, Tensor | None] | None = None
         self.visible = 0
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
@@ -50,14 +50,14 @@ class RowLayer(DynamicLayer):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Write one token a row at its own place, or, with no target, the first reading of rows."""
+        """Write one token a row at its own place, or, without places, rows read from slot 0 on."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         assert self.keys is not None
         assert self.values is not None
         assert self.target is not None
         rows, places = self.target
-        if key_states.shape[2] > 1:
+        if places is None:
             width = key_states.shape[2]
             self.keys[rows, :, :width] = key_states
             self.values[rows, :, :width] = value_states
@@ -158,7 +158,7 @@ class Decoder:
         trunks = [self._recent[row, -length:] for row, length in zip(rows, lengths, strict=True)]
         items, real = pad(trunks, model.device)
         chosen = torch.from_numpy(rows).to(model.device)
-        self._aim(chosen, self._length[chosen], 0)
+        self._aim(chosen)
         hidden = model.read(items, real, self._cache)
         each = torch.arange(len(rows), device=model.device)
         means = model.heads.means(model.item_features[items])[each, real - 1]
@@ -167,7 +167,7 @@ class Decoder:
         self.states = self.states.clone()
         self.states[chosen] = model.heads.states(means, hidden[each, real - 1])
 
-    def _aim(self, rows: Tensor, places: Tensor, visible: int) -> None:
+    def _aim(self, rows: Tensor, places: Tensor | None = None, visible: int = 0) -> None:
         for layer in self._layers:
             layer.target = (rows, places)
             layer.visible = visible

@@ -19,7 +19,13 @@ from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.attention import branch_mask, check_architecture, model_mask, trunk_mask
+from llmrec_env.language.attention import (
+    branch_mask,
+    check_architecture,
+    check_reading,
+    model_mask,
+    trunk_mask,
+)
 from llmrec_env.language.base_models import load_base_model, quiet_transformers
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.windows import Window
@@ -39,7 +45,7 @@ class LanguageEnvironmentConfig:
     lora_alpha: int = 16
     lora_dropout: float = 0.05
     seed: int = 0
-    """Seed of the adapter's first weights."""
+    """Seed of the first weights of adapter and heads."""
 
 
 class LanguageEnvironment(nn.Module):
@@ -83,8 +89,10 @@ class LanguageEnvironment(nn.Module):
         self.users = users
         self.record: dict[str, Any] = {}
         self._check_sizes(base_model, item_tokens, item_features)
-        self.causal_lm = self._with_adapter(base_model)
-        self.heads = Heads(base_model.config.hidden_size, item_features.shape[1])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.config.seed)
+            self.causal_lm = self._with_adapter(base_model)
+            self.heads = Heads(base_model.config.hidden_size, item_features.shape[1])
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
         self.register_buffer("reward_mean", torch.tensor(0.0))
@@ -92,6 +100,7 @@ class LanguageEnvironment(nn.Module):
 
     def _check_sizes(self, base: PreTrainedModel, tokens: Tensor, features: Tensor) -> None:
         check_architecture(base.config)
+        check_reading(base)
         expected = (len(self.catalog), base.config.hidden_size)
         if tuple(tokens.shape) != expected or len(features) != len(self.catalog):
             raise DataError(
@@ -108,17 +117,15 @@ class LanguageEnvironment(nn.Module):
 
     def _with_adapter(self, base: PreTrainedModel) -> PeftModel:
         base.requires_grad_(False)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            lora = LoraConfig(
-                r=self.config.lora_rank,
-                lora_alpha=self.config.lora_alpha,
-                lora_dropout=self.config.lora_dropout,
-                target_modules="all-linear",
-                fan_in_fan_out=base.config.model_type == "gpt2",
-                task_type="CAUSAL_LM",
-            )
-            return get_peft_model(base, lora)
+        lora = LoraConfig(
+            r=self.config.lora_rank,
+            lora_alpha=self.config.lora_alpha,
+            lora_dropout=self.config.lora_dropout,
+            target_modules="all-linear",
+            fan_in_fan_out=base.config.model_type == "gpt2",
+            task_type="CAUSAL_LM",
+        )
+        return get_peft_model(base, lora)
 
     @property
     def transformer(self) -> PreTrainedModel:
@@ -233,10 +240,12 @@ class LanguageEnvironment(nn.Module):
         if copy is None:
             copy = self.base_name is None or base.num_parameters() < COPY_BASE_BELOW
         if not copy and self.base_name is None:
-            raise LLMRecError("this base model came from no named place; save it with copy_base=True")
+            raise LLMRecError(
+                "this base model came from no named place; save it with copy_base=True"
+            )
         with atomic_path(folder) as temporary, quiet_transformers():
             temporary.mkdir()
-            self.causal_lm.save_pretrained(temporary / "adapter")
+            self.causal_lm.save_pretrained(temporary / "adapter", save_embedding_layers=False)
             _cast_file(temporary / "adapter" / "adapter_model.safetensors", dtype)
             (temporary / "adapter" / "README.md").unlink(missing_ok=True)
             if copy:

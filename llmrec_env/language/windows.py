@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
 
 IntArray = NDArray[np.int64]
@@ -27,12 +28,23 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Window:
-    """How much of a history the model reads."""
+    """How much of a history the model reads.
+
+    Raises:
+        SettingError: the block is not within 1 and the size.
+    """
 
     size: int = 64
     """Items read at most (W)."""
     block: int = 32
     """Items by which the start moves (B); a cache is rebuilt once in so many steps."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.block <= self.size:
+            raise SettingError(
+                f"a window of {self.size} items cannot move by blocks of {self.block}; "
+                "the block must lie between 1 and the window's size"
+            )
 
     def start(self, t: IntArray) -> IntArray:
         """First item read after ``t`` items, int64, elementwise."""
