@@ -96,6 +96,7 @@ def train(
     evaluate: Callable[[], Metrics] | None = None,
     metric: str = "",
     folder: str | Path | None = None,
+    run: str = "",
     description: str = "train",
     show: bool = False,
 ) -> TrainingHistory:
@@ -110,6 +111,7 @@ def train(
             it the mean training loss since the last validation counts, negated.
         metric: the key of ``evaluate``'s result that is to be high.
         folder: where checkpoints go; a run found there is continued.
+        run: what else makes this run the same run, such as a fingerprint of its data.
         description: the name on the progress bar.
         show: whether to show the bar.
 
@@ -119,37 +121,40 @@ def train(
     Raises:
         LLMRecError: the loss became NaN or infinite, or ``folder`` holds another run.
     """
-    run = _Run(module, config, Path(folder) if folder is not None else None)
-    devices = list({p.device for p in run.parameters.values() if p.device.type == "cuda"})
+    state = _Run(module, config, Path(folder) if folder is not None else None, run)
+    devices = list({p.device for p in state.parameters.values() if p.device.type == "cuda"})
     with (
         torch.random.fork_rng(devices),
         progress_bar(description, config.steps, show) as advance,
     ):
-        advance(run.step, "")
-        if run.step == 0 and evaluate is not None:
-            run.validate({}, evaluate, metric)
+        advance(state.step, "")
+        if state.step == 0 and evaluate is not None:
+            state.validate({}, evaluate, metric)
         sums: dict[str, float] = {}
-        while not run.history.finished:
-            terms = run.take_step(loss)
+        while not state.history.finished:
+            terms = state.take_step(loss)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value
-            if run.step % config.evaluate_every == 0 or run.step == config.steps:
-                since = (run.step - 1) % config.evaluate_every + 1
+            if state.step % config.evaluate_every == 0 or state.step == config.steps:
+                since = (state.step - 1) % config.evaluate_every + 1
                 means = {name: value / since for name, value in sums.items()}
                 sums = {}
-                run.validate(means, evaluate, metric)
-            advance(1, " ".join(f"{k} {v:.4g}" for k, v in (run.last_metrics or terms).items()))
-    run.restore_best()
-    return run.history
+                state.validate(means, evaluate, metric)
+            advance(1, " ".join(f"{k} {v:.4g}" for k, v in (state.last_metrics or terms).items()))
+    state.restore_best()
+    return state.history
 
 
 class _Run:
     """The moving parts of one training: weights, moments, the best step so far."""
 
-    def __init__(self, module: nn.Module, config: TrainingConfig, folder: Path | None) -> None:
+    def __init__(
+        self, module: nn.Module, config: TrainingConfig, folder: Path | None, name: str
+    ) -> None:
         self.module = module
         self.config = config
         self.folder = folder
+        self.name = name
         self.parameters = {n: p for n, p in module.named_parameters() if p.requires_grad}
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         others = [p for p in self.parameters.values() if p.ndim < 2]
@@ -224,7 +229,7 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         shapes = {name: list(p.shape) for name, p in self.parameters.items()}
-        return {"config": asdict(self.config), "shapes": shapes}
+        return {"config": asdict(self.config), "shapes": shapes, "run": self.name}
 
     def _checkpoint(self) -> None:
         if self.folder is None:
@@ -254,7 +259,7 @@ class _Run:
         progress = read_json(self.folder / "state.json")
         if progress["identity"] != self._identity():
             raise LLMRecError(
-                f"{self.folder} holds a checkpoint of another run (other settings or sizes); "
+                f"{self.folder} holds a checkpoint of another run (other data, settings or sizes); "
                 "remove the folder or name another"
             )
         self.step = progress["step"]

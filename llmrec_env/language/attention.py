@@ -3,7 +3,7 @@
 Three shapes of reading share these masks::
 
     trunk      x1 x2 x3                  each item sees itself and what came before
-    branches   x1 x2 x3 | a1 a2 a3       an action at position t sees x1..xt and itself, no other action
+    branches   x1 x2 x3 | a1 a2 a3       an action after x_t sees x1..xt and itself only
     decoding   cache of N rows | a       one new item a row sees that row's valid keys and itself
 
 A mask says for each (query, key) pair whether it may be read, and the distance between their

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.labelling import branch_log, label_log
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.data.negatives import Negatives
 
 FloatArray = NDArray[np.float32]
 QUANTILES = 257
@@ -78,9 +78,18 @@ def logit(probability: FloatArray) -> FloatArray:
 
 
 def platt_slope(taken: FloatArray, others: FloatArray) -> float:
-    """Slope of the logistic regression of taken against others, by Newton's method; at least 0."""
+    """Slope of the logistic regression of taken against others, by Newton's method; at least 0.
+
+    As Platt proposes, the targets lie one example inside 0 and 1, so that a handful of pairs that
+    a threshold tells apart does not make an infinite slope.
+    """
     x = np.concatenate([taken, others]).astype(np.float64)
-    y = np.concatenate([np.ones(len(taken)), np.zeros(len(others))])
+    y = np.concatenate(
+        [
+            np.full(len(taken), (len(taken) + 1) / (len(taken) + 2)),
+            np.full(len(others), 1 / (len(others) + 2)),
+        ]
+    )
     design = np.stack([x, np.ones_like(x)], axis=1)
     beta = np.zeros(2)
     for _ in range(25):

@@ -1,4 +1,4 @@
-"""Item tokens: one embedding an item in the LM's input space, learned by generating the item's text.
+"""Item tokens: one embedding an item in the LM's input space, learned by generating its text.
 
     L_tok = -sum_k log P(w_k | e_i, w_<k)        the LM is frozen, only e_i moves
 
@@ -8,15 +8,18 @@ memory is bounded by the block, and a killed run goes on at the block where it s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from llmrec_env.common.files import atomic_path
+from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.progress import progress_bar, track
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.language.base_models import padded, token_rows
@@ -37,7 +40,10 @@ class ItemTokenConfig:
 
 
 def pooled_tokens(
-    catalog: Catalog, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
+    catalog: Catalog,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    max_tokens: int = 64,
 ) -> Tensor:
     """Mean input embedding of each item's words, rarer words weighing more; float32 (n_items, H).
 
@@ -58,7 +64,7 @@ def pooled_tokens(
     return pooled
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def read_features(
     catalog: Catalog,
     model: PreTrainedModel,
@@ -111,11 +117,16 @@ def learn_item_tokens(
 
     Returns:
         float32 (n_items, H), and the mean negative log-likelihood a word ``before`` and ``after``.
+
+    Raises:
+        LLMRecError: ``folder`` holds the item tokens of another run.
     """
     config = config or ItemTokenConfig()
     start = pooled_tokens(catalog, model, tokenizer, config.max_tokens)
     rows = token_rows(catalog.sentences, tokenizer, config.max_tokens)
-    done, sums = _resume(folder)
+    settings = json.dumps(asdict(config), sort_keys=True)
+    run = fingerprint([settings, json.dumps(rows), start.cpu().numpy().tobytes()])
+    done, sums = _resume(folder, run)
     with progress_bar("learn item tokens", len(rows), show) as advance:
         advance(len(done), "")
         for first in range(len(done), len(rows), config.block):
@@ -123,7 +134,7 @@ def learn_item_tokens(
             tokens, losses = _learn_block(start[block], rows[block], model, config)
             done = torch.cat([done, tokens]) if len(done) else tokens
             sums = sums + losses
-            _keep(folder, done, sums)
+            _keep(folder, run, done, sums)
             advance(len(tokens), f"nll {float(sums[1] / sums[2]):.3f}")
     before, after = float(sums[0] / sums[2]), float(sums[1] / sums[2])
     return done, {"before": before, "after": after}
@@ -160,15 +171,21 @@ def _learn_block(
     return tokens.detach().float().cpu(), torch.tensor([first, last, float(real.sum())])
 
 
-def _resume(folder: str | Path | None) -> tuple[Tensor, Tensor]:
+def _resume(folder: str | Path | None, run: str) -> tuple[Tensor, Tensor]:
     path = Path(folder) / "item_tokens.safetensors" if folder is not None else None
     if path is None or not path.exists():
         return torch.empty(0), torch.zeros(3)
-    saved = load_file(path)
-    return saved["tokens"], saved["sums"]
+    with safe_open(path, framework="pt") as saved:
+        if (saved.metadata() or {}).get("run") != run:
+            raise LLMRecError(
+                f"{path} holds the item tokens of another run (other texts, settings or base "
+                "model); remove the file or name another folder"
+            )
+        return saved.get_tensor("tokens"), saved.get_tensor("sums")
 
 
-def _keep(folder: str | Path | None, tokens: Tensor, sums: Tensor) -> None:
+def _keep(folder: str | Path | None, run: str, tokens: Tensor, sums: Tensor) -> None:
     if folder is not None:
+        tensors = {"tokens": tokens.contiguous(), "sums": sums}
         with atomic_path(Path(folder) / "item_tokens.safetensors") as temporary:
-            save_file({"tokens": tokens.contiguous(), "sums": sums}, temporary)
+            save_file(tensors, temporary, metadata={"run": run})

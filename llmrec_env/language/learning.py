@@ -9,6 +9,7 @@ The negative of every step branches off the sequence, so both terms of T steps c
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import fingerprint
 from llmrec_env.common.training import (
     Losses,
     Metrics,
@@ -30,12 +32,12 @@ from llmrec_env.common.training import (
     train,
 )
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_tokens import ItemTokenConfig, learn_item_tokens, read_features
 from llmrec_env.language.labelling import pad
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
-from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.windows import chunk_log
 
 IntArray = NDArray[np.int64]
@@ -112,6 +114,7 @@ def fit_language_environment(
 
     Raises:
         DataError: the catalogue has no text, or a log is too small to learn from.
+        LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
     """
     config = config or FitConfig()
     model = untrained_language_environment(
@@ -150,7 +153,7 @@ def untrained_language_environment(
             "titles or descriptions, or name a base model and set allow_untexted=True to give "
             "items random tokens"
         )
-    name = str(base_model) if base_model is not None else None
+    name = None if base_model is None else _lasting_name(base_model)
     source = name or small_base_model(catalog, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
     base.requires_grad_(False)
@@ -172,6 +175,12 @@ def untrained_language_environment(
     return model.to(device).eval()
 
 
+def _lasting_name(base_model: str | os.PathLike[str]) -> str:
+    """A hub name as it is, a folder by its full path, so that a saved LE finds it from anywhere."""
+    path = Path(base_model)
+    return str(path.resolve()) if path.is_dir() else str(base_model)
+
+
 def learn(
     model: LanguageEnvironment,
     train_log: InteractionLog,
@@ -180,10 +189,17 @@ def learn(
     checkpoint: str | Path | None = None,
     show: bool = False,
 ) -> None:
-    """Learn state and reward on users, keep the best weights on validation, calibrate acceptance."""
+    """Learn state and reward on users, keep the best weights on validation, calibrate acceptance.
+
+    Raises:
+        DataError: the share is out of range, or a log is too small to learn from.
+        LLMRecError: ``checkpoint`` holds another run.
+    """
     config = config or LearningConfig()
     if not 0 < config.share <= 1:
         raise DataError(f"share of the training users must lie in (0, 1], got {config.share}")
+    if validation.n_users == 0:
+        raise DataError("no validation users; early stopping and calibration need some held out")
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
     checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
@@ -203,6 +219,7 @@ def learn(
         evaluate=lambda: validate(model, checks),
         metric="progress",
         folder=folder,
+        run=_name_of_run(model, log, config),
         description="learn the user",
         show=show,
     )
@@ -216,6 +233,12 @@ def learn(
     }
     if folder is not None:
         clear_checkpoint(folder)
+
+
+def _name_of_run(model: LanguageEnvironment, log: InteractionLog, config: LearningConfig) -> str:
+    settings = json.dumps(asdict(config), sort_keys=True)
+    tokens = model.item_tokens.cpu().numpy().tobytes()
+    return fingerprint([settings, log.items.tobytes(), log.offsets.tobytes(), tokens])
 
 
 def some_users(log: InteractionLog, share: float, seed: int) -> InteractionLog:
@@ -308,7 +331,9 @@ def _losses(model: LanguageEnvironment, batch: _Batch, config: LearningConfig) -
     real = batch.real
     margin = (taken - other)[real]
     reward = -torch.nn.functional.logsigmoid(margin).mean()
-    state = _state_loss(model, states[real], batch.items[:, 1:][real], batch.negatives[real], config)
+    state = _state_loss(
+        model, states[real], batch.items[:, 1:][real], batch.negatives[real], config
+    )
     return {"state": state, "reward": config.reward_weight * reward}
 
 
@@ -331,9 +356,7 @@ def _state_loss(
 
 
 @torch.inference_mode()
-def _set_normalisers(
-    model: LanguageEnvironment, batches: _Batches, config: LearningConfig
-) -> None:
+def _set_normalisers(model: LanguageEnvironment, batches: _Batches, config: LearningConfig) -> None:
     """Mean and standard deviation of the raw reward over training pairs."""
     model.eval()
     values = []

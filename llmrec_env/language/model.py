@@ -314,7 +314,8 @@ class LanguageEnvironment(nn.Module):
         saved = read_json(path / "config.json")
         if saved.get("format") != FORMAT:
             raise LLMRecError(
-                f"{path} has format {saved.get('format')!r}, this version reads {FORMAT}; fit it again"
+                f"{path} has format {saved.get('format')!r}, this version reads {FORMAT}; "
+                "fit it again"
             )
         base, tokenizer = load_base_model(saved["base_model"] or path / "base_model", dtype)
         tensors = {n: v.float() for n, v in load_file(path / "heads.safetensors").items()}
