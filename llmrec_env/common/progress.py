@@ -35,7 +35,11 @@ def progress_bar(
     )
     with Progress(*columns, console=console, disable=not show, refresh_per_second=4) as progress:
         task = progress.add_task(description, total=total, note="")
-        yield lambda steps, note="": progress.update(task, advance=steps, note=note)
+
+        def advance(steps: int, note: str = "") -> None:
+            progress.update(task, advance=steps, note=note)
+
+        yield advance
 
 
 def track(

@@ -12,7 +12,7 @@ positions decides what a sliding-window layer still sees.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ def check_reading(model: PreTrainedModel) -> None:
     Raises:
         LLMRecError: the model reads the action otherwise.
     """
-    transformer = model.base_model
+    transformer = cast(PreTrainedModel, model.base_model)
     generator = torch.Generator().manual_seed(0)
     tokens = torch.randn(1, 1 + APART, model.config.hidden_size, generator=generator)
     tokens = tokens.to(model.device, model.dtype)

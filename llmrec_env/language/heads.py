@@ -74,5 +74,5 @@ class Heads(nn.Module):
         return (states @ vectors.T) * self.log_scale.exp()
 
     def raw_reward(self, hidden: Tensor, states: Tensor, vectors: Tensor) -> Tensor:
-        """Unbounded scores (…,) from the LM output at the action, the state before and its vector."""
+        """Unbounded scores (…,): LM output at the action, state before it, and its vector."""
         return self.score(hidden)[..., 0] + self.cosine_weight * (states * vectors).sum(-1)

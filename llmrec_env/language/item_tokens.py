@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import safe_open
@@ -39,6 +40,11 @@ class ItemTokenConfig:
     """Tokens of an item's sentence that are read."""
 
 
+def word_embeddings(model: PreTrainedModel) -> Tensor:
+    """The LM's input embeddings, float32 (vocabulary, H)."""
+    return cast(Tensor, model.get_input_embeddings().weight).detach().float()
+
+
 def pooled_tokens(
     catalog: Catalog,
     model: PreTrainedModel,
@@ -50,7 +56,7 @@ def pooled_tokens(
     The weight of a word is its inverse document frequency. An item without text gets zeros.
     """
     rows = token_rows(catalog.sentences, tokenizer, max_tokens)
-    table = model.get_input_embeddings().weight.detach().float()
+    table = word_embeddings(model)
     frequency = torch.zeros(table.shape[0])
     for row in rows:
         frequency[torch.tensor(sorted(set(row)), dtype=torch.long)] += 1
@@ -147,7 +153,7 @@ def _learn_block(
     words = model.get_input_embeddings()
     ids, real = padded(rows, model.device)
     tokens = start.clone().to(model.device).requires_grad_(True)
-    scale = float(words.weight.detach().float().square().mean().sqrt())
+    scale = float(word_embeddings(model).square().mean().sqrt())
     optimizer = torch.optim.Adam([tokens], lr=config.learning_rate * scale)
     embedded = words(ids[:, :-1]).detach()
 

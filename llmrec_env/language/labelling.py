@@ -187,9 +187,7 @@ def _padded_items(
     return torch.from_numpy(items).to(device), torch.from_numpy(widths).to(device)
 
 
-def _answered(
-    log: InteractionLog, chunks: Chunks
-) -> tuple[tuple[IntArray, IntArray], IntArray]:
+def _answered(log: InteractionLog, chunks: Chunks) -> tuple[tuple[IntArray, IntArray], IntArray]:
     """The log's rows that each chunk answers, which chunk it is, and the place in it."""
     counts = chunks.lasts - chunks.firsts + 1
     owners = np.repeat(np.arange(len(chunks)), counts)

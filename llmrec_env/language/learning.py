@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import fingerprint
@@ -35,7 +36,12 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.calibration import calibrate
-from llmrec_env.language.item_tokens import ItemTokenConfig, learn_item_tokens, read_features
+from llmrec_env.language.item_tokens import (
+    ItemTokenConfig,
+    learn_item_tokens,
+    read_features,
+    word_embeddings,
+)
 from llmrec_env.language.labelling import pad
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.windows import chunk_log
@@ -157,7 +163,7 @@ def untrained_language_environment(
     source = name or small_base_model(catalog, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
     base.requires_grad_(False)
-    base.to(device)
+    base.to(torch.device(device))  # type: ignore[arg-type]
     size = min(config.model.state_size, base.config.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
     if catalog.has_text:
@@ -370,10 +376,10 @@ def _set_normalisers(model: LanguageEnvironment, batches: _Batches, config: Lear
 
 
 def _random_tokens(
-    n_items: int, base: torch.nn.Module, size: int, seed: int
+    n_items: int, base: PreTrainedModel, size: int, seed: int
 ) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    words = base.get_input_embeddings().weight.detach().float()  # type: ignore[operator]
+    words = word_embeddings(base).cpu()
     tokens = torch.randn(n_items, words.shape[1], generator=generator) * float(words.std())
     features = torch.randn(n_items, size, generator=generator)
     return tokens, torch.nn.functional.normalize(features, dim=1)

@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
@@ -128,9 +128,14 @@ class LanguageEnvironment(nn.Module):
         return get_peft_model(base, lora)
 
     @property
+    def base_model(self) -> PreTrainedModel:
+        """The causal LM in which the adapters stand."""
+        return cast(PreTrainedModel, self.causal_lm.get_base_model())
+
+    @property
     def transformer(self) -> PreTrainedModel:
         """The LM without its head over words."""
-        return self.causal_lm.get_base_model().base_model
+        return cast(PreTrainedModel, self.base_model.base_model)
 
     @property
     def device(self) -> torch.device:
@@ -235,17 +240,16 @@ class LanguageEnvironment(nn.Module):
             copy_base: whether the base model's weights go along; by default where it has under
                 fifty million parameters or came from no named place.
         """
-        base = self.causal_lm.get_base_model()
         copy = copy_base
         if copy is None:
-            copy = self.base_name is None or base.num_parameters() < COPY_BASE_BELOW
+            copy = self.base_name is None or self.base_model.num_parameters() < COPY_BASE_BELOW
         if not copy and self.base_name is None:
             raise LLMRecError(
                 "this base model came from no named place; save it with copy_base=True"
             )
         with atomic_path(folder) as temporary, quiet_transformers():
             temporary.mkdir()
-            self.causal_lm.save_pretrained(temporary / "adapter", save_embedding_layers=False)
+            self.causal_lm.save_pretrained(str(temporary / "adapter"), save_embedding_layers=False)
             _cast_file(temporary / "adapter" / "adapter_model.safetensors", dtype)
             (temporary / "adapter" / "README.md").unlink(missing_ok=True)
             if copy:
@@ -258,7 +262,7 @@ class LanguageEnvironment(nn.Module):
             write_json(temporary / "config.json", self._description(copy))
 
     def _save_base(self, folder: Path, dtype: torch.dtype) -> None:
-        base = self.causal_lm.get_base_model()
+        base = self.base_model
         tensors = {}
         for name, value in base.state_dict().items():
             if ".lora_" not in name:
