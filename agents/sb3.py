@@ -1,0 +1,150 @@
+"""Policies for stable-baselines3 that generalise over the items of a catalogue.
+
+SB3's own policies end in one free row of weights an item: what is learned of one item says nothing
+of the next, and with hundreds of items most rows hardly ever learn. Here the last layer is shared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.extras import require
+from llmrec_env.users.base import FloatArray
+from llmrec_env.users.language import LanguageUser
+
+require("stable_baselines3", "sb3")
+require("sb3_contrib", "sb3")
+from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy  # noqa: E402
+from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
+from stable_baselines3.common.type_aliases import Schedule  # noqa: E402
+
+
+class ItemLogits(nn.Module):
+    """Logits of all items, ``v_i · (W f + b)``: W and b are learned, the vectors v are not.
+
+    At first W and b are zero, so every item is as likely as the next.
+
+    Args:
+        features: width of f.
+        vectors: float32 (n_items, d).
+    """
+
+    vectors: Tensor
+
+    def __init__(self, features: int, vectors: FloatArray) -> None:
+        super().__init__()
+        self.query = nn.Linear(features, vectors.shape[1])
+        nn.init.zeros_(self.query.weight)
+        nn.init.zeros_(self.query.bias)
+        self.register_buffer("vectors", torch.tensor(vectors), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Logits (N, n_items) from features (N, features)."""
+        return self.query(features) @ self.vectors.T
+
+
+class _ItemHead(nn.Module):
+    """Puts :class:`ItemLogits` in the place of an actor-critic policy's last layer."""
+
+    action_net: Any
+    mlp_extractor: Any
+    optimizer: Any
+    optimizer_class: Any
+    optimizer_kwargs: Any
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        item_vectors: ArrayLike,
+        net_arch: dict[str, list[int]] | None = None,
+        **settings: Any,
+    ) -> None:
+        if "features_extractor_class" not in settings:
+            _check_observations(observation_space)
+        self.item_vectors = _checked(item_vectors, action_space)
+        net_arch = net_arch or {"pi": [], "vf": [64, 64]}
+        super().__init__(observation_space, action_space, lr_schedule, net_arch, **settings)
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)  # type: ignore[misc]
+        self.action_net = ItemLogits(self.mlp_extractor.latent_dim_pi, self.item_vectors)
+        self.optimizer = self.optimizer_class(
+            self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
+        )
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        parameters = super()._get_constructor_parameters()  # type: ignore[misc]
+        return {**parameters, "item_vectors": self.item_vectors}
+
+
+class ItemPolicy(_ItemHead, ActorCriticPolicy):
+    """An actor-critic policy (PPO, A2C) that scores items by what they are::
+
+        logits_i = v_i · (W f + b)
+
+    f are the features that the policy's network makes of the observation: the observation itself
+    unless ``net_arch`` says otherwise, so the actor is linear and the critic has two layers of 64.
+    What is learned from one item holds for all that resemble it. The vectors never learn; the
+    policy knows of an item only what its vector tells, so two items with one vector are one to it.
+    Their length acts as a learning rate: twice as long, twice as far a step.
+
+    With :func:`language_vectors` the policy sees the vectors of the LE that also answers: knowledge
+    from the log that a flat policy lacks, and to be said beside a comparison with one.
+
+    ``model.save`` is SB3's own (a zip with a pickle); it keeps the vectors with the model. Load
+    only files that you trust. ::
+
+        PPO(ItemPolicy, env, policy_kwargs={"item_vectors": language_vectors(simulator)})
+
+    Args:
+        observation_space: of ``observation="state"``; any, where a ``features_extractor_class``
+            that can read it is given.
+        action_space: Discrete(n_items).
+        lr_schedule: as SB3 gives it.
+        item_vectors: float32 (n_items, d).
+        net_arch: layers of actor and critic, ``{"pi": [], "vf": [64, 64]}`` where None.
+        settings: further arguments of SB3's policy.
+
+    Raises:
+        SettingError: the vectors do not fit the actions, or the observation holds item indices and
+            no features extractor is named to read them.
+    """
+
+
+class MaskableItemPolicy(_ItemHead, MaskableActorCriticPolicy):
+    """:class:`ItemPolicy` for sb3-contrib's ``MaskablePPO``: met items are never drawn."""
+
+
+def language_vectors(simulator: LanguageUser) -> FloatArray:
+    """The unit vectors that an LE's states point to, one an item, float32 (n_items, state_size)."""
+    with torch.inference_mode():
+        return simulator.model.item_vectors().float().cpu().numpy()
+
+
+def _checked(item_vectors: ArrayLike, action_space: spaces.Space[Any]) -> FloatArray:
+    vectors = np.asarray(item_vectors, dtype=np.float32)
+    if not isinstance(action_space, spaces.Discrete):
+        raise SettingError(f"a recommender chooses among items, not {action_space}")
+    if vectors.ndim != 2 or len(vectors) != action_space.n or not np.isfinite(vectors).all():
+        raise SettingError(
+            f"item_vectors must be finite and of shape ({action_space.n}, d), one row an item; "
+            f"got {vectors.shape}"
+        )
+    return vectors
+
+
+def _check_observations(space: spaces.Space[Any]) -> None:
+    if not isinstance(space, spaces.Box) or space.dtype != np.float32:
+        raise SettingError(
+            "this policy reads the user's state, and the observation holds item indices: make the "
+            'environment with observation="state", or name a features_extractor_class'
+        )
