@@ -1,0 +1,102 @@
+"""Every example runs, with small numbers, and prints what its first lines promise."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run an example as ``python examples/NAME OPTIONS`` would; returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+
+    def run(name: str, *options: str) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *options])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.core
+def test_quickstart(run: Run) -> None:
+    printed = run("quickstart.py", "--steps", "3")
+    assert printed.count("  shown   ") == 3
+    assert "patience" in printed
+    earned = float(re.search(r"^return (\S+) ·", printed, re.MULTILINE)[1])
+    liked = [float(reward) for reward in re.findall(r"reward (\S+)", printed)]
+    assert earned == pytest.approx(sum(liked), abs=0.02)
+
+
+@pytest.mark.core
+def test_quickstart_is_the_same_for_the_same_seed(run: Run) -> None:
+    first, again, other = (run("quickstart.py", "--seed", seed) for seed in ("5", "5", "6"))
+    assert first == again != other
+
+
+@pytest.mark.core
+def test_custom_simulator(run: Run) -> None:
+    printed = run("custom_simulator.py", "--steps", "2", "--episodes", "20")
+    assert printed.count("  answer  ") == 2
+    returns = dict(re.findall(r"^(.+?) +return +(\S+) over 20 users$", printed, re.MULTILINE))
+    assert float(returns["same maker"]) > float(returns["random"])
+
+
+def test_sb3_ppo(run: Run) -> None:
+    pytest.importorskip("stable_baselines3")
+    printed = run("sb3_ppo.py", "--steps", "1024", "--episodes", "8")
+    assert re.findall(r"^(\w+) +return ", printed, re.MULTILINE) == ["random", "popular", "PPO"]
+    assert "PPO above popular: " in printed
+
+
+def test_sb3_maskable_ppo(run: Run) -> None:
+    pytest.importorskip("sb3_contrib")
+    printed = run("sb3_maskable_ppo.py", "--steps", "1024")
+    shown = re.findall(r"^[✓·] \d\.\d\d  (.+)$", printed, re.MULTILINE)
+    assert len(shown) >= 5, "patience bears five skips"
+    assert len(set(shown)) == len(shown)
+
+
+def test_d3rlpy_offline(run: Run) -> None:
+    pytest.importorskip("d3rlpy")
+    printed = run("d3rlpy_offline.py", "--users", "12", "--steps", "20", "--episodes", "8")
+    rows = re.findall(r"^(\w+ (?:logged|augmented)) .* · ([\d,]+) transitions$", printed, re.M)
+    counts = {name: int(count.replace(",", "")) for name, count in rows}
+    assert set(counts) == {
+        f"{algorithm} {kind}"
+        for algorithm in ("DiscreteBC", "DiscreteCQL")
+        for kind in ("logged", "augmented")
+    }
+    assert counts["DiscreteBC augmented"] == 2 * counts["DiscreteBC logged"]
+
+
+@pytest.mark.core
+@pytest.mark.slow
+def test_lea_on_the_generated_world(run: Run) -> None:
+    check_ranking(run("lea_movielens.py", "--small", "--users", "80", "--epochs", "1"))
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_lea_on_movielens(run: Run, shared_data: Path) -> None:
+    folder = str(shared_data / "ml_latest_small")
+    check_ranking(run("lea_movielens.py", folder, "--small", "--users", "40", "--epochs", "1"))
+
+
+def check_ranking(printed: str) -> None:
+    """A line for each of the five rankers, with six numbers that rise with the cut-off."""
+    rows = re.findall(r"^(\D+?) +((?:\d\.\d{4} *){6})$", printed, re.MULTILINE)
+    assert len(rows) == 5, printed
+    for _, numbers in rows:
+        hits = [float(number) for number in numbers.split()][::2]
+        assert hits == sorted(hits)
