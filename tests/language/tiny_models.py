@@ -1,0 +1,145 @@
+"""Tiny LEs of many architectures, and what a plain reading of the whole history says."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import normalize
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma2Config,
+    Gemma3TextConfig,
+    GPT2Config,
+    LlamaConfig,
+    MistralConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    Qwen3Config,
+)
+
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+from llmrec_env.language.windows import Window
+
+IntArray = NDArray[np.int64]
+N_ITEMS = 24
+WINDOW = Window(size=6, block=3)
+WIDTH = 16
+
+SIZES = {
+    "vocab_size": 40,
+    "hidden_size": WIDTH,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 0,
+}
+ARCHITECTURES: dict[str, PretrainedConfig] = {
+    "llama": LlamaConfig(**SIZES),
+    "qwen3": Qwen3Config(**SIZES),
+    "gpt2": GPT2Config(
+        vocab_size=40,
+        n_embd=WIDTH,
+        n_layer=2,
+        n_head=2,
+        n_positions=32,
+        bos_token_id=1,
+        eos_token_id=2,
+    ),
+    "mistral": MistralConfig(**SIZES, sliding_window=3),
+    "gemma2": Gemma2Config(**SIZES, sliding_window=3),
+    "gemma3": Gemma3TextConfig(
+        **SIZES, sliding_window=3, layer_types=["sliding_attention", "full_attention"]
+    ),
+}
+
+
+def causal_lm(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
+    """A causal LM of random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config).eval()
+
+
+def catalog(n_items: int = N_ITEMS) -> Catalog:
+    """Items with a title of two words."""
+    words = ["red", "old", "tall", "quiet", "warm"]
+    titles = [f"{words[i % 5]} thing{i // 5}" for i in range(n_items)]
+    ids = [f"i{i}" for i in range(n_items)]
+    return Catalog(pl.DataFrame({"item_id": ids, "title": titles}))
+
+
+def log_of(sequences: list[list[int]], items: Catalog | None = None) -> InteractionLog:
+    """A log of these sequences, one a user."""
+    offsets = np.cumsum([0, *map(len, sequences)]).astype(np.int64)
+    flat = np.array([item for sequence in sequences for item in sequence], dtype=np.int64)
+    users = pl.Series([f"u{u}" for u in range(len(sequences))], dtype=pl.String)
+    return InteractionLog(items or catalog(), users, offsets, flat)
+
+
+def random_log(lengths: list[int], seed: int = 0) -> InteractionLog:
+    """A log of users with so many interactions each."""
+    rng = np.random.default_rng(seed)
+    return log_of([rng.permutation(N_ITEMS)[:length].tolist() for length in lengths])
+
+
+def tiny_le(config: PretrainedConfig, window: Window = WINDOW) -> LanguageEnvironment:
+    """An LE in which every part has its say: heads and adapters are moved away from zero."""
+    generator = torch.Generator().manual_seed(1)
+
+    def noise(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    model = LanguageEnvironment(
+        catalog(),
+        causal_lm(config),
+        None,  # no text is read
+        noise(N_ITEMS, WIDTH),
+        normalize(noise(N_ITEMS, 8), dim=1),
+        LanguageEnvironmentConfig(window=window, lora_rank=2),
+    )
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.startswith("heads.") or "lora_B" in name:
+                parameter += 0.3 * noise(*parameter.shape)
+    return model.eval()
+
+
+@torch.no_grad()
+def plain_state(model: LanguageEnvironment, history: IntArray) -> Tensor:
+    """The state after a history, from a reading that uses none of our masks or caches."""
+    items = np.asarray(history[window_start(model, len(history)) :])
+    hidden = _read(model, items)[-1]
+    weights = model.heads.decay ** torch.arange(len(items) - 1, -1, -1)
+    mean = (weights[:, None] * model.item_features[items]).sum(0) / weights.sum()
+    raw = model.heads.state_map(mean) + model.heads.state_correction(hidden)
+    return normalize(raw, dim=0)
+
+
+@torch.no_grad()
+def plain_reward(model: LanguageEnvironment, history: IntArray, action: int) -> float:
+    """The liking of an action after a history, read at the end of history and action."""
+    start = window_start(model, len(history))
+    hidden = _read(model, np.append(history[start:], action))
+    before = plain_state(model, history)
+    raw = model.heads.raw_reward(hidden[-1], before, model.item_vectors()[action])
+    return float(torch.sigmoid((raw - model.reward_mean) / model.reward_sd))
+
+
+def window_start(model: LanguageEnvironment, t: int) -> int:
+    """The formula of the moving window, for one number."""
+    size, block = model.config.window.size, model.config.window.block
+    return block * max(0, int(np.ceil((t - size) / block)))
+
+
+def _read(model: LanguageEnvironment, items: IntArray) -> Tensor:
+    embedded = model.item_tokens[items][None]
+    return model.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]
