@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.errors import SettingError
 
 Backbone = Literal["sasrec", "gru4rec"]
 Objective = Literal["supervised", "snqn"]
@@ -29,7 +29,7 @@ class RecommenderConfig:
     """What a recommender is and how it learns.
 
     Raises:
-        LLMRecError: two settings contradict each other, or one is out of range.
+        SettingError: two settings contradict each other, or one is out of range.
     """
 
     backbone: Backbone = "sasrec"
@@ -82,7 +82,7 @@ class RecommenderConfig:
     """Peak learning rate of AdamW."""
     weight_decay: float = 0.4
     """Decoupled weight decay of AdamW."""
-    epochs: int = 12
+    epochs: int = 20
     """Passes over the log, at most; each of SNQN's two copies gets as many."""
     patience: int = 3
     """Passes without a better validation NDCG@10 before stopping; 0 never stops early."""
@@ -98,21 +98,21 @@ class RecommenderConfig:
     def __post_init__(self) -> None:
         for name, kinds in CHOICES.items():
             if getattr(self, name) not in kinds:
-                raise LLMRecError(
+                raise SettingError(
                     f"{name} must be one of {', '.join(kinds)}, got {getattr(self, name)!r}"
                 )
         for name in POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
-                raise LLMRecError(f"{name} must be positive, got {value}")
+                raise SettingError(f"{name} must be positive, got {value}")
         if not 0 <= self.dropout < 1 or not 0 <= self.gamma < 1:
-            raise LLMRecError(
+            raise SettingError(
                 f"dropout and gamma must lie in [0, 1), got {self.dropout} and {self.gamma}"
             )
         if self.backbone == "sasrec" and self.dim % self.heads:
-            raise LLMRecError(f"dim={self.dim} cannot be split over heads={self.heads}")
+            raise SettingError(f"dim={self.dim} cannot be split over heads={self.heads}")
         if self.objective == "supervised" and (self.state or self.reward):
-            raise LLMRecError(
+            raise SettingError(
                 "state and reward act on the Q head, which objective='supervised' has not; "
                 "use objective='snqn', or switch them off"
             )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised
-from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
@@ -239,5 +239,5 @@ def test_presets_name_the_usual_settings() -> None:
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:
-    with pytest.raises(LLMRecError, match=message):
+    with pytest.raises(SettingError, match=message):
         RecommenderConfig(**settings)
