@@ -87,6 +87,7 @@ def fit(
     ] = None,
     share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
     epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
+    min_steps: Annotated[int, typer.Option(help="Optimiser steps at least.")] = 300,
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
 ) -> None:
@@ -101,12 +102,13 @@ def fit(
         )
 
         source = open_source(data, seed)
+        learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
         checkpoint = out.with_name(f"{out.name}.checkpoint")
         model = fit_language_environment(
             source.split.train,
             source.split.validation,
             base_model,
-            FitConfig(learning=LearningConfig(share=share, epochs=epochs, seed=seed)),
+            FitConfig(learning=learning),
             users=source.split.test,
             checkpoint=checkpoint,
             device=device,

@@ -43,7 +43,7 @@ class LanguageEnvironmentConfig:
     """Length of a state at most; the LM's hidden size where that is smaller."""
     lora_rank: int = 8
     lora_alpha: int = 16
-    lora_dropout: float = 0.05
+    lora_dropout: float = 0.0
     seed: int = 0
     """Seed of the first weights of adapter and heads."""
 

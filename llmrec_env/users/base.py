@@ -163,9 +163,7 @@ class UserSimulator(ABC):
         """
         raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
 
-    def score(
-        self, histories: Histories, candidates: IntArray, show: bool = False
-    ) -> FloatArray:
+    def score(self, histories: Histories, candidates: IntArray, show: bool = False) -> FloatArray:
         """Rewards float32 (N, C) of candidates int64 (N, C) shown to users with these histories.
 
         This default shows them one after the other in one session, in which nothing is taken.

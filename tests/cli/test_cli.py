@@ -1,0 +1,78 @@
+"""The command line as a person uses it: real runs of every command, made short."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from llmrec_env.cli import app
+from llmrec_env.data.synthetic import generate_world
+
+pytest.importorskip("d3rlpy")
+pytest.importorskip("stable_baselines3")
+runner = CliRunner()
+
+
+def run(*arguments: str) -> str:
+    result = runner.invoke(app, list(arguments))
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small log in the plain format, as a user would bring it."""
+    folder = tmp_path_factory.mktemp("data")
+    log = generate_world(seed=1, n_items=60, n_users=60).log
+    log.to_table().write_csv(folder / "interactions.csv")
+    log.catalog.table.write_csv(folder / "items.csv")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_demo_runs_on_the_embedded_world_and_writes_its_report(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    printed = run("demo", "--out", str(out), "--effort", "0.01")
+    for title in ("Held-out users", "Return", "d3rlpy, logged and augmented", "Next-item ranking"):
+        assert title in printed
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "LEASR" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    settings = json.loads((out / "config.json").read_text())["settings"]
+    assert settings["effort"] == 0.01
+    stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
+    assert len(stages) == 4
+    again = run("demo", "--out", str(out), "--effort", "0.01")
+    assert "Next-item ranking" in again
+    assert {path: path.stat().st_mtime_ns for path in stages} == stages  # nothing was done twice
+
+
+@pytest.mark.slow
+def test_each_step_works_alone_on_a_persons_own_data(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+    where = ("--data", str(data))
+    le, table, model = tmp_path / "le", tmp_path / "transitions.parquet", tmp_path / "model"
+    assert "untrained" in run("fit", *where, "--out", str(le), "--epochs", "1", "--min-steps", "3")
+    assert (le / "config.json").exists()
+    run("label", *where, "--simulator", str(le), "--out", str(table), "--augment", "1")
+    assert pl.read_parquet(table)["augmented"].any()
+    run("train", *where, "--simulator", str(le), "--out", str(model), "--epochs", "1")
+    printed = run(
+        *("evaluate", *where, "--simulator", str(le), "--recommender", str(model)),
+        *("--episodes", "3"),
+    )
+    assert "popular" in printed
+    assert "accuracy" in run("evaluate", *where, "--simulator", str(le))
+
+
+def test_a_missing_path_is_one_line_and_exit_code_one(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["evaluate", "--data", str(tmp_path / "nowhere")])
+    assert result.exit_code == 1
+    assert "no such file or folder" in result.output
+    assert "Traceback" not in result.output
