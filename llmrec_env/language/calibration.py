@@ -7,7 +7,7 @@ validation users), and the *level* from a stated prior: the mean over uniformly 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,7 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     slope = platt_slope(z_taken, z_popular)
     quantiles = np.quantile(logit(others[:, 1]), np.linspace(0, 1, QUANTILES))
     acceptance = Acceptance(slope, tuple(float(q) for q in quantiles))
-    model.record["acceptance"] = asdict(acceptance)
+    model.record["acceptance"] = {"slope": slope, "shown": list(acceptance.shown)}
     return acceptance
 
 

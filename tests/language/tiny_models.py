@@ -22,6 +22,9 @@ from transformers import (
 
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.base_models import SmallModelConfig
+from llmrec_env.language.item_tokens import ItemTokenConfig
+from llmrec_env.language.learning import FitConfig, LearningConfig
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.windows import Window
 
@@ -60,6 +63,28 @@ ARCHITECTURES: dict[str, PretrainedConfig] = {
         **SIZES, sliding_window=3, layer_types=["sliding_attention", "full_attention"]
     ),
 }
+
+# a base model, and all stages of learning an LE, in a second
+SMALL = SmallModelConfig(
+    hidden_size=16,
+    layers=1,
+    heads=2,
+    kv_heads=1,
+    intermediate_size=24,
+    vocabulary=320,
+    max_tokens=24,
+    min_steps=8,
+    max_steps=8,
+    batch_size=8,
+)
+TINY = FitConfig(
+    model=LanguageEnvironmentConfig(window=Window(12, 6), lora_rank=2),
+    small_model=SMALL,
+    item_tokens=ItemTokenConfig(steps=2, block=32, max_tokens=24),
+    learning=LearningConfig(
+        epochs=1, min_steps=8, batch_size=8, validations=4, patience=0, learning_rate=1e-2
+    ),
+)
 
 
 def causal_lm(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:

@@ -1,0 +1,138 @@
+"""One folder holds an LE, and says the same when it is read again."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from tiny_models import ARCHITECTURES, TINY, random_log, tiny_le
+
+from llmrec_env.common.errors import LLMRecError
+from llmrec_env.data.splits import Split
+from llmrec_env.language.labelling import label_log
+from llmrec_env.language.learning import untrained_language_environment
+from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.users.language import LanguageUser
+
+pytestmark = pytest.mark.core
+
+
+def test_what_is_loaded_says_what_was_saved(
+    learned: LanguageEnvironment, split: Split, tmp_path: Path
+) -> None:
+    learned.save_pretrained(tmp_path / "le")
+    loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    for before, after in zip(
+        label_log(learned, split.test), label_log(loaded, split.test), strict=True
+    ):
+        assert_array_equal(before, after)
+    assert loaded.record == learned.record
+    assert loaded.config == learned.config
+    assert not loaded.training
+    assert loaded.catalog.table.equals(learned.catalog.table)
+    assert loaded.users is not None
+    assert loaded.users.to_table().equals(split.test.to_table())
+    text = learned.catalog.sentences[0]
+    assert loaded.tokenizer(text)["input_ids"] == learned.tokenizer(text)["input_ids"]
+
+
+def test_the_folder_is_laid_out_as_hugging_face_does(
+    learned: LanguageEnvironment, tmp_path: Path
+) -> None:
+    learned.save_pretrained(tmp_path / "le")
+    files = {str(path.relative_to(tmp_path / "le")) for path in (tmp_path / "le").rglob("*.*")}
+    assert files == {
+        "config.json",
+        "heads.safetensors",
+        "catalog.parquet",
+        "users.parquet",
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        "base_model/config.json",
+        "base_model/model.safetensors",
+        "base_model/tokenizer.json",
+        "base_model/tokenizer_config.json",
+    }
+    description = json.loads((tmp_path / "le" / "config.json").read_text())
+    assert description["config"]["window"] == {"size": 12, "block": 6}
+    assert set(description["versions"]) == {"torch", "transformers", "peft"}
+
+
+def test_bfloat16_is_close_and_half_as_large(
+    learned: LanguageEnvironment, split: Split, tmp_path: Path
+) -> None:
+    learned.save_pretrained(tmp_path / "whole")
+    learned.save_pretrained(tmp_path / "half", dtype=torch.bfloat16)
+    loaded = LanguageEnvironment.from_pretrained(tmp_path / "half")
+    states, rewards = label_log(learned, split.test)
+    half_states, half_rewards = label_log(loaded, split.test)
+    assert_allclose(half_states, states, atol=0.05)
+    assert_allclose(half_rewards, rewards, atol=0.05)
+    for name in ("heads.safetensors", "base_model/model.safetensors"):
+        sizes = [(tmp_path / kind / name).stat().st_size for kind in ("half", "whole")]
+        assert sizes[0] < 0.65 * sizes[1]
+
+
+def test_saving_again_replaces_the_folder(
+    learned: LanguageEnvironment, split: Split, tmp_path: Path
+) -> None:
+    folder = tmp_path / "le"
+    learned.save_pretrained(folder)
+    (folder / "stale.txt").write_text("from before")
+    changed = copy.deepcopy(learned)
+    with torch.no_grad():
+        changed.heads.score.bias += 1.0
+    changed.save_pretrained(folder)
+    loaded = LanguageEnvironment.from_pretrained(folder)
+    assert_array_equal(label_log(loaded, split.test)[1], label_log(changed, split.test)[1])
+    assert not (folder / "stale.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["le"]
+    loaded.save_pretrained(folder)  # over the folder that it was read from
+    again = LanguageEnvironment.from_pretrained(folder)
+    assert_array_equal(label_log(again, split.test)[1], label_log(changed, split.test)[1])
+
+
+def test_a_large_base_stays_where_it_is(
+    split: Split, base_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(base_folder.parent)
+    model = untrained_language_environment(split.train, base_folder.name, TINY)
+    model.save_pretrained(tmp_path / "le", copy_base=False)
+    assert not list((tmp_path / "le" / "base_model").glob("*.safetensors"))
+    monkeypatch.chdir(tmp_path)
+    loaded = LanguageEnvironment.from_pretrained("le")
+    assert_array_equal(label_log(loaded, split.test)[0], label_log(model, split.test)[0])
+
+
+def test_a_base_of_no_name_cannot_stay_behind(learned: LanguageEnvironment, tmp_path: Path) -> None:
+    with pytest.raises(LLMRecError, match="save it with copy_base=True"):
+        learned.save_pretrained(tmp_path / "le", copy_base=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_every_architecture_survives_saving(
+    name: str, learned: LanguageEnvironment, tmp_path: Path
+) -> None:
+    model = tiny_le(ARCHITECTURES[name])
+    model.tokenizer = learned.tokenizer
+    log = random_log([7, 3])
+    model.save_pretrained(tmp_path / "le")
+    loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    assert loaded.users is None
+    for before, after in zip(label_log(model, log), label_log(loaded, log), strict=True):
+        assert_array_equal(before, after)
+
+
+def test_users_are_loaded_with_their_accept_rate(
+    learned: LanguageEnvironment, tmp_path: Path
+) -> None:
+    learned.save_pretrained(tmp_path / "le")
+    user = LanguageUser.from_pretrained(tmp_path / "le", accept_rate=0.4)
+    assert user.accept_rate == 0.4
+    assert user.n_items == 60
+    assert user.users is not None
