@@ -128,7 +128,7 @@ def train(
         progress_bar(description, config.steps, show) as advance,
     ):
         advance(state.step, "")
-        if state.step == 0 and evaluate is not None:
+        if evaluate is not None and not state.history.rows:
             state.validate({}, evaluate, metric)
         sums: dict[str, float] = {}
         while not state.history.finished:

@@ -8,6 +8,7 @@ validation users), and the *level* from a stated prior: the mean over uniformly 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +45,12 @@ class Acceptance:
         if not 0 < accept_rate < 1:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         z = self.slope * np.asarray(self.shown, dtype=np.float64)
-        low, high = -60.0, 60.0
+        low, high = -z.max() - 60.0, 60.0 - z.min()
         for _ in range(60):
             middle = (low + high) / 2
-            mean = (1 / (1 + np.exp(-(z + middle)))).mean()
+            mean = sigmoid(z + middle).mean()
             low, high = (middle, high) if mean < accept_rate else (low, middle)
-        return (low + high) / 2
+        return float((low + high) / 2)
 
 
 def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int = 0) -> Acceptance:
@@ -77,6 +78,11 @@ def logit(probability: FloatArray) -> FloatArray:
     return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float32)
 
 
+def sigmoid(z: NDArray[Any]) -> NDArray[Any]:
+    """The probability behind a logit, without overflow."""
+    return (1 + np.tanh(z / 2)) / 2
+
+
 def platt_slope(taken: FloatArray, others: FloatArray) -> float:
     """Slope of the logistic regression of taken against others, by Newton's method; at least 0.
 
@@ -93,7 +99,7 @@ def platt_slope(taken: FloatArray, others: FloatArray) -> float:
     design = np.stack([x, np.ones_like(x)], axis=1)
     beta = np.zeros(2)
     for _ in range(25):
-        p = 1 / (1 + np.exp(-design @ beta))
+        p = sigmoid(design @ beta)
         curvature = design.T @ (design * (p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
         beta += np.linalg.solve(curvature, design.T @ (y - p))
     return float(max(beta[0], 0.0))

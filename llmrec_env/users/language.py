@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.calibration import Acceptance, logit
+from llmrec_env.language.calibration import Acceptance, logit, sigmoid
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.labelling import branch_log, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
@@ -37,7 +37,7 @@ class LanguageUser(UserSimulator):
     """Users who answer as the LE says: liking from its reward model, taking as calibrated.
 
     Args:
-        model: a learned LE; see :func:`llmrec_env.language.learning.fit_language_environment`.
+        model: a learned LE; see :func:`llmrec_env.language.fitting.fit_language_environment`.
         users: whose opening histories start episodes; those saved with the LE where None.
         accept_rate: mean probability of taking a uniformly shown item, a stated prior.
 
@@ -112,7 +112,7 @@ class LanguageUser(UserSimulator):
     def accept_probability(self, reward: FloatArray) -> FloatArray:
         """Probability of taking an item of this reward."""
         z = self._acceptance.slope * logit(reward) + self._offset
-        return np.asarray(1 / (1 + np.exp(-z)), dtype=np.float32)
+        return sigmoid(z).astype(np.float32)
 
     def _set_accept_rate(self, accept_rate: float) -> None:
         self.accept_rate = accept_rate
