@@ -21,7 +21,8 @@ from llmrec_env.demo.settings import open_source
 from llmrec_env.evaluation.fidelity import reward_accuracy
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
 from llmrec_env.language.calibration import calibrate
-from llmrec_env.language.learning import LearningConfig, learn, untrained_language_environment
+from llmrec_env.language.fitting import untrained_language_environment
+from llmrec_env.language.learning import LearningConfig, learn
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
 

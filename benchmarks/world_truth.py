@@ -30,7 +30,8 @@ from llmrec_env.evaluation.returns import (
     evaluate_policy,
 )
 from llmrec_env.language.base_models import SmallModelConfig
-from llmrec_env.language.learning import FitConfig, LearningConfig, fit_language_environment
+from llmrec_env.language.fitting import FitConfig, fit_language_environment
+from llmrec_env.language.learning import LearningConfig
 from llmrec_env.users.language import LanguageUser
 from llmrec_env.users.true_taste import TrueTasteUser
 

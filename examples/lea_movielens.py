@@ -16,10 +16,13 @@ from agents import LEA, SNQN, Supervised
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker
 from llmrec_env.language.base_models import SmallModelConfig
-from llmrec_env.language.learning import FitConfig, LearningConfig, fit_language_environment
+from llmrec_env.language.fitting import FitConfig, fit_language_environment
+from llmrec_env.language.item_tokens import ItemTokenConfig
+from llmrec_env.language.learning import LearningConfig
 
 SMALL = FitConfig(
     small_model=SmallModelConfig(hidden_size=32, layers=1, min_steps=30, max_steps=30),
+    item_tokens=ItemTokenConfig(steps=1),
     learning=LearningConfig(epochs=1, min_steps=30, validations=2),
 )
 METRICS = ("HR@5", "NDCG@5", "HR@10", "NDCG@10", "HR@20", "NDCG@20")

@@ -95,11 +95,8 @@ def fit(
     with _clear_errors():
         from llmrec_env.common.training import clear_checkpoint
         from llmrec_env.demo.settings import open_source
-        from llmrec_env.language.learning import (
-            FitConfig,
-            LearningConfig,
-            fit_language_environment,
-        )
+        from llmrec_env.language.fitting import FitConfig, fit_language_environment
+        from llmrec_env.language.learning import LearningConfig
 
         source = open_source(data, seed)
         learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
@@ -233,13 +230,13 @@ def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed
     from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, evaluate_policy
 
     model, train, test = Recommender.load(folder), source.split.train, source.split.test
-    rankers = {"popularity": Popularity(train), model.name: model}
+    rankers: dict[str, Any] = {"popularity": Popularity(train), model.name: model}
     _print_rows(
         "Next item, test users",
         [{"who": who, **evaluate_ranking(r, test, show=True)} for who, r in rankers.items()],
     )
     if episodes:
-        policies = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
+        policies: dict[str, Any] = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
         rows = []
         for who, policy in {**policies, model.name: model}.items():
             result = evaluate_policy(policy, user, test, episodes, seed, show=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 from llmrec_env.demo.settings import DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
-from llmrec_env.language.learning import FitConfig, LearningConfig, fit_language_environment
+from llmrec_env.language.fitting import FitConfig, fit_language_environment
+from llmrec_env.language.learning import LearningConfig
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
 from llmrec_env.users.language import LanguageUser, embedded_user
 from llmrec_env.users.true_taste import TrueTasteUser

@@ -47,7 +47,7 @@ def make_recommender(variant: str, backbone: str, settings: DemoSettings) -> Any
     """A recommender of the table by the name of its row."""
     from agents import LEA, SNQN, Supervised
 
-    kinds = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}
+    kinds: dict[str, Any] = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}
     return kinds[variant](backbone, epochs=settings.steps(settings.epochs), seed=settings.seed)
 
 

@@ -115,7 +115,7 @@ def play_one(policy: Policy, users: UserSimulator, seed: int) -> Found:
     env = NextItemVectorEnv(num_envs=1, max_episode_steps=50, simulator=users, observation="both")
     observation, infos = env.reset(seed=seed)
     history = [users.catalog.titles[i] for i in observation["history"][0] if i < env.n_items]
-    turns = []
+    turns: list[list[Any]] = []
     ended = False
     while not ended and len(turns) < SHOWN:
         state = observation if getattr(policy, "observation", "both") == "both" else None

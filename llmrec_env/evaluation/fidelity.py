@@ -8,6 +8,7 @@ reward order the unmet items as the user's true preference does, and better than
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -90,7 +91,7 @@ def popularity_accuracy(
     return _accuracy(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])
 
 
-def _accuracy(taken: NDArray[np.generic], others: NDArray[np.generic]) -> PairwiseAccuracy:
+def _accuracy(taken: NDArray[Any], others: NDArray[Any]) -> PairwiseAccuracy:
     """Ties count half."""
     wins = (taken[:, None] > others).mean(0) + 0.5 * (taken[:, None] == others).mean(0)
     return PairwiseAccuracy(uniform=float(wins[0]), popular=float(wins[1]))
@@ -140,7 +141,7 @@ def truth_agreement(
     """
     openings = Openings(held_out)
     users = openings.eligible
-    histories = [openings.history(user) for user in users]
+    histories = [openings.history(int(user)) for user in users]
     everything = np.tile(np.arange(held_out.n_items), (len(users), 1))
     rewards = simulator.score(histories, everything, show=show)
     likings = truth.with_users(held_out).true_liking(histories, users)

@@ -21,7 +21,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.attention import model_mask
-from llmrec_env.language.labelling import pad
+from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.model import LanguageEnvironment
 
 IntArray = NDArray[np.int64]
@@ -88,7 +88,7 @@ class Decoder:
         self._means = torch.zeros(n, model.state_size, device=device)
         self._all_rows = torch.arange(n, device=device)
         self._slots = torch.arange(self.window.size + 1, device=device)
-        self._vectors = model.item_vectors()
+        self._tables = model.tables()
         self._shown: Tensor | None = None
         self._hidden: Tensor | None = None
         self.states = torch.zeros(n, model.state_size, device=device)
@@ -99,6 +99,7 @@ class Decoder:
         """Put other histories into some rows; the other rows are not read again."""
         if len(rows) == 0:
             return self.states
+        check_histories(histories)
         for row, history in zip(rows, histories, strict=True):
             self._total[row] = len(history)
             recent = history[-self.window.size :]
@@ -116,10 +117,10 @@ class Decoder:
         allowed = (slots <= position)[:, None]
         mask = model_mask(config, allowed, position, slots, model.dtype)
         self._aim(self._all_rows, self._length, visible)
-        embedded = model.embed(actions[:, None])
+        embedded = self._tables.tokens[actions[:, None]]
         self._hidden = model.forward_tokens(embedded, mask, position, self._cache)[:, 0]
         self._shown = actions
-        raw = model.heads.raw_reward(self._hidden, self.states, self._vectors[actions])
+        raw = model.heads.raw_reward(self._hidden, self.states, self._tables.vectors[actions])
         return model.liking(raw)
 
     @torch.inference_mode()
@@ -142,7 +143,7 @@ class Decoder:
     def _grow(self, rows: Tensor, items: Tensor, hidden: Tensor) -> None:
         heads = self.model.heads
         means = heads.extend_means(
-            self._means[rows], self._length[rows].float(), self.model.item_features[items]
+            self._means[rows], self._length[rows].float(), self._tables.features[items]
         )
         self._means[rows] = means
         self.states = self.states.clone()  # the caller may hold the states before
@@ -159,9 +160,9 @@ class Decoder:
         items, real = pad(trunks, model.device)
         chosen = torch.from_numpy(rows).to(model.device)
         self._aim(chosen)
-        hidden = model.read(items, real, self._cache)
+        hidden = model.read(items, real, self._tables, self._cache)
         each = torch.arange(len(rows), device=model.device)
-        means = model.heads.means(model.item_features[items])[each, real - 1]
+        means = model.heads.means(self._tables.features[items])[each, real - 1]
         self._length[chosen] = real
         self._means[chosen] = means
         self.states = self.states.clone()

@@ -12,21 +12,29 @@ import math
 import torch
 from torch import Tensor, nn
 
+from llmrec_env.language.item_words import ItemWords
+
 
 class Heads(nn.Module):
     """State, item and reward heads of the LE.
 
-    With item features ``f_i`` (fixed, unit length), LM outputs ``h`` and ``m_t`` the mean of the
-    read items' features with weights ``g^(t-i)``::
+    With fixed unit features ``p_i`` and tf-idf weighted words ``b_i`` of an item, LM outputs ``h``,
+    and ``m_t`` the mean of the read items' features with weights ``g^(t-i)``::
 
+        feature  f_i = norm(p_i + U b_i)                U = 0 at first
+        token    x_i = e_i + P f_i                      P = 0 at first
         state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
         action   logits_j = cos(s_t, v_j) / tau
         reward   r(x_1:t, a) = u' h([x_1:t, a]) + b cos(s_t, v_a)      u = 0 at first
     """
 
-    def __init__(self, hidden_size: int, state_size: int, decay: float = 0.6) -> None:
+    def __init__(
+        self, hidden_size: int, state_size: int, words: int = 0, decay: float = 0.6
+    ) -> None:
         super().__init__()
+        self.word_correction = nn.Parameter(torch.zeros(words, state_size))
+        self.token_correction = nn.Linear(state_size, hidden_size, bias=False)
         self.decay_logit = nn.Parameter(torch.tensor(math.log(decay / (1 - decay))))
         self.state_map = nn.Linear(state_size, state_size, bias=False)
         self.state_correction = nn.Linear(hidden_size, state_size, bias=False)
@@ -38,7 +46,8 @@ class Heads(nn.Module):
         self.cosine_weight = nn.Parameter(torch.tensor(5.0))
         nn.init.eye_(self.state_map.weight)
         nn.init.eye_(self.item_map.weight)
-        for layer in (self.state_correction, self.item_correction, self.score):
+        corrections = (self.token_correction, self.state_correction, self.item_correction)
+        for layer in (*corrections, self.score):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.score.bias)
 
@@ -46,6 +55,19 @@ class Heads(nn.Module):
     def decay(self) -> Tensor:
         """The weight ``g`` in (0, 1) by which each step back counts less."""
         return torch.sigmoid(self.decay_logit)
+
+    def features(self, given: Tensor, words: ItemWords) -> Tensor:
+        """Unit features (n_items, D) from the fixed ones and the items' words."""
+        if len(self.word_correction) == 0:
+            return given
+        correction = nn.functional.embedding_bag(
+            words.ids,
+            self.word_correction,
+            words.offsets,
+            mode="sum",
+            per_sample_weights=words.weights,
+        )
+        return nn.functional.normalize(given + correction, dim=-1)
 
     def means(self, features: Tensor) -> Tensor:
         """Recency-weighted mean of the features up to each place; (B, T, D) in and out."""

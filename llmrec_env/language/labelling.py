@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.language.windows import Chunks, chunk_log
 
 FloatArray = NDArray[np.float32]
@@ -42,13 +43,13 @@ def label_log(
     """
     states = np.zeros((len(log), model.state_size), dtype=np.float32)
     rewards = np.full(len(log), np.nan, dtype=np.float32)
-    vectors = model.item_vectors()
+    tables = model.tables()
     goes_on = log.row_goes_on
     for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log", show):
         items, lengths = _padded_items(log, chunks, model.device)
-        hidden = model.read(items, lengths)
-        after = model.states(items, hidden)
-        raw = model.heads.raw_reward(hidden[:, 1:], after[:, :-1], vectors[items[:, 1:]])
+        hidden = model.read(items, lengths, tables)
+        after = model.states(items, hidden, tables)
+        raw = model.heads.raw_reward(hidden[:, 1:], after[:, :-1], tables.vectors[items[:, 1:]])
         (rows, owners), places = _answered(log, chunks)
         states[rows] = after[owners, places].cpu().numpy()
         more = goes_on[rows]
@@ -81,26 +82,26 @@ def branch_log(
     n_rows, k = actions.shape
     rewards = np.full((n_rows, k), np.nan, dtype=np.float32)
     states = np.zeros((n_rows, k, model.state_size), dtype=np.float32)
-    vectors = model.item_vectors()
+    tables = model.tables()
     chunks = chunk_log(log, model.config.window)
     for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions", show):
         items, lengths = _padded_items(log, batch, model.device)
         (rows, owners), places = _answered(log, batch)
         tried, parents, slots = _by_owner(actions[rows], owners, places, len(batch))
         tried, parents = tried.to(model.device), parents.to(model.device)
-        trunk, tips = model.read_branches(items, lengths, tried, parents)
-        means = model.heads.means(model.item_features[items])
+        trunk, tips = model.read_branches(items, lengths, tried, parents, tables)
+        means = model.heads.means(tables.features[items])
         row = torch.arange(len(batch), device=model.device)[:, None]
         before = model.heads.states(means, trunk)[row, parents]
-        raw = model.heads.raw_reward(tips, before, vectors[tried])
+        raw = model.heads.raw_reward(tips, before, tables.vectors[tried])
         extended = model.heads.extend_means(
-            means[row, parents], (parents + 1).float(), model.item_features[tried]
+            means[row, parents], (parents + 1).float(), tables.features[tried]
         )
         after = model.heads.states(extended, tips)
         owner = np.repeat(owners, k)
         rewards[rows] = model.liking(raw)[owner, slots].cpu().numpy().reshape(-1, k)
         states[rows] = after[owner, slots].cpu().numpy().reshape(len(rows), k, -1)
-    _reread_where_the_window_moves(model, log, actions, states, tokens)
+    _reread_where_the_window_moves(model, tables, log, actions, states, tokens)
     nothing = actions < 0
     rewards[nothing] = np.nan
     states[nothing] = 0.0
@@ -126,9 +127,13 @@ def score_candidates(
 
     Returns:
         float32 (N, C), in (0, 1).
+
+    Raises:
+        SimulatorError: a history is empty.
     """
     scores = np.zeros(candidates.shape, dtype=np.float32)
-    vectors = model.item_vectors()
+    tables = model.tables()
+    check_histories(histories)
     trunks = [windowed(model, history) for history in histories]
     width = candidates.shape[1]
     group = max(1, tokens // (model.config.window.size + width))
@@ -138,13 +143,27 @@ def score_candidates(
             items, lengths = pad(trunks[part], model.device)
             tried = torch.from_numpy(candidates[part]).to(model.device)
             parents = (lengths[:, None] - 1).expand_as(tried)
-            trunk, tips = model.read_branches(items, lengths, tried, parents)
+            trunk, tips = model.read_branches(items, lengths, tried, parents, tables)
             row = torch.arange(len(lengths), device=model.device)
-            before = model.states(items, trunk)[row, lengths - 1][:, None]
-            raw = model.heads.raw_reward(tips, before, vectors[tried])
+            before = model.states(items, trunk, tables)[row, lengths - 1][:, None]
+            raw = model.heads.raw_reward(tips, before, tables.vectors[tried])
             scores[part] = model.liking(raw).cpu().numpy()
             advance(part.stop - part.start, "")
     return scores
+
+
+def check_histories(histories: Sequence[IntArray]) -> None:
+    """Every history needs an item, since a state stands after one.
+
+    Raises:
+        SimulatorError: a history is empty.
+    """
+    empty = [row for row, history in enumerate(histories) if len(history) == 0]
+    if empty:
+        raise SimulatorError(
+            f"history {empty[0]} is empty ({len(empty)} such); a user needs at least one item, "
+            "from which the LE tells who they are"
+        )
 
 
 def windowed(model: LanguageEnvironment, history: IntArray) -> IntArray:
@@ -217,6 +236,7 @@ def _by_owner(
 
 def _reread_where_the_window_moves(
     model: LanguageEnvironment,
+    tables: ItemTables,
     log: InteractionLog,
     actions: IntArray,
     states: FloatArray,
@@ -235,7 +255,7 @@ def _reread_where_the_window_moves(
             begin = row + 1 - steps[row] + int(window.start(steps[row] + 1))
             taken.append(np.append(log.items[begin : row + 1], actions[row, j]))
         items, lengths = pad(taken, model.device)
-        after = model.states(items, model.read(items, lengths))
+        after = model.states(items, model.read(items, lengths, tables), tables)
         last = after[torch.arange(len(part), device=model.device), lengths - 1]
         for (row, j), state in zip(part, last.cpu().numpy(), strict=True):
             states[row, j] = state

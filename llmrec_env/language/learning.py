@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import fingerprint
@@ -34,16 +32,12 @@ from llmrec_env.common.training import (
 )
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
-from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.calibration import calibrate
-from llmrec_env.language.item_tokens import (
-    ItemTokenConfig,
-    learn_item_tokens,
-    read_features,
-    word_embeddings,
-)
 from llmrec_env.language.labelling import pad
-from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+from llmrec_env.language.model import (
+    ItemTables,
+    LanguageEnvironment,
+)
 from llmrec_env.language.windows import chunk_log
 
 IntArray = NDArray[np.int64]
@@ -76,115 +70,6 @@ class LearningConfig:
     validation_users: int = 500
     """Held-out users that a validation reads at most."""
     seed: int = 0
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """All settings of :func:`fit_language_environment`."""
-
-    model: LanguageEnvironmentConfig = field(default_factory=LanguageEnvironmentConfig)
-    small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
-    item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
-    learning: LearningConfig = field(default_factory=LearningConfig)
-
-
-def fit_language_environment(
-    train_log: InteractionLog,
-    validation: InteractionLog,
-    base_model: str | os.PathLike[str] | None = None,
-    config: FitConfig | None = None,
-    *,
-    users: InteractionLog | None = None,
-    checkpoint: str | Path | None = None,
-    allow_untexted: bool = False,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
-    show: bool = False,
-) -> LanguageEnvironment:
-    """Learn an LE from a log: base model, item tokens, then state and reward on users.
-
-    Args:
-        train_log: the users to learn from.
-        validation: users held out, for early stopping and for calibrating acceptance.
-        base_model: hub name or folder of a causal LM; None pretrains a small one on the texts.
-        config: settings of every stage.
-        users: whose opening histories start episodes; the validation users where None.
-        checkpoint: a folder in which a killed run is continued.
-        allow_untexted: accept a catalogue without text, whose items get random tokens.
-        device: where to learn.
-        dtype: in which the frozen LM computes.
-        show: progress bars.
-
-    Returns:
-        The LE with its best weights on validation; ``record`` holds metrics and curves.
-
-    Raises:
-        DataError: the catalogue has no text, or a log is too small to learn from.
-        LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
-    """
-    config = config or FitConfig()
-    model = untrained_language_environment(
-        train_log,
-        base_model,
-        config,
-        users=users if users is not None else validation,
-        checkpoint=checkpoint,
-        allow_untexted=allow_untexted,
-        device=device,
-        dtype=dtype,
-        show=show,
-    )
-    learn(model, train_log, validation, config.learning, checkpoint, show)
-    return model
-
-
-def untrained_language_environment(
-    log: InteractionLog,
-    base_model: str | os.PathLike[str] | None = None,
-    config: FitConfig | None = None,
-    *,
-    users: InteractionLog | None = None,
-    checkpoint: str | Path | None = None,
-    allow_untexted: bool = False,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
-    show: bool = False,
-) -> LanguageEnvironment:
-    """The residual LE before it has seen any user: what the texts alone say."""
-    config = config or FitConfig()
-    catalog = log.catalog
-    if not catalog.has_text and not (allow_untexted and base_model is not None):
-        raise DataError(
-            "the catalogue has no item text, which the LE learns from; bring an items table with "
-            "titles or descriptions, or name a base model and set allow_untexted=True to give "
-            "items random tokens"
-        )
-    name = None if base_model is None else _lasting_name(base_model)
-    source = name or small_base_model(catalog, config.small_model, show=show)
-    base, tokenizer = load_base_model(source, dtype)
-    base.requires_grad_(False)
-    base.to(torch.device(device))  # type: ignore[arg-type]
-    size = min(config.model.state_size, base.config.hidden_size)
-    record: dict[str, Any] = {"fit_config": asdict(config)}
-    if catalog.has_text:
-        tokens, record["item_tokens"] = learn_item_tokens(
-            catalog, base, tokenizer, config.item_tokens, checkpoint, show
-        )
-        limit = config.item_tokens.max_tokens
-        features = read_features(catalog, base, tokenizer, size, limit, show)
-    else:
-        tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
-    model = LanguageEnvironment(
-        catalog, base, tokenizer, tokens, features, config.model, base_name=name, users=users
-    )
-    model.record = record
-    return model.to(device).eval()
-
-
-def _lasting_name(base_model: str | os.PathLike[str]) -> str:
-    """A hub name as it is, a folder by its full path, so that a saved LE finds it from anywhere."""
-    path = Path(base_model)
-    return str(path.resolve()) if path.is_dir() else str(base_model)
 
 
 def learn(
@@ -262,11 +147,12 @@ def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> 
     """
     config = LearningConfig(seed=seed, batch_size=64)
     batches = _Batches(log, model, config)
+    tables = model.tables()
     ranks, wins = [], []
     for group in range(batches.per_epoch):
         batch = batches.batch(group, np.random.default_rng([seed, group]))
-        states, raw_taken, raw_other = _answers(model, batch)
-        logits = model.heads.logits(states[batch.real], model.item_vectors())
+        states, raw_taken, raw_other = _answers(model, batch, tables)
+        logits = model.heads.logits(states[batch.real], tables.vectors)
         target = batch.items[:, 1:][batch.real]
         ranks.append((logits > logits.gather(1, target[:, None])).sum(1))
         wins.append((raw_taken > raw_other)[batch.real])
@@ -320,37 +206,38 @@ class _Batches:
         )
 
 
-def _answers(model: LanguageEnvironment, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
+def _answers(
+    model: LanguageEnvironment, batch: _Batch, tables: ItemTables
+) -> tuple[Tensor, Tensor, Tensor]:
     """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …)."""
-    vectors = model.item_vectors()
     rows, width = batch.negatives.shape
     parents = torch.arange(width, device=batch.items.device).expand(rows, width)
-    trunk, tips = model.read_branches(batch.items, batch.lengths, batch.negatives, parents)
-    states = model.states(batch.items, trunk)[:, :-1]
-    taken = model.heads.raw_reward(trunk[:, 1:], states, vectors[batch.items[:, 1:]])
-    other = model.heads.raw_reward(tips, states, vectors[batch.negatives])
+    trunk, tips = model.read_branches(batch.items, batch.lengths, batch.negatives, parents, tables)
+    states = model.states(batch.items, trunk, tables)[:, :-1]
+    taken = model.heads.raw_reward(trunk[:, 1:], states, tables.vectors[batch.items[:, 1:]])
+    other = model.heads.raw_reward(tips, states, tables.vectors[batch.negatives])
     return states, taken, other
 
 
 def _losses(model: LanguageEnvironment, batch: _Batch, config: LearningConfig) -> Losses:
-    states, taken, other = _answers(model, batch)
+    tables = model.tables()
+    states, taken, other = _answers(model, batch, tables)
     real = batch.real
     margin = (taken - other)[real]
     reward = -torch.nn.functional.logsigmoid(margin).mean()
-    state = _state_loss(
-        model, states[real], batch.items[:, 1:][real], batch.negatives[real], config
-    )
+    given = states[real], batch.items[:, 1:][real], batch.negatives[real]
+    state = _state_loss(model, tables.vectors, *given, config)
     return {"state": state, "reward": config.reward_weight * reward}
 
 
 def _state_loss(
     model: LanguageEnvironment,
+    vectors: Tensor,
     states: Tensor,
     taken: Tensor,
     negatives: Tensor,
     config: LearningConfig,
 ) -> Tensor:
-    vectors = model.item_vectors()
     cross_entropy = torch.nn.functional.cross_entropy
     if config.state_loss == "catalogue":
         return cross_entropy(model.heads.logits(states, vectors), taken)
@@ -364,22 +251,13 @@ def _state_loss(
 @torch.inference_mode()
 def _set_normalisers(model: LanguageEnvironment, batches: _Batches, config: LearningConfig) -> None:
     """Mean and standard deviation of the raw reward over training pairs."""
+    tables = model.tables()
     model.eval()
     values = []
     for group in range(min(batches.per_epoch, 64)):
         batch = batches.batch(group, np.random.default_rng([config.seed, group]))
-        _, taken, other = _answers(model, batch)
+        _, taken, other = _answers(model, batch, tables)
         values.append(torch.cat([taken[batch.real], other[batch.real]]))
     pooled = torch.cat(values)
     model.reward_mean.copy_(pooled.mean())
     model.reward_sd.copy_(pooled.std().clamp(min=1e-6))
-
-
-def _random_tokens(
-    n_items: int, base: PreTrainedModel, size: int, seed: int
-) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    words = word_embeddings(base).cpu()
-    tokens = torch.randn(n_items, words.shape[1], generator=generator) * float(words.std())
-    features = torch.randn(n_items, size, generator=generator)
-    return tokens, torch.nn.functional.normalize(features, dim=1)

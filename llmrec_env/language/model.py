@@ -6,7 +6,7 @@ import importlib.metadata
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
@@ -28,6 +28,7 @@ from llmrec_env.language.attention import (
 )
 from llmrec_env.language.base_models import load_base_model, quiet_transformers
 from llmrec_env.language.heads import Heads
+from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.windows import Window
 
 FORMAT = 1
@@ -48,6 +49,20 @@ class LanguageEnvironmentConfig:
     """Seed of the first weights of adapter and heads."""
 
 
+class ItemTables(NamedTuple):
+    """All items as the heads see them.
+
+    Attributes:
+        tokens: (n_items, H), what the LM reads, in its dtype.
+        features: float32 (n_items, D), what the residual state averages.
+        vectors: float32 (n_items, D), where states point to.
+    """
+
+    tokens: Tensor
+    features: Tensor
+    vectors: Tensor
+
+
 class LanguageEnvironment(nn.Module):
     """A causal LM with item tokens, LoRA adapters and the heads of state, action and reward.
 
@@ -60,6 +75,7 @@ class LanguageEnvironment(nn.Module):
         heads: the small trainable parts.
         item_tokens: float32 (n_items, H), buffer; see :mod:`llmrec_env.language.item_tokens`.
         item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
+        word_ids, word_weights, word_offsets: the items' words, buffers; see :class:`ItemWords`.
         reward_mean, reward_sd: normalisers of the reward over training pairs, buffers.
         users: held-out users whose opening histories start episodes, or None.
         record: what learning measured; plain JSON values.
@@ -67,6 +83,9 @@ class LanguageEnvironment(nn.Module):
 
     item_tokens: Tensor
     item_features: Tensor
+    word_ids: Tensor
+    word_weights: Tensor
+    word_offsets: Tensor
     reward_mean: Tensor
     reward_sd: Tensor
 
@@ -78,6 +97,7 @@ class LanguageEnvironment(nn.Module):
         item_tokens: Tensor,
         item_features: Tensor,
         config: LanguageEnvironmentConfig | None = None,
+        item_words: ItemWords | None = None,
         base_name: str | None = None,
         users: InteractionLog | None = None,
     ) -> None:
@@ -89,12 +109,16 @@ class LanguageEnvironment(nn.Module):
         self.users = users
         self.record: dict[str, Any] = {}
         self._check_sizes(base_model, item_tokens, item_features)
+        words = item_words if item_words is not None else ItemWords.none(len(catalog))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
             self.causal_lm = self._with_adapter(base_model)
-            self.heads = Heads(base_model.config.hidden_size, item_features.shape[1])
+            self.heads = Heads(base_model.config.hidden_size, item_features.shape[1], words.size)
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
+        self.register_buffer("word_ids", words.ids)
+        self.register_buffer("word_weights", words.weights)
+        self.register_buffer("word_offsets", words.offsets)
         self.register_buffer("reward_mean", torch.tensor(0.0))
         self.register_buffer("reward_sd", torch.tensor(1.0))
 
@@ -152,16 +176,26 @@ class LanguageEnvironment(nn.Module):
         """Length of a state."""
         return self.item_features.shape[1]
 
-    def embed(self, items: Tensor) -> Tensor:
-        """Item tokens (…, H) of item indices (…,), in the LM's dtype."""
-        return self.item_tokens[items].to(self.dtype)
+    def tables(self) -> ItemTables:
+        """What the LE knows of every item, as its heads stand now; computed once for many reads."""
+        words = ItemWords(self.word_ids, self.word_weights, self.word_offsets)
+        features = self.heads.features(self.item_features, words)
+        tokens = self.item_tokens + self.heads.token_correction(features)
+        return ItemTables(tokens.to(self.dtype), features, self.heads.items(features))
 
-    def read(self, items: Tensor, lengths: Tensor, cache: Cache | None = None) -> Tensor:
+    def read(
+        self,
+        items: Tensor,
+        lengths: Tensor,
+        tables: ItemTables | None = None,
+        cache: Cache | None = None,
+    ) -> Tensor:
         """LM outputs at every item of right-padded histories.
 
         Args:
             items: int64 (B, T).
             lengths: int64 (B,), at least 1.
+            tables: of :meth:`tables`, where the caller has them at hand.
             cache: where the keys and values of the items go, if anywhere.
 
         Returns:
@@ -171,10 +205,16 @@ class LanguageEnvironment(nn.Module):
         mask = model_mask(
             self.transformer.config, trunk_mask(lengths, items.shape[1]), place, place, self.dtype
         )
-        return self.forward_tokens(self.embed(items), mask, place, cache)
+        tokens = (tables or self.tables()).tokens
+        return self.forward_tokens(tokens[items], mask, place, cache)
 
     def read_branches(
-        self, items: Tensor, lengths: Tensor, actions: Tensor, parents: Tensor
+        self,
+        items: Tensor,
+        lengths: Tensor,
+        actions: Tensor,
+        parents: Tensor,
+        tables: ItemTables | None = None,
     ) -> tuple[Tensor, Tensor]:
         """LM outputs at every item, and at actions tried after some of them, in one pass.
 
@@ -183,6 +223,7 @@ class LanguageEnvironment(nn.Module):
             lengths: int64 (B,).
             actions: int64 (B, C).
             parents: int64 (B, C), the place in ``items`` after which each action is tried.
+            tables: of :meth:`tables`, where the caller has them at hand.
 
         Returns:
             float32 (B, T, H) and (B, C, H).
@@ -197,7 +238,8 @@ class LanguageEnvironment(nn.Module):
             positions,
             self.dtype,
         )
-        embedded = self.embed(torch.cat([items, actions], dim=1))
+        tokens = (tables or self.tables()).tokens
+        embedded = tokens[torch.cat([items, actions], dim=1)]
         hidden = self.forward_tokens(embedded, mask, positions)
         return hidden[:, :width], hidden[:, width:]
 
@@ -216,11 +258,12 @@ class LanguageEnvironment(nn.Module):
 
     def item_vectors(self) -> Tensor:
         """Unit vectors of all items, float32 (n_items, D): where states point to."""
-        return self.heads.items(self.item_features)
+        return self.tables().vectors
 
-    def states(self, items: Tensor, hidden: Tensor) -> Tensor:
+    def states(self, items: Tensor, hidden: Tensor, tables: ItemTables | None = None) -> Tensor:
         """Unit states (B, T, D) after every item, from items (B, T) and LM outputs (B, T, H)."""
-        return self.heads.states(self.heads.means(self.item_features[items]), hidden)
+        features = (tables or self.tables()).features
+        return self.heads.states(self.heads.means(features[items]), hidden)
 
     def liking(self, raw_reward: Tensor) -> Tensor:
         """Reported reward in (0, 1): the sigmoid of the normalised raw reward."""
@@ -276,9 +319,11 @@ class LanguageEnvironment(nn.Module):
 
     def _own_tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
         tensors = {f"heads.{n}": v for n, v in self.heads.state_dict().items()}
-        for name in ("item_tokens", "item_features", "reward_mean", "reward_sd"):
-            tensors[name] = getattr(self, name)
-        return {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
+        names = ("item_tokens", "item_features", "word_weights", "reward_mean", "reward_sd")
+        tensors |= {name: getattr(self, name) for name in names}
+        tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
+        places = {n: getattr(self, n).cpu().int() for n in ("word_ids", "word_offsets")}
+        return tensors | places
 
     def _description(self, copied: bool) -> dict[str, Any]:
         packages = ("torch", "transformers", "peft")
@@ -322,7 +367,10 @@ class LanguageEnvironment(nn.Module):
                 "fit it again"
             )
         base, tokenizer = load_base_model(saved["base_model"] or path / "base_model", dtype)
-        tensors = {n: v.float() for n, v in load_file(path / "heads.safetensors").items()}
+        tensors = {
+            n: v.float() if v.is_floating_point() else v.long()
+            for n, v in load_file(path / "heads.safetensors").items()
+        }
         settings = dict(saved["config"])
         settings["window"] = Window(**settings["window"])
         catalog = Catalog.load(path / "catalog.parquet")
@@ -334,6 +382,7 @@ class LanguageEnvironment(nn.Module):
             tensors["item_tokens"],
             tensors["item_features"],
             LanguageEnvironmentConfig(**settings),
+            ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
             base_name=saved["base_name"],
             users=InteractionLog.load(users, catalog) if users.exists() else None,
         )

@@ -13,7 +13,7 @@ from tiny_models import SMALL, TINY
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.synthetic import generate_world
 from llmrec_env.language.base_models import small_base_model
-from llmrec_env.language.learning import fit_language_environment, untrained_language_environment
+from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.model import LanguageEnvironment
 
 Fit = Callable[..., LanguageEnvironment]

@@ -17,14 +17,9 @@ from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.splits import Split
 from llmrec_env.language import learning
+from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
-from llmrec_env.language.learning import (
-    fit_language_environment,
-    learn,
-    some_users,
-    untrained_language_environment,
-    validate,
-)
+from llmrec_env.language.learning import learn, some_users, validate
 from llmrec_env.language.model import LanguageEnvironment
 
 pytestmark = pytest.mark.core

@@ -13,8 +13,8 @@ from tiny_models import ARCHITECTURES, TINY, random_log, tiny_le
 
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.data.splits import Split
+from llmrec_env.language.fitting import untrained_language_environment
 from llmrec_env.language.labelling import label_log
-from llmrec_env.language.learning import untrained_language_environment
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
 

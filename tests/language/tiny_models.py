@@ -23,8 +23,10 @@ from transformers import (
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig
+from llmrec_env.language.fitting import FitConfig
 from llmrec_env.language.item_tokens import ItemTokenConfig
-from llmrec_env.language.learning import FitConfig, LearningConfig
+from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.learning import LearningConfig
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.windows import Window
 
@@ -130,6 +132,8 @@ def tiny_le(config: PretrainedConfig, window: Window = WINDOW) -> LanguageEnviro
         noise(N_ITEMS, WIDTH),
         normalize(noise(N_ITEMS, 8), dim=1),
         LanguageEnvironmentConfig(window=window, lora_rank=2),
+        # two words an item, of ten
+        ItemWords(torch.arange(2 * N_ITEMS) % 10, noise(2 * N_ITEMS), torch.arange(N_ITEMS) * 2),
     )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -144,7 +148,7 @@ def plain_state(model: LanguageEnvironment, history: IntArray) -> Tensor:
     items = np.asarray(history[window_start(model, len(history)) :])
     hidden = _read(model, items)[-1]
     weights = model.heads.decay ** torch.arange(len(items) - 1, -1, -1)
-    mean = (weights[:, None] * model.item_features[items]).sum(0) / weights.sum()
+    mean = (weights[:, None] * model.tables().features[items]).sum(0) / weights.sum()
     raw = model.heads.state_map(mean) + model.heads.state_correction(hidden)
     return normalize(raw, dim=0)
 
@@ -155,7 +159,7 @@ def plain_reward(model: LanguageEnvironment, history: IntArray, action: int) -> 
     start = window_start(model, len(history))
     hidden = _read(model, np.append(history[start:], action))
     before = plain_state(model, history)
-    raw = model.heads.raw_reward(hidden[-1], before, model.item_vectors()[action])
+    raw = model.heads.raw_reward(hidden[-1], before, model.tables().vectors[action])
     return float(torch.sigmoid((raw - model.reward_mean) / model.reward_sd))
 
 
@@ -166,5 +170,5 @@ def window_start(model: LanguageEnvironment, t: int) -> int:
 
 
 def _read(model: LanguageEnvironment, items: IntArray) -> Tensor:
-    embedded = model.item_tokens[items][None]
+    embedded = model.tables().tokens[items][None]
     return model.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]

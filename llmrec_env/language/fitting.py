@@ -1,0 +1,146 @@
+"""From a log to an LE: the base model, the item tokens, then state and reward on users."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
+from llmrec_env.language.item_tokens import (
+    ItemTokenConfig,
+    learn_item_tokens,
+    read_features,
+    word_embeddings,
+)
+from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.learning import LearningConfig, learn
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """All settings of :func:`fit_language_environment`."""
+
+    model: LanguageEnvironmentConfig = field(default_factory=LanguageEnvironmentConfig)
+    small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
+    item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+
+
+def fit_language_environment(
+    train_log: InteractionLog,
+    validation: InteractionLog,
+    base_model: str | os.PathLike[str] | None = None,
+    config: FitConfig | None = None,
+    *,
+    users: InteractionLog | None = None,
+    checkpoint: str | Path | None = None,
+    allow_untexted: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    show: bool = False,
+) -> LanguageEnvironment:
+    """Learn an LE from a log: base model, item tokens, then state and reward on users.
+
+    Args:
+        train_log: the users to learn from.
+        validation: users held out, for early stopping and for calibrating acceptance.
+        base_model: hub name or folder of a causal LM; None pretrains a small one on the texts.
+        config: settings of every stage.
+        users: whose opening histories start episodes; the validation users where None.
+        checkpoint: a folder in which a killed run is continued.
+        allow_untexted: accept a catalogue without text, whose items get random tokens.
+        device: where to learn.
+        dtype: in which the frozen LM computes.
+        show: progress bars.
+
+    Returns:
+        The LE with its best weights on validation; ``record`` holds metrics and curves.
+
+    Raises:
+        DataError: the catalogue has no text, or a log is too small to learn from.
+        LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
+    """
+    config = config or FitConfig()
+    model = untrained_language_environment(
+        train_log,
+        base_model,
+        config,
+        users=users if users is not None else validation,
+        checkpoint=checkpoint,
+        allow_untexted=allow_untexted,
+        device=device,
+        dtype=dtype,
+        show=show,
+    )
+    learn(model, train_log, validation, config.learning, checkpoint, show)
+    return model
+
+
+def untrained_language_environment(
+    log: InteractionLog,
+    base_model: str | os.PathLike[str] | None = None,
+    config: FitConfig | None = None,
+    *,
+    users: InteractionLog | None = None,
+    checkpoint: str | Path | None = None,
+    allow_untexted: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    show: bool = False,
+) -> LanguageEnvironment:
+    """The residual LE before it has seen any user: what the texts alone say."""
+    config = config or FitConfig()
+    catalog = log.catalog
+    if not catalog.has_text and not (allow_untexted and base_model is not None):
+        raise DataError(
+            "the catalogue has no item text, which the LE learns from; bring an items table with "
+            "titles or descriptions, or name a base model and set allow_untexted=True to give "
+            "items random tokens"
+        )
+    name = None if base_model is None else _lasting_name(base_model)
+    source = name or small_base_model(catalog, config.small_model, show=show)
+    base, tokenizer = load_base_model(source, dtype)
+    base.requires_grad_(False)
+    base.to(torch.device(device))  # type: ignore[arg-type]
+    size = min(config.model.state_size, base.config.hidden_size)
+    record: dict[str, Any] = {"fit_config": asdict(config)}
+    if catalog.has_text:
+        tokens, record["item_tokens"] = learn_item_tokens(
+            catalog, base, tokenizer, config.item_tokens, checkpoint, show
+        )
+        limit = config.item_tokens.max_tokens
+        features = read_features(catalog, base, tokenizer, size, limit, show)
+        words = ItemWords.of(catalog, tokenizer, limit)
+    else:
+        tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
+        words = ItemWords.none(len(catalog))
+    model = LanguageEnvironment(
+        catalog, base, tokenizer, tokens, features, config.model, words, name, users
+    )
+    model.record = record
+    return model.to(device).eval()
+
+
+def _lasting_name(base_model: str | os.PathLike[str]) -> str:
+    """A hub name as it is, a folder by its full path, so that a saved LE finds it from anywhere."""
+    path = Path(base_model)
+    return str(path.resolve()) if path.is_dir() else str(base_model)
+
+
+def _random_tokens(
+    n_items: int, base: PreTrainedModel, size: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    words = word_embeddings(base).cpu()
+    tokens = torch.randn(n_items, words.shape[1], generator=generator) * float(words.std())
+    features = torch.randn(n_items, size, generator=generator)
+    return tokens, torch.nn.functional.normalize(features, dim=1)

@@ -1,0 +1,70 @@
+"""The words of each item, weighed: what the LE learns to read item texts by.
+
+Behind a small language model the mean of a text's outputs blurs single words. So the item features
+get a learned correction, linear in the item's tf-idf weighted tokens, which begins at zero. It
+depends on the text alone: an item that nobody has met yet is read like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.language.base_models import token_rows
+
+
+@dataclass(frozen=True, eq=False)
+class ItemWords:
+    """Tokens of all items in one flat list; item ``i`` owns places ``offsets[i]`` to the next.
+
+    Attributes:
+        ids: int64 (n_tokens,), numbers of the tokens that occur in the catalogue, from 0.
+        weights: float32 (n_tokens,), tf-idf, of unit length within an item.
+        offsets: int64 (n_items,).
+    """
+
+    ids: Tensor
+    weights: Tensor
+    offsets: Tensor
+
+    @property
+    def size(self) -> int:
+        """Number of different tokens."""
+        return int(self.ids.max()) + 1 if len(self.ids) else 0
+
+    @classmethod
+    def of(
+        cls, catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
+    ) -> ItemWords:
+        """The words of a catalogue's sentences."""
+        rows = [np.unique(row, return_counts=True) for row in _rows(catalog, tokenizer, max_tokens)]
+        flat = np.concatenate([ids for ids, _ in rows])
+        _, numbers, frequency = np.unique(flat, return_inverse=True, return_counts=True)
+        counts = np.concatenate([count for _, count in rows])
+        weights = (1 + np.log(counts)) * np.log((1 + len(rows)) / frequency[numbers])
+        lengths = np.array([len(ids) for ids, _ in rows])
+        owner = np.repeat(np.arange(len(rows)), lengths)
+        norms = np.sqrt(np.bincount(owner, weights**2, minlength=len(rows)))
+        return cls(
+            torch.from_numpy(numbers.astype(np.int64)),
+            torch.from_numpy((weights / norms[owner].clip(1e-9)).astype(np.float32)),
+            torch.from_numpy((np.cumsum(lengths) - lengths).astype(np.int64)),
+        )
+
+    @classmethod
+    def none(cls, n_items: int) -> ItemWords:
+        """No words at all, for catalogues without text."""
+        nothing = torch.zeros(0, dtype=torch.long)
+        return cls(nothing, torch.zeros(0), torch.zeros(n_items, dtype=torch.long))
+
+
+def _rows(
+    catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> list[np.ndarray]:
+    rows = token_rows(catalog.sentences, tokenizer, max_tokens)
+    return [np.array(row, dtype=np.int64) for row in rows]
