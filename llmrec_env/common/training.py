@@ -182,7 +182,7 @@ class _Run:
         total = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(total):
             raise LLMRecError(
-                f"the loss is {float(total)} at step {self.step}; lower the learning rate "
+                f"the loss is {float(total.detach())} at step {self.step}; lower the learning rate "
                 f"(now {self.config.learning_rate})"
             )
         self.optimizer.zero_grad(set_to_none=True)

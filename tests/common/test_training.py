@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -195,6 +195,7 @@ def test_a_loss_that_is_no_number_stops_with_its_step(value: float) -> None:
         train(module, broken, CONFIG)
 
 
+@settings(max_examples=30, deadline=None)
 @given(n=st.integers(1, 30), batch_size=st.integers(1, 12), seed=st.integers(0, 5))
 def test_every_epoch_shows_every_row_once(n: int, batch_size: int, seed: int) -> None:
     rows = shuffled_batches(n, batch_size, seed)
