@@ -33,6 +33,7 @@ from llmrec_env.language.base_models import SmallModelConfig
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
 from llmrec_env.users.language import LanguageUser
+from llmrec_env.users.observed import ObservedUser
 from llmrec_env.users.true_taste import TrueTasteUser
 
 Row = dict[str, Any]
@@ -47,8 +48,9 @@ def measure_world(seed: int, users: int, folder: Path) -> Row:
     truth = TrueTasteUser(world, users=split.test)
     agreement = truth_agreement(user, truth, split.train, split.test, show=True)
     model, _ = train_ppo(DemoSettings(seed=seed), user, split.train, show=True)
+    seen = ObservedUser(truth, observer=user)
     results = {
-        name: evaluate_policy(policy, truth, episodes=users, seed=seed, show=True)
+        name: evaluate_policy(policy, seen, episodes=users, seed=seed, show=True)
         for name, policy in {
             "random": RandomPolicy(seed),
             "popular": PopularPolicy(split.train),

@@ -6,14 +6,19 @@ from llmrec_env.demo.settings import DemoSettings, Source
 from llmrec_env.envs.rules import Openings
 from llmrec_env.evaluation.returns import Policy, PolicyReturns, evaluate_policy
 from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.observed import ObservedUser
 from llmrec_env.users.true_taste import TrueTasteUser
 
 
 def test_users(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
-    """The users who judge, by name: "LE", and "truth" on the generated world."""
+    """The users who judge, by name: "LE", and "truth" on the generated world.
+
+    The true users are seen through the LE's states, on which the policies have learned.
+    """
     users: dict[str, UserSimulator] = {"LE": simulator.with_users(source.split.test)}
     if source.world is not None:
-        users["truth"] = TrueTasteUser(source.world, users=source.split.test)
+        truth = TrueTasteUser(source.world, users=source.split.test)
+        users["truth"] = ObservedUser(truth, observer=simulator)
     return users
 
 

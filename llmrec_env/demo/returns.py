@@ -72,12 +72,11 @@ def train_ppo(
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from agents.sb3 import ItemPolicy
+    from agents.sb3 import ItemPolicy, language_vectors
     from llmrec_env.envs.sb3 import make_vec_env
 
     total = settings.steps(settings.ppo_steps, least=settings.ppo_envs * 8)
     env = make_vec_env(settings.ppo_envs, seed=settings.seed, simulator=simulator, users=users)
-    vectors = simulator.model.item_vectors().detach().cpu().numpy()
     model = PPO(
         ItemPolicy,
         env,
@@ -87,7 +86,7 @@ def train_ppo(
         learning_rate=1e-3,
         gamma=0.8,
         ent_coef=0.001,
-        policy_kwargs={"item_vectors": vectors},
+        policy_kwargs={"item_vectors": language_vectors(simulator)},
         seed=settings.seed,
         device="cpu",
     )
