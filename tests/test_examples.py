@@ -89,7 +89,7 @@ def test_lea_on_the_generated_world(run: Run) -> None:
 @pytest.mark.realdata
 @pytest.mark.slow
 def test_lea_on_movielens(run: Run, shared_data: Path) -> None:
-    folder = str(shared_data / "ml_latest_small")
+    folder = str(shared_data / "ml_100k")
     check_ranking(run("lea_movielens.py", folder, "--small", "--users", "40", "--epochs", "1"))
 
 

@@ -34,6 +34,7 @@ from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
+VECTOR_LENGTH = 6.0  # of the items as PPO sees them: longer vectors learn faster
 SHOWN = 8  # items of a history, and steps of an episode, that a transcript shows
 
 
@@ -86,7 +87,7 @@ def train_ppo(
         learning_rate=1e-3,
         gamma=0.8,
         ent_coef=0.001,
-        policy_kwargs={"item_vectors": language_vectors(simulator)},
+        policy_kwargs={"item_vectors": VECTOR_LENGTH * language_vectors(simulator)},
         seed=settings.seed,
         device="cpu",
     )

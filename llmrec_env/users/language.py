@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -62,6 +63,7 @@ class LanguageUser(UserSimulator):
         self.catalog = model.catalog
         self.state_size = model.state_size
         self.users = users if users is not None else model.users
+        self._labels: WeakKeyDictionary[InteractionLog, Labels] = WeakKeyDictionary()
         self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]))
         self._set_accept_rate(accept_rate)
 
@@ -95,8 +97,10 @@ class LanguageUser(UserSimulator):
             return (given @ self._vectors.T * scale).cpu().numpy()
 
     def label(self, log: InteractionLog, show: bool = False) -> Labels:
-        """States and rewards of a log, one causal pass a sequence."""
-        return Labels(*label_log(self.model, log, show=show))
+        """States and rewards of a log, one causal pass a sequence; kept while the log lives."""
+        if log not in self._labels:
+            self._labels[log] = Labels(*label_log(self.model, log, show=show))
+        return self._labels[log]
 
     def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
         """Rewards and next states of actions tried along a log, sharing each sequence's pass."""
