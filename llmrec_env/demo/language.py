@@ -151,15 +151,15 @@ def write(report: Report, found: Found, command: str) -> None:
     curve = found["curve"]
     if len(curve) > 1:
         steps = [row["step"] for row in curve]
-        section.add(
-            Curves(
-                "Learning the user",
-                "Validation users; step 0 is the residual LE before it saw any user.",
-                [
-                    Curve("NDCG@10", steps, [row["NDCG@10"] for row in curve]),
-                    Curve("pairwise accuracy", steps, [row["accuracy"] for row in curve]),
-                ],
-                "optimiser step",
-                "share",
+        caption = "Validation users; step 0 is the residual LE before it saw any user."
+        for metric in ("NDCG@10", "accuracy"):
+            values = [row[metric] for row in curve]
+            section.add(
+                Curves(
+                    f"Learning the user: {metric}",
+                    caption,
+                    [Curve("LE", steps, values)],
+                    "optimiser step",
+                    metric,
+                )
             )
-        )

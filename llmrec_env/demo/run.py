@@ -83,7 +83,7 @@ def run_demo(settings: DemoSettings, folder: str | os.PathLike[str], show: bool 
 
 def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]) -> Report:
     """The report of what the stages found."""
-    command = "llmrec demo" + (f" --data {settings.data}" if settings.data else "")
+    command = settings.command
     report = Report(
         title=f"llmrec demo on {source.name}",
         lede=(

@@ -49,6 +49,19 @@ class DemoSettings:
         """A training length under this effort."""
         return max(least, round(full * self.effort))
 
+    @property
+    def command(self) -> str:
+        """The command line that makes this run."""
+        options = {
+            "data": self.data,
+            "simulator": self.simulator,
+            "base-model": self.base_model,
+            "seed": self.seed or None,
+            "effort": None if self.effort == 1 else self.effort,
+        }
+        given = [f" --{name} {value}" for name, value in options.items() if value is not None]
+        return "llmrec demo" + "".join(given)
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which :meth:`from_json` makes the same settings."""
         return asdict(self)
