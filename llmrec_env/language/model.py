@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+import warnings
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
-from safetensors.torch import load_file, save_file
+from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache
 
-from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.attention import (
@@ -26,13 +23,11 @@ from llmrec_env.language.attention import (
     model_mask,
     trunk_mask,
 )
-from llmrec_env.language.base_models import load_base_model, quiet_transformers
+from llmrec_env.language.base_models import load_base_model
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.saving import SavedModel, save_model
 from llmrec_env.language.windows import Window
-
-FORMAT = 1
-COPY_BASE_BELOW = 50_000_000  # parameters; a larger base model is saved by name, not by weights
 
 
 @dataclass(frozen=True)
@@ -149,7 +144,9 @@ class LanguageEnvironment(nn.Module):
             fan_in_fan_out=base.config.model_type == "gpt2",
             task_type="CAUSAL_LM",
         )
-        return get_peft_model(base, lora)
+        with warnings.catch_warnings():  # peft asks transformers by a name that it renamed
+            warnings.simplefilter("ignore", FutureWarning)
+            return get_peft_model(base, lora)
 
     @property
     def base_model(self) -> PreTrainedModel:
@@ -283,59 +280,7 @@ class LanguageEnvironment(nn.Module):
             copy_base: whether the base model's weights go along; by default where it has under
                 fifty million parameters or came from no named place.
         """
-        copy = copy_base
-        if copy is None:
-            copy = self.base_name is None or self.base_model.num_parameters() < COPY_BASE_BELOW
-        if not copy and self.base_name is None:
-            raise LLMRecError(
-                "this base model came from no named place; save it with copy_base=True"
-            )
-        with atomic_path(folder) as temporary, quiet_transformers():
-            temporary.mkdir()
-            self.causal_lm.save_pretrained(str(temporary / "adapter"), save_embedding_layers=False)
-            _cast_file(temporary / "adapter" / "adapter_model.safetensors", dtype)
-            (temporary / "adapter" / "README.md").unlink(missing_ok=True)
-            if copy:
-                self._save_base(temporary / "base_model", dtype)
-            self.tokenizer.save_pretrained(temporary / "base_model")
-            save_file(self._own_tensors(dtype), temporary / "heads.safetensors")
-            self.catalog.save(temporary / "catalog.parquet")
-            if self.users is not None:
-                self.users.save(temporary / "users.parquet")
-            write_json(temporary / "config.json", self._description(copy))
-
-    def _save_base(self, folder: Path, dtype: torch.dtype) -> None:
-        base = self.base_model
-        tensors = {}
-        for name, value in base.state_dict().items():
-            if ".lora_" not in name:
-                tensors[name.replace(".base_layer", "")] = value.to(dtype).contiguous().clone()
-        if base.config.tie_word_embeddings:
-            tied = set(getattr(base, "_tied_weights_keys", None) or [])
-            tensors = {name: value for name, value in tensors.items() if name not in tied}
-        folder.mkdir()
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-        base.config.save_pretrained(folder)
-
-    def _own_tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
-        tensors = {f"heads.{n}": v for n, v in self.heads.state_dict().items()}
-        names = ("item_tokens", "item_features", "word_weights", "reward_mean", "reward_sd")
-        tensors |= {name: getattr(self, name) for name in names}
-        tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
-        places = {n: getattr(self, n).cpu().int() for n in ("word_ids", "word_offsets")}
-        return tensors | places
-
-    def _description(self, copied: bool) -> dict[str, Any]:
-        packages = ("torch", "transformers", "peft")
-        return {
-            "format": FORMAT,
-            "base_model": None if copied else self.base_name,
-            "base_name": self.base_name,
-            "n_items": len(self.catalog),
-            "config": asdict(self.config),
-            "record": self.record,
-            "versions": {name: importlib.metadata.version(name) for name in packages},
-        }
+        save_model(self, folder, dtype, copy_base)
 
     @classmethod
     def from_pretrained(
@@ -354,51 +299,22 @@ class LanguageEnvironment(nn.Module):
         Raises:
             LLMRecError: the folder is no saved LE, or of a format that this version cannot read.
         """
-        path = Path(folder)
-        if not (path / "config.json").exists() or not (path / "heads.safetensors").exists():
-            raise LLMRecError(
-                f"{path} holds no saved language environment (config.json and heads.safetensors); "
-                "make one with `llmrec fit` or LanguageEnvironment.save_pretrained"
-            )
-        saved = read_json(path / "config.json")
-        if saved.get("format") != FORMAT:
-            raise LLMRecError(
-                f"{path} has format {saved.get('format')!r}, this version reads {FORMAT}; "
-                "fit it again"
-            )
-        base, tokenizer = load_base_model(saved["base_model"] or path / "base_model", dtype)
-        tensors = {
-            n: v.float() if v.is_floating_point() else v.long()
-            for n, v in load_file(path / "heads.safetensors").items()
-        }
-        settings = dict(saved["config"])
+        saved = SavedModel.open(folder)
+        base, tokenizer = load_base_model(saved.base_model, dtype)
+        settings = dict(saved.description["config"])
         settings["window"] = Window(**settings["window"])
-        catalog = Catalog.load(path / "catalog.parquet")
-        users = path / "users.parquet"
+        tensors = saved.tensors
         model = cls(
-            catalog,
+            saved.catalog,
             base,
             tokenizer,
             tensors["item_tokens"],
             tensors["item_features"],
             LanguageEnvironmentConfig(**settings),
             ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
-            base_name=saved["base_name"],
-            users=InteractionLog.load(users, catalog) if users.exists() else None,
+            base_name=saved.description["base_name"],
+            users=saved.users,
         )
-        model.record = saved["record"]
-        model._load_own(tensors, path / "adapter" / "adapter_model.safetensors")
+        model.record = saved.description["record"]
+        saved.restore(model)
         return model.to(device).eval()
-
-    def _load_own(self, tensors: dict[str, Tensor], adapter: Path) -> None:
-        prefix = "heads."
-        heads = {n[len(prefix) :]: v for n, v in tensors.items() if n.startswith(prefix)}
-        self.heads.load_state_dict(heads)
-        self.reward_mean.copy_(tensors["reward_mean"])
-        self.reward_sd.copy_(tensors["reward_sd"])
-        set_peft_model_state_dict(self.causal_lm, load_file(adapter))
-
-
-def _cast_file(path: Path, dtype: torch.dtype) -> None:
-    tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
-    save_file(tensors, path, metadata={"format": "pt"})

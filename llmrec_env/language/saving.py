@@ -1,0 +1,162 @@
+"""An LE as one folder, in the Hugging Face manner.
+
+config.json           format, settings, what learning measured, versions
+heads.safetensors     heads, item tokens, item features, item words, reward normalisers
+adapter/              the LoRA adapter, as peft writes it
+base_model/           tokenizer, and the base model's weights where they go along
+catalog.parquet       the items
+users.parquet         held-out users whose opening histories start episodes
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from peft import set_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.base_models import quiet_transformers
+
+if TYPE_CHECKING:
+    from llmrec_env.language.model import LanguageEnvironment
+
+FORMAT = 1
+COPY_BASE_BELOW = 50_000_000  # parameters; a larger base model is saved by name, not by weights
+FLOATS = ("item_tokens", "item_features", "word_weights", "reward_mean", "reward_sd")
+PLACES = ("word_ids", "word_offsets")
+
+
+def save_model(
+    model: LanguageEnvironment,
+    folder: str | os.PathLike[str],
+    dtype: torch.dtype,
+    copy_base: bool | None,
+) -> None:
+    """See :meth:`LanguageEnvironment.save_pretrained`."""
+    named = model.base_name is not None
+    copy = copy_base
+    if copy is None:
+        copy = not named or model.base_model.num_parameters() < COPY_BASE_BELOW
+    if not copy and not named:
+        raise LLMRecError("this base model came from no named place; save it with copy_base=True")
+    with atomic_path(folder) as temporary, quiet_transformers():
+        temporary.mkdir()
+        _save_adapter(model, temporary / "adapter", dtype)
+        if copy:
+            _save_base(model, temporary / "base_model", dtype)
+        model.tokenizer.save_pretrained(temporary / "base_model")
+        save_file(_own_tensors(model, dtype), temporary / "heads.safetensors")
+        model.catalog.save(temporary / "catalog.parquet")
+        if model.users is not None:
+            model.users.save(temporary / "users.parquet")
+        write_json(temporary / "config.json", _description(model, copy))
+
+
+@dataclass(frozen=True, eq=False)
+class SavedModel:
+    """What stands in the folder of a saved LE."""
+
+    folder: Path
+    description: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> SavedModel:
+        """Read the folder's description and tensors.
+
+        Raises:
+            LLMRecError: it is no saved LE, or of a format that this version cannot read.
+        """
+        path = Path(folder)
+        if not (path / "config.json").exists() or not (path / "heads.safetensors").exists():
+            raise LLMRecError(
+                f"{path} holds no saved language environment (config.json and heads.safetensors); "
+                "make one with `llmrec fit` or LanguageEnvironment.save_pretrained"
+            )
+        description = read_json(path / "config.json")
+        if description.get("format") != FORMAT:
+            raise LLMRecError(
+                f"{path} has format {description.get('format')!r}, this version reads {FORMAT}; "
+                "fit it again"
+            )
+        stored = load_file(path / "heads.safetensors").items()
+        tensors = {n: v.float() if v.is_floating_point() else v.long() for n, v in stored}
+        return cls(path, description, tensors)
+
+    @property
+    def base_model(self) -> str | Path:
+        """Name or folder of the base model."""
+        return self.description["base_model"] or self.folder / "base_model"
+
+    @property
+    def catalog(self) -> Catalog:
+        """The items."""
+        return Catalog.load(self.folder / "catalog.parquet")
+
+    @property
+    def users(self) -> InteractionLog | None:
+        """The held-out users, if any were saved."""
+        path = self.folder / "users.parquet"
+        return InteractionLog.load(path, self.catalog) if path.exists() else None
+
+    def restore(self, model: LanguageEnvironment) -> None:
+        """Put the learned weights into a model that was built from this folder."""
+        prefix = "heads."
+        named = {n[len(prefix) :]: v for n, v in self.tensors.items() if n.startswith(prefix)}
+        model.heads.load_state_dict(named)
+        model.reward_mean.copy_(self.tensors["reward_mean"])
+        model.reward_sd.copy_(self.tensors["reward_sd"])
+        adapter = load_file(self.folder / "adapter" / "adapter_model.safetensors")
+        set_peft_model_state_dict(model.causal_lm, adapter)
+
+
+def _save_adapter(model: LanguageEnvironment, folder: Path, dtype: torch.dtype) -> None:
+    model.causal_lm.save_pretrained(str(folder), save_embedding_layers=False)
+    path = folder / "adapter_model.safetensors"
+    tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+    (folder / "README.md").unlink(missing_ok=True)  # a form of peft's that nobody filled in
+
+
+def _save_base(model: LanguageEnvironment, folder: Path, dtype: torch.dtype) -> None:
+    base = model.base_model
+    tensors = {}
+    for name, value in base.state_dict().items():
+        if ".lora_" not in name:
+            tensors[name.replace(".base_layer", "")] = value.to(dtype).contiguous().clone()
+    if base.config.tie_word_embeddings:
+        tied = set(getattr(base, "_tied_weights_keys", None) or [])
+        tensors = {name: value for name, value in tensors.items() if name not in tied}
+    folder.mkdir()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    base.config.save_pretrained(folder)
+
+
+def _own_tensors(model: LanguageEnvironment, dtype: torch.dtype) -> dict[str, Tensor]:
+    tensors = {f"heads.{n}": v for n, v in model.heads.state_dict().items()}
+    tensors |= {name: getattr(model, name) for name in FLOATS}
+    tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
+    return tensors | {n: getattr(model, n).cpu().int() for n in PLACES}
+
+
+def _description(model: LanguageEnvironment, copied: bool) -> dict[str, Any]:
+    packages = ("torch", "transformers", "peft")
+    return {
+        "format": FORMAT,
+        "base_model": None if copied else model.base_name,
+        "base_name": model.base_name,
+        "n_items": len(model.catalog),
+        "config": asdict(model.config),
+        "record": model.record,
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+    }
