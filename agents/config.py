@@ -63,7 +63,7 @@ class RecommenderConfig:
     negatives: int = 10
     """Sampled items a step, never met by the user, that are learned with reward 0."""
     q_weight: float = 0.1
-    """Weight of all Q-learning terms; the published work has 1, a small one ranks closer to plain."""
+    """Weight of all Q-learning terms; published as 1, and a small one ranks closer to plain."""
     target: Target = "twin"
     """Q target: "twin" (two full copies, a fair coin picks the learner) or "periodic" (a copy)."""
     target_period: int = 100

@@ -32,7 +32,7 @@ class DemoSettings:
     """Passes over the log of each recommender at most, the same for every variant."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
-    ppo_steps: int = 40_000
+    ppo_steps: int = 60_000
     """Environment steps of PPO."""
     ppo_envs: int = 64
     """Users that PPO asks at once."""
