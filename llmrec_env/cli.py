@@ -249,11 +249,16 @@ def _pick(row: dict[str, float]) -> dict[str, float]:
 
 
 def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
+    """A table with one column a row: there are more metrics than things to compare."""
+    corner, *metrics = rows[0]
     table = Table(title=title)
-    for name in rows[0]:
-        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    table.add_column(corner)
     for row in rows:
-        table.add_row(*(f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_column(str(row[corner]), justify="right")
+    for name in metrics:
+        values = (row[name] for row in rows)
+        cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in values)
+        table.add_row(name, *cells)
     Console().print(table)
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llmrec_env.demo.settings import DemoSettings, Source
+from llmrec_env.demo.settings import WORLD_SIZE, DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
@@ -23,13 +23,19 @@ def open_simulator(
     """The LE of a run: a saved one, the embedded one, or one learned from the run's log."""
     if settings.simulator is not None:
         user = LanguageUser.from_pretrained(settings.simulator)
-    elif source.world is not None and settings.seed == 0 and settings.base_model is None:
+    elif source.world is not None and _is_embedded(settings):
         user = embedded_user()
     elif (folder / "config.json").exists():
         user = LanguageUser.from_pretrained(folder)
     else:
         user = _fit(settings, source, folder, show)
     return LanguageUser(user.model, users=source.split.test)
+
+
+def _is_embedded(settings: DemoSettings) -> bool:
+    """Whether the LE that ships with the package learned from this very split."""
+    plain = settings.seed == 0 and settings.base_model is None
+    return plain and settings.world_size == WORLD_SIZE
 
 
 def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> LanguageUser:

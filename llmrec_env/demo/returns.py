@@ -81,7 +81,7 @@ def train_ppo(
     model = PPO(
         ItemPolicy,
         env,
-        n_steps=max(8, min(32, total // settings.ppo_envs)),
+        n_steps=max(8, min(32, total // settings.ppo_envs // 8 * 8)),
         batch_size=512,
         n_epochs=4,
         learning_rate=1e-3,

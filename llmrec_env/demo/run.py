@@ -57,7 +57,7 @@ def run_demo(settings: DemoSettings, folder: str | os.PathLike[str], show: bool 
     """
     path = Path(folder)
     _claim(path, settings)
-    source = open_source(settings.data, settings.seed)
+    source = open_source(settings.data, settings.seed, settings.world_size)
     simulator = language.open_simulator(settings, source, path / "le", show)
     stages = Stages(path, fingerprint([json.dumps(settings.to_json(), sort_keys=True)]))
     found = {

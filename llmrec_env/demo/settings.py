@@ -12,6 +12,8 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.synthetic import World, generate_world
 
+WORLD_SIZE = (800, 2000)
+
 
 @dataclass(frozen=True)
 class DemoSettings:
@@ -38,6 +40,8 @@ class DemoSettings:
     """Users that PPO asks at once."""
     d3rlpy_steps: int = 800
     """Gradient steps of each d3rlpy algorithm."""
+    world_size: tuple[int, int] = WORLD_SIZE
+    """Items and users of the generated world; the embedded LE knows it at its full size only."""
     episodes: int = 200
     """Held-out users, one episode each, in which a policy is judged, at most."""
 
@@ -69,7 +73,8 @@ class DemoSettings:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> DemoSettings:
         """Settings from what :meth:`to_json` gave."""
-        return replace(cls(), **{**values, "backbones": tuple(values["backbones"])})
+        tuples = {name: tuple(values[name]) for name in ("backbones", "world_size")}
+        return replace(cls(), **{**values, **tuples})
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,10 +87,12 @@ class Source:
     world: World | None = None
 
 
-def open_source(data: str | os.PathLike[str] | None, seed: int) -> Source:
+def open_source(
+    data: str | os.PathLike[str] | None, seed: int, world_size: tuple[int, int] = WORLD_SIZE
+) -> Source:
     """Read a dataset, or generate the embedded world, and split it by user 80/10/10."""
     if data is None:
-        world = generate_world()
+        world = generate_world(0, *world_size)
         return Source("the generated world", world.log, split_by_user(world.log, seed), world)
     log = load(data)
     return Source(os.fspath(data), log, split_by_user(log, seed))
