@@ -38,7 +38,7 @@ class DemoSettings:
     """Environment steps of PPO."""
     ppo_envs: int = 64
     """Users that PPO asks at once."""
-    d3rlpy_steps: int = 800
+    d3rlpy_steps: int = 400
     """Gradient steps of each d3rlpy algorithm."""
     world_size: tuple[int, int] = WORLD_SIZE
     """Items and users of the generated world; the embedded LE knows it at its full size only."""
