@@ -8,6 +8,7 @@ from typing import Any
 
 from llmrec_env.demo.settings import WORLD_SIZE, DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
+from llmrec_env.language.base_models import SmallModelConfig
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
@@ -44,11 +45,12 @@ def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> La
         min_steps=settings.steps(300),
         seed=settings.seed,
     )
+    small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
     model = fit_language_environment(
         source.split.train,
         source.split.validation,
         settings.base_model,
-        FitConfig(learning=learning),
+        FitConfig(small_model=small, learning=learning),
         users=source.split.test,
         checkpoint=folder.with_name("le_checkpoint"),
         show=show,

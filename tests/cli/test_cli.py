@@ -18,6 +18,12 @@ pytest.importorskip("stable_baselines3")
 runner = CliRunner()
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Base models are made anew, and nothing stays behind."""
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+
+
 def run(*arguments: str) -> str:
     result = runner.invoke(app, list(arguments))
     assert result.exit_code == 0, result.output
@@ -36,9 +42,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "run"
     command = ("demo", "--data", str(data), "--out", str(out), "--effort", "0.01")
     printed = run(*command)
@@ -57,9 +62,8 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
 
 @pytest.mark.slow
 def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
     settings = DemoSettings(effort=0.01, world_size=(60, 60), backbones=("gru4rec",))
     report = run_demo(settings, tmp_path / "first", show=False)
     assert report.table("Agreement with the true preference").rows
@@ -81,10 +85,7 @@ def without_seconds(path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_each_step_works_alone_on_a_persons_own_data(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path) -> None:
     where = ("--data", str(data))
     le, table, model = tmp_path / "le", tmp_path / "transitions.parquet", tmp_path / "model"
     assert "untrained" in run("fit", *where, "--out", str(le), "--epochs", "1", "--min-steps", "3")
