@@ -270,7 +270,7 @@ def _clear_errors() -> Iterator[None]:
         yield
     except LLMRecError as error:
         Console(stderr=True).print(f"[red]error:[/red] {type(error).__name__}: ", end="")
-        Console(stderr=True, markup=False, highlight=False).print(str(error))
+        Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
