@@ -51,7 +51,7 @@ def save_model(
         raise LLMRecError("this base model came from no named place; save it with copy_base=True")
     with atomic_path(folder) as temporary, quiet_transformers():
         temporary.mkdir()
-        _save_adapter(model, temporary / "adapter", dtype)
+        _save_adapter(model, temporary / "adapter", dtype, "../base_model" if copy else None)
         if copy:
             _save_base(model, temporary / "base_model", dtype)
         model.tokenizer.save_pretrained(temporary / "base_model")
@@ -120,11 +120,17 @@ class SavedModel:
         set_peft_model_state_dict(model.causal_lm, adapter)
 
 
-def _save_adapter(model: LanguageEnvironment, folder: Path, dtype: torch.dtype) -> None:
+def _save_adapter(
+    model: LanguageEnvironment, folder: Path, dtype: torch.dtype, base: str | None
+) -> None:
     model.causal_lm.save_pretrained(str(folder), save_embedding_layers=False)
     path = folder / "adapter_model.safetensors"
     tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
+    config = read_json(folder / "adapter_config.json")
+    # not where the base model stood on this machine
+    config["base_model_name_or_path"] = base or model.base_name
+    write_json(folder / "adapter_config.json", config)
     (folder / "README.md").unlink(missing_ok=True)  # a form of peft's that nobody filled in
 
 
