@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,7 +15,7 @@ from agents.windows import Windows
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import propose, soft_targets
-from llmrec_env.offline.transitions import EVENT_REWARDS
+from llmrec_env.offline.transitions import event_rewards
 from llmrec_env.users.base import Branches, Labels, UserSimulator
 
 FloatArray = NDArray[np.float32]
@@ -168,16 +167,7 @@ def constant_rewards(log: InteractionLog) -> FloatArray:
     """
     if "event" not in log.feedback.columns:
         return np.ones(len(log), dtype=np.float32)
-    events = log.feedback["event"]
-    rewards = events.str.to_lowercase().replace_strict(
-        EVENT_REWARDS, default=None, return_dtype=pl.Float32
-    )
-    if rewards.null_count():
-        raise DataError(
-            f"the log has the event {events.filter(rewards.is_null())[0]!r}; rewards are known "
-            f"for {', '.join(EVENT_REWARDS)}: rename the events or drop the column"
-        )
-    return rewards.to_numpy()
+    return event_rewards(log.feedback["event"])
 
 
 def _check(log: InteractionLog, simulator: UserSimulator | None, config: RecommenderConfig) -> None:

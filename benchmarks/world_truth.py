@@ -29,9 +29,8 @@ from llmrec_env.evaluation.returns import (
     SB3Policy,
     evaluate_policy,
 )
-from llmrec_env.language.base_models import SmallModelConfig
-from llmrec_env.language.fitting import FitConfig, fit_language_environment
-from llmrec_env.language.learning import LearningConfig
+from llmrec_env.language.assets.build import CONFIG
+from llmrec_env.language.fitting import fit_language_environment
 from llmrec_env.users.language import LanguageUser
 from llmrec_env.users.observed import ObservedUser
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -75,9 +74,7 @@ def _learned(folder: Path, split: Any) -> LanguageUser:
         fit_language_environment(
             split.train,
             split.validation,
-            config=FitConfig(
-                small_model=SmallModelConfig(vocabulary=1024), learning=LearningConfig(epochs=6)
-            ),
+            config=CONFIG,
             users=split.test,
             checkpoint=folder.with_name(f"{folder.name}.checkpoint"),
             show=True,

@@ -143,15 +143,24 @@ def _rewards(log: InteractionLog, labels: Labels | None, paid: str) -> FloatArra
         ratings = values.to_numpy()
         low, high = ratings.min(), ratings.max()
         return np.ones_like(ratings) if low == high else (ratings - low) / (high - low)
-    known = values.str.to_lowercase().replace_strict(
+    return event_rewards(values)
+
+
+def event_rewards(events: pl.Series) -> FloatArray:
+    """Rewards of :data:`EVENT_REWARDS` for a log's events, whatever their case, float32 (n,).
+
+    Raises:
+        DataError: an event is none of those with a reward.
+    """
+    rewards = events.str.to_lowercase().replace_strict(
         EVENT_REWARDS, default=None, return_dtype=pl.Float32
     )
-    if known.null_count():
+    if rewards.null_count():
         raise DataError(
-            f"reward='event' knows the events {', '.join(EVENT_REWARDS)}, "
-            f"but the log has {values.filter(known.is_null())[0]!r}"
+            f"the log has the event {events.filter(rewards.is_null())[0]!r}; rewards by event are "
+            f"known for {', '.join(EVENT_REWARDS)}: rename the events or drop the column"
         )
-    return known.to_numpy()
+    return rewards.to_numpy()
 
 
 def _logged(log: InteractionLog, states: FloatArray, rewards: FloatArray, kind: str) -> Transitions:

@@ -21,15 +21,16 @@ FOLDER = Path(__file__).parent / "generated_world"
 LARGEST = 3_000_000  # bytes that the package may carry
 
 
+CONFIG = FitConfig(small_model=SmallModelConfig(vocabulary=1024), learning=LearningConfig(epochs=6))
+
+
 def build(folder: Path = FOLDER) -> int:
     """Learn the LE and save it; returns its size in bytes."""
     split = split_by_user(generate_world(seed=0).log, seed=0)
     model = fit_language_environment(
         split.train,
         split.validation,
-        config=FitConfig(
-            small_model=SmallModelConfig(vocabulary=1024), learning=LearningConfig(epochs=6)
-        ),
+        config=CONFIG,
         users=split.test,
         show=True,
     )
