@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
+
+
+class Reading(NamedTuple):
+    """What an encoder made of histories.
+
+    Attributes:
+        states: float32 (B, T, dim), the state after every item.
+        memory: what each layer needs in order to read on from every item, tensors (B, T, ...).
+    """
+
+    states: Tensor
+    memory: list[Tensor]
 
 
 class SequenceEncoder(nn.Module, ABC):
@@ -34,18 +46,22 @@ class SequenceEncoder(nn.Module, ABC):
     def from_config(cls, n_items: int, config: RecommenderConfig) -> SequenceEncoder:
         """An encoder with the sizes that ``config`` asks for."""
 
-    @abstractmethod
     def forward(self, items: Tensor) -> Tensor:
         """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""
+        return self.read(items).states
 
     @abstractmethod
-    def extend(self, items: Tensor, appended: Tensor) -> Tensor:
-        """States after every prefix with one more item, float32 (B, T, dim).
+    def read(self, items: Tensor) -> Reading:
+        """Read histories, int64 (B, T)."""
+
+    @abstractmethod
+    def extend(self, reading: Reading, appended: Tensor) -> Tensor:
+        """States after every prefix of a reading with one more item, float32 (B, T, dim).
 
         Place ``[b, t]`` holds the state after ``items[b, :t + 1]`` followed by ``appended[b, t]``.
 
         Args:
-            items: int64 (B, T).
+            reading: of items (B, T).
             appended: int64 (B, T), an item to try after each prefix.
         """
 

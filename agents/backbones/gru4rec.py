@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
-from agents.backbones.base import Dropout, SequenceEncoder, initialise
+from agents.backbones.base import Dropout, Reading, SequenceEncoder, initialise
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
@@ -28,29 +28,25 @@ class GRU4Rec(SequenceEncoder):
         """An encoder with the sizes that ``config`` asks for."""
         return cls(n_items, config.dim, config.layers or 1, config.dropout)
 
-    def forward(self, items: Tensor) -> Tensor:
-        """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""
-        return self._state(self._hidden(items)[-1])
+    def read(self, items: Tensor) -> Reading:
+        """Read histories, int64 (B, T); the memory is every layer's hidden states (B, T, dim)."""
+        x = self._embed(items)
+        memory = []
+        for layer in self.layers:
+            x = layer(x)[0]
+            memory.append(x)
+        return Reading(self._state(x), memory)
 
-    def extend(self, items: Tensor, appended: Tensor) -> Tensor:
+    def extend(self, reading: Reading, appended: Tensor) -> Tensor:
         """States after every prefix with one more item: one recurrent step from each state."""
-        batch, length = items.shape
+        batch, length = appended.shape
         x = self._embed(appended).view(batch * length, 1, self.dim)
-        for layer, hidden in zip(self.layers, self._hidden(items), strict=True):
+        for layer, hidden in zip(self.layers, reading.memory, strict=True):
             x = layer(x, hidden.reshape(1, batch * length, self.dim))[0]
         return self._state(x.view(batch, length, self.dim))
 
     def _embed(self, items: Tensor) -> Tensor:
         return self.dropout(self.item_embedding(items) * self.dim**0.5)
-
-    def _hidden(self, items: Tensor) -> list[Tensor]:
-        """The hidden states (B, T, dim) of every layer."""
-        x = self._embed(items)
-        hidden = []
-        for layer in self.layers:
-            x = layer(x)[0]
-            hidden.append(x)
-        return hidden
 
     def _state(self, hidden: Tensor) -> Tensor:
         return self.norm(self.dropout(hidden))

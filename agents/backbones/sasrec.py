@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.backbones.base import Dropout, SequenceEncoder, initialise
+from agents.backbones.base import Dropout, Reading, SequenceEncoder, initialise
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
@@ -43,41 +43,37 @@ class SASRec(SequenceEncoder):
         sizes = (config.dim, config.layers or 2, config.heads, config.dropout, config.max_length)
         return cls(n_items, *sizes)
 
-    def forward(self, items: Tensor) -> Tensor:
-        """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""
+    def read(self, items: Tensor) -> Reading:
+        """Read histories, int64 (B, T); the memory is every block's keys and values."""
         steps = torch.arange(items.shape[1], device=items.device)
-        return self._encode(items, steps, steps[:, None] >= steps)
+        x = self._embed(items, steps)
+        memory = []
+        for block in self.blocks:
+            x, seen = block(x)
+            memory.append(seen)
+        return Reading(self.norm(x), memory)
 
-    def extend(self, items: Tensor, appended: Tensor) -> Tensor:
-        """States after every prefix with one more item, in one pass over 2T tokens.
+    def extend(self, reading: Reading, appended: Tensor) -> Tensor:
+        """States after every prefix with one more item, without reading the prefixes again.
 
-        The appended items follow the sequence as tokens of their own. Token ``t`` of them sees the
-        first ``t + 1`` items and itself, and no item sees any of them::
+        The appended items are tokens of their own. Token ``t`` of them sees the first ``t + 1``
+        items and itself, and no item sees any of them::
 
                         items 0 1 2 | appended 0 1 2
-            item 1            x x . |          . . .
             appended 1        x x . |          . x .
         """
-        n = items.shape[1]
-        steps = torch.arange(n, device=items.device)
-        causal = steps[:, None] >= steps
-        itself = torch.eye(n, dtype=torch.bool, device=items.device)
-        visible = torch.cat(
-            [
-                torch.cat([causal, torch.zeros_like(causal)], dim=1),
-                torch.cat([causal, itself], dim=1),
-            ]
-        )
-        positions = torch.cat([steps, steps + 1])
-        return self._encode(torch.cat([items, appended], dim=1), positions, visible)[:, n:]
+        steps = torch.arange(appended.shape[1], device=appended.device)
+        itself = torch.eye(len(steps), dtype=torch.bool, device=appended.device)
+        visible = torch.cat([steps[:, None] >= steps, itself], dim=1)
+        x = self._embed(appended, steps + 1)
+        for block, seen in zip(self.blocks, reading.memory, strict=True):
+            x, _ = block(x, visible, seen)
+        return self.norm(x)
 
-    def _encode(self, items: Tensor, positions: Tensor, visible: Tensor) -> Tensor:
+    def _embed(self, items: Tensor, positions: Tensor) -> Tensor:
         positions = positions.clamp(max=self.position_embedding.num_embeddings - 1)
         x = self.item_embedding(items) * self.dim**0.5 + self.position_embedding(positions)
-        x = self.dropout(x)
-        for block in self.blocks:
-            x = block(x, visible)
-        return self.norm(x)
+        return self.dropout(x)
 
 
 class Block(nn.Module):
@@ -93,14 +89,34 @@ class Block(nn.Module):
         self.network = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, dim))
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, visible: Tensor) -> Tensor:
-        """One layer over float32 (B, T, dim); ``visible`` bool (T, T): who sees whom."""
-        x = x + self.dropout(self._attend(self.attention_norm(x), visible))
-        return x + self.dropout(self.network(self.network_norm(x)))
+    def forward(
+        self, x: Tensor, visible: Tensor | None = None, before: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """One layer over tokens float32 (B, T, dim).
 
-    def _attend(self, x: Tensor, visible: Tensor) -> Tensor:
+        Args:
+            x: the tokens.
+            visible: bool (T, S), which of the S seen tokens each sees; None: those up to itself.
+            before: keys and values of tokens that were read before them, as returned.
+
+        Returns:
+            The tokens one layer up, and the keys and values float32 (B, S, 2, heads, dim / heads)
+            of the tokens before and these.
+        """
+        attended, seen = self._attend(self.attention_norm(x), visible, before)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.network(self.network_norm(x))), seen
+
+    def _attend(
+        self, x: Tensor, visible: Tensor | None, before: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         b, t, d = x.shape
         packed = self.query_key_value(x).view(b, t, 3, self.heads, d // self.heads)
-        query, key, value = packed.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=visible)
-        return self.merge(mixed.transpose(1, 2).reshape(b, t, d))
+        query, seen = packed[:, :, 0].transpose(1, 2), packed[:, :, 1:]
+        if before is not None:
+            seen = torch.cat([before, seen], dim=1)
+        key, value = seen.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=visible, is_causal=visible is None
+        )
+        return self.merge(mixed.transpose(1, 2).reshape(b, t, d)), seen

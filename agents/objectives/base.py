@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from agents.backbones import Reading
 from agents.network import Network
 
 
@@ -86,17 +87,12 @@ class Outputs:
     @cached_property
     def value(self) -> Tensor:
         """The value of the states, float32 (P,), no gradient."""
-        return self._double_q(
-            self._states, self._target_hidden[self.batch.owned], self.batch.language
-        )
+        return self._values[self.batch.owned]
 
     @cached_property
     def next_value(self) -> Tensor:
         """The value of the states after the logged actions, float32 (P,), no gradient."""
-        after = self.batch.owned.roll(1, dims=1)
-        return self._double_q(
-            self._hidden[after], self._target_hidden[after], self.batch.next_language
-        )
+        return self._values[self._after]
 
     @cached_property
     def augmented_next_value(self) -> Tensor:
@@ -106,24 +102,42 @@ class Outputs:
         appended = self.batch.items.clone()
         appended[self.batch.owned] = augmentation.actions[:, 0]
         with torch.no_grad():
-            learner, target = (
-                network.encoder.extend(self.batch.items, appended)[self.batch.owned]
-                for network in (self.learner, self.target)
-            )
+            learner = self.learner.encoder.extend(self._reading, appended)[self.batch.owned]
+            target = self.target.encoder.extend(self._target_reading, appended)[self.batch.owned]
         return self._double_q(learner, target, augmentation.language)
 
     @cached_property
-    def _hidden(self) -> Tensor:
-        return self.learner.encoder(self.batch.items)
+    def _after(self) -> Tensor:
+        """bool (B, T), the places of the states after the logged actions."""
+        return self.batch.owned.roll(1, dims=1)
+
+    @cached_property
+    def _values(self) -> Tensor:
+        """float32 (B, T): most states are also the next state of the step before, so valued once."""
+        batch = self.batch
+        last = self._after & ~batch.owned
+        next_language = batch.next_language
+        if next_language is not None:
+            next_language = next_language[last[self._after]]
+        values = torch.zeros_like(self._target_reading.states[..., 0])
+        for places, language in ((batch.owned, batch.language), (last, next_language)):
+            values[places] = self._double_q(
+                self._reading.states[places], self._target_reading.states[places], language
+            )
+        return values
+
+    @cached_property
+    def _reading(self) -> Reading:
+        return self.learner.encoder.read(self.batch.items)
+
+    @cached_property
+    def _target_reading(self) -> Reading:
+        with torch.no_grad():
+            return self.target.encoder.read(self.batch.items)
 
     @cached_property
     def _states(self) -> Tensor:
-        return self._hidden[self.batch.owned]
-
-    @cached_property
-    def _target_hidden(self) -> Tensor:
-        with torch.no_grad():
-            return self.target.encoder(self.batch.items)
+        return self._reading.states[self.batch.owned]
 
     @torch.no_grad()
     def _double_q(self, learner: Tensor, target: Tensor, language: Tensor | None) -> Tensor:

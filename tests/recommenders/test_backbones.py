@@ -62,7 +62,7 @@ def test_extend_equals_reading_the_longer_prefix(
     encoder: SequenceEncoder, items: torch.Tensor
 ) -> None:
     appended = (items * 7 + 3) % N_ITEMS
-    branches = encoder.extend(items, appended)
+    branches = encoder.extend(encoder.read(items), appended)
     for t in range(LENGTH):
         longer = torch.cat([items[:, : t + 1], appended[:, t : t + 1]], dim=1)
         torch.testing.assert_close(branches[:, t], encoder(longer)[:, -1], rtol=1e-4, atol=1e-5)
