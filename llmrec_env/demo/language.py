@@ -56,7 +56,7 @@ def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> La
         show=show,
     )
     model.save_pretrained(folder)
-    return LanguageUser(model)
+    return LanguageUser.from_pretrained(folder)
 
 
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:

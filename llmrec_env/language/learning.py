@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.training import (
     Losses,
@@ -84,8 +84,13 @@ def learn(
 
     Raises:
         DataError: the share is out of range, or a log is too small to learn from.
-        LLMRecError: ``checkpoint`` holds another run.
+        LLMRecError: ``checkpoint`` holds another run, or the LE was loaded to answer only.
     """
+    if model.folded:
+        raise LLMRecError(
+            "this LE was loaded to answer only, its adapter folded into the base model; load it "
+            "with LanguageEnvironment.from_pretrained to let it learn"
+        )
     config = config or LearningConfig()
     if not 0 < config.share <= 1:
         raise DataError(f"share of the training users must lie in (0, 1], got {config.share}")

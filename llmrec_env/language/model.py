@@ -66,7 +66,7 @@ class LanguageEnvironment(nn.Module):
 
     Attributes:
         catalog: the items.
-        causal_lm: the base model wrapped by peft.
+        causal_lm: the base model wrapped by peft; the bare one after :meth:`fold_adapter`.
         heads: the small trainable parts.
         item_tokens: float32 (n_items, H), buffer; see :mod:`llmrec_env.language.item_tokens`.
         item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
@@ -107,7 +107,7 @@ class LanguageEnvironment(nn.Module):
         words = item_words if item_words is not None else ItemWords.none(len(catalog))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            self.causal_lm = self._with_adapter(base_model)
+            self.causal_lm: PeftModel | PreTrainedModel = self._with_adapter(base_model)
             self.heads = Heads(base_model.config.hidden_size, item_features.shape[1], words.size)
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
@@ -151,7 +151,14 @@ class LanguageEnvironment(nn.Module):
     @property
     def base_model(self) -> PreTrainedModel:
         """The causal LM in which the adapters stand."""
-        return cast(PreTrainedModel, self.causal_lm.get_base_model())
+        if isinstance(self.causal_lm, PeftModel):
+            return cast(PreTrainedModel, self.causal_lm.get_base_model())
+        return self.causal_lm
+
+    @property
+    def folded(self) -> bool:
+        """Whether the adapter is part of the base weights, so that the LE can only answer."""
+        return not isinstance(self.causal_lm, PeftModel)
 
     @property
     def transformer(self) -> PreTrainedModel:
@@ -172,6 +179,14 @@ class LanguageEnvironment(nn.Module):
     def state_size(self) -> int:
         """Length of a state."""
         return self.item_features.shape[1]
+
+    def fold_adapter(self) -> None:
+        """Add the adapter to the base weights: reading then costs what the base model's reading does.
+
+        There is no way back: a folded LE answers, but learns no more and cannot be saved.
+        """
+        if isinstance(self.causal_lm, PeftModel):
+            self.causal_lm = cast(PreTrainedModel, self.causal_lm.merge_and_unload())
 
     def tables(self) -> ItemTables:
         """What the LE knows of every item, as its heads stand now; computed once for many reads."""
@@ -288,6 +303,7 @@ class LanguageEnvironment(nn.Module):
         folder: str | os.PathLike[str],
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
+        fold: bool = False,
     ) -> LanguageEnvironment:
         """Load what :meth:`save_pretrained` wrote.
 
@@ -295,6 +311,7 @@ class LanguageEnvironment(nn.Module):
             folder: the saved LE.
             device: where it is to run.
             dtype: in which the language model is to compute.
+            fold: whether to :meth:`fold_adapter`, for an LE that is only to answer.
 
         Raises:
             LLMRecError: the folder is no saved LE, or of a format that this version cannot read.
@@ -317,4 +334,6 @@ class LanguageEnvironment(nn.Module):
         )
         model.record = saved.description["record"]
         saved.restore(model)
+        if fold:
+            model.fold_adapter()
         return model.to(device).eval()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import set_peft_model_state_dict
+from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -43,6 +43,11 @@ def save_model(
     copy_base: bool | None,
 ) -> None:
     """See :meth:`LanguageEnvironment.save_pretrained`."""
+    if not isinstance(model.causal_lm, PeftModel):
+        raise LLMRecError(
+            "this LE was loaded to answer only, its adapter folded into the base model; copy its "
+            "folder, or load it with LanguageEnvironment.from_pretrained and save that"
+        )
     named = model.base_name is not None
     copy = copy_base
     if copy is None:

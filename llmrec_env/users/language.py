@@ -75,8 +75,8 @@ class LanguageUser(UserSimulator):
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> LanguageUser:
-        """Load the users of an LE that ``save_pretrained`` wrote."""
-        model = LanguageEnvironment.from_pretrained(folder, device=device, dtype=dtype)
+        """Load the users of an LE that ``save_pretrained`` wrote; its adapter is folded in."""
+        model = LanguageEnvironment.from_pretrained(folder, device, dtype, fold=True)
         return cls(model, accept_rate=accept_rate)
 
     def with_accept_rate(self, accept_rate: float) -> LanguageUser:

@@ -15,6 +15,7 @@ from llmrec_env.common.errors import LLMRecError
 from llmrec_env.data.splits import Split
 from llmrec_env.language.fitting import untrained_language_environment
 from llmrec_env.language.labelling import label_log
+from llmrec_env.language.learning import learn
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
 
@@ -126,6 +127,22 @@ def test_every_architecture_survives_saving(
     assert loaded.users is None
     for before, after in zip(label_log(model, log), label_log(loaded, log), strict=True):
         assert_array_equal(before, after)
+    loaded.fold_adapter()
+    assert loaded.folded
+    assert not [name for name, _ in loaded.named_modules() if "lora" in name]
+    for before, after in zip(label_log(model, log), label_log(loaded, log), strict=True):
+        assert_allclose(after, before, atol=1e-5)
+
+
+def test_a_folded_le_answers_but_neither_learns_nor_is_saved(
+    learned: LanguageEnvironment, split: Split, tmp_path: Path
+) -> None:
+    learned.save_pretrained(tmp_path / "le")
+    folded = LanguageEnvironment.from_pretrained(tmp_path / "le", fold=True)
+    with pytest.raises(LLMRecError, match="loaded to answer only"):
+        folded.save_pretrained(tmp_path / "again")
+    with pytest.raises(LLMRecError, match="answer only"):
+        learn(folded, split.train, split.validation)
 
 
 def test_users_are_loaded_with_their_accept_rate(
