@@ -34,6 +34,12 @@ Simulator = Annotated[
 ]
 
 
+Workers = Annotated[
+    int | None,
+    typer.Option(min=1, help="Stages that run at once, one thread each; one a core if not given."),
+]
+
+
 @app.command()
 def demo(
     data: Data = None,
@@ -46,16 +52,21 @@ def demo(
     ] = None,
     seed: Seed = 0,
     effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
+    workers: Workers = None,
 ) -> None:
     """Run everything: the LE, policies, d3rlpy, recommenders; ends in a table and report.html."""
     with _clear_errors():
         from llmrec_env.demo import DemoSettings
 
-        _run_demo(DemoSettings(data, simulator, base_model, seed, effort), out)
+        _run_demo(DemoSettings(data, simulator, base_model, seed, effort), out, workers)
 
 
 @app.command()
-def rerun(folder: Path, out: Annotated[Path, typer.Option(help="The new run folder.")]) -> None:
+def rerun(
+    folder: Path,
+    out: Annotated[Path, typer.Option(help="The new run folder.")],
+    workers: Workers = None,
+) -> None:
     """Repeat a demo run from the settings that its folder keeps."""
     with _clear_errors():
         from llmrec_env.common.files import read_json
@@ -64,13 +75,13 @@ def rerun(folder: Path, out: Annotated[Path, typer.Option(help="The new run fold
         path = folder / "settings.json"
         if not path.exists():
             raise LLMRecError(f"{folder} holds no run: there is no settings.json in it")
-        _run_demo(DemoSettings.from_json(read_json(path)), out)
+        _run_demo(DemoSettings.from_json(read_json(path)), out, workers)
 
 
-def _run_demo(settings: Any, out: Path) -> None:
+def _run_demo(settings: Any, out: Path, workers: int | None) -> None:
     from llmrec_env.demo import run_demo
 
-    report = run_demo(settings, out)
+    report = run_demo(settings, out, workers=workers)
     console = Console()
     report.print(console)
     page = out / "report.html"

@@ -113,7 +113,7 @@ class Outputs:
 
     @cached_property
     def _values(self) -> Tensor:
-        """float32 (B, T): most states are also the next state of the step before, so valued once."""
+        """float32 (B, T); most states are also the next state of the step before: valued once."""
         batch = self.batch
         last = self._after & ~batch.owned
         next_language = batch.next_language

@@ -12,24 +12,29 @@ from llmrec_env.language.base_models import SmallModelConfig
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
-from llmrec_env.users.language import LanguageUser, embedded_user
+from llmrec_env.users.language import EMBEDDED, LanguageUser
 from llmrec_env.users.true_taste import TrueTasteUser
 
 Found = dict[str, Any]
 
 
-def open_simulator(
-    settings: DemoSettings, source: Source, folder: Path, show: bool
-) -> LanguageUser:
-    """The LE of a run: a saved one, the embedded one, or one learned from the run's log."""
+def simulator_folder(settings: DemoSettings, source: Source, run: Path) -> Path:
+    """Where the LE of a run is, or will be: a saved one, the embedded one, or the run's own."""
     if settings.simulator is not None:
-        user = LanguageUser.from_pretrained(settings.simulator)
-    elif source.world is not None and _is_embedded(settings):
-        user = embedded_user()
-    elif (folder / "config.json").exists():
-        user = LanguageUser.from_pretrained(folder)
-    else:
-        user = _fit(settings, source, folder, show)
+        return Path(settings.simulator)
+    return EMBEDDED if source.world is not None and _is_embedded(settings) else run / "le"
+
+
+def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:
+    """Learn the LE of a run from its log, unless that has been done or another is used."""
+    folder = simulator_folder(settings, source, run)
+    if folder == run / "le" and not (folder / "config.json").exists():
+        _fit(settings, source, folder, show)
+
+
+def open_simulator(settings: DemoSettings, source: Source, run: Path) -> LanguageUser:
+    """The LE of a run, as the test users."""
+    user = LanguageUser.from_pretrained(simulator_folder(settings, source, run))
     return LanguageUser(user.model, users=source.split.test)
 
 
@@ -39,7 +44,7 @@ def _is_embedded(settings: DemoSettings) -> bool:
     return plain and settings.world_size == WORLD_SIZE
 
 
-def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> LanguageUser:
+def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> None:
     learning = LearningConfig(
         epochs=settings.steps(settings.le_epochs),
         min_steps=settings.steps(300),
@@ -56,7 +61,6 @@ def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> La
         show=show,
     )
     model.save_pretrained(folder)
-    return LanguageUser.from_pretrained(folder)
 
 
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:

@@ -1,8 +1,8 @@
-"""The third stage: d3rlpy on the logged, the labelled and the augmented table."""
+"""d3rlpy on the logged, the labelled and the augmented table."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from llmrec_env.demo.judging import judge, test_users
 from llmrec_env.demo.settings import DemoSettings, Source
@@ -16,40 +16,33 @@ TABLES = ("logged", "LE state + reward", "+ augmentation")
 ALGORITHMS = ("DiscreteBC", "DiscreteCQL")
 
 
-def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:
-    """Train each algorithm on each table; rank on test users and act in the environments."""
+def measure(
+    name: str, settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool
+) -> Found:
+    """Train each algorithm on one table; rank on test users and act in the environments."""
     from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train
 
-    train_log, test = source.split.train, source.split.test
-    worlds = test_users(source, simulator)
+    asked = None if name == "logged" else simulator
+    table = transitions(
+        source.split.train,
+        asked,
+        augment=1 if name == "+ augmentation" else 0,
+        ask_follow_up=False,
+        show=show,
+    )
+    dataset = to_mdp_dataset(table)
+    observation: Literal["history", "state"] = "history" if asked is None else "state"
     rows = []
-    for name in TABLES:
-        asked = None if name == "logged" else simulator
-        table = transitions(
-            train_log,
-            asked,
-            augment=1 if name == "+ augmentation" else 0,
-            ask_follow_up=False,
-            show=show,
-        )
-        dataset = to_mdp_dataset(table)
-        for algorithm in ALGORITHMS:
-            algo = make_algorithm(algorithm, "history" if asked is None else "state", table.n_items)
-            train(
-                algo,
-                dataset,
-                n_steps=settings.steps(settings.d3rlpy_steps, least=2),
-                seed=settings.seed,
-                show=show,
-            )
-            policy = D3rlpyPolicy(
-                algo, "history" if asked is None else "state", simulator=simulator
-            )
-            row: Found = {"table": name, "algorithm": algorithm, "transitions": len(table)}
-            row |= evaluate_ranking(policy, test, ks=(10,), show=show)
-            for world, users in worlds.items():
-                row[world] = judge(policy, users, settings, True, show).summary()
-            rows.append(row)
+    for algorithm in ALGORITHMS:
+        algo = make_algorithm(algorithm, observation, table.n_items)
+        steps = settings.steps(settings.d3rlpy_steps, least=2)
+        train(algo, dataset, n_steps=steps, seed=settings.seed, show=show)
+        policy = D3rlpyPolicy(algo, observation, simulator=simulator)
+        row: Found = {"table": name, "algorithm": algorithm, "transitions": len(table)}
+        row |= evaluate_ranking(policy, source.split.test, ks=(10,), show=show)
+        for world, users in test_users(source, simulator).items():
+            row[world] = judge(policy, users, settings, True, show).summary()
+        rows.append(row)
     return {"rows": rows}
 
 

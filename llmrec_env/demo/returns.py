@@ -1,4 +1,4 @@
-"""The second stage: random, popular and PPO in the environment, and in the true one where known."""
+"""Random, popular and PPO in the environment, and in the true one where known."""
 
 from __future__ import annotations
 

@@ -5,52 +5,37 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import fingerprint, read_json, write_json
-from llmrec_env.common.progress import console
+from llmrec_env.common.parallel import available_cores, run_jobs
 from llmrec_env.demo import language, offline, recommenders, returns
 from llmrec_env.demo.settings import DemoSettings, Source, open_source
 from llmrec_env.reporting import Facts, Report
+from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
+USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
 
 
-@dataclass
-class Stages:
-    """Runs each stage once: what it found is kept in the run folder and read from there later."""
-
-    folder: Path
-    key: str
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    def run(self, name: str, work: Callable[[], Found]) -> Found:
-        """What the stage ``name`` found, now or in an earlier try of the same run."""
-        path = self.folder / "stages" / f"{name}.json"
-        if path.exists():
-            saved = read_json(path)
-            if saved["key"] == self.key:
-                self.seconds[name] = saved["seconds"]
-                return dict(saved["found"])
-        console.print(f"[bold]{name}[/bold]")
-        began = time.perf_counter()
-        found = work()
-        self.seconds[name] = time.perf_counter() - began
-        write_json(path, {"key": self.key, "seconds": self.seconds[name], "found": found})
-        return found
-
-
-def run_demo(settings: DemoSettings, folder: str | os.PathLike[str], show: bool = True) -> Report:
+def run_demo(
+    settings: DemoSettings,
+    folder: str | os.PathLike[str],
+    show: bool = True,
+    workers: int | None = None,
+) -> Report:
     """Run every stage, save the report to ``folder`` and return it.
 
     Args:
         settings: what to do.
         folder: the run folder: stages, the LE, ``config.json``, ``results.json``, the page.
         show: progress bars.
+        workers: stages that run at once, each in a process and with one thread of its own; one a
+            core where None.
 
     Raises:
         SettingError: the folder holds a run with other settings.
@@ -58,31 +43,83 @@ def run_demo(settings: DemoSettings, folder: str | os.PathLike[str], show: bool 
     path = Path(folder)
     _claim(path, settings)
     source = open_source(settings.data, settings.seed, settings.world_size)
-    simulator = language.open_simulator(settings, source, path / "le", show)
-    stages = Stages(path, fingerprint([json.dumps(settings.to_json(), sort_keys=True)]))
-    found = {
-        "language": stages.run(
-            "the simulated user", lambda: language.measure(settings, source, simulator, show)
-        ),
-        "returns": stages.run(
-            "policies in the environment",
-            lambda: returns.measure(settings, source, simulator, show),
-        ),
-        "offline": stages.run(
-            "offline learning", lambda: offline.measure(settings, source, simulator, show)
-        ),
-        "recommenders": stages.run(
-            "recommenders", lambda: recommenders.measure(settings, source, simulator, path, show)
-        ),
-    }
-    report = build_report(settings, source, found)
-    report.seconds.update(stages.seconds)
+    language.learn_simulator(settings, source, path, show)
+    names = _stages(settings)
+    missing = [name for name in names if _saved(settings, path, name) is None]
+    jobs = {name: partial(_run_stage, name, settings, path, show) for name in missing}
+    run_jobs(jobs, workers or available_cores(), show)
+    saved = {name: _saved(settings, path, name) or {} for name in names}
+    report = build_report(settings, source, {name: saved[name]["found"] for name in names})
+    report.seconds.update({name: saved[name]["seconds"] for name in names})
     report.save(path, show=show)
     return report
 
 
+def _stages(settings: DemoSettings) -> list[str]:
+    """The stages of a run, those that take longest first."""
+    learned = [_backbone_stage(backbone) for backbone in settings.backbones]
+    tables = [_table_stage(table) for table in offline.TABLES]
+    return [*learned, POLICIES, *tables, USER, BASELINES]
+
+
+def _backbone_stage(backbone: str) -> str:
+    return f"recommenders on {backbone}"
+
+
+def _table_stage(table: str) -> str:
+    return f"d3rlpy, {table}"
+
+
+def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None:
+    """Run one stage, and keep what it found in the run folder."""
+    source, simulator = _opened(settings, run)
+    began = time.perf_counter()
+    given = (settings, source, simulator)
+    if name == USER:
+        found = language.measure(*given, show)
+    elif name == POLICIES:
+        found = returns.measure(*given, show)
+    elif name == BASELINES:
+        found = recommenders.measure_baselines(*given, show)
+    elif name in (tables := {_table_stage(table): table for table in offline.TABLES}):
+        found = offline.measure(tables[name], *given, show)
+    else:
+        backbones = {_backbone_stage(backbone): backbone for backbone in settings.backbones}
+        found = recommenders.measure(backbones[name], *given, run, show)
+    seconds = time.perf_counter() - began
+    stage = {"key": _key(settings), "name": name, "seconds": seconds, "found": found}
+    write_json(_stage_file(run, name), stage)
+
+
+@lru_cache(maxsize=1)
+def _opened(settings: DemoSettings, run: Path) -> tuple[Source, LanguageUser]:
+    """What every stage asks for, opened once a process."""
+    source = open_source(settings.data, settings.seed, settings.world_size)
+    return source, language.open_simulator(settings, source, run)
+
+
+def _key(settings: DemoSettings) -> str:
+    return fingerprint([json.dumps(settings.to_json(), sort_keys=True)])
+
+
+def _stage_file(run: Path, name: str) -> Path:
+    return run / "stages" / f"{name}.json"
+
+
+def _saved(settings: DemoSettings, run: Path, name: str) -> Found | None:
+    """What a stage of this run found, in this try or an earlier one."""
+    path = _stage_file(run, name)
+    saved = read_json(path) if path.exists() else {}
+    return saved if saved.get("key") == _key(settings) else None
+
+
 def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]) -> Report:
     """The report of what the stages found."""
+    user, policies = found[USER], found[POLICIES]
+    tables = _together(found[_table_stage(table)] for table in offline.TABLES)
+    ranked = _together(
+        found[name] for name in (BASELINES, *map(_backbone_stage, settings.backbones))
+    )
     command = settings.command
     report = Report(
         title=f"llmrec demo on {source.name}",
@@ -95,8 +132,8 @@ def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]
         seeds={"split and learning": settings.seed},
     )
     in_short = report.section("In short")
-    in_short.add(*language.findings(found["language"]), *returns.findings(found["returns"]))
-    in_short.add(*recommenders.findings(found["recommenders"]))
+    in_short.add(*language.findings(user), *returns.findings(policies))
+    in_short.add(*recommenders.findings(ranked))
     split = source.split
     report.section("The log", "Split by user: whoever is judged was never learned from.").add(
         Facts(
@@ -111,11 +148,18 @@ def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]
             }
         )
     )
-    language.write(report, found["language"], command)
-    returns.write(report, found["returns"], command)
-    offline.write(report, found["offline"], command)
-    recommenders.write(report, found["recommenders"], command)
+    language.write(report, user, command)
+    returns.write(report, policies, command)
+    offline.write(report, tables, command)
+    recommenders.write(report, ranked, command)
     return report
+
+
+def _together(parts: Iterable[Found]) -> Found:
+    """The rows and learning curves of several stages as if one had found them."""
+    listed = list(parts)
+    curves = {name: curve for part in listed for name, curve in part.get("curves", {}).items()}
+    return {"rows": [row for part in listed for row in part["rows"]], "curves": curves}
 
 
 def _claim(folder: Path, settings: DemoSettings) -> None:

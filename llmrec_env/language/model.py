@@ -181,7 +181,7 @@ class LanguageEnvironment(nn.Module):
         return self.item_features.shape[1]
 
     def fold_adapter(self) -> None:
-        """Add the adapter to the base weights: reading then costs what the base model's reading does.
+        """Add the adapter to the base weights: reading then costs what the base model costs.
 
         There is no way back: a folded LE answers, but learns no more and cannot be saved.
         """

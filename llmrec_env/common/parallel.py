@@ -1,0 +1,96 @@
+"""Independent pieces of work over several processes, their progress bars drawn in one place."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from llmrec_env.common import progress
+from llmrec_env.common.errors import LLMRecError
+
+Job = Callable[[], object]
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_jobs(jobs: Mapping[str, Job], workers: int, show: bool = True) -> None:
+    """Run every job once, each with one torch thread, so that cores never change its numbers.
+
+    Args:
+        jobs: what to call, by name, in the order in which to begin; to cross into a process they
+            must be picklable, and what they find they must write down themselves.
+        workers: processes at once; 1 runs all jobs here, one after the other.
+        show: whether to show the jobs' progress bars, and a line when one ends.
+
+    Raises:
+        LLMRecError: a process was killed.
+        Exception: whatever a job raises; jobs that have not begun then never do.
+    """
+    if workers == 1 or len(jobs) < 2:
+        with _one_thread():
+            for name, job in jobs.items():
+                _tell(name, _timed(job), show)
+        return
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    with (
+        progress.relayed_bars(queue, show),
+        ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (queue,)) as pool,
+    ):
+        futures = {pool.submit(_timed, job): name for name, job in jobs.items()}
+        try:
+            for future in as_completed(futures):
+                _tell(futures[future], _result(future, futures[future]), show)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _timed(job: Job) -> float:
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
+
+
+def _tell(name: str, seconds: float, show: bool) -> None:
+    if show:
+        progress.console.print(f"[bold]{name}[/bold]: {seconds:.0f} s")
+
+
+def _result(future: Future[float], name: str) -> float:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise LLMRecError(
+            f"the process at work on {name!r} or beside it was killed (out of memory?); start "
+            "again with fewer workers: what was finished is kept"
+        ) from error
+
+
+def _begin(queue: Any) -> None:
+    """What a worker process does first."""
+    import torch
+
+    torch.set_num_threads(1)
+    progress.relay_bars(queue)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
