@@ -14,6 +14,7 @@ from agents.objectives.base import Augmentation, Batch
 from agents.windows import Windows
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.negatives import UnmetItems
 from llmrec_env.offline.augmentation import propose, soft_targets
 from llmrec_env.offline.transitions import event_rewards
 from llmrec_env.users.base import Branches, Labels, UserSimulator
@@ -124,39 +125,6 @@ class TrainingData:
         p = self.proposals
         columns = (p.actions, p.weights, p.rewards, p.states)
         return Augmentation(*(torch.from_numpy(column[rows]).to(device) for column in columns))
-
-
-class UnmetItems:
-    """Uniform draws from the items that a user never met, past or later, without rejection.
-
-    With the user's ``m`` distinct items in order, the r-th unmet item is ``r`` plus the number of
-    met items before it, which is found by bisection.
-
-    Raises:
-        DataError: a user met every item.
-    """
-
-    def __init__(self, log: InteractionLog) -> None:
-        self._span = log.n_items + 1
-        met = np.unique(log.row_users * self._span + log.items)
-        users, items = np.divmod(met, self._span)
-        self._first = np.searchsorted(users, np.arange(log.n_users + 1))
-        self._n_unmet = log.n_items - np.diff(self._first)
-        if not self._n_unmet.all():
-            user = log.user_ids[int(np.argmin(self._n_unmet))]
-            raise DataError(
-                f"user {user!r} met all {log.n_items} items, so no negative can be sampled for "
-                "them; leave such users out, or use objective='supervised'"
-            )
-        place = np.arange(len(met)) - self._first[users]
-        self._keys = users * self._span + (items - place)
-
-    def sample(self, users: IntArray, n: int, rng: np.random.Generator) -> IntArray:
-        """``n`` items for each of ``users`` int64 (P,), with replacement: int64 (P, n)."""
-        drawn = rng.integers(0, self._n_unmet[users][:, None], size=(len(users), n))
-        keys = users[:, None] * self._span + drawn
-        before = np.searchsorted(self._keys, keys, side="right") - self._first[users][:, None]
-        return drawn + before
 
 
 def constant_rewards(log: InteractionLog) -> FloatArray:

@@ -54,3 +54,36 @@ class Negatives:
         keys = users * self._n_items + items
         place = np.minimum(np.searchsorted(self._met, keys), len(self._met) - 1)
         return self._met[place] == keys
+
+
+class UnmetItems:
+    """Uniform draws from the items that a user never met, past or later, without rejection.
+
+    With the user's ``m`` distinct items in order, the r-th unmet item is ``r`` plus the number of
+    met items before it, which is found by bisection.
+
+    Raises:
+        DataError: a user met every item.
+    """
+
+    def __init__(self, log: InteractionLog) -> None:
+        self._span = log.n_items + 1
+        met = np.unique(log.row_users * self._span + log.items)
+        users, items = np.divmod(met, self._span)
+        self._first = np.searchsorted(users, np.arange(log.n_users + 1))
+        self._n_unmet = log.n_items - np.diff(self._first)
+        if not self._n_unmet.all():
+            user = log.user_ids[int(np.argmin(self._n_unmet))]
+            raise DataError(
+                f"user {user!r} met all {log.n_items} items, so no negative can be sampled for "
+                "them; leave such users out, or use objective='supervised'"
+            )
+        place = np.arange(len(met)) - self._first[users]
+        self._keys = users * self._span + (items - place)
+
+    def sample(self, users: IntArray, n: int, rng: np.random.Generator) -> IntArray:
+        """``n`` items for each of ``users`` int64 (P,), with replacement: int64 (P, n)."""
+        drawn = rng.integers(0, self._n_unmet[users][:, None], size=(len(users), n))
+        keys = users[:, None] * self._span + drawn
+        before = np.searchsorted(self._keys, keys, side="right") - self._first[users][:, None]
+        return drawn + before

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.logistic import sigmoid
+
 Float64Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
@@ -113,8 +115,3 @@ class TasteModel:
         """Liking in [0, 1] of a utility; the same shape."""
         p = self.parameters
         return sigmoid(p.liking_scale * utility + p.liking_offset)
-
-
-def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
-    """The logistic function, without overflow."""
-    return 0.5 * (1.0 + np.tanh(0.5 * x))

@@ -8,12 +8,12 @@ validation users), and the *level* from a stated prior: the mean over uniformly 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.labelling import branch_log, label_log
@@ -44,13 +44,7 @@ class Acceptance:
         """
         if not 0 < accept_rate < 1:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
-        z = self.slope * np.asarray(self.shown, dtype=np.float64)
-        low, high = -z.max() - 60.0, 60.0 - z.min()
-        for _ in range(60):
-            middle = (low + high) / 2
-            mean = sigmoid(z + middle).mean()
-            low, high = (middle, high) if mean < accept_rate else (low, middle)
-        return float((low + high) / 2)
+        return offset_of_mean(self.slope * np.asarray(self.shown), accept_rate)
 
 
 def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int = 0) -> Acceptance:
@@ -76,11 +70,6 @@ def logit(probability: FloatArray) -> FloatArray:
     """The normalised raw reward z behind a liking in (0, 1)."""
     p = np.clip(probability, 1e-6, 1 - 1e-6)
     return np.asarray(np.log(p) - np.log1p(-p), dtype=np.float32)
-
-
-def sigmoid(z: NDArray[Any]) -> NDArray[Any]:
-    """The probability behind a logit, without overflow."""
-    return (1 + np.tanh(z / 2)) / 2
 
 
 def platt_slope(taken: FloatArray, others: FloatArray) -> float:

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.logistic import sigmoid
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.calibration import Acceptance, logit, sigmoid
+from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.labelling import branch_log, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.synthetic import World
-from llmrec_env.data.taste import Float64Array, Mind, sigmoid
+from llmrec_env.data.taste import Float64Array, Mind
 from llmrec_env.users.base import (
     FloatArray,
     Histories,
@@ -118,18 +119,11 @@ class TrueTasteUser(UserSimulator):
         return tastes
 
     def _calibrate(self, accept_rate: float) -> None:
-        """Find the offset by bisection: the mean accept probability rises with it."""
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         self.accept_rate = accept_rate
-        low, high = -60.0, 60.0
-        for _ in range(50):
-            self._offset = (low + high) / 2
-            accepted = self._accept(self._utility_values)
-            if float(np.average(accepted, weights=self._utility_counts)) < accept_rate:
-                low = self._offset
-            else:
-                high = self._offset
+        logits = self.world.parameters.accept_sharpness * self._utility_values
+        self._offset = offset_of_mean(logits, accept_rate, self._utility_counts)
 
     def _accept(self, utilities: NDArray[Any]) -> FloatArray:
         sharpness = self.world.parameters.accept_sharpness

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from agents import RecommenderConfig
-from agents.batches import TrainingData, UnmetItems, constant_rewards
+from agents.batches import TrainingData, constant_rewards
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.negatives import UnmetItems
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
