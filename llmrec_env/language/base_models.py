@@ -29,7 +29,7 @@ from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalog import Catalog
-from llmrec_env.language.attention import check_architecture, check_reading
+from llmrec_env.language.hugging_face import check_architecture, check_reading
 
 START, END, PAD = "<s>", "</s>", "<pad>"
 FORMAT = "1"  # part of the cache's key: raise it when the recipe below changes

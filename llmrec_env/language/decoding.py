@@ -11,60 +11,18 @@ refused item leaves no trace::
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
 
 from llmrec_env.common.errors import SimulatorError
-from llmrec_env.language.attention import model_mask
 from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.readers import RowCache
 
 IntArray = NDArray[np.int64]
-
-
-class RowLayer(DynamicLayer):
-    """Keys and values of N rows in one buffer of ``slots`` places, written where the cache says."""
-
-    def __init__(self, rows: int, slots: int) -> None:
-        super().__init__()
-        self.rows = rows
-        self.slots = slots
-        self.target: tuple[Tensor, Tensor | None] | None = None
-        self.visible = 0
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Allocate the buffers once the number and size of the heads is known."""
-        _, heads, _, size = key_states.shape
-        self.dtype, self.device = key_states.dtype, key_states.device
-        self.keys = key_states.new_zeros(self.rows, self.slots, heads, size).transpose(1, 2)
-        self.values = value_states.new_zeros(
-            self.rows, self.slots, heads, value_states.shape[-1]
-        ).transpose(1, 2)
-        self.is_initialized = True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        """Write one token a row at its own place, or, without places, rows read from slot 0 on."""
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None
-        assert self.values is not None
-        assert self.target is not None
-        rows, places = self.target
-        if places is None:
-            width = key_states.shape[2]
-            self.keys[rows, :, :width] = key_states
-            self.values[rows, :, :width] = value_states
-            return key_states, value_states
-        self.keys[rows, :, places] = key_states[:, :, 0]
-        self.values[rows, :, places] = value_states[:, :, 0]
-        return self.keys[:, :, : self.visible], self.values[:, :, : self.visible]
 
 
 class Decoder:
@@ -79,9 +37,7 @@ class Decoder:
         self.model = model
         self.window = model.config.window
         n, device = len(histories), model.device
-        layers = model.transformer.config.num_hidden_layers
-        self._layers = [RowLayer(n, self.window.size + 1) for _ in range(layers)]
-        self._cache = Cache(layers=list(self._layers))
+        self._cache = RowCache(model.reader.n_layers, n, self.window.size + 1)
         self._recent = np.zeros((n, self.window.size), dtype=np.int64)
         self._total = np.zeros(n, dtype=np.int64)
         self._length = torch.zeros(n, dtype=torch.long, device=device)
@@ -110,15 +66,14 @@ class Decoder:
     @torch.inference_mode()
     def show(self, actions: Tensor) -> Tensor:
         """Read one shown item a row; the liking in (0, 1), float32 (N,)."""
-        model, config = self.model, self.model.transformer.config
+        model = self.model
         visible = int(self._length.max()) + 1
         slots = self._slots[:visible].expand(len(actions), visible)
         position = self._length[:, None]
         allowed = (slots <= position)[:, None]
-        mask = model_mask(config, allowed, position, slots, model.dtype)
-        self._aim(self._all_rows, self._length, visible)
+        self._cache.aim(self._all_rows, self._length, visible)
         embedded = self._tables.tokens[actions[:, None]]
-        self._hidden = model.forward_tokens(embedded, mask, position, self._cache)[:, 0]
+        self._hidden = model.reader(embedded, allowed, position, slots, self._cache)[:, 0]
         self._shown = actions
         raw = model.heads.raw_reward(self._hidden, self.states, self._tables.vectors[actions])
         return model.liking(raw)
@@ -159,7 +114,7 @@ class Decoder:
         trunks = [self._recent[row, -length:] for row, length in zip(rows, lengths, strict=True)]
         items, real = pad(trunks, model.device)
         chosen = torch.from_numpy(rows).to(model.device)
-        self._aim(chosen)
+        self._cache.aim(chosen)
         hidden = model.read(items, real, self._tables, self._cache)
         each = torch.arange(len(rows), device=model.device)
         means = model.heads.means(self._tables.features[items])[each, real - 1]
@@ -167,8 +122,3 @@ class Decoder:
         self._means[chosen] = means
         self.states = self.states.clone()
         self.states[chosen] = model.heads.states(means, hidden[each, real - 1])
-
-    def _aim(self, rows: Tensor, places: Tensor | None = None, visible: int = 0) -> None:
-        for layer in self._layers:
-            layer.target = (rows, places)
-            layer.visible = visible

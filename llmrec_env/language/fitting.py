@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
+from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
     learn_item_tokens,
@@ -123,9 +124,8 @@ def untrained_language_environment(
     else:
         tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
         words = ItemWords.none(len(catalog))
-    model = LanguageEnvironment(
-        catalog, base, tokenizer, tokens, features, config.model, words, name, users
-    )
+    reader = HuggingFaceReader(base, tokenizer, name)
+    model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
     model.record = record
     return model.to(device).eval()
 

@@ -8,14 +8,16 @@ depends on the text alone: an item that nobody has met yet is read like any othe
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from llmrec_env.data.catalog import Catalog
-from llmrec_env.language.base_models import token_rows
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,7 @@ class ItemWords:
         cls, catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
     ) -> ItemWords:
         """The words of a catalogue's sentences."""
+
         rows = [np.unique(row, return_counts=True) for row in _rows(catalog, tokenizer, max_tokens)]
         flat = np.concatenate([ids for ids, _ in rows])
         _, numbers, frequency = np.unique(flat, return_inverse=True, return_counts=True)
@@ -66,5 +69,7 @@ class ItemWords:
 def _rows(
     catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> list[np.ndarray]:
+    from llmrec_env.language.base_models import token_rows  # which imports transformers
+
     rows = token_rows(catalog.sentences, tokenizer, max_tokens)
     return [np.array(row, dtype=np.int64) for row in rows]

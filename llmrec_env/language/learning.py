@@ -86,7 +86,7 @@ def learn(
         DataError: the share is out of range, or a log is too small to learn from.
         LLMRecError: ``checkpoint`` holds another run, or the LE was loaded to answer only.
     """
-    if model.folded:
+    if not model.reader.can_learn:
         raise LLMRecError(
             "this LE was loaded to answer only, its adapter folded into the base model; load it "
             "with LanguageEnvironment.from_pretrained to let it learn"

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.cache_utils import Cache
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.attention import (
-    branch_mask,
-    check_architecture,
-    check_reading,
-    model_mask,
-    trunk_mask,
-)
-from llmrec_env.language.base_models import load_base_model
+from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.readers import Reader, RowCache
 from llmrec_env.language.saving import SavedModel, save_model
 from llmrec_env.language.windows import Window
 
@@ -66,7 +56,7 @@ class LanguageEnvironment(nn.Module):
 
     Attributes:
         catalog: the items.
-        causal_lm: the base model wrapped by peft; the bare one after :meth:`fold_adapter`.
+        reader: the causal LM.
         heads: the small trainable parts.
         item_tokens: float32 (n_items, H), buffer; see :mod:`llmrec_env.language.item_tokens`.
         item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
@@ -87,28 +77,25 @@ class LanguageEnvironment(nn.Module):
     def __init__(
         self,
         catalog: Catalog,
-        base_model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        reader: Reader,
         item_tokens: Tensor,
         item_features: Tensor,
         config: LanguageEnvironmentConfig | None = None,
         item_words: ItemWords | None = None,
-        base_name: str | None = None,
         users: InteractionLog | None = None,
     ) -> None:
         super().__init__()
         self.config = config or LanguageEnvironmentConfig()
         self.catalog = catalog
-        self.tokenizer = tokenizer
-        self.base_name = base_name
         self.users = users
         self.record: dict[str, Any] = {}
-        self._check_sizes(base_model, item_tokens, item_features)
+        self._check_sizes(reader, item_tokens, item_features)
         words = item_words if item_words is not None else ItemWords.none(len(catalog))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            self.causal_lm: PeftModel | PreTrainedModel = self._with_adapter(base_model)
-            self.heads = Heads(base_model.config.hidden_size, item_features.shape[1], words.size)
+            reader.adapt(self.config.lora_rank, self.config.lora_alpha, self.config.lora_dropout)
+            self.reader = reader
+            self.heads = Heads(reader.hidden_size, item_features.shape[1], words.size)
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
         self.register_buffer("word_ids", words.ids)
@@ -117,53 +104,20 @@ class LanguageEnvironment(nn.Module):
         self.register_buffer("reward_mean", torch.tensor(0.0))
         self.register_buffer("reward_sd", torch.tensor(1.0))
 
-    def _check_sizes(self, base: PreTrainedModel, tokens: Tensor, features: Tensor) -> None:
-        check_architecture(base.config)
-        check_reading(base)
-        expected = (len(self.catalog), base.config.hidden_size)
+    def _check_sizes(self, reader: Reader, tokens: Tensor, features: Tensor) -> None:
+        expected = (len(self.catalog), reader.hidden_size)
         if tuple(tokens.shape) != expected or len(features) != len(self.catalog):
             raise DataError(
                 f"item tokens of shape {tuple(tokens.shape)} and features of shape "
                 f"{tuple(features.shape)} do not fit {expected[0]} items and a base model of "
                 f"hidden size {expected[1]}"
             )
-        limit = getattr(base.config, "max_position_embeddings", None)
+        limit = reader.max_positions
         if limit is not None and self.config.window.size + 1 > limit:
             raise DataError(
                 f"a window of {self.config.window.size} items needs {self.config.window.size + 1} "
                 f"positions and the base model has {limit}; choose a smaller window"
             )
-
-    def _with_adapter(self, base: PreTrainedModel) -> PeftModel:
-        base.requires_grad_(False)
-        lora = LoraConfig(
-            r=self.config.lora_rank,
-            lora_alpha=self.config.lora_alpha,
-            lora_dropout=self.config.lora_dropout,
-            target_modules="all-linear",
-            fan_in_fan_out=base.config.model_type == "gpt2",
-            task_type="CAUSAL_LM",
-        )
-        with warnings.catch_warnings():  # peft asks transformers by a name that it renamed
-            warnings.simplefilter("ignore", FutureWarning)
-            return get_peft_model(base, lora)
-
-    @property
-    def base_model(self) -> PreTrainedModel:
-        """The causal LM in which the adapters stand."""
-        if isinstance(self.causal_lm, PeftModel):
-            return cast(PreTrainedModel, self.causal_lm.get_base_model())
-        return self.causal_lm
-
-    @property
-    def folded(self) -> bool:
-        """Whether the adapter is part of the base weights, so that the LE can only answer."""
-        return not isinstance(self.causal_lm, PeftModel)
-
-    @property
-    def transformer(self) -> PreTrainedModel:
-        """The LM without its head over words."""
-        return cast(PreTrainedModel, self.base_model.base_model)
 
     @property
     def device(self) -> torch.device:
@@ -173,20 +127,12 @@ class LanguageEnvironment(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype in which the language model computes; heads compute in float32."""
-        return self.transformer.dtype
+        return self.reader.dtype
 
     @property
     def state_size(self) -> int:
         """Length of a state."""
         return self.item_features.shape[1]
-
-    def fold_adapter(self) -> None:
-        """Add the adapter to the base weights: reading then costs what the base model costs.
-
-        There is no way back: a folded LE answers, but learns no more and cannot be saved.
-        """
-        if isinstance(self.causal_lm, PeftModel):
-            self.causal_lm = cast(PreTrainedModel, self.causal_lm.merge_and_unload())
 
     def tables(self) -> ItemTables:
         """What the LE knows of every item, as its heads stand now; computed once for many reads."""
@@ -200,7 +146,7 @@ class LanguageEnvironment(nn.Module):
         items: Tensor,
         lengths: Tensor,
         tables: ItemTables | None = None,
-        cache: Cache | None = None,
+        cache: RowCache | None = None,
     ) -> Tensor:
         """LM outputs at every item of right-padded histories.
 
@@ -214,11 +160,9 @@ class LanguageEnvironment(nn.Module):
             float32 (B, T, H); what stands at padded places means nothing.
         """
         place = torch.arange(items.shape[1], device=items.device).expand_as(items)
-        mask = model_mask(
-            self.transformer.config, trunk_mask(lengths, items.shape[1]), place, place, self.dtype
-        )
         tokens = (tables or self.tables()).tokens
-        return self.forward_tokens(tokens[items], mask, place, cache)
+        allowed = trunk_mask(lengths, items.shape[1])
+        return self.reader(tokens[items], allowed, place, cache=cache)
 
     def read_branches(
         self,
@@ -243,30 +187,10 @@ class LanguageEnvironment(nn.Module):
         width = items.shape[1]
         place = torch.arange(width, device=items.device).expand_as(items)
         positions = torch.cat([place, parents + 1], dim=1)
-        mask = model_mask(
-            self.transformer.config,
-            branch_mask(lengths, width, parents),
-            positions,
-            positions,
-            self.dtype,
-        )
         tokens = (tables or self.tables()).tokens
         embedded = tokens[torch.cat([items, actions], dim=1)]
-        hidden = self.forward_tokens(embedded, mask, positions)
+        hidden = self.reader(embedded, branch_mask(lengths, width, parents), positions)
         return hidden[:, :width], hidden[:, width:]
-
-    def forward_tokens(
-        self, embedded: Tensor, mask: Any, positions: Tensor, cache: Cache | None = None
-    ) -> Tensor:
-        """One pass of the LM without its head over words; float32 (B, T, H)."""
-        outputs = self.transformer(
-            inputs_embeds=embedded,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
-        return outputs.last_hidden_state.float()
 
     def item_vectors(self) -> Tensor:
         """Unit vectors of all items, float32 (n_items, D): where states point to."""
@@ -311,29 +235,25 @@ class LanguageEnvironment(nn.Module):
             folder: the saved LE.
             device: where it is to run.
             dtype: in which the language model is to compute.
-            fold: whether to :meth:`fold_adapter`, for an LE that is only to answer.
+            fold: whether to add the adapter to the base weights. The LE then reads at the base
+                model's own speed, but only answers: it learns no more and cannot be saved.
 
         Raises:
             LLMRecError: the folder is no saved LE, or of a format that this version cannot read.
         """
         saved = SavedModel.open(folder)
-        base, tokenizer = load_base_model(saved.base_model, dtype)
         settings = dict(saved.description["config"])
         settings["window"] = Window(**settings["window"])
         tensors = saved.tensors
         model = cls(
             saved.catalog,
-            base,
-            tokenizer,
+            saved.reader(dtype, fold),
             tensors["item_tokens"],
             tensors["item_features"],
             LanguageEnvironmentConfig(**settings),
             ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
-            base_name=saved.description["base_name"],
             users=saved.users,
         )
         model.record = saved.description["record"]
-        saved.restore(model)
-        if fold:
-            model.fold_adapter()
+        saved.restore(model, fold)
         return model.to(device).eval()

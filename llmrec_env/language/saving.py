@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import PeftModel, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -25,9 +24,11 @@ from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.base_models import quiet_transformers
+from llmrec_env.language.qwen3 import Qwen3Reader
+from llmrec_env.language.readers import Reader
 
 if TYPE_CHECKING:
+    from llmrec_env.language.hugging_face import HuggingFaceReader
     from llmrec_env.language.model import LanguageEnvironment
 
 FORMAT = 1
@@ -43,28 +44,36 @@ def save_model(
     copy_base: bool | None,
 ) -> None:
     """See :meth:`LanguageEnvironment.save_pretrained`."""
-    if not isinstance(model.causal_lm, PeftModel):
-        raise LLMRecError(
-            "this LE was loaded to answer only, its adapter folded into the base model; copy its "
-            "folder, or load it with LanguageEnvironment.from_pretrained and save that"
-        )
-    named = model.base_name is not None
+    reader = _learning_reader(model)
     copy = copy_base
     if copy is None:
-        copy = not named or model.base_model.num_parameters() < COPY_BASE_BELOW
-    if not copy and not named:
+        copy = reader.name is None or reader.base_model.num_parameters() < COPY_BASE_BELOW
+    if not copy and reader.name is None:
         raise LLMRecError("this base model came from no named place; save it with copy_base=True")
+    from llmrec_env.language.base_models import quiet_transformers
+
     with atomic_path(folder) as temporary, quiet_transformers():
         temporary.mkdir()
-        _save_adapter(model, temporary / "adapter", dtype, "../base_model" if copy else None)
+        _save_adapter(reader, temporary / "adapter", dtype, "../base_model" if copy else None)
         if copy:
-            _save_base(model, temporary / "base_model", dtype)
-        model.tokenizer.save_pretrained(temporary / "base_model")
+            _save_base(reader, temporary / "base_model", dtype)
+        reader.tokenizer.save_pretrained(temporary / "base_model")
         save_file(_own_tensors(model, dtype), temporary / "heads.safetensors")
         model.catalog.save(temporary / "catalog.parquet")
         if model.users is not None:
             model.users.save(temporary / "users.parquet")
-        write_json(temporary / "config.json", _description(model, copy))
+        write_json(temporary / "config.json", _description(model, reader, copy))
+
+
+def _learning_reader(model: LanguageEnvironment) -> HuggingFaceReader:
+    from llmrec_env.language.hugging_face import HuggingFaceReader
+
+    if isinstance(model.reader, HuggingFaceReader) and model.reader.can_learn:
+        return model.reader
+    raise LLMRecError(
+        "this LE was loaded to answer only, its adapter folded into the base model; copy its "
+        "folder, or load it with LanguageEnvironment.from_pretrained and save that"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +107,16 @@ class SavedModel:
         tensors = {n: v.float() if v.is_floating_point() else v.long() for n, v in stored}
         return cls(path, description, tensors)
 
-    @property
-    def base_model(self) -> str | Path:
-        """Name or folder of the base model."""
-        return self.description["base_model"] or self.folder / "base_model"
+    def reader(self, dtype: torch.dtype, fold: bool) -> Reader:
+        """The base model; a fast reader with the adapter in it, where there is one to ``fold``."""
+        own = self.folder / "base_model"
+        if fold and self.description["base_model"] is None and Qwen3Reader.reads(own):
+            return Qwen3Reader.load(own, self.folder / "adapter", dtype)
+        from llmrec_env.language.base_models import load_base_model
+        from llmrec_env.language.hugging_face import HuggingFaceReader
+
+        base, tokenizer = load_base_model(self.description["base_model"] or own, dtype)
+        return HuggingFaceReader(base, tokenizer, self.description["base_name"])
 
     @property
     def catalog(self) -> Catalog:
@@ -114,33 +129,40 @@ class SavedModel:
         path = self.folder / "users.parquet"
         return InteractionLog.load(path, self.catalog) if path.exists() else None
 
-    def restore(self, model: LanguageEnvironment) -> None:
+    def restore(self, model: LanguageEnvironment, fold: bool) -> None:
         """Put the learned weights into a model that was built from this folder."""
         prefix = "heads."
         named = {n[len(prefix) :]: v for n, v in self.tensors.items() if n.startswith(prefix)}
         model.heads.load_state_dict(named)
         model.reward_mean.copy_(self.tensors["reward_mean"])
         model.reward_sd.copy_(self.tensors["reward_sd"])
+        if not model.reader.can_learn:
+            return
+        from peft import set_peft_model_state_dict
+
+        reader = _learning_reader(model)
         adapter = load_file(self.folder / "adapter" / "adapter_model.safetensors")
-        set_peft_model_state_dict(model.causal_lm, adapter)
+        set_peft_model_state_dict(reader.causal_lm, adapter)
+        if fold:
+            reader.fold()
 
 
 def _save_adapter(
-    model: LanguageEnvironment, folder: Path, dtype: torch.dtype, base: str | None
+    reader: HuggingFaceReader, folder: Path, dtype: torch.dtype, base: str | None
 ) -> None:
-    model.causal_lm.save_pretrained(str(folder), save_embedding_layers=False)
+    reader.causal_lm.save_pretrained(str(folder), save_embedding_layers=False)
     path = folder / "adapter_model.safetensors"
     tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
     config = read_json(folder / "adapter_config.json")
     # not where the base model stood on this machine
-    config["base_model_name_or_path"] = base or model.base_name
+    config["base_model_name_or_path"] = base or reader.name
     write_json(folder / "adapter_config.json", config)
     (folder / "README.md").unlink(missing_ok=True)  # a form of peft's that nobody filled in
 
 
-def _save_base(model: LanguageEnvironment, folder: Path, dtype: torch.dtype) -> None:
-    base = model.base_model
+def _save_base(reader: HuggingFaceReader, folder: Path, dtype: torch.dtype) -> None:
+    base = reader.base_model
     tensors = {}
     for name, value in base.state_dict().items():
         if ".lora_" not in name:
@@ -160,12 +182,14 @@ def _own_tensors(model: LanguageEnvironment, dtype: torch.dtype) -> dict[str, Te
     return tensors | {n: getattr(model, n).cpu().int() for n in PLACES}
 
 
-def _description(model: LanguageEnvironment, copied: bool) -> dict[str, Any]:
+def _description(
+    model: LanguageEnvironment, reader: HuggingFaceReader, copied: bool
+) -> dict[str, Any]:
     packages = ("torch", "transformers", "peft")
     return {
         "format": FORMAT,
-        "base_model": None if copied else model.base_name,
-        "base_name": model.base_name,
+        "base_model": None if copied else reader.name,
+        "base_name": reader.name,
         "n_items": len(model.catalog),
         "config": asdict(model.config),
         "record": model.record,

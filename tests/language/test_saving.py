@@ -6,6 +6,7 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -13,13 +14,22 @@ from tiny_models import ARCHITECTURES, TINY, random_log, tiny_le
 
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.data.splits import Split
+from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.fitting import untrained_language_environment
-from llmrec_env.language.labelling import label_log
+from llmrec_env.language.hugging_face import HuggingFaceReader
+from llmrec_env.language.labelling import branch_log, label_log
 from llmrec_env.language.learning import learn
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.qwen3 import Qwen3Reader
 from llmrec_env.users.language import LanguageUser
 
 pytestmark = pytest.mark.core
+
+
+def reader(model: LanguageEnvironment) -> HuggingFaceReader:
+    """The reader of an LE that can learn."""
+    assert isinstance(model.reader, HuggingFaceReader)
+    return model.reader
 
 
 def test_what_is_loaded_says_what_was_saved(
@@ -38,7 +48,8 @@ def test_what_is_loaded_says_what_was_saved(
     assert loaded.users is not None
     assert loaded.users.to_table().equals(split.test.to_table())
     text = learned.catalog.sentences[0]
-    assert loaded.tokenizer(text)["input_ids"] == learned.tokenizer(text)["input_ids"]
+    tokens = [reader(model).tokenizer(text)["input_ids"] for model in (loaded, learned)]
+    assert tokens[0] == tokens[1]
 
 
 def test_the_folder_is_laid_out_as_hugging_face_does(
@@ -120,18 +131,36 @@ def test_every_architecture_survives_saving(
     name: str, learned: LanguageEnvironment, tmp_path: Path
 ) -> None:
     model = tiny_le(ARCHITECTURES[name])
-    model.tokenizer = learned.tokenizer
+    reader(model).tokenizer = reader(learned).tokenizer
     log = random_log([7, 3])
     model.save_pretrained(tmp_path / "le")
     loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
     assert loaded.users is None
     for before, after in zip(label_log(model, log), label_log(loaded, log), strict=True):
         assert_array_equal(before, after)
-    loaded.fold_adapter()
-    assert loaded.folded
-    assert not [name for name, _ in loaded.named_modules() if "lora" in name]
-    for before, after in zip(label_log(model, log), label_log(loaded, log), strict=True):
-        assert_allclose(after, before, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_a_folded_le_says_the_same(name: str, learned: LanguageEnvironment, tmp_path: Path) -> None:
+    model = tiny_le(ARCHITECTURES[name])
+    reader(model).tokenizer = reader(learned).tokenizer
+    log = random_log([7, 3, 30])
+    actions = np.arange(2 * len(log)).reshape(-1, 2) % len(model.catalog)
+    model.save_pretrained(tmp_path / "le")
+    folded = LanguageEnvironment.from_pretrained(tmp_path / "le", fold=True)
+    assert not [name for name, _ in folded.named_modules() if "lora" in name]
+    assert isinstance(folded.reader, Qwen3Reader) == (name == "qwen3")
+    said = (*label_log(model, log), *branch_log(model, log, actions))
+    for before, after in zip(
+        said, (*label_log(folded, log), *branch_log(folded, log, actions)), strict=True
+    ):
+        assert_allclose(after, before, atol=2e-5)
+    sessions = [Decoder(le, log.sequences()) for le in (model, folded)]
+    for shown, taken in (([1, 2, 3], [True, False, True]), ([4, 5, 6], [False, True, True])):
+        likings = [session.show(torch.tensor(shown)) for session in sessions]
+        assert_allclose(likings[1], likings[0], atol=2e-5)
+        states = [session.take(np.array(taken)) for session in sessions]
+        assert_allclose(states[1], states[0], atol=2e-5)
 
 
 def test_a_folded_le_answers_but_neither_learns_nor_is_saved(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import polars as pl
 import torch
@@ -24,6 +26,7 @@ from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig
 from llmrec_env.language.fitting import FitConfig
+from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig
@@ -127,8 +130,7 @@ def tiny_le(config: PretrainedConfig, window: Window = WINDOW) -> LanguageEnviro
 
     model = LanguageEnvironment(
         catalog(),
-        causal_lm(config),
-        None,  # no text is read
+        HuggingFaceReader(causal_lm(config), cast(Any, None)),  # no text is read
         noise(N_ITEMS, WIDTH),
         normalize(noise(N_ITEMS, 8), dim=1),
         LanguageEnvironmentConfig(window=window, lora_rank=2),
@@ -171,4 +173,6 @@ def window_start(model: LanguageEnvironment, t: int) -> int:
 
 def _read(model: LanguageEnvironment, items: IntArray) -> Tensor:
     embedded = model.tables().tokens[items][None]
-    return model.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]
+    reader = model.reader
+    assert isinstance(reader, HuggingFaceReader)
+    return reader.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]

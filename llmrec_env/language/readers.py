@@ -1,0 +1,117 @@
+"""The language model as the LE asks it: item tokens in, outputs at every token out.
+
+A reader knows nothing of items, states or rewards. There are two: :mod:`hugging_face`, for any
+causal LM of transformers, which learns; and :mod:`qwen3`, for the package's own small LMs, which
+only answers, in a fraction of the time, and without importing transformers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Reader(nn.Module, ABC):
+    """A causal LM without its head over words.
+
+    Attributes:
+        hidden_size: H, the width of tokens and outputs.
+        n_layers: layers that keep keys and values.
+        max_positions: positions that the LM has at most; None where there is no limit.
+    """
+
+    hidden_size: int
+    n_layers: int
+    max_positions: int | None
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """The dtype in which it computes."""
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether it has adapters that learn; if not, it only answers."""
+        return False
+
+    def adapt(self, rank: int, alpha: int, dropout: float) -> None:
+        """Add adapters that learn; a reader that only answers has them in its weights already."""
+
+    @abstractmethod
+    def forward(
+        self,
+        embedded: Tensor,
+        allowed: Tensor,
+        positions: Tensor,
+        key_positions: Tensor | None = None,
+        cache: RowCache | None = None,
+    ) -> Tensor:
+        """One pass over tokens.
+
+        Args:
+            embedded: (B, T, H), in :attr:`dtype`.
+            allowed: bool (B, T, S), which of the S keys each token may read.
+            positions: int64 (B, T), of the tokens.
+            key_positions: int64 (B, S), of the keys; ``positions`` where None.
+            cache: where keys and values go and come from, if anywhere.
+
+        Returns:
+            float32 (B, T, H), the LM's outputs.
+        """
+
+
+class RowCache:
+    """Keys and values of N rows of their own lengths, written where :meth:`aim` says.
+
+    Attributes:
+        layers: one a layer of the LM.
+        wrapped: the same in the form that a library's own code takes, kept by the reader.
+    """
+
+    def __init__(self, n_layers: int, rows: int, slots: int) -> None:
+        self.layers = [RowLayer(rows, slots) for _ in range(n_layers)]
+        self.wrapped: Any = None
+
+    def aim(self, rows: Tensor, places: Tensor | None = None, visible: int = 0) -> None:
+        """Where the next pass writes.
+
+        Args:
+            rows: int64 (M,), the rows that it reads.
+            places: int64 (M,), the slot of the one token of each row, which then sees the first
+                ``visible`` slots of all rows; None where rows are read from slot 0 on.
+            visible: see ``places``.
+        """
+        for layer in self.layers:
+            layer.rows, layer.places, layer.visible = rows, places, visible
+
+
+class RowLayer:
+    """One layer's keys and values, (rows, heads, slots, head size), allocated at the first use."""
+
+    def __init__(self, rows: int, slots: int) -> None:
+        self.shape = (rows, slots)
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+        self.rows: Tensor | None = None
+        self.places: Tensor | None = None
+        self.visible = 0
+
+    def update(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Write keys and values (B, heads, T, size); those that the tokens may see."""
+        if self.keys is None or self.values is None:
+            self.keys, self.values = self._empty(keys), self._empty(values)
+        if self.places is None:
+            width = keys.shape[2]
+            self.keys[self.rows, :, :width] = keys
+            self.values[self.rows, :, :width] = values
+            return keys, values
+        self.keys[self.rows, :, self.places] = keys[:, :, 0]
+        self.values[self.rows, :, self.places] = values[:, :, 0]
+        return self.keys[:, :, : self.visible], self.values[:, :, : self.visible]
+
+    def _empty(self, like: Tensor) -> Tensor:
+        rows, slots = self.shape
+        return like.new_zeros(rows, slots, like.shape[1], like.shape[3]).transpose(1, 2)
