@@ -65,10 +65,22 @@ def imports(path: Path, lazy: bool) -> Iterator[str]:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import llmrec_env, sys; print([m for m in {HEAVY} if m in sys.modules])"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    assert printed_by(code) == "[]"
+
+
+def test_making_the_embedded_environment_imports_no_transformers() -> None:
+    code = (
+        "import sys, gymnasium, llmrec_env; "
+        "gymnasium.make('LLMRec/NextItem-v0').reset(seed=0); "
+        "print([name for name in ('transformers', 'peft') if name in sys.modules])"
     )
-    assert result.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"
+
+
+def printed_by(code: str) -> str:
+    """What a fresh interpreter prints for a line of code."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

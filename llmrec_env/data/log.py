@@ -16,6 +16,7 @@ from llmrec_env.common.files import atomic_path
 from llmrec_env.data.catalog import Catalog
 
 IntArray = NDArray[np.int64]
+HELD_OUT = "first_target"  # the column that a saved log keeps it in
 FEEDBACK = ("time", "rating", "event", "weight")
 
 
@@ -219,10 +220,15 @@ class InteractionLog:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the interactions as parquet (the catalogue is saved apart)."""
+        held_out = pl.Series(HELD_OUT, self.first_target[self.row_users])
         with atomic_path(path) as temporary:
-            self.to_table().write_parquet(temporary)
+            self.to_table().with_columns(held_out).write_parquet(temporary)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], catalog: Catalog) -> InteractionLog:
         """Read a log that :meth:`save` wrote."""
-        return cls.from_table(catalog, pl.read_parquet(Path(path)), name=str(path))
+        table = pl.read_parquet(Path(path))
+        log = cls.from_table(catalog, table, name=str(path))
+        if HELD_OUT not in table.columns:
+            return log
+        return log.with_first_target(table[HELD_OUT].to_numpy()[log.offsets[:-1]])

@@ -174,7 +174,7 @@ def _pretrain(
     rows = token_rows(texts, tokenizer, config.max_tokens)
     held_out = max(1, min(256, len(rows) // 20))
     order = np.random.default_rng(config.seed).permutation(len(rows))
-    learned = [rows[i] for i in order[held_out:]]
+    learned = [rows[i] for i in order[held_out:]] or rows  # a single text is both
     lengths = np.array([len(row) for row in learned])
     batches = bucketed_batches(lengths, config.batch_size, config.seed)
     steps = config.epochs * -(-len(rows) // config.batch_size)

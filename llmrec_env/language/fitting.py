@@ -23,7 +23,11 @@ from llmrec_env.language.item_tokens import (
 )
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig, learn
-from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+from llmrec_env.language.model import (
+    LanguageEnvironment,
+    LanguageEnvironmentConfig,
+    check_window,
+)
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,9 @@ def untrained_language_environment(
     name = None if base_model is None else _lasting_name(base_model)
     source = name or small_base_model(catalog, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
-    base.requires_grad_(False)
-    base.to(torch.device(device))  # type: ignore[arg-type]
+    reader = HuggingFaceReader(base, tokenizer, name)
+    check_window(config.model.window, reader)  # before minutes go into the item tokens
+    reader.to(device)
     size = min(config.model.state_size, base.config.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
     if catalog.has_text:
@@ -124,7 +129,6 @@ def untrained_language_environment(
     else:
         tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
         words = ItemWords.none(len(catalog))
-    reader = HuggingFaceReader(base, tokenizer, name)
     model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
     model.record = record
     return model.to(device).eval()

@@ -112,12 +112,7 @@ class LanguageEnvironment(nn.Module):
                 f"{tuple(features.shape)} do not fit {expected[0]} items and a base model of "
                 f"hidden size {expected[1]}"
             )
-        limit = reader.max_positions
-        if limit is not None and self.config.window.size + 1 > limit:
-            raise DataError(
-                f"a window of {self.config.window.size} items needs {self.config.window.size + 1} "
-                f"positions and the base model has {limit}; choose a smaller window"
-            )
+        check_window(self.config.window, reader)
 
     @property
     def device(self) -> torch.device:
@@ -257,3 +252,17 @@ class LanguageEnvironment(nn.Module):
         model.record = saved.description["record"]
         saved.restore(model, fold)
         return model.to(device).eval()
+
+
+def check_window(window: Window, reader: Reader) -> None:
+    """A window and one action must fit into the positions that the language model has.
+
+    Raises:
+        DataError: they do not.
+    """
+    limit = reader.max_positions
+    if limit is not None and window.size + 1 > limit:
+        raise DataError(
+            f"a window of {window.size} items needs {window.size + 1} positions and the base model "
+            f"has {limit}; choose a smaller window"
+        )

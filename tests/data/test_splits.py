@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -186,3 +188,11 @@ def test_shuffled_items_are_the_same_items_under_other_numbers(chosen, seed):
 def test_the_shuffle_moves_the_numbers():
     log = make_log([list(range(7))])
     assert shuffle_items(log, 0).items.tolist() != log.items.tolist()
+
+
+def test_a_saved_log_still_knows_what_it_holds_out(tmp_path: Path) -> None:
+    test = split_last_out(make_log([[1, 2, 3], [4, 5, 6, 0], [2, 4, 6]])).test
+    test.save(tmp_path / "test.parquet")
+    loaded = InteractionLog.load(tmp_path / "test.parquet", test.catalog)
+    assert loaded.first_target.tolist() == test.first_target.tolist() == [2, 3, 2]
+    assert targets_of(loaded) == targets_of(test)

@@ -52,6 +52,11 @@ def test_the_same_seed_makes_the_same_small_model(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+def test_one_text_is_enough(cache: Path) -> None:
+    one = Catalog(pl.DataFrame({"item_id": ["a", "b"], "title": ["a lonely title", None]}))
+    assert (small_base_model(one, SMALL) / "model.safetensors").exists()
+
+
 def test_a_catalogue_without_text_cannot_teach_a_language_model() -> None:
     bare = Catalog(pl.DataFrame({"item_id": ["a", "b"]}))
     with pytest.raises(DataError, match="the catalogue has no item text"):
