@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.demo.settings import WORLD_SIZE, DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
 from llmrec_env.language.base_models import SmallModelConfig
@@ -50,6 +51,7 @@ def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> No
         min_steps=settings.steps(300),
         seed=settings.seed,
     )
+    checkpoint = folder.with_name("le_checkpoint")
     small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
     model = fit_language_environment(
         source.split.train,
@@ -57,10 +59,11 @@ def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> No
         settings.base_model,
         FitConfig(small_model=small, learning=learning),
         users=source.split.test,
-        checkpoint=folder.with_name("le_checkpoint"),
+        checkpoint=checkpoint,
         show=show,
     )
     model.save_pretrained(folder)
+    clear_checkpoint(checkpoint)
 
 
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:

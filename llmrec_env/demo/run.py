@@ -35,7 +35,8 @@ def run_demo(
         folder: the run folder: stages, the LE, ``config.json``, ``results.json``, the page.
         show: progress bars.
         workers: stages that run at once, each in a process and with one thread of its own; one a
-            core where None.
+            core where None. With more than one, a script has to call this under
+            ``if __name__ == "__main__":``, as ``multiprocessing`` asks.
 
     Raises:
         SettingError: the folder holds a run with other settings.
