@@ -34,10 +34,10 @@ def measure_baselines(
 
 def measure(
     backbone: str,
+    folder: Path,
     settings: DemoSettings,
     source: Source,
     simulator: LanguageUser,
-    run: Path,
     show: bool,
 ) -> Found:
     """Fit every variant with the same budget; validation chooses the pass, test is read once."""
@@ -46,11 +46,10 @@ def measure(
     for variant in VARIANTS:
         recommender = make_recommender(variant, backbone, settings)
         name = f"{backbone} {variant}"
-        folder = run / "recommenders" / name.replace(" ", "_")
         began = time.perf_counter()
         recommender.fit(split.train, simulator, split.validation, show=show)
         seconds = time.perf_counter() - began
-        recommender.save(folder)
+        recommender.save(folder / name.replace(" ", "_"))
         rows.append({"name": name, "seconds": seconds, **_metrics(recommender, source, show)})
         curves[name] = [
             {"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from llmrec_env.reporting import Facts, Report
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
+Stage = Callable[[DemoSettings, Source, LanguageUser, bool], Found]
 USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
 
 
@@ -45,7 +46,7 @@ def run_demo(
     _claim(path, settings)
     source = open_source(settings.data, settings.seed, settings.world_size)
     language.learn_simulator(settings, source, path, show)
-    names = _stages(settings)
+    names = _stages(settings, path)
     missing = [name for name in names if _saved(settings, path, name) is None]
     jobs = {name: partial(_run_stage, name, settings, path, show) for name in missing}
     run_jobs(jobs, workers or available_cores(), show)
@@ -56,18 +57,23 @@ def run_demo(
     return report
 
 
-def _stages(settings: DemoSettings) -> list[str]:
-    """The stages of a run, those that take longest first."""
-    learned = [_backbone_stage(backbone) for backbone in settings.backbones]
-    tables = [_table_stage(table) for table in offline.TABLES]
-    return [*learned, POLICIES, *tables, USER, BASELINES]
+def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
+    """The stages of a run by name, those that take longest first."""
+    models = run / "recommenders"
+    return {
+        **{_backbone(b): partial(recommenders.measure, b, models) for b in settings.backbones},
+        POLICIES: returns.measure,
+        **{_table(table): partial(offline.measure, table) for table in offline.TABLES},
+        USER: language.measure,
+        BASELINES: recommenders.measure_baselines,
+    }
 
 
-def _backbone_stage(backbone: str) -> str:
+def _backbone(backbone: str) -> str:
     return f"recommenders on {backbone}"
 
 
-def _table_stage(table: str) -> str:
+def _table(table: str) -> str:
     return f"d3rlpy, {table}"
 
 
@@ -75,18 +81,7 @@ def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None
     """Run one stage, and keep what it found in the run folder."""
     source, simulator = _opened(settings, run)
     began = time.perf_counter()
-    given = (settings, source, simulator)
-    if name == USER:
-        found = language.measure(*given, show)
-    elif name == POLICIES:
-        found = returns.measure(*given, show)
-    elif name == BASELINES:
-        found = recommenders.measure_baselines(*given, show)
-    elif name in (tables := {_table_stage(table): table for table in offline.TABLES}):
-        found = offline.measure(tables[name], *given, show)
-    else:
-        backbones = {_backbone_stage(backbone): backbone for backbone in settings.backbones}
-        found = recommenders.measure(backbones[name], *given, run, show)
+    found = _stages(settings, run)[name](settings, source, simulator, show)
     seconds = time.perf_counter() - began
     stage = {"key": _key(settings), "name": name, "seconds": seconds, "found": found}
     write_json(_stage_file(run, name), stage)
@@ -117,10 +112,8 @@ def _saved(settings: DemoSettings, run: Path, name: str) -> Found | None:
 def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]) -> Report:
     """The report of what the stages found."""
     user, policies = found[USER], found[POLICIES]
-    tables = _together(found[_table_stage(table)] for table in offline.TABLES)
-    ranked = _together(
-        found[name] for name in (BASELINES, *map(_backbone_stage, settings.backbones))
-    )
+    tables = _together(found[_table(table)] for table in offline.TABLES)
+    ranked = _together(found[name] for name in (BASELINES, *map(_backbone, settings.backbones)))
     command = settings.command
     report = Report(
         title=f"llmrec demo on {source.name}",
