@@ -19,29 +19,33 @@ from llmrec_env.users.true_taste import TrueTasteUser
 Found = dict[str, Any]
 
 
-def simulator_folder(settings: DemoSettings, source: Source, run: Path) -> Path:
+def simulator_folder(settings: DemoSettings, run: Path) -> Path:
     """Where the LE of a run is, or will be: a saved one, the embedded one, or the run's own."""
     if settings.simulator is not None:
         return Path(settings.simulator)
-    return EMBEDDED if source.world is not None and _is_embedded(settings) else run / "le"
+    return EMBEDDED if _is_embedded(settings) else run / "le"
+
+
+def is_learned(settings: DemoSettings, run: Path) -> bool:
+    """Whether the LE of a run is there, so that nothing has to be learned."""
+    folder = simulator_folder(settings, run)
+    return folder != run / "le" or (folder / "config.json").exists()
 
 
 def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:
-    """Learn the LE of a run from its log, unless that has been done or another is used."""
-    folder = simulator_folder(settings, source, run)
-    if folder == run / "le" and not (folder / "config.json").exists():
-        _fit(settings, source, folder, show)
+    """Learn the LE of a run from its log."""
+    _fit(settings, source, run / "le", show)
 
 
 def open_simulator(settings: DemoSettings, source: Source, run: Path) -> LanguageUser:
     """The LE of a run, as the test users."""
-    user = LanguageUser.from_pretrained(simulator_folder(settings, source, run))
+    user = LanguageUser.from_pretrained(simulator_folder(settings, run))
     return LanguageUser(user.model, users=source.split.test)
 
 
 def _is_embedded(settings: DemoSettings) -> bool:
     """Whether the LE that ships with the package learned from this very split."""
-    plain = settings.seed == 0 and settings.base_model is None
+    plain = settings.data is None and settings.seed == 0 and settings.base_model is None
     return plain and settings.world_size == WORLD_SIZE
 
 

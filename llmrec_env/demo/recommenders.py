@@ -33,32 +33,28 @@ def measure_baselines(
 
 
 def measure(
-    backbone: str,
+    name: str,
     folder: Path,
     settings: DemoSettings,
     source: Source,
-    simulator: LanguageUser,
+    simulator: LanguageUser | None,
     show: bool,
 ) -> Found:
-    """Fit every variant with the same budget; validation chooses the pass, test is read once."""
+    """Fit one variant, "sasrec SNQN" or so; validation chooses the pass, test is read once."""
     split = source.split
-    rows, curves = [], {}
-    for variant in VARIANTS:
-        recommender = make_recommender(variant, backbone, settings)
-        name = f"{backbone} {variant}"
-        began = time.perf_counter()
-        recommender.fit(split.train, simulator, split.validation, show=show)
-        seconds = time.perf_counter() - began
-        recommender.save(folder / name.replace(" ", "_"))
-        rows.append({"name": name, "seconds": seconds, **_metrics(recommender, source, show)})
-        curves[name] = [
-            {"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history
-        ]
-    return {"rows": rows, "curves": curves}
+    recommender = make_recommender(name, settings)
+    began = time.perf_counter()
+    recommender.fit(split.train, simulator, split.validation, show=show)
+    seconds = time.perf_counter() - began
+    recommender.save(folder / name.replace(" ", "_"))
+    curve = [{"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history]
+    row = {"name": name, "seconds": seconds, **_metrics(recommender, source, show)}
+    return {"rows": [row], "curves": {name: curve}}
 
 
-def make_recommender(variant: str, backbone: str, settings: DemoSettings) -> Any:
+def make_recommender(name: str, settings: DemoSettings) -> Any:
     """A recommender of the table by the name of its row."""
+    backbone, variant = name.split()
     from agents import LEA, SNQN, Supervised
 
     kinds: dict[str, Any] = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}

@@ -12,14 +12,15 @@ from typing import Any
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import fingerprint, read_json, write_json
-from llmrec_env.common.parallel import available_cores, run_jobs
+from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo import language, offline, recommenders, returns
+from llmrec_env.demo.recommenders import VARIANTS
 from llmrec_env.demo.settings import DemoSettings, Source, open_source
 from llmrec_env.reporting import Facts, Report
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
-Stage = Callable[[DemoSettings, Source, LanguageUser, bool], Found]
+Stage = Callable[[DemoSettings, Source, Any, bool], Found]
 USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
 
 
@@ -44,12 +45,9 @@ def run_demo(
     """
     path = Path(folder)
     _claim(path, settings)
-    source = open_source(settings.data, settings.seed, settings.world_size)
-    language.learn_simulator(settings, source, path, show)
-    names = _stages(settings, path)
-    missing = [name for name in names if _saved(settings, path, name) is None]
-    jobs = {name: partial(_run_stage, name, settings, path, show) for name in missing}
-    run_jobs(jobs, workers or available_cores(), show)
+    source = _source(settings)
+    _run_missing(settings, path, workers or available_cores(), show)
+    names = list(_stages(settings, path))
     saved = {name: _saved(settings, path, name) or {} for name in names}
     report = build_report(settings, source, {name: saved[name]["found"] for name in names})
     report.seconds.update({name: saved[name]["seconds"] for name in names})
@@ -57,11 +55,27 @@ def run_demo(
     return report
 
 
+def _run_missing(settings: DemoSettings, run: Path, workers: int, show: bool) -> None:
+    """Run the stages that this folder lacks: beside the learning of the LE those without it."""
+    learn = {"learning to be the user": partial(_learn_simulator, settings, run, show)}
+    alone: dict[str, Job] = {}
+    asking: dict[str, Job] = {}
+    for name in _stages(settings, run):
+        if _saved(settings, run, name) is None:
+            jobs = alone if name in _alone(settings) else asking
+            jobs[name] = partial(_run_stage, name, settings, run, show)
+    if language.is_learned(settings, run):
+        run_jobs({**alone, **asking}, workers, show)
+    else:
+        run_jobs({**learn, **alone}, workers, show)
+        run_jobs(asking, workers, show)
+
+
 def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
     """The stages of a run by name, those that take longest first."""
     models = run / "recommenders"
     return {
-        **{_backbone(b): partial(recommenders.measure, b, models) for b in settings.backbones},
+        **{name: partial(recommenders.measure, name, models) for name in _fits(settings)},
         POLICIES: returns.measure,
         **{_table(table): partial(offline.measure, table) for table in offline.TABLES},
         USER: language.measure,
@@ -69,17 +83,28 @@ def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
     }
 
 
-def _backbone(backbone: str) -> str:
-    return f"recommenders on {backbone}"
+def _fits(settings: DemoSettings) -> list[str]:
+    """The recommenders, those that take longest first."""
+    return [f"{backbone} {v}" for v in reversed(VARIANTS) for backbone in settings.backbones]
+
+
+def _alone(settings: DemoSettings) -> list[str]:
+    """The stages that need no simulated user."""
+    return [name for name in _fits(settings) if not name.endswith("LEASR")]
 
 
 def _table(table: str) -> str:
     return f"d3rlpy, {table}"
 
 
+def _learn_simulator(settings: DemoSettings, run: Path, show: bool) -> None:
+    language.learn_simulator(settings, _source(settings), run, show)
+
+
 def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None:
     """Run one stage, and keep what it found in the run folder."""
-    source, simulator = _opened(settings, run)
+    source = _source(settings)
+    simulator = None if name in _alone(settings) else _simulator(settings, run)
     began = time.perf_counter()
     found = _stages(settings, run)[name](settings, source, simulator, show)
     seconds = time.perf_counter() - began
@@ -88,10 +113,15 @@ def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None
 
 
 @lru_cache(maxsize=1)
-def _opened(settings: DemoSettings, run: Path) -> tuple[Source, LanguageUser]:
-    """What every stage asks for, opened once a process."""
-    source = open_source(settings.data, settings.seed, settings.world_size)
-    return source, language.open_simulator(settings, source, run)
+def _source(settings: DemoSettings) -> Source:
+    """The log, opened once a process."""
+    return open_source(settings.data, settings.seed, settings.world_size)
+
+
+@lru_cache(maxsize=1)
+def _simulator(settings: DemoSettings, run: Path) -> LanguageUser:
+    """The LE, opened once a process."""
+    return language.open_simulator(settings, _source(settings), run)
 
 
 def _key(settings: DemoSettings) -> str:
@@ -113,7 +143,8 @@ def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]
     """The report of what the stages found."""
     user, policies = found[USER], found[POLICIES]
     tables = _together(found[_table(table)] for table in offline.TABLES)
-    ranked = _together(found[name] for name in (BASELINES, *map(_backbone, settings.backbones)))
+    fits = (f"{backbone} {v}" for backbone in settings.backbones for v in VARIANTS)
+    ranked = _together(found[name] for name in (BASELINES, *fits))
     command = settings.command
     report = Report(
         title=f"llmrec demo on {source.name}",
