@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +61,41 @@ def test_an_error_of_a_job_comes_out_as_it_is(workers: int, tmp_path: Path) -> N
 def test_a_killed_worker_is_one_clear_error() -> None:
     with pytest.raises(LLMRecError, match=r"was killed .* start again with fewer workers"):
         run_jobs({"one": die, "two": die}, workers=2, show=False)
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    code = (
+        "from functools import partial; from pathlib import Path; import test_parallel as t\n"
+        "from llmrec_env.common.parallel import run_jobs\n"
+        "if __name__ == '__main__':\n"
+        f"    path = Path({str(tmp_path)!r})\n"
+        "    jobs = {n: partial(t.tick, path / n) for n in 'ab'}\n"
+        "    run_jobs(jobs, 2, show=False)\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    parent = subprocess.Popen([sys.executable, str(script)], env=environment)
+    ticks = [tmp_path / name for name in "ab"]
+    wait_until(lambda: all(path.exists() for path in ticks))
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: all(time.time() - path.stat().st_mtime > 2 for path in ticks))
+
+
+def tick(path: Path) -> None:
+    """Touch a file for half a minute."""
+    for _ in range(300):
+        path.touch()
+        time.sleep(0.1)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Wait for something that must come within twenty seconds."""
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_the_bars_of_the_workers_are_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
