@@ -101,9 +101,12 @@ class Outputs:
         assert augmentation is not None, "no actions were proposed"
         appended = self.batch.items.clone()
         appended[self.batch.owned] = augmentation.actions[:, 0]
+        readings = self._reading, self._target_reading  # not below, where gradients stop
         with torch.no_grad():
-            learner = self.learner.encoder.extend(self._reading, appended)[self.batch.owned]
-            target = self.target.encoder.extend(self._target_reading, appended)[self.batch.owned]
+            learner, target = (
+                network.encoder.extend(reading, appended)[self.batch.owned]
+                for network, reading in zip((self.learner, self.target), readings, strict=True)
+            )
         return self._double_q(learner, target, augmentation.language)
 
     @cached_property

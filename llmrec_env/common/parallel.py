@@ -16,6 +16,7 @@ from llmrec_env.common import progress
 from llmrec_env.common.errors import LLMRecError
 
 Job = Callable[[], object]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 def available_cores() -> int:
@@ -24,7 +25,7 @@ def available_cores() -> int:
 
 
 def run_jobs(jobs: Mapping[str, Job], workers: int, show: bool = True) -> None:
-    """Run every job once, each with one torch thread, so that cores never change its numbers.
+    """Run every job once, each with one torch thread, so that cores do not change its numbers.
 
     Args:
         jobs: what to call, by name, in the order in which to begin; to cross into a process they
@@ -42,17 +43,18 @@ def run_jobs(jobs: Mapping[str, Job], workers: int, show: bool = True) -> None:
                 _tell(name, _timed(job), show)
         return
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
+    queue, stop = context.Queue(), context.Event()
     with (
         progress.relayed_bars(queue, show),
-        ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (queue,)) as pool,
+        _one_thread_each(),
+        ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (queue, stop)) as pool,
     ):
         futures = {pool.submit(_timed, job): name for name, job in jobs.items()}
         try:
             for future in as_completed(futures):
                 _tell(futures[future], _result(future, futures[future]), show)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            stop.set()  # a pool on its way out would still do every job that it holds
             raise
 
 
@@ -72,26 +74,42 @@ def _result(future: Future[float], name: str) -> float:
         return future.result()
     except BrokenProcessPool as error:
         raise LLMRecError(
-            f"the process at work on {name!r} or beside it was killed (out of memory?); start "
-            "again with fewer workers: what was finished is kept"
+            f"the process at work on {name!r} or beside it was killed (out of memory?): start "
+            "again with fewer workers, what was finished is kept. If this is a script, it must "
+            'begin its work under `if __name__ == "__main__":`'
         ) from error
 
 
-def _begin(queue: Any) -> None:
+def _begin(queue: Any, stop: Any) -> None:
     """What a worker process does first."""
     import torch
 
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     torch.set_num_threads(1)
     progress.relay_bars(queue)
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would finish its job for nobody."""
+def _end_with_parent(stop: Any) -> None:
+    """A worker whose parent was killed, or gave up, would finish its jobs for nobody."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    while parent is not None and parent.is_alive() and not stop.wait(0.3):
+        pass
+    os._exit(1)
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes begun in this block get one thread from every library that asks the environment."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -49,6 +49,7 @@ def progress_bar(
 def relay_bars(queue: Any) -> None:
     """Send all further bars of this process through a ``multiprocessing`` queue."""
     global _relay
+    queue.cancel_join_thread()  # nobody waits for the last bar
     _relay = queue
 
 
@@ -61,8 +62,9 @@ def relayed_bars(queue: Any, show: bool = True) -> Iterator[None]:
         try:
             yield
         finally:
+            queue.cancel_join_thread()
             queue.put(None)
-            drawer.join()
+            drawer.join(timeout=5)  # a worker that was killed may have left the queue locked
 
 
 def _display(show: bool) -> Progress:

@@ -276,13 +276,12 @@ class _Run:
                 saved = {k: tensors.get(f"adam.{k}.{name}") for k in moments}
                 if saved["step"] is not None:
                     self.optimizer.state[parameter] = {
-                        k: v.to(parameter.device) if k != "step" and v is not None else v
-                        for k, v in saved.items()
+                        k: v.to(parameter.device) for k, v in saved.items() if v is not None
                     }
 
 
 def _seed_torch(seed: int) -> None:
-    """``torch.manual_seed`` without its two milliseconds of looking for other accelerators."""
+    """``torch.manual_seed`` of CPU and CUDA, without two milliseconds of looking for others."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)

@@ -76,7 +76,7 @@ class UnmetItems:
             user = log.user_ids[int(np.argmin(self._n_unmet))]
             raise DataError(
                 f"user {user!r} met all {log.n_items} items, so no negative can be sampled for "
-                "them; leave such users out, or use objective='supervised'"
+                "them; leave such users out, or learn without negatives (objective='supervised')"
             )
         place = np.arange(len(met)) - self._first[users]
         self._keys = users * self._span + (items - place)

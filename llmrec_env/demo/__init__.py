@@ -1,7 +1,7 @@
 """The main job from end to end, on the generated world or on a log: what ``llmrec demo`` runs.
 
-Each stage writes what it found to the run folder before the next begins, so a run that was killed
-goes on with the stage in which it stopped.
+Stages run side by side. Each writes what it found to the run folder when it ends, so a run that was
+killed goes on with the stages that it lacks.
 """
 
 from llmrec_env.demo.run import run_demo

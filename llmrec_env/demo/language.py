@@ -1,4 +1,4 @@
-"""The first stage: the LE, learned or loaded, and how far it can be believed."""
+"""The LE of a run, learned or loaded, and how far it can be believed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.demo.settings import WORLD_SIZE, DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
 from llmrec_env.language.base_models import SmallModelConfig
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
+from llmrec_env.language.saving import SavedModel
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -30,6 +32,23 @@ def is_learned(settings: DemoSettings, run: Path) -> bool:
     """Whether the LE of a run is there, so that nothing has to be learned."""
     folder = simulator_folder(settings, run)
     return folder != run / "le" or (folder / "config.json").exists()
+
+
+def check_simulator(settings: DemoSettings, source: Source) -> None:
+    """Refuse a saved LE that is none, or one of another catalogue, before anything is learned.
+
+    Raises:
+        LLMRecError: the folder holds no saved LE.
+        SimulatorError: it knows other items than the run's log.
+    """
+    if settings.simulator is None:
+        return
+    saved = SavedModel.open(settings.simulator)
+    if saved.catalog.ids != source.log.catalog.ids:
+        raise SimulatorError(
+            f"the LE in {settings.simulator} knows {len(saved.catalog)} items and the log "
+            f"{source.log.n_items}: they must share one catalogue; learn one with `llmrec fit`"
+        )
 
 
 def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:

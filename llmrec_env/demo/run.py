@@ -22,6 +22,7 @@ from llmrec_env.users.language import LanguageUser
 Found = dict[str, Any]
 Stage = Callable[[DemoSettings, Source, Any, bool], Found]
 USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
+LEARNING = "learning to be the user"
 
 
 def run_demo(
@@ -42,29 +43,35 @@ def run_demo(
 
     Raises:
         SettingError: the folder holds a run with other settings.
+        SimulatorError: the settings name an LE of another catalogue.
     """
     path = Path(folder)
     _claim(path, settings)
+    _source.cache_clear()
+    _simulator.cache_clear()
     source = _source(settings)
+    language.check_simulator(settings, source)
     _run_missing(settings, path, workers or available_cores(), show)
     names = list(_stages(settings, path))
-    saved = {name: _saved(settings, path, name) or {} for name in names}
+    saved = {name: read_json(_stage_file(path, name)) for name in names}
     report = build_report(settings, source, {name: saved[name]["found"] for name in names})
-    report.seconds.update({name: saved[name]["seconds"] for name in names})
+    if (learning := _saved(settings, path, LEARNING)) is not None:
+        saved[LEARNING] = learning
+    report.seconds.update({name: stage["seconds"] for name, stage in saved.items()})
     report.save(path, show=show)
     return report
 
 
 def _run_missing(settings: DemoSettings, run: Path, workers: int, show: bool) -> None:
     """Run the stages that this folder lacks: beside the learning of the LE those without it."""
-    learn = {"learning to be the user": partial(_learn_simulator, settings, run, show)}
+    learn = {LEARNING: partial(_learn_simulator, settings, run, show)}
     alone: dict[str, Job] = {}
     asking: dict[str, Job] = {}
     for name in _stages(settings, run):
         if _saved(settings, run, name) is None:
             jobs = alone if name in _alone(settings) else asking
             jobs[name] = partial(_run_stage, name, settings, run, show)
-    if language.is_learned(settings, run):
+    if language.is_learned(settings, run) or not asking:
         run_jobs({**alone, **asking}, workers, show)
     else:
         run_jobs({**learn, **alone}, workers, show)
@@ -85,12 +92,12 @@ def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
 
 def _fits(settings: DemoSettings) -> list[str]:
     """The recommenders, those that take longest first."""
-    return [f"{backbone} {v}" for v in reversed(VARIANTS) for backbone in settings.backbones]
+    return [f"{backbone} {v}" for v in reversed(list(VARIANTS)) for backbone in settings.backbones]
 
 
 def _alone(settings: DemoSettings) -> list[str]:
     """The stages that need no simulated user."""
-    return [name for name in _fits(settings) if not name.endswith("LEASR")]
+    return [name for name in _fits(settings) if not VARIANTS[name.split()[1]]]
 
 
 def _table(table: str) -> str:
@@ -98,7 +105,9 @@ def _table(table: str) -> str:
 
 
 def _learn_simulator(settings: DemoSettings, run: Path, show: bool) -> None:
+    began = time.perf_counter()
     language.learn_simulator(settings, _source(settings), run, show)
+    _save(LEARNING, settings, run, time.perf_counter() - began, {})
 
 
 def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None:
@@ -107,7 +116,10 @@ def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None
     simulator = None if name in _alone(settings) else _simulator(settings, run)
     began = time.perf_counter()
     found = _stages(settings, run)[name](settings, source, simulator, show)
-    seconds = time.perf_counter() - began
+    _save(name, settings, run, time.perf_counter() - began, found)
+
+
+def _save(name: str, settings: DemoSettings, run: Path, seconds: float, found: Found) -> None:
     stage = {"key": _key(settings), "name": name, "seconds": seconds, "found": found}
     write_json(_stage_file(run, name), stage)
 

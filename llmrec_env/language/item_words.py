@@ -44,7 +44,6 @@ class ItemWords:
         cls, catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
     ) -> ItemWords:
         """The words of a catalogue's sentences."""
-
         rows = [np.unique(row, return_counts=True) for row in _rows(catalog, tokenizer, max_tokens)]
         flat = np.concatenate([ids for ids, _ in rows])
         _, numbers, frequency = np.unique(flat, return_inverse=True, return_counts=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from llmrec_env.common.files import read_json
 from llmrec_env.language.readers import Reader, RowCache, RowLayer
 
+READ = ("model.layers.", "model.norm.")  # neither words nor the head over them
 ADAPTED = "base_model.model."  # what peft puts before the name of a module
 
 
@@ -48,13 +50,15 @@ class Qwen3Reader(Reader):
             and config.get("hidden_act") == "silu"
             and not config.get("attention_bias")
             and not config.get("use_sliding_window")
-            and config.get("rope_parameters", {}).get("rope_type") == "default"
+            and (config.get("rope_parameters") or {}).get("rope_type") == "default"
         )
 
     @classmethod
     def load(cls, base: Path, adapter: Path, dtype: torch.dtype) -> Qwen3Reader:
         """Read a base model's folder and add the LoRA adapter of another to its weights."""
-        weights = {name: w.float() for name, w in load_file(base / "model.safetensors").items()}
+        with safe_open(base / "model.safetensors", framework="pt") as file:
+            read = [name for name in file.keys() if name.startswith(READ)]  # noqa: SIM118
+            weights = {name: file.get_tensor(name).float() for name in read}
         lora = load_file(adapter / "adapter_model.safetensors")
         settings = read_json(adapter / "adapter_config.json")
         scale = settings["lora_alpha"] / settings["r"]
@@ -156,7 +160,11 @@ class Layer(nn.Module):
         key = _rotate(self.key_norm(key), rotation)
         if cache is not None:
             key, value = cache.update(key, value)
-        mixed = F.scaled_dot_product_attention(query, key, value, mask, enable_gqa=True)
+        if x.device.type == "cpu":
+            mixed = F.scaled_dot_product_attention(query, key, value, mask, enable_gqa=True)
+        else:  # whose fast kernels take no mask with grouped queries
+            key, value = (part.repeat_interleave(n // m, dim=1) for part in (key, value))
+            mixed = F.scaled_dot_product_attention(query, key, value, mask)
         return F.linear(mixed.transpose(1, 2).reshape(rows, width, -1), self.output)
 
 

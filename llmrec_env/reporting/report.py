@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -64,7 +62,7 @@ class Report:
     Attributes:
         settings: options of the run, as JSON knows them.
         seeds: named seeds.
-        seconds: duration of each stage, filled by :meth:`stage`.
+        seconds: duration of each stage.
     """
 
     title: str
@@ -84,13 +82,6 @@ class Report:
         section = Section(clean(title), clean(lede))
         self.sections.append(section)
         return section
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Measure the seconds that the block takes."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     @property
     def config(self) -> dict[str, Any]:

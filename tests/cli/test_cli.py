@@ -55,7 +55,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert settings["effort"] == 0.01
     stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
-    assert len(stages) == 12
+    assert len(stages) == 13
     assert "Next-item ranking" in run(*command)
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
 

@@ -154,3 +154,14 @@ def test_a_uniform_network_pays_log_n(batch: Batch) -> None:
         torch.nn.init.zeros_(parameter)
     loss = NextItem()(Outputs(made, made, batch), batch)
     assert loss.item() == pytest.approx(math.log(N_ITEMS))
+
+
+@pytest.mark.parametrize(
+    "term", [NextItem(), LoggedQ(), NegativeQ(), AugmentedNextItem(), AugmentedQ()]
+)
+def test_every_term_alone_teaches_the_encoder(term: LossTerm, batch: Batch) -> None:
+    learner = network(0)
+    term(Outputs(learner, network(1), batch), batch).backward()
+    gradient = learner.encoder.item_embedding.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0

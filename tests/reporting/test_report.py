@@ -94,8 +94,7 @@ def printed(report: Report, width: int) -> str:
 
 def test_a_saved_report_loads_as_it_was(tmp_path: Path) -> None:
     report = sample_report()
-    with report.stage("measure"):
-        pass
+    report.seconds["measure"] = 2.0
     report.save(tmp_path / "run", page=False)
     loaded = Report.load(tmp_path / "run")
     assert loaded.sections == report.sections
