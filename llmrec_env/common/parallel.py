@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from llmrec_env.common import progress
@@ -43,18 +44,19 @@ def run_jobs(jobs: Mapping[str, Job], workers: int, show: bool = True) -> None:
                 _tell(name, _timed(job), show)
         return
     context = multiprocessing.get_context("spawn")
-    queue, stop = context.Queue(), context.Event()
+    queue = context.Queue()
+    heard, line = context.Pipe(duplex=False)
     with (
         progress.relayed_bars(queue, show),
         _one_thread_each(),
-        ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (queue, stop)) as pool,
+        ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (queue, heard)) as pool,
     ):
         futures = {pool.submit(_timed, job): name for name, job in jobs.items()}
         try:
             for future in as_completed(futures):
                 _tell(futures[future], _result(future, futures[future]), show)
         except BaseException:
-            stop.set()  # a pool on its way out would still do every job that it holds
+            line.close()  # a pool on its way out would still do every job that it holds
             raise
 
 
@@ -80,20 +82,18 @@ def _result(future: Future[float], name: str) -> float:
         ) from error
 
 
-def _begin(queue: Any, stop: Any) -> None:
+def _begin(queue: Any, parent: Connection) -> None:
     """What a worker process does first."""
     import torch
 
-    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     torch.set_num_threads(1)
     progress.relay_bars(queue)
 
 
-def _end_with_parent(stop: Any) -> None:
-    """A worker whose parent was killed, or gave up, would finish its jobs for nobody."""
-    parent = multiprocessing.parent_process()
-    while parent is not None and parent.is_alive() and not stop.wait(0.3):
-        pass
+def _end_with_parent(parent: Connection) -> None:
+    """A worker whose parent gave up or was killed, so that its line is dead, works for nobody."""
+    wait([parent])
     os._exit(1)
 
 
