@@ -10,9 +10,6 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.demo.settings import WORLD_SIZE, DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
-from llmrec_env.language.base_models import SmallModelConfig
-from llmrec_env.language.fitting import FitConfig, fit_language_environment
-from llmrec_env.language.learning import LearningConfig
 from llmrec_env.language.saving import SavedModel
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
 from llmrec_env.users.language import EMBEDDED, LanguageUser
@@ -69,6 +66,11 @@ def _is_embedded(settings: DemoSettings) -> bool:
 
 
 def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> None:
+    # Only here: these import transformers, which a run with a learned LE does without.
+    from llmrec_env.language.base_models import SmallModelConfig
+    from llmrec_env.language.fitting import FitConfig, fit_language_environment
+    from llmrec_env.language.learning import LearningConfig
+
     learning = LearningConfig(
         epochs=settings.steps(settings.le_epochs),
         min_steps=settings.steps(300),
