@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 from types import ModuleType
 
 from llmrec_env.common.errors import MissingExtraError
@@ -15,7 +17,9 @@ def require(module: str, extra: str) -> ModuleType:
         MissingExtraError: the module is not installed; the message says how to install it.
     """
     try:
-        return importlib.import_module(module)
+        # d3rlpy and stable-baselines3 import gym, which prints that it is outdated
+        with contextlib.redirect_stderr(io.StringIO()):
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
             raise

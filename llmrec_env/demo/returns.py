@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_env.common.extras import require
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.demo.judging import judge, test_users
@@ -70,6 +71,7 @@ def train_ppo(
     settings: DemoSettings, simulator: LanguageUser, users: InteractionLog, show: bool
 ) -> tuple[Any, list[dict[str, float]]]:
     """PPO of stable-baselines3 on the batched environment, and its learning curve."""
+    require("stable_baselines3", "sb3")
     from stable_baselines3 import PPO
     from stable_baselines3.common.callbacks import BaseCallback
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import random
 from collections.abc import Iterator
@@ -13,8 +12,7 @@ import torch
 
 from llmrec_env.common.extras import require
 
-with contextlib.redirect_stderr(io.StringIO()):  # its dependency gym prints that it is outdated
-    d3rlpy = require("d3rlpy", "d3rlpy")
+d3rlpy = require("d3rlpy", "d3rlpy")
 
 
 @contextlib.contextmanager
