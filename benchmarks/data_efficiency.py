@@ -74,7 +74,9 @@ def show(rows: list[Row]) -> None:
         chosen = [row for row in rows if row["share"] == share]
         values = [np.array([row[name] for row in chosen]) for name in names]
         label = "nobody" if share == 0 else f"{share:.0%} of the users"
-        table.add_row(label, *(f"{v.mean():.4f} ± {v.std(ddof=1):.4f}" for v in values))
+        table.add_row(
+            label, *(f"{v.mean():.4f} ± {v.std(ddof=min(1, len(v) - 1)):.4f}" for v in values)
+        )
     Console().print(table)
 
 
@@ -82,9 +84,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", help="a public dataset; the generated world where not given")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--out", type=Path, help="JSON file of the rows")
     arguments = parser.parse_args()
     name = Path(arguments.data).name if arguments.data else "world"
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     path = arguments.out or Path("runs") / f"data_efficiency_{name}.json"
-    show(measure(arguments.data, range(arguments.seeds), arguments.epochs, path))
+    show(measure(arguments.data, seeds, arguments.epochs, path))

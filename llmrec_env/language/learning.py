@@ -58,7 +58,8 @@ class LearningConfig:
     epochs: int = 8
     """Passes over the users at most."""
     min_steps: int = 300
-    """Optimiser steps at least, for small shares."""
+    """Optimiser steps at least, for small shares. Where ``epochs`` passes are fewer, the learning
+    rate falls in proportion: more and smaller steps, so that few users are not learned by heart."""
     batch_size: int = 32
     """Stretches of sequences a step."""
     learning_rate: float = 1e-3
@@ -99,14 +100,15 @@ def learn(
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
     checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
-    steps = max(config.min_steps, config.epochs * batches.per_epoch)
+    passes = config.epochs * batches.per_epoch
+    steps = max(config.min_steps, passes)
     folder = Path(checkpoint) / "learning" if checkpoint is not None else None
     history = train(
         model,
         lambda step, rng: _losses(model, batches.batch(step, rng), config),
         TrainingConfig(
             steps=steps,
-            learning_rate=config.learning_rate,
+            learning_rate=config.learning_rate * passes / steps,
             weight_decay=config.weight_decay,
             evaluate_every=max(1, -(-steps // config.validations)),
             patience=config.patience,
