@@ -289,8 +289,8 @@ class Recommender:
             recommender.network.load_state_dict(state)
         except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise DataError(
-                f"{path}: no saved recommender ({error}); expected the config.json and "
-                "model.safetensors that Recommender.save writes"
+                f"{path}: no saved recommender ({error}); expected the folder, with config.json "
+                "and model.safetensors, that `llmrec train` or Recommender.save writes"
             ) from error
         recommender.history = about["history"]
         recommender.catalog_id = about["catalog_id"]

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.errors import LLMRecError, SettingError
 
 app = typer.Typer(
     help="A language model as the user of a recommender system.",
@@ -90,7 +90,9 @@ def _run_demo(settings: Any, out: Path, workers: int | None) -> None:
 
 @app.command()
 def fit(
-    out: Annotated[Path, typer.Option(help="Where the LE is saved.")],
+    out: Annotated[
+        Path, typer.Option(help="Where the LE is saved; a folder that holds one is refused.")
+    ],
     data: Data = None,
     base_model: Annotated[
         str | None,
@@ -109,6 +111,8 @@ def fit(
         from llmrec_env.language.fitting import FitConfig, fit_language_environment
         from llmrec_env.language.learning import LearningConfig
 
+        if (out / "config.json").exists():
+            raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
         source = open_source(data, seed)
         learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
         checkpoint = out.with_name(f"{out.name}.checkpoint")
@@ -147,11 +151,10 @@ def label(
     """Label and augment the training users' log: states, rewards, next states, added actions."""
     with _clear_errors():
         from llmrec_env.demo.settings import open_source
-        from llmrec_env.envs.simulators import resolve_simulator
         from llmrec_env.offline import transitions
 
         source = open_source(data, seed)
-        user = resolve_simulator(simulator)
+        user = _simulator(simulator, source)
         table = transitions(source.split.train, user, augment=augment, show=True)
         table.save(out)
         Console().print(f"{len(table)} transitions ({int(table.augmented.sum())} added) in {out}")
@@ -174,7 +177,6 @@ def train(
     with _clear_errors():
         from agents import Recommender, RecommenderConfig
         from llmrec_env.demo.settings import open_source
-        from llmrec_env.envs.simulators import resolve_simulator
         from llmrec_env.evaluation.ranking import evaluate_ranking
 
         config = RecommenderConfig(
@@ -187,7 +189,7 @@ def train(
             seed=seed,
         )
         source = open_source(data, seed)
-        user = resolve_simulator(simulator) if config.needs_simulator else None
+        user = _simulator(simulator, source) if config.needs_simulator else None
         recommender = Recommender(config)
         recommender.fit(source.split.train, user, source.split.validation, show=True)
         recommender.save(out)
@@ -204,21 +206,37 @@ def evaluate(
     ] = None,
     simulator: Simulator = None,
     episodes: Annotated[
-        int, typer.Option(help="Test users in whose episodes it recommends; 0 for none.")
+        int,
+        typer.Option(min=0, help="Test users in whose episodes it recommends at most; 0: none."),
     ] = 100,
     seed: Seed = 0,
 ) -> None:
     """Judge a recommender, or the simulated user itself, on test users."""
     with _clear_errors():
         from llmrec_env.demo.settings import open_source
-        from llmrec_env.envs.simulators import resolve_simulator
 
         source = open_source(data, seed)
-        user = resolve_simulator(simulator)
+        user = _simulator(simulator, source)
         if recommender is None:
             _print_card(source, user, seed)
         else:
             _print_recommender(source, user, recommender, episodes, seed)
+
+
+def _simulator(name: str | None, source: Any) -> Any:
+    """The simulated user of a command, who must know the items of its log."""
+    from llmrec_env.common.errors import SimulatorError
+    from llmrec_env.envs.simulators import resolve_simulator
+
+    user = resolve_simulator(name)
+    if user.catalog.ids == source.log.catalog.ids:
+        return user
+    who = "the embedded simulated user" if name is None else f"the simulated user in {name}"
+    raise SimulatorError(
+        f"{who} knows other items ({user.n_items}) than the log of {source.name} "
+        f"({source.log.n_items}): give --data and --simulator that belong together; `llmrec fit` "
+        "learns a simulated user from a log"
+    )
 
 
 def _print_card(source: Any, user: Any, seed: int) -> None:
@@ -237,6 +255,7 @@ def _print_card(source: Any, user: Any, seed: int) -> None:
 
 def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed: int) -> None:
     from agents import Recommender
+    from llmrec_env.envs.rules import Openings
     from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
     from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, evaluate_policy
 
@@ -246,6 +265,7 @@ def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed
         "Next item, test users",
         [{"who": who, **evaluate_ranking(r, test, show=True)} for who, r in rankers.items()],
     )
+    episodes = min(episodes, len(Openings(test).eligible)) if episodes else 0
     if episodes:
         policies: dict[str, Any] = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
         rows = []

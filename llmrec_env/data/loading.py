@@ -111,6 +111,8 @@ def _with_times(table: pl.DataFrame, path: Path) -> pl.DataFrame:
         seconds = _seconds(times)
     failed = (seconds.is_null() & times.is_not_null()).arg_true()
     if len(failed):
+        if times.dtype == pl.String:  # a column of numbers but for this one is one of numbers
+            failed = (times.cast(pl.Float64, strict=False).is_null() & seconds.is_null()).arg_true()
         raise DataError(
             f"{path}: time of row {failed[0] + 1} is {times[failed[0]]!r}; "
             "expected a number of seconds or an ISO date such as 2020-01-31T12:00:00"

@@ -33,10 +33,26 @@ def check_actions(actions: Any, num_rows: int, n_items: int) -> IntArray:
     """
     array = np.asarray(actions)
     if array.shape != (num_rows,) or array.dtype.kind not in "iu":
-        raise InvalidAction(f"expected {num_rows} item indices, got {actions!r}")
+        raise InvalidAction(
+            f"expected {num_rows} item indices, integers of shape ({num_rows},), got {actions!r}"
+        )
     if not 0 <= array.min() <= array.max() < n_items:
         raise InvalidAction(f"item indices must lie in [0, {n_items}), got {actions!r}")
     return array.astype(np.int64)
+
+
+def check_action(action: Any, n_items: int) -> IntArray:
+    """One action as int64 (1,).
+
+    Raises:
+        InvalidAction: it is no integer, or there is no such item.
+    """
+    array = np.asarray(action)
+    if array.shape != () or array.dtype.kind not in "iu" or not 0 <= array < n_items:
+        raise InvalidAction(
+            f"the action must be one item index, an integer in [0, {n_items}), got {action!r}"
+        )
+    return array.astype(np.int64)[None]
 
 
 def check_options(options: dict[str, Any] | None, *names: str) -> dict[str, Any]:

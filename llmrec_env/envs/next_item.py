@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs import rendering
-from llmrec_env.envs.checks import check_actions, check_options, check_render_mode
+from llmrec_env.envs.checks import check_action, check_options, check_render_mode
 from llmrec_env.envs.infos import MAX_MASKED_ITEMS, Informer, row_of
 from llmrec_env.envs.observations import Observation, Observer, first
 from llmrec_env.envs.registration import limit_of_make
@@ -156,7 +156,7 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
         """
         if not self._playing:
             raise ResetNeeded("no episode is going on: call reset() first, and after termination")
-        actions = check_actions(np.expand_dims(action, 0), 1, self.n_items)
+        actions = check_action(action, self.n_items)
         outcome = self.rules.step(actions, PLAYING)
         self._last = actions, outcome
         terminated = bool(outcome.left[0])

@@ -76,7 +76,14 @@ class Openings:
         Raises:
             DataError: there is no such user, or its sequence is too short.
         """
-        user = self.log.user_index(user_id)
+        try:
+            user = self.log.user_index(user_id)
+        except DataError:
+            some = ", ".join(self.log.user_ids[:3])
+            raise DataError(
+                f"user {user_id!r} is not among the {self.log.n_users} held-out users who start "
+                f"episodes ({some}, …); make the environment with users=log for others"
+            ) from None
         if self.log.lengths[user] <= self.cuts[user]:
             raise DataError(
                 f"user {user_id!r} has {self.log.lengths[user]} interactions; "
@@ -248,7 +255,7 @@ class NextItemRules:
 def _check_settings(num_rows: int, patience: int, reward_on: str, history_length: int) -> None:
     counts = {"num_envs": num_rows, "patience": patience, "history_length": history_length}
     for name, value in counts.items():
-        if value < 1:
-            raise SettingError(f"{name} must be at least 1, got {value!r}")
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
     if reward_on not in REWARDS:
         raise SettingError(f"reward_on must be one of {REWARDS}, got {reward_on!r}")

@@ -53,11 +53,11 @@ def _find(simulator: UserSimulator | str | os.PathLike[str] | None) -> UserSimul
         return simulator
     if simulator is None or simulator in NAMES:
         return _named(simulator or "embedded")
-    if isinstance(simulator, (str, os.PathLike)):
-        return _from_folder(Path(simulator))
+    if isinstance(simulator, (str, os.PathLike)) and os.fspath(simulator):
+        return _from_folder(Path(simulator).expanduser())
     raise SimulatorError(
         "simulator must be a UserSimulator, the folder of a saved one, or one of "
-        f"{', '.join(map(repr, NAMES))}; got {type(simulator).__name__}"
+        f"{', '.join(map(repr, NAMES))}; got {simulator!r}"
     )
 
 

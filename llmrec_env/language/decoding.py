@@ -55,7 +55,7 @@ class Decoder:
         """Put other histories into some rows; the other rows are not read again."""
         if len(rows) == 0:
             return self.states
-        check_histories(histories)
+        check_histories(histories, len(self.model.catalog))
         for row, history in zip(rows, histories, strict=True):
             self._total[row] = len(history)
             recent = history[-self.window.size :]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.hugging_face import HuggingFaceReader
@@ -72,6 +72,7 @@ def fit_language_environment(
 
     Raises:
         DataError: the catalogue has no text, or a log is too small to learn from.
+        SettingError: the device is not there.
         LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
     """
     config = config or FitConfig()
@@ -111,6 +112,7 @@ def untrained_language_environment(
             "titles or descriptions, or name a base model and set allow_untexted=True to give "
             "items random tokens"
         )
+    _check_device(device)
     name = None if base_model is None else _lasting_name(base_model)
     source = name or small_base_model(catalog, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
@@ -132,6 +134,14 @@ def untrained_language_environment(
     model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
     model.record = record
     return model.to(device).eval()
+
+
+def _check_device(device: str | torch.device) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SettingError(f"device {str(device)!r} cannot be used here: {reason}") from None
 
 
 def _lasting_name(base_model: str | os.PathLike[str]) -> str:

@@ -8,6 +8,7 @@ the same pass, each seeing the history and itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,7 +134,7 @@ def score_candidates(
     """
     scores = np.zeros(candidates.shape, dtype=np.float32)
     tables = model.tables()
-    check_histories(histories)
+    check_histories(histories, len(model.catalog))
     trunks = [windowed(model, history) for history in histories]
     width = candidates.shape[1]
     group = max(1, tokens // (model.config.window.size + width))
@@ -152,17 +153,32 @@ def score_candidates(
     return scores
 
 
-def check_histories(histories: Sequence[IntArray]) -> None:
-    """Every history needs an item, since a state stands after one.
+def check_histories(histories: Sequence[IntArray], n_items: int) -> None:
+    """Every history needs an item, since a state stands after one, and holds indices of items.
 
     Raises:
-        SimulatorError: a history is empty.
+        SimulatorError: a history is empty, or holds something else.
     """
     empty = [row for row, history in enumerate(histories) if len(history) == 0]
     if empty:
         raise SimulatorError(
             f"history {empty[0]} is empty ({len(empty)} such); a user needs at least one item, "
             "from which the LE tells who they are"
+        )
+    for history in histories:
+        check_items(np.asarray(history), n_items)
+
+
+def check_items(items: NDArray[Any], n_items: int) -> None:
+    """Items are told by their indices in the catalogue.
+
+    Raises:
+        SimulatorError: these are no integers, or there is no such item.
+    """
+    if items.dtype.kind not in "iu" or items.min() < 0 or items.max() >= n_items:
+        raise SimulatorError(
+            f"items are integers in [0, {n_items}), their rows in the catalogue; got {items!r} "
+            "(catalog.index_of(ids) finds the rows of external ids)"
         )
 
 

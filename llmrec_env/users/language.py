@@ -19,7 +19,7 @@ from llmrec_env.common.logistic import sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
-from llmrec_env.language.labelling import branch_log, label_log, score_candidates
+from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import (
     Branches,
@@ -145,7 +145,14 @@ class _LanguageSession(Session):
         return twin
 
     def respond(self, actions: IntArray) -> Response:
-        shown = torch.from_numpy(np.asarray(actions, dtype=np.int64)).to(self._decoder.model.device)
+        items = np.asarray(actions)
+        if items.shape != self.states.shape[:1]:
+            raise SimulatorError(
+                f"one item for each of {len(self.states)} users, got an array of shape "
+                f"{items.shape}"
+            )
+        check_items(items, self._simulator.n_items)
+        shown = torch.from_numpy(items.astype(np.int64)).to(self._decoder.model.device)
         reward = self._decoder.show(shown).cpu().numpy()
         return Response(reward, self._simulator.accept_probability(reward))
 

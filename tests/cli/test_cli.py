@@ -93,12 +93,20 @@ def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path)
     run("label", *where, "--simulator", str(le), "--out", str(table), "--augment", "1")
     assert pl.read_parquet(table)["augmented"].any()
     run("train", *where, "--simulator", str(le), "--out", str(model), "--epochs", "1")
-    printed = run(
-        *("evaluate", *where, "--simulator", str(le), "--recommender", str(model)),
-        *("--episodes", "3"),
-    )
+    # sixty users leave six for the test, so fewer episodes than the default asks for
+    printed = run("evaluate", *where, "--simulator", str(le), "--recommender", str(model))
     assert "popular" in printed
+    again = runner.invoke(app, ["fit", *where, "--out", str(le)])
+    assert again.exit_code == 1
+    assert "holds a saved LE" in again.output
     assert "accuracy" in run("evaluate", *where, "--simulator", str(le))
+
+
+def test_a_simulated_user_of_another_log_is_refused_by_name(data: Path) -> None:
+    result = runner.invoke(app, ["evaluate", "--data", str(data)])
+    assert result.exit_code == 1
+    assert "the embedded simulated user knows other items" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_a_missing_path_is_one_line_and_exit_code_one(tmp_path: Path) -> None:

@@ -211,8 +211,9 @@ def test_the_accept_rate_is_handed_to_the_simulator(true_user: TrueTasteUser) ->
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"patience": 0}, "patience must be at least 1"),
-        ({"history_length": 0}, "history_length must be at least 1"),
+        ({"patience": "5"}, "patience must be a whole number of at least 1, got '5'"),
+        ({"patience": 0}, "patience must be a whole number of at least 1"),
+        ({"history_length": 0}, "history_length must be a whole number of at least 1"),
         ({"observation": "text"}, "observation must be one of"),
         ({"reward_on": "click"}, "reward_on must be one of"),
         ({"accept_rate": 1.5}, "accept_rate must lie between 0 and 1"),
@@ -257,7 +258,7 @@ def test_users_who_cannot_start_an_episode_are_refused(even_user: EvenUser) -> N
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"user_id": "nobody"}, DataError, "unknown user id 'nobody'"),
+        ({"user_id": "nobody"}, DataError, "user 'nobody' is not among the . held-out users"),
         ({"user_id": "eve"}, DataError, "at least 4"),
         ({"user": "ann"}, SettingError, "unknown reset option 'user'"),
     ],

@@ -158,3 +158,14 @@ def test_a_history_needs_an_item(user: LanguageUser) -> None:
         user.open([np.array([1]), nothing])
     with pytest.raises(SimulatorError, match="at least one item"):
         user.score([nothing], np.array([[1, 2]]))
+
+
+@pytest.mark.parametrize("history", [[99999], [-1], ["i1"], [0.5]])
+def test_a_session_refuses_what_is_no_item(user: LanguageUser, history: list[Any]) -> None:
+    with pytest.raises(SimulatorError, match="items are integers in"):
+        user.open([np.array(history)])
+    session = user.open([np.array([0])])
+    with pytest.raises(SimulatorError, match="items are integers in"):
+        session.respond(np.array(history))
+    with pytest.raises(SimulatorError, match="one item for each of 1 users"):
+        session.respond(np.array([0, 1]))

@@ -45,7 +45,12 @@ def read_delimited(
     names = read_header(path, separator, quote, encoding) if header else list(types)
     for column in types:
         if column not in names and column not in optional:
-            raise DataError(f"{path}: no column {column!r} among {names}; expected {list(types)}")
+            extra = [name for name in types if name in optional]
+            others = f", and what there is of {extra}" if extra else ""
+            needed = [name for name in types if name not in optional]
+            raise DataError(
+                f"{path}: no column {column!r} among {names}; expected {needed}{others}"
+            )
     wanted = [name for name in names if name in types]
     try:
         table = pl.scan_csv(
