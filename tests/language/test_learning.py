@@ -85,7 +85,7 @@ def test_users_teach_it_what_comes_next_and_nothing_unteaches_it(
     log = log_of([[(u + t) % 60 for t in range(8)] for u in range(60)], split.train.catalog)
     held_out = log_of([[(u + t) % 60 for t in range(5)] for u in range(3, 60, 6)], log.catalog)
     before = validate(untrained, held_out)
-    learn(untrained, log, held_out, replace(TINY.learning, min_steps=40))
+    learn(untrained, log, held_out, replace(TINY.learning, epochs=5))
     taught = validate(untrained, held_out)
     assert taught["NDCG@10"] > before["NDCG@10"] + 0.1
     assert taught["accuracy"] > before["accuracy"]
