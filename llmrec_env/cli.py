@@ -225,18 +225,12 @@ def evaluate(
 
 def _simulator(name: str | None, source: Any) -> Any:
     """The simulated user of a command, who must know the items of its log."""
-    from llmrec_env.common.errors import SimulatorError
     from llmrec_env.envs.simulators import resolve_simulator
 
     user = resolve_simulator(name)
-    if user.catalog.ids == source.log.catalog.ids:
-        return user
     who = "the embedded simulated user" if name is None else f"the simulated user in {name}"
-    raise SimulatorError(
-        f"{who} knows other items ({user.n_items}) than the log of {source.name} "
-        f"({source.log.n_items}): give --data and --simulator that belong together; `llmrec fit` "
-        "learns a simulated user from a log"
-    )
+    source.check_catalog(user.catalog, who)
+    return user
 
 
 def _print_card(source: Any, user: Any, seed: int) -> None:
@@ -255,9 +249,13 @@ def _print_card(source: Any, user: Any, seed: int) -> None:
 
 def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed: int) -> None:
     from agents import Recommender
-    from llmrec_env.envs.rules import Openings
     from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
-    from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, evaluate_policy
+    from llmrec_env.evaluation.returns import (
+        PopularPolicy,
+        RandomPolicy,
+        at_most,
+        evaluate_policy,
+    )
 
     model, train, test = Recommender.load(folder), source.split.train, source.split.test
     rankers: dict[str, Any] = {"popularity": Popularity(train), model.name: model}
@@ -265,12 +263,11 @@ def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed
         "Next item, test users",
         [{"who": who, **evaluate_ranking(r, test, show=True)} for who, r in rankers.items()],
     )
-    episodes = min(episodes, len(Openings(test).eligible)) if episodes else 0
     if episodes:
         policies: dict[str, Any] = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
         rows = []
         for who, policy in {**policies, model.name: model}.items():
-            result = evaluate_policy(policy, user, test, episodes, seed, show=True)
+            result = evaluate_policy(policy, user, test, at_most(episodes, test), seed, show=True)
             rows.append({"who": who, **result.summary()})
         _print_rows("Episodes of test users", rows)
 

@@ -84,10 +84,7 @@ def _result(future: Future[float], name: str) -> float:
 
 def _begin(queue: Any, parent: Connection) -> None:
     """What a worker process does first."""
-    import torch
-
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
-    torch.set_num_threads(1)
     progress.relay_bars(queue)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from llmrec_env.demo.settings import DemoSettings, Source
-from llmrec_env.envs.rules import Openings
-from llmrec_env.evaluation.returns import Policy, PolicyReturns, evaluate_policy
+from llmrec_env.evaluation.returns import Policy, PolicyReturns, at_most, evaluate_policy
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.observed import ObservedUser
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -27,12 +26,11 @@ def judge(
 ) -> PolicyReturns:
     """One episode for each of the settings' number of users, the same for every policy."""
     assert users.users is not None
-    eligible = len(Openings(users.users).eligible)
     wanted = min(settings.episodes, settings.steps(settings.episodes, least=4))
     return evaluate_policy(
         policy,
         users,
-        episodes=min(eligible, wanted),
+        episodes=at_most(wanted, users.users),
         seed=settings.seed,
         mask_met=masked,
         show=show,

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.demo.settings import WORLD_SIZE, DemoSettings, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
@@ -38,19 +37,36 @@ def check_simulator(settings: DemoSettings, source: Source) -> None:
         LLMRecError: the folder holds no saved LE.
         SimulatorError: it knows other items than the run's log.
     """
-    if settings.simulator is None:
-        return
-    saved = SavedModel.open(settings.simulator)
-    if saved.catalog.ids != source.log.catalog.ids:
-        raise SimulatorError(
-            f"the LE in {settings.simulator} knows {len(saved.catalog)} items and the log "
-            f"{source.log.n_items}: they must share one catalogue; learn one with `llmrec fit`"
-        )
+    if settings.simulator is not None:
+        catalog = SavedModel.open(settings.simulator).catalog
+        source.check_catalog(catalog, f"the simulated user in {settings.simulator}")
 
 
 def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:
     """Learn the LE of a run from its log."""
-    _fit(settings, source, run / "le", show)
+    # Only here: these import transformers, which a run with a learned LE does without.
+    from llmrec_env.language.base_models import SmallModelConfig
+    from llmrec_env.language.fitting import FitConfig, fit_language_environment
+    from llmrec_env.language.learning import LearningConfig
+
+    learning = LearningConfig(
+        epochs=settings.steps(settings.le_epochs),
+        min_steps=settings.steps(300),
+        seed=settings.seed,
+    )
+    checkpoint = run / "le_checkpoint"
+    small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
+    model = fit_language_environment(
+        source.split.train,
+        source.split.validation,
+        settings.base_model,
+        FitConfig(small_model=small, learning=learning),
+        users=source.split.test,
+        checkpoint=checkpoint,
+        show=show,
+    )
+    model.save_pretrained(run / "le")
+    clear_checkpoint(checkpoint)
 
 
 def open_simulator(settings: DemoSettings, source: Source, run: Path) -> LanguageUser:
@@ -63,32 +79,6 @@ def _is_embedded(settings: DemoSettings) -> bool:
     """Whether the LE that ships with the package learned from this very split."""
     plain = settings.data is None and settings.seed == 0 and settings.base_model is None
     return plain and settings.world_size == WORLD_SIZE
-
-
-def _fit(settings: DemoSettings, source: Source, folder: Path, show: bool) -> None:
-    # Only here: these import transformers, which a run with a learned LE does without.
-    from llmrec_env.language.base_models import SmallModelConfig
-    from llmrec_env.language.fitting import FitConfig, fit_language_environment
-    from llmrec_env.language.learning import LearningConfig
-
-    learning = LearningConfig(
-        epochs=settings.steps(settings.le_epochs),
-        min_steps=settings.steps(300),
-        seed=settings.seed,
-    )
-    checkpoint = folder.with_name("le_checkpoint")
-    small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
-    model = fit_language_environment(
-        source.split.train,
-        source.split.validation,
-        settings.base_model,
-        FitConfig(small_model=small, learning=learning),
-        users=source.split.test,
-        checkpoint=checkpoint,
-        show=show,
-    )
-    model.save_pretrained(folder)
-    clear_checkpoint(checkpoint)
 
 
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:

@@ -12,8 +12,7 @@ from llmrec_env.reporting import Curve, Curves, Element, Finding, Report, Table
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
-VARIANTS = {"plain": False, "SNQN": False, "LEASR": True}
-"""The kinds of recommender, and whether they ask a simulated user."""
+VARIANTS = ("plain", "SNQN", "LEASR")
 
 
 def measure_baselines(

@@ -14,7 +14,6 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import fingerprint, read_json, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo import language, offline, recommenders, returns
-from llmrec_env.demo.recommenders import VARIANTS
 from llmrec_env.demo.settings import DemoSettings, Source, open_source
 from llmrec_env.reporting import Facts, Report
 from llmrec_env.users.language import LanguageUser
@@ -64,25 +63,24 @@ def run_demo(
 
 def _run_missing(settings: DemoSettings, run: Path, workers: int, show: bool) -> None:
     """Run the stages that this folder lacks: beside the learning of the LE those without it."""
-    learn = {LEARNING: partial(_learn_simulator, settings, run, show)}
-    alone: dict[str, Job] = {}
-    asking: dict[str, Job] = {}
-    for name in _stages(settings, run):
-        if _saved(settings, run, name) is None:
-            jobs = alone if name in _alone(settings) else asking
-            jobs[name] = partial(_run_stage, name, settings, run, show)
-    if language.is_learned(settings, run) or not asking:
-        run_jobs({**alone, **asking}, workers, show)
-    else:
-        run_jobs({**learn, **alone}, workers, show)
-        run_jobs(asking, workers, show)
+    jobs: dict[str, Job] = {
+        name: partial(_run_stage, name, settings, run, show)
+        for name in _stages(settings, run)
+        if _saved(settings, run, name) is None
+    }
+    alone = {name: job for name, job in jobs.items() if name in _alone(settings)}
+    if len(alone) < len(jobs) and not language.is_learned(settings, run):
+        learn = partial(_learn_simulator, settings, run, show)
+        run_jobs({LEARNING: learn, **alone}, workers, show)
+        jobs = {name: job for name, job in jobs.items() if name not in alone}
+    run_jobs(jobs, workers, show)
 
 
 def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
     """The stages of a run by name, those that take longest first."""
     models = run / "recommenders"
     return {
-        **{name: partial(recommenders.measure, name, models) for name in _fits(settings)},
+        **{n: partial(recommenders.measure, n, models) for n in reversed(_fits(settings))},
         POLICIES: returns.measure,
         **{_table(table): partial(offline.measure, table) for table in offline.TABLES},
         USER: language.measure,
@@ -91,13 +89,14 @@ def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
 
 
 def _fits(settings: DemoSettings) -> list[str]:
-    """The recommenders, those that take longest first."""
-    return [f"{backbone} {v}" for v in reversed(list(VARIANTS)) for backbone in settings.backbones]
+    """The recommenders, those that take longest last."""
+    return [f"{b} {variant}" for variant in recommenders.VARIANTS for b in settings.backbones]
 
 
 def _alone(settings: DemoSettings) -> list[str]:
     """The stages that need no simulated user."""
-    return [name for name in _fits(settings) if not VARIANTS[name.split()[1]]]
+    fits = {name: recommenders.make_recommender(name, settings) for name in _fits(settings)}
+    return [name for name, fit in fits.items() if not fit.config.needs_simulator]
 
 
 def _table(table: str) -> str:
@@ -155,7 +154,7 @@ def build_report(settings: DemoSettings, source: Source, found: dict[str, Found]
     """The report of what the stages found."""
     user, policies = found[USER], found[POLICIES]
     tables = _together(found[_table(table)] for table in offline.TABLES)
-    fits = (f"{backbone} {v}" for backbone in settings.backbones for v in VARIANTS)
+    fits = sorted(_fits(settings), key=lambda name: settings.backbones.index(name.split()[0]))
     ranked = _together(found[name] for name in (BASELINES, *fits))
     command = settings.command
     report = Report(

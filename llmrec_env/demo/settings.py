@@ -6,7 +6,8 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import SettingError, SimulatorError
+from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.loading import load
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split, split_by_user
@@ -85,6 +86,23 @@ class Source:
     log: InteractionLog
     split: Split
     world: World | None = None
+
+    def check_catalog(self, catalog: Catalog, who: str) -> None:
+        """Refuse a simulated user that knows other items than the log.
+
+        Args:
+            catalog: the items that it knows.
+            who: what to call it in the error.
+
+        Raises:
+            SimulatorError: they are others.
+        """
+        if catalog.ids != self.log.catalog.ids:
+            raise SimulatorError(
+                f"{who} knows other items ({len(catalog)}) than the log of {self.name} "
+                f"({self.log.n_items}): give --data and --simulator that belong together; "
+                "`llmrec fit` learns a simulated user from a log"
+            )
 
 
 def open_source(

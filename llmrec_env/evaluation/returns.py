@@ -181,6 +181,11 @@ def best_actions(policy: Policy, observation: Observation, allowed: BoolArray) -
     return np.where(allowed, scores, -np.inf).argmax(axis=1)
 
 
+def at_most(episodes: int, users: InteractionLog) -> int:
+    """That many episodes, or as many as there are users who can start one."""
+    return min(episodes, len(Openings(users).eligible))
+
+
 def _reads(policy: Policy) -> dict[str, Any]:
     """The form of observation that a policy asks for."""
     asked = {name: getattr(policy, name, None) for name in ("observation", "history_length")}

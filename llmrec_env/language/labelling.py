@@ -165,8 +165,7 @@ def check_histories(histories: Sequence[IntArray], n_items: int) -> None:
             f"history {empty[0]} is empty ({len(empty)} such); a user needs at least one item, "
             "from which the LE tells who they are"
         )
-    for history in histories:
-        check_items(np.asarray(history), n_items)
+    check_items(np.concatenate([np.asarray(history) for history in histories]), n_items)
 
 
 def check_items(items: NDArray[Any], n_items: int) -> None:

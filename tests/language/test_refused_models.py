@@ -19,6 +19,7 @@ from transformers import (
 
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.language.base_models import load_base_model
+from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.windows import Window
 
@@ -63,7 +64,7 @@ def test_it_is_refused_when_loaded_from_a_folder_too(name: str, tmp_path: Path) 
     causal_lm(config).save_pretrained(tmp_path)
     _tokenizer_for(tmp_path)
     with pytest.raises(LLMRecError, match=reason):
-        load_base_model(tmp_path)
+        HuggingFaceReader(*load_base_model(tmp_path))
 
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)
