@@ -27,6 +27,8 @@ ADAPTED = "base_model.model."  # what peft puts before the name of a module
 class Qwen3Reader(Reader):
     """Qwen3 (rotary positions, grouped queries, normalised queries and keys, gated network)."""
 
+    frequencies: Tensor
+
     def __init__(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
         super().__init__()
         self.hidden_size = config["hidden_size"]
@@ -35,9 +37,11 @@ class Qwen3Reader(Reader):
         self.layers = nn.ModuleList(
             Layer(config, weights, f"model.layers.{i}.") for i in range(self.n_layers)
         )
-        self.norm = RMSNorm(weights["model.norm.weight"], config["rms_norm_eps"])
-        self.head_size: int = config["head_dim"]
-        self.theta: float = config["rope_parameters"]["rope_theta"]
+        self.norm = nn.Parameter(_scales(weights["model.norm.weight"]))
+        self.eps: float = config["rms_norm_eps"]
+        size, theta = config["head_dim"], config["rope_parameters"]["rope_theta"]
+        frequencies = theta ** -(torch.arange(0, size, 2) / size)
+        self.register_buffer("frequencies", frequencies, persistent=False)
 
     @staticmethod
     def reads(folder: Path) -> bool:
@@ -72,7 +76,7 @@ class Qwen3Reader(Reader):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype in which it computes."""
-        return self.norm.weight.dtype
+        return self.norm.dtype
 
     def forward(
         self,
@@ -84,92 +88,121 @@ class Qwen3Reader(Reader):
     ) -> Tensor:
         """One pass over tokens; see :meth:`Reader.forward`."""
         rotation = self._rotation(positions)
-        mask = allowed[:, None]
+        bias = torch.zeros(allowed.shape, dtype=self.dtype, device=allowed.device)
+        bias = bias.masked_fill_(~allowed, float("-inf"))[:, None]
         x = embedded
         for i, layer in enumerate(self.layers):
-            x = layer(x, mask, rotation, cache.layers[i] if cache is not None else None)
-        return self.norm(x).float()
+            x = layer(x, bias, rotation, cache.layers[i] if cache is not None else None)
+        return (_unit(x, self.eps) * self.norm).float()
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines and sines (B, 1, T, head size) of the angles by which positions turn."""
-        steps = torch.arange(0, self.head_size, 2, device=positions.device) / self.head_size
-        angles = positions[:, None, :, None] * self.theta**-steps
-        angles = torch.cat([angles, angles], dim=-1)
-        return angles.cos().to(self.dtype), angles.sin().to(self.dtype)
+        """Cosines and sines (B, 1, T, head size) of the angles by which positions turn.
 
-
-class RMSNorm(nn.Module):
-    """Scale to unit root mean square, computed in float32."""
-
-    def __init__(self, weight: Tensor, eps: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(weight)
-        self.eps = eps
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise over the last axis."""
-        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+        The first half of the sines is negative: it multiplies what comes from the other half.
+        """
+        angles = positions[:, None, :, None] * self.frequencies
+        sines = angles.sin()
+        cosines = angles.cos()
+        return (
+            torch.cat([cosines, cosines], dim=-1).to(self.dtype),
+            torch.cat([-sines, sines], dim=-1).to(self.dtype),
+        )
 
 
 class Layer(nn.Module):
-    """One layer; what reads the same input is one matrix."""
+    """One layer; what reads the same input is one matrix, with the norm's weights in it."""
 
     def __init__(self, config: dict[str, Any], weights: dict[str, Tensor], name: str) -> None:
         super().__init__()
         self.heads = (config["num_attention_heads"], config["num_key_value_heads"])
         self.head_size: int = config["head_dim"]
+        self.eps: float = config["rms_norm_eps"]
 
-        def joined(*parts: str) -> nn.Parameter:
-            return nn.Parameter(torch.cat([weights[f"{name}{part}.weight"] for part in parts]))
+        def matrix(*parts: str) -> Tensor:
+            return torch.cat([weights[f"{name}{part}.weight"] for part in parts])
 
-        def norm(part: str) -> RMSNorm:
-            return RMSNorm(weights[f"{name}{part}.weight"], config["rms_norm_eps"])
+        def scales(part: str) -> Tensor:
+            return _scales(weights[f"{name}{part}.weight"])
 
-        self.attention_norm = norm("input_layernorm")
-        self.query_key_value = joined(*(f"self_attn.{part}_proj" for part in "qkv"))
-        self.query_norm, self.key_norm = norm("self_attn.q_norm"), norm("self_attn.k_norm")
-        self.output = joined("self_attn.o_proj")
-        self.network_norm = norm("post_attention_layernorm")
-        self.gate_up = joined("mlp.gate_proj", "mlp.up_proj")
-        self.down = joined("mlp.down_proj")
+        attention, network = scales("input_layernorm"), scales("post_attention_layernorm")
+        self.query_key_value = nn.Parameter(
+            matrix(*(f"self_attn.{part}_proj" for part in "qkv")) * attention
+        )
+        queries = scales("self_attn.q_norm") * self.head_size**-0.5  # attention's own scale
+        norms = [queries] * self.heads[0] + [scales("self_attn.k_norm")] * self.heads[1]
+        self.query_key_norm = nn.Parameter(torch.stack(norms)[:, None])
+        self.output = nn.Parameter(matrix("self_attn.o_proj"))
+        self.gate_up = nn.Parameter(matrix("mlp.gate_proj", "mlp.up_proj") * network)
+        self.down = nn.Parameter(matrix("mlp.down_proj"))
 
     def forward(
         self,
         x: Tensor,
-        mask: Tensor,
+        bias: Tensor,
         rotation: tuple[Tensor, Tensor],
         cache: RowLayer | None,
     ) -> Tensor:
-        """Tokens (B, T, H) one layer up; ``mask`` bool (B, 1, T, S)."""
-        x = x + self._attend(self.attention_norm(x), mask, rotation, cache)
-        gate, up = F.linear(self.network_norm(x), self.gate_up).chunk(2, dim=-1)
+        """Tokens (B, T, H) one layer up; ``bias`` (B, 1, T, S), 0 or minus infinity."""
+        x = x + self._attend(_unit(x, self.eps), bias, rotation, cache)
+        gate, up = F.linear(_unit(x, self.eps), self.gate_up).chunk(2, dim=-1)
         return x + F.linear(F.silu(gate) * up, self.down)
 
     def _attend(
         self,
         x: Tensor,
-        mask: Tensor,
+        bias: Tensor,
         rotation: tuple[Tensor, Tensor],
         cache: RowLayer | None,
     ) -> Tensor:
         rows, width, _ = x.shape
         n, m = self.heads
         packed = F.linear(x, self.query_key_value).view(rows, width, n + 2 * m, self.head_size)
-        query, key, value = packed.transpose(1, 2).split([n, m, m], dim=1)
-        query = _rotate(self.query_norm(query), rotation)
-        key = _rotate(self.key_norm(key), rotation)
+        query_key, value = packed.transpose(1, 2).split([n + m, m], dim=1)
+        query_key = _rotate(_unit(query_key, self.eps) * self.query_key_norm, rotation)
+        query, key = query_key.split([n, m], dim=1)
         if cache is not None:
             key, value = cache.update(key, value)
-        if x.device.type == "cpu":
-            mixed = F.scaled_dot_product_attention(query, key, value, mask, enable_gqa=True)
-        else:  # whose fast kernels take no mask with grouped queries
-            key, value = (part.repeat_interleave(n // m, dim=1) for part in (key, value))
-            mixed = F.scaled_dot_product_attention(query, key, value, mask)
+        mixed = _mix(query, key, value, bias)
         return F.linear(mixed.transpose(1, 2).reshape(rows, width, -1), self.output)
+
+
+def _mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attention of queries (B, n, T, size), already scaled, over keys (B, m, S, size)."""
+    if query.device.type == "cpu" and query.shape[2] == 1 and len(query) > 8:
+        return _mix_one(query, key, value, bias)
+    if query.device.type == "cpu":
+        return F.scaled_dot_product_attention(query, key, value, bias, scale=1.0, enable_gqa=True)
+    # other devices' fast kernels take no mask with grouped queries
+    groups = query.shape[1] // key.shape[1]
+    key, value = (part.repeat_interleave(groups, dim=1) for part in (key, value))
+    return F.scaled_dot_product_attention(query, key, value, bias, scale=1.0)
+
+
+def _mix_one(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """The same for one query in each of many rows, where a CPU's own kernel is slow."""
+    rows, m, visible, size = key.shape
+    grouped = query.reshape(rows * m, -1, size)
+    scores = torch.bmm(grouped, key.flatten(0, 1).transpose(1, 2)).view(rows, -1, visible)
+    weights = scores.add_(bias[:, 0]).softmax(-1).view(rows * m, -1, visible)
+    return torch.bmm(weights, value.flatten(0, 1)).view(query.shape)
+
+
+def _scales(weight: Tensor) -> Tensor:
+    """A root-mean-square norm's weights as factors of vectors of unit length."""
+    return weight * len(weight) ** 0.5
+
+
+def _unit(x: Tensor, eps: float) -> Tensor:
+    """Vectors (…, D) over the root of their squared length and D times ``eps``.
+
+    Fewer and cheaper operations on a CPU than torch's own root-mean-square norm.
+    """
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+    floor = torch.tensor((eps * x.shape[-1]) ** 0.5, device=x.device)
+    return x * length.hypot_(floor).reciprocal_().to(x.dtype)
 
 
 def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """Turn each pair of coordinates (i, i + half) by its position's angle."""
     cosine, sine = rotation
-    first, second = x.chunk(2, dim=-1)
-    return x * cosine + torch.cat([-second, first], dim=-1) * sine
+    return torch.addcmul(x * cosine, x.roll(x.shape[-1] // 2, -1), sine)

@@ -114,4 +114,4 @@ class RowLayer:
 
     def _empty(self, like: Tensor) -> Tensor:
         rows, slots = self.shape
-        return like.new_zeros(rows, slots, like.shape[1], like.shape[3]).transpose(1, 2)
+        return like.new_zeros(rows, like.shape[1], slots, like.shape[3])
