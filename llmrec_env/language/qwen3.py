@@ -28,6 +28,7 @@ class Qwen3Reader(Reader):
     """Qwen3 (rotary positions, grouped queries, normalised queries and keys, gated network)."""
 
     frequencies: Tensor
+    floor: Tensor
 
     def __init__(self, config: dict[str, Any], weights: dict[str, Tensor]) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class Qwen3Reader(Reader):
             Layer(config, weights, f"model.layers.{i}.") for i in range(self.n_layers)
         )
         self.norm = nn.Parameter(_scales(weights["model.norm.weight"]))
-        self.eps: float = config["rms_norm_eps"]
+        self.register_buffer("floor", _floor(config, self.hidden_size), persistent=False)
         size, theta = config["head_dim"], config["rope_parameters"]["rope_theta"]
         frequencies = theta ** -(torch.arange(0, size, 2) / size)
         self.register_buffer("frequencies", frequencies, persistent=False)
@@ -71,7 +72,10 @@ class Qwen3Reader(Reader):
                 up = lora[name.replace(".lora_A.", ".lora_B.")].float()
                 target = name.removeprefix(ADAPTED).replace(".lora_A.", ".")
                 weights[target] = weights[target] + scale * (up @ down.float())
-        return cls(read_json(base / "config.json"), weights).to(dtype).requires_grad_(False)
+        reader = cls(read_json(base / "config.json"), weights).requires_grad_(False)
+        for parameter in reader.parameters():  # but not the angles, which keep their precision
+            parameter.data = parameter.data.to(dtype)
+        return reader
 
     @property
     def dtype(self) -> torch.dtype:
@@ -90,10 +94,10 @@ class Qwen3Reader(Reader):
         rotation = self._rotation(positions)
         bias = torch.zeros(allowed.shape, dtype=self.dtype, device=allowed.device)
         bias = bias.masked_fill_(~allowed, float("-inf"))[:, None]
-        x = embedded
+        x = embedded.flatten(0, 1)
         for i, layer in enumerate(self.layers):
             x = layer(x, bias, rotation, cache.layers[i] if cache is not None else None)
-        return (_unit(x, self.eps) * self.norm).float()
+        return (_unit(x, self.floor) * self.norm).float().view(embedded.shape)
 
     def _rotation(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosines and sines (B, 1, T, head size) of the angles by which positions turn.
@@ -112,11 +116,15 @@ class Qwen3Reader(Reader):
 class Layer(nn.Module):
     """One layer; what reads the same input is one matrix, with the norm's weights in it."""
 
+    floor: Tensor
+    head_floor: Tensor
+
     def __init__(self, config: dict[str, Any], weights: dict[str, Tensor], name: str) -> None:
         super().__init__()
         self.heads = (config["num_attention_heads"], config["num_key_value_heads"])
         self.head_size: int = config["head_dim"]
-        self.eps: float = config["rms_norm_eps"]
+        self.register_buffer("floor", _floor(config, config["hidden_size"]), persistent=False)
+        self.register_buffer("head_floor", _floor(config, self.head_size), persistent=False)
 
         def matrix(*parts: str) -> Tensor:
             return torch.cat([weights[f"{name}{part}.weight"] for part in parts])
@@ -142,10 +150,10 @@ class Layer(nn.Module):
         rotation: tuple[Tensor, Tensor],
         cache: RowLayer | None,
     ) -> Tensor:
-        """Tokens (B, T, H) one layer up; ``bias`` (B, 1, T, S), 0 or minus infinity."""
-        x = x + self._attend(_unit(x, self.eps), bias, rotation, cache)
-        gate, up = F.linear(_unit(x, self.eps), self.gate_up).chunk(2, dim=-1)
-        return x + F.linear(F.silu(gate) * up, self.down)
+        """Tokens (B * T, H) one layer up; ``bias`` (B, 1, T, S), 0 or minus infinity."""
+        x = torch.addmm(x, self._attend(x, bias, rotation, cache), self.output.T)
+        gate, up = F.linear(_unit(x, self.floor), self.gate_up).chunk(2, dim=-1)
+        return torch.addmm(x, F.silu(gate).mul_(up), self.down.T)
 
     def _attend(
         self,
@@ -154,16 +162,18 @@ class Layer(nn.Module):
         rotation: tuple[Tensor, Tensor],
         cache: RowLayer | None,
     ) -> Tensor:
-        rows, width, _ = x.shape
+        """What the heads (B * T, heads * size) gather for each token."""
+        rows, width = bias.shape[0], bias.shape[2]
         n, m = self.heads
-        packed = F.linear(x, self.query_key_value).view(rows, width, n + 2 * m, self.head_size)
-        query_key, value = packed.transpose(1, 2).split([n + m, m], dim=1)
-        query_key = _rotate(_unit(query_key, self.eps) * self.query_key_norm, rotation)
+        packed = F.linear(_unit(x, self.floor), self.query_key_value)
+        heads = packed.view(rows, width, n + 2 * m, self.head_size).transpose(1, 2)
+        query_key, value = heads.split([n + m, m], dim=1)
+        query_key = _rotate(_unit(query_key, self.head_floor) * self.query_key_norm, rotation)
         query, key = query_key.split([n, m], dim=1)
         if cache is not None:
             key, value = cache.update(key, value)
         mixed = _mix(query, key, value, bias)
-        return F.linear(mixed.transpose(1, 2).reshape(rows, width, -1), self.output)
+        return mixed.transpose(1, 2).reshape(rows * width, -1)
 
 
 def _mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
@@ -192,14 +202,18 @@ def _scales(weight: Tensor) -> Tensor:
     return weight * len(weight) ** 0.5
 
 
-def _unit(x: Tensor, eps: float) -> Tensor:
-    """Vectors (…, D) over the root of their squared length and D times ``eps``.
+def _floor(config: dict[str, Any], size: int) -> Tensor:
+    """The length that keeps vectors of ``size`` numbers from being divided by nothing."""
+    return torch.tensor((config["rms_norm_eps"] * size) ** 0.5)
 
-    Fewer and cheaper operations on a CPU than torch's own root-mean-square norm.
+
+def _unit(x: Tensor, floor: Tensor) -> Tensor:
+    """Vectors (…, D) of length 1, but for ``floor``: a root-mean-square norm without its weights.
+
+    Fewer and cheaper operations on a CPU than torch's own norm.
     """
     length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
-    floor = torch.tensor((eps * x.shape[-1]) ** 0.5, device=x.device)
-    return x * length.hypot_(floor).reciprocal_().to(x.dtype)
+    return (x / length.hypot_(floor)).to(x.dtype)
 
 
 def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
