@@ -303,8 +303,8 @@ class Bench:
             early.append(statistics.mean(env_steps[20 - block // 4 : 20 + block // 4]))
             late.append(statistics.mean(env_steps[500 - block // 2 :]))
         values = [b / a for a, b in zip(early, late, strict=True)]
-        taken = (env.rules.met.sum(1) * 0.5).mean()
-        note = f"about {taken:.0f} items taken"
+        taken = env.rules.session._decoder._total.mean()
+        note = f"{taken:.0f} items taken"
         seconds = statistics.median(late), statistics.median(early)
         return [Ratio("step 500 ÷ step 20, cost", values, seconds, note, 1.3, at_most=True)]
 

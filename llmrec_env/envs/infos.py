@@ -43,7 +43,7 @@ class Informer:
         """Who the users are and what they may be shown."""
         columns: Columns = {"user_id": self._rules.openings.ids[self._rules.users]}
         if self._action_mask:
-            columns["action_mask"] = (~self._rules.met).view(np.int8)
+            columns["action_mask"] = self._rules.met.unmet_masks().view(np.int8)
         return columns
 
     def step_columns(self, actions: IntArray, outcome: Outcome) -> Columns:

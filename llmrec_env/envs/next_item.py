@@ -167,7 +167,7 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
 
     def action_masks(self) -> BoolArray:
         """Bool (n_items,), true where the user has not met the item (sb3-contrib's name for it)."""
-        return ~self.rules.met[0]
+        return self.rules.met.unmet_masks()[0]
 
     def render(self) -> str | None:  # type: ignore[override]
         """The user as text with ``render_mode="ansi"``; printed with ``"human"``."""
@@ -195,5 +195,5 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
             columns |= self._informer.step_columns(*self._last)
         info = row_of(columns, 0)
         if not self._masked:
-            info["met"] = np.flatnonzero(self.rules.met[0])
+            info["met"] = self.rules.met.of(0)
         return info

@@ -181,7 +181,7 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
 
     def action_masks(self) -> BoolArray:
         """Bool (num_envs, n_items), true where the user has not met the item."""
-        return ~self.rules.met
+        return self.rules.met.unmet_masks()
 
     def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
         """One text a row with ``render_mode="ansi"``; printed with ``"human"``."""

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.met import BoolArray, MetItems
 from llmrec_env.users.base import FloatArray, IntArray, Response, Session, UserSimulator
 
-BoolArray = NDArray[np.bool_]
 REWARDS = ("shown", "accept")
 MIN_OPENING = 3
 
@@ -109,7 +109,7 @@ class NextItemRules:
     Attributes:
         n_items: items that can be shown.
         generators: one random generator a row; the owner sets them before the first :meth:`begin`.
-        met: bool (N, n_items).
+        met: what each user has met.
         recent: int64 (N, history_length), the last items that each user took, most recent last,
             padded on the left with ``n_items``.
         users: int64 (N,), rows of ``openings.log``.
@@ -142,13 +142,12 @@ class NextItemRules:
         self.reward_on = reward_on
         self.generators: list[np.random.Generator] = []
         self.users = np.zeros(num_rows, dtype=np.int64)
-        self.met = np.zeros((num_rows, self.n_items), dtype=np.bool_)
+        self.met = MetItems(num_rows, self.n_items)
         self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
         self.patience_left = np.zeros(num_rows, dtype=np.int64)
         self.steps = np.zeros(num_rows, dtype=np.int64)
         self.last_answer = np.zeros(num_rows, dtype=np.int64)
         self._rows = np.arange(num_rows)
-        self._unmet_left = np.zeros(num_rows, dtype=np.int64)
 
     @property
     def states(self) -> FloatArray:
@@ -191,7 +190,7 @@ class NextItemRules:
             playing: bool (N,); a row that is not playing draws nothing and does not change.
         """
         uniform = self._draw(playing)
-        unmet = playing & ~self.met[self._rows, actions]
+        unmet = playing & ~self.met.has(actions)
         response = self.session.respond(actions)
         self._check_response(response)
         accepted = unmet & (uniform < response.accept_probability)
@@ -200,7 +199,7 @@ class NextItemRules:
         self._tire(playing, accepted)
         shown = np.where(unmet, response.reward, np.float32(0.0))
         taken = np.where(accepted, shown, np.float32(0.0))
-        left = playing & ((self.patience_left <= 0) | (self._unmet_left == 0))
+        left = playing & ((self.patience_left <= 0) | (self.met.counts == self.n_items))
         return Outcome({"shown": shown, "accept": taken}, accepted, left)
 
     def _choose(self, row: int, user_id: str | None) -> int:
@@ -209,9 +208,7 @@ class NextItemRules:
         return self.openings.find(user_id)
 
     def _open_row(self, row: int, history: IntArray) -> None:
-        self.met[row] = False
-        self.met[row, history] = True
-        self._unmet_left[row] = self.n_items - np.count_nonzero(self.met[row])
+        self.met.begin(row, history)
         last = history[-self.recent.shape[1] :]
         self.recent[row] = self.n_items
         self.recent[row, self.recent.shape[1] - len(last) :] = last
@@ -222,8 +219,7 @@ class NextItemRules:
         return np.array([generator.random() if plays else 0.0 for generator, plays in pairs])
 
     def _remember(self, actions: IntArray, unmet: BoolArray, accepted: BoolArray) -> None:
-        self.met[self._rows[unmet], actions[unmet]] = True
-        self._unmet_left -= unmet
+        self.met.add(unmet, actions)
         takers = self._rows[accepted]
         if len(takers):
             self.recent[takers, :-1] = self.recent[takers, 1:]

@@ -235,10 +235,11 @@ def _play(
     env, sitting, episodes = seats.env, seats.sitting, seats.episodes
     returns = np.zeros(episodes + 1)
     accepted, lengths = np.zeros((2, episodes + 1), dtype=np.int64)
+    everything = np.ones((env.num_envs, env.n_items), dtype=np.bool_)
     observation = seats.open(np.ones(env.num_envs, dtype=np.bool_))
     with progress_bar("episodes", episodes, show=show) as advance:
         while (sitting < episodes).any():
-            allowed = env.action_masks() if mask_met else np.ones_like(env.rules.met)
+            allowed = env.action_masks() if mask_met else everything
             actions = best_actions(policy, observation, allowed)
             observation, rewards, terminated, truncated, infos = env.step(actions)
             returns[sitting] += rewards
