@@ -19,7 +19,7 @@ from torch import Tensor
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.labelling import check_histories, pad
-from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.language.readers import RowCache
 
 IntArray = NDArray[np.int64]
@@ -28,12 +28,22 @@ IntArray = NDArray[np.int64]
 class Decoder:
     """The LE in the middle of N histories; tensors in, tensors out.
 
+    Args:
+        model: the LE.
+        histories: N item arrays, each with at least one item.
+        tables: of ``model.tables()``, where the caller has them at hand.
+
     Attributes:
         states: float32 (N, D), the users as they are now.
     """
 
     @torch.inference_mode()
-    def __init__(self, model: LanguageEnvironment, histories: Sequence[IntArray]) -> None:
+    def __init__(
+        self,
+        model: LanguageEnvironment,
+        histories: Sequence[IntArray],
+        tables: ItemTables | None = None,
+    ) -> None:
         self.model = model
         self.window = model.config.window
         n, device = len(histories), model.device
@@ -44,7 +54,7 @@ class Decoder:
         self._means = torch.zeros(n, model.state_size, device=device)
         self._all_rows = torch.arange(n, device=device)
         self._slots = torch.arange(self.window.size + 1, device=device)
-        self._tables = model.tables()
+        self._tables = tables or model.tables()
         self._shown: Tensor | None = None
         self._hidden: Tensor | None = None
         self.states = torch.zeros(n, model.state_size, device=device)

@@ -28,7 +28,11 @@ TOKENS = 4096  # read in one pass; past this a CPU gains nothing, and a GPU's ba
 
 @torch.inference_mode()
 def label_log(
-    model: LanguageEnvironment, log: InteractionLog, tokens: int = TOKENS, show: bool = False
+    model: LanguageEnvironment,
+    log: InteractionLog,
+    tokens: int = TOKENS,
+    show: bool = False,
+    tables: ItemTables | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """States and rewards of every interaction.
 
@@ -37,6 +41,7 @@ def label_log(
         log: sequences of the LE's catalogue.
         tokens: items read in one pass.
         show: progress bar.
+        tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
         states float32 (n_interactions, D), after each interaction; rewards float32
@@ -44,7 +49,7 @@ def label_log(
     """
     states = np.zeros((len(log), model.state_size), dtype=np.float32)
     rewards = np.full(len(log), np.nan, dtype=np.float32)
-    tables = model.tables()
+    tables = tables or model.tables()
     goes_on = log.row_goes_on
     for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log", show):
         items, lengths = _padded_items(log, chunks, model.device)
@@ -66,6 +71,7 @@ def branch_log(
     actions: IntArray,
     tokens: int = TOKENS,
     show: bool = False,
+    tables: ItemTables | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Rewards of actions tried after every interaction, and the states had they been taken.
 
@@ -75,6 +81,7 @@ def branch_log(
         actions: int64 (n_interactions, K); -1 stands for no action.
         tokens: items and actions read in one pass.
         show: progress bar.
+        tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
         rewards float32 (n_interactions, K), NaN for no action; states float32
@@ -83,7 +90,7 @@ def branch_log(
     n_rows, k = actions.shape
     rewards = np.full((n_rows, k), np.nan, dtype=np.float32)
     states = np.zeros((n_rows, k, model.state_size), dtype=np.float32)
-    tables = model.tables()
+    tables = tables or model.tables()
     chunks = chunk_log(log, model.config.window)
     for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions", show):
         items, lengths = _padded_items(log, batch, model.device)
@@ -116,6 +123,7 @@ def score_candidates(
     candidates: IntArray,
     tokens: int = TOKENS,
     show: bool = False,
+    tables: ItemTables | None = None,
 ) -> FloatArray:
     """Rewards of C candidates of each history, in passes that share the history.
 
@@ -125,6 +133,7 @@ def score_candidates(
         candidates: int64 (N, C).
         tokens: items and candidates read in one pass.
         show: progress bar.
+        tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
         float32 (N, C), in (0, 1).
@@ -133,7 +142,7 @@ def score_candidates(
         SimulatorError: a history is empty.
     """
     scores = np.zeros(candidates.shape, dtype=np.float32)
-    tables = model.tables()
+    tables = tables or model.tables()
     check_histories(histories, len(model.catalog))
     trunks = [windowed(model, history) for history in histories]
     width = candidates.shape[1]

@@ -15,6 +15,7 @@ import numpy as np
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
+from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.neighbours import ItemNeighbours
 from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
@@ -25,7 +26,8 @@ METHODS = ("language", "random", "popular", "cooccurrence")
 CHUNK_CELLS = 4_000_000  # scores held at once: 16 MB of float32
 CHUNK_BRANCHES = 16_384  # actions tried at once, each of which brings a state vector
 
-Scorer = Callable[[IntArray], FloatArray]
+Pick = Callable[[IntArray, int, Pairs], tuple[IntArray, FloatArray]]
+"""Rows of a log, K, and (row, item) pairs to leave out -> items and logits, both (rows, K)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +80,8 @@ def propose(
         SimulatorError: the simulator has no action model.
     """
     n_tried = _candidates_tried(log, k, candidates, method, rerank_tokens)
-    score = _scorer(log, simulator, method, labels, seed, show)
-    actions, scores = best_actions(log, log.row_users, score, max(k, n_tried), show)
+    pick = _picker(log, simulator, method, labels, seed, show)
+    actions, scores = best_actions(log, log.row_users, pick, max(k, n_tried), show)
     if method == "random":
         scores[actions >= 0] = 0.0
     if n_tried and simulator is not None:
@@ -129,40 +131,51 @@ def _candidates_tried(
     return tried
 
 
-def _scorer(
+def _picker(
     log: InteractionLog,
     simulator: UserSimulator | None,
     method: str,
     labels: Labels | None,
     seed: int,
     show: bool,
-) -> Scorer:
-    """A function from rows of the log to logits over all items; -inf marks what is no candidate."""
+) -> Pick:
+    """A function that picks the best items of rows of the log."""
     if method == "language":
         if simulator is None:
             raise DataError("method='language' needs a simulator; the controls need none")
         states = (labels or simulator.label(log, show=show)).states
-        preferences = simulator.preferences
-        return lambda rows: np.array(preferences(states[rows]), dtype=np.float32)
+        best_items = simulator.best_items
+        return lambda rows, k, but: best_items(states[rows], k, but)
     if method == "random":
         rng = np.random.default_rng(seed)
-        return lambda rows: rng.random((len(rows), log.n_items), dtype=np.float32)
+        return _ranked(lambda rows: rng.random((len(rows), log.n_items), dtype=np.float32))
     if method == "popular":
         counts = _log(log.item_counts().astype(np.float32))
-        return lambda rows: np.repeat(counts[None], len(rows), axis=0)
+        return _ranked(lambda rows: np.repeat(counts[None], len(rows), axis=0))
     neighbours, starts = ItemNeighbours.of(log), np.repeat(log.offsets[:-1], log.lengths)
-    return lambda rows: _log(neighbours.scores(log.items, starts[rows], rows))
+    return _ranked(lambda rows: _log(neighbours.scores(log.items, starts[rows], rows)))
+
+
+def _ranked(score: Callable[[IntArray], FloatArray]) -> Pick:
+    """Pick by scores of all items; minus infinity marks what is no candidate."""
+
+    def pick(rows: IntArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+        scores = score(rows)
+        scores[but] = -np.inf
+        return top_k(scores, k)
+
+    return pick
 
 
 def best_actions(
-    log: InteractionLog, users: IntArray, score: Scorer, k: int, show: bool = False
+    log: InteractionLog, users: IntArray, pick: Pick, k: int, show: bool = False
 ) -> tuple[IntArray, FloatArray]:
     """The K best items of each row that its user does not own, chunk by chunk.
 
     Args:
         log: who owns what.
-        users: int64 (n,), ascending: the user of each row.
-        score: rows -> logits (len(rows), n_items), -inf for what is no candidate.
+        users: int64 (n,): the user of each row.
+        pick: who picks, given the user's own items as those to leave out.
         k: items a row.
         show: show a progress bar.
 
@@ -171,29 +184,19 @@ def best_actions(
     """
     actions = np.full((len(users), k), -1, dtype=np.int64)
     scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-    kept = min(k, log.n_items)
     with progress_bar("propose actions", len(users), show) as advance:
         for rows in _chunks(len(users), max(1, CHUNK_CELLS // log.n_items)):
-            values = score(rows)
-            values[_owned(log, users[rows])] = -np.inf
-            top = np.argpartition(values, log.n_items - kept, axis=1)[:, log.n_items - kept :]
-            top_values = np.take_along_axis(values, top, axis=1)
-            order = np.argsort(-top_values, axis=1, kind="stable")
-            scores[rows, :kept] = np.take_along_axis(top_values, order, axis=1)
-            actions[rows, :kept] = np.take_along_axis(top, order, axis=1)
+            actions[rows], scores[rows] = pick(rows, k, _owned(log, users[rows]))
             advance(len(rows), "")
-    actions[~np.isfinite(scores)] = -1
     return actions, scores
 
 
-def _owned(log: InteractionLog, users: IntArray) -> np.ndarray:
-    """Bool (len(users), n_items): the user's own items, past and later; users in log order."""
-    first, last = int(users[0]), int(users[-1])
-    own = np.zeros((last - first + 1, log.n_items), dtype=bool)
-    span = slice(int(log.offsets[first]), int(log.offsets[last + 1]))
-    owners = np.repeat(np.arange(last - first + 1), log.lengths[first : last + 1])
-    own[owners, log.items[span]] = True
-    return own[users - first]
+def _owned(log: InteractionLog, users: IntArray) -> Pairs:
+    """The users' own items, past and later, as pairs of a place in ``users`` and an item."""
+    lengths = log.lengths[users]
+    owners = np.repeat(np.arange(len(users)), lengths)
+    first = log.offsets[users] - (np.cumsum(lengths) - lengths)
+    return owners, log.items[first[owners] + np.arange(len(owners))]
 
 
 def _rewards(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
+from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, best_actions
 from llmrec_env.offline.table import Transitions
@@ -73,13 +74,13 @@ def _next_actions(
 ) -> IntArray:
     """What the simulator would take after ``actions``; ``otherwise`` where it names no item."""
 
-    def preferences(rows: IntArray) -> FloatArray:
-        scores = np.array(simulator.preferences(states[rows]), dtype=np.float32)
-        scores[np.arange(len(rows)), actions[rows]] = -np.inf
-        return scores
+    def pick(rows: IntArray, k: int, own: Pairs) -> tuple[IntArray, FloatArray]:
+        tried = np.arange(len(rows)), actions[rows]
+        but = np.append(own[0], tried[0]), np.append(own[1], tried[1])
+        return simulator.best_items(states[rows], k, but)
 
     try:
-        best = best_actions(log, users, preferences, k=1)[0][:, 0]
+        best = best_actions(log, users, pick, k=1)[0][:, 0]
     except SimulatorError:  # it answers, but names no items
         return otherwise
     return np.where(best >= 0, best, otherwise)

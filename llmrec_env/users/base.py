@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
+from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 
@@ -154,6 +155,25 @@ class UserSimulator(ABC):
         raise SimulatorError(
             f"{type(self).__name__} has no action model: it answers, but names no items"
         )
+
+    def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+        """The K items that :meth:`preferences` ranks highest.
+
+        Args:
+            states: float32 (N, state_size).
+            k: items a state.
+            but: rows of ``states`` and items, int64 (P,) each, that are left out.
+
+        Returns:
+            int64 items and float32 logits, both (N, K), best first; -1 and minus infinity where
+            fewer are left.
+
+        Raises:
+            SimulatorError: this kind of user names no items by itself.
+        """
+        logits = np.array(self.preferences(states), dtype=np.float32)
+        logits[but] = -np.inf
+        return top_k(logits, k)
 
     def with_accept_rate(self, accept_rate: float) -> UserSimulator:
         """The same users, taking a uniformly shown item with this mean probability.

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
+from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
+from llmrec_env.language.item_index import ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
-from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.users.base import (
     Branches,
     FloatArray,
@@ -32,6 +34,8 @@ from llmrec_env.users.base import (
     UserSimulator,
 )
 
+EXACT_ITEMS = 50_000
+"""Catalogues up to this size are ranked whole; larger ones through an approximate index."""
 EMBEDDED = Path(__file__).parents[1] / "language" / "assets" / "generated_world"
 
 
@@ -95,24 +99,36 @@ class LanguageUser(UserSimulator):
         scale = self.model.heads.log_scale.detach().exp()
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(states)).to(self.model.device)
-            return (given @ self._vectors.T * scale).cpu().numpy()
+            return (given @ self.tables.vectors.T * scale).cpu().numpy()
+
+    def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+        """The K items that the action model ranks highest; see :meth:`UserSimulator.best_items`.
+
+        Above :data:`EXACT_ITEMS` items they come from an approximate index, made at the first call.
+        """
+        if self.n_items <= EXACT_ITEMS:
+            return super().best_items(states, k, but)
+        longest = int(np.bincount(but[0], minlength=1).max())
+        items, cosines = self._index.search(states, min(k + longest, self.n_items))
+        scale = float(self.model.heads.log_scale.detach().exp())
+        return leave_out(items, cosines * np.float32(scale), but, k)
 
     def label(self, log: InteractionLog, show: bool = False) -> Labels:
         """States and rewards of a log, one causal pass a sequence; kept while the log lives."""
         if log not in self._labels:
-            self._labels[log] = Labels(*label_log(self.model, log, show=show))
+            self._labels[log] = Labels(*label_log(self.model, log, show=show, tables=self.tables))
         return self._labels[log]
 
     def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
         """Rewards and next states of actions tried along a log, sharing each sequence's pass."""
-        rewards, states = branch_log(self.model, log, actions, show=show)
+        rewards, states = branch_log(self.model, log, actions, show=show, tables=self.tables)
         return Branches(rewards, states)
 
     def score(
         self, histories: Sequence[IntArray], candidates: IntArray, show: bool = False
     ) -> FloatArray:
         """Rewards float32 (N, C) of candidates int64 (N, C), in passes that share the history."""
-        return score_candidates(self.model, histories, candidates, show=show)
+        return score_candidates(self.model, histories, candidates, show=show, tables=self.tables)
 
     def accept_probability(self, reward: FloatArray) -> FloatArray:
         """Probability of taking an item of this reward."""
@@ -124,20 +140,26 @@ class LanguageUser(UserSimulator):
         self._offset = self._acceptance.offset(accept_rate)
 
     @cached_property
-    def _vectors(self) -> torch.Tensor:
+    def _index(self) -> ItemIndex:
+        return ItemIndex(self.tables.vectors.float().cpu().numpy())
+
+    @cached_property
+    def tables(self) -> ItemTables:
+        """What the LE knows of every item, computed once: its users are done with learning."""
         with torch.inference_mode():
-            return self.model.item_vectors()
+            return self.model.tables()
 
 
 class _LanguageSession(Session):
     def __init__(self, simulator: LanguageUser, histories: Histories) -> None:
         self._simulator = simulator
-        self._decoder = Decoder(simulator.model, histories)
+        self._decoder = Decoder(simulator.model, histories, simulator.tables)
         self.states = self._decoder.states.cpu().numpy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _LanguageSession:
         """A session of its own on the same model: the simulator is shared, never copied."""
-        memo[id(self._simulator.model)] = self._simulator.model
+        for shared in (self._simulator.model, self._simulator.tables):
+            memo[id(shared)] = shared
         twin = copy.copy(self)
         memo[id(self)] = twin
         twin._decoder = copy.deepcopy(self._decoder, memo)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import (
     FloatArray,
@@ -60,6 +61,10 @@ class ObservedUser(UserSimulator):
     def preferences(self, states: FloatArray) -> FloatArray:
         """The observer's action model: float32 logits (N, n_items)."""
         return self.observer.preferences(states)
+
+    def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+        """The observer's action model."""
+        return self.observer.best_items(states, k, but)
 
 
 class _ObservedSession(Session):

@@ -121,7 +121,9 @@ def random_log(lengths: list[int], seed: int = 0) -> InteractionLog:
     return log_of([rng.permutation(N_ITEMS)[:length].tolist() for length in lengths])
 
 
-def tiny_le(config: PretrainedConfig, window: Window = WINDOW) -> LanguageEnvironment:
+def tiny_le(
+    config: PretrainedConfig, window: Window = WINDOW, n_items: int = N_ITEMS
+) -> LanguageEnvironment:
     """An LE in which every part has its say: heads and adapters are moved away from zero."""
     generator = torch.Generator().manual_seed(1)
 
@@ -129,13 +131,13 @@ def tiny_le(config: PretrainedConfig, window: Window = WINDOW) -> LanguageEnviro
         return torch.randn(shape, generator=generator)
 
     model = LanguageEnvironment(
-        catalog(),
+        catalog(n_items),
         HuggingFaceReader(causal_lm(config), cast(Any, None)),  # no text is read
-        noise(N_ITEMS, WIDTH),
-        normalize(noise(N_ITEMS, 8), dim=1),
+        noise(n_items, WIDTH),
+        normalize(noise(n_items, 8), dim=1),
         LanguageEnvironmentConfig(window=window, lora_rank=2),
         # two words an item, of ten
-        ItemWords(torch.arange(2 * N_ITEMS) % 10, noise(2 * N_ITEMS), torch.arange(N_ITEMS) * 2),
+        ItemWords(torch.arange(2 * n_items) % 10, noise(2 * n_items), torch.arange(n_items) * 2),
     )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
