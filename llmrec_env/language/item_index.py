@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from llmrec_env.common.extras import require
 from llmrec_env.common.top_k import FloatArray, IntArray
 
+EXACT_ITEMS = 50_000
+"""Catalogues up to this size are ranked whole, larger ones are not."""
 POINTS_A_CELL = 40  # what faiss asks for to place a centroid well
 CELLS_READ = 16
 

@@ -39,6 +39,15 @@ class ItemWords:
         """Number of different tokens."""
         return int(self.ids.max()) + 1 if len(self.ids) else 0
 
+    def take(self, items: Tensor) -> ItemWords:
+        """The words of some items, int64 (M,), in that order."""
+        ends = torch.cat([self.offsets[1:], self.offsets.new_tensor([len(self.ids)])])
+        lengths = ends[items] - self.offsets[items]
+        first = torch.cumsum(lengths, 0) - lengths
+        places = torch.arange(int(lengths.sum()), device=items.device)
+        places = places + torch.repeat_interleave(self.offsets[items] - first, lengths)
+        return ItemWords(self.ids[places], self.weights[places], first)
+
     @classmethod
     def of(
         cls, catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +33,7 @@ from llmrec_env.common.training import (
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.calibration import calibrate
+from llmrec_env.language.item_index import EXACT_ITEMS
 from llmrec_env.language.labelling import pad
 from llmrec_env.language.model import (
     ItemTables,
@@ -41,6 +42,7 @@ from llmrec_env.language.model import (
 from llmrec_env.language.windows import chunk_log
 
 IntArray = NDArray[np.int64]
+SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ class LearningConfig:
 
     share: float = 1.0
     """Share of the training users that it learns from."""
-    state_loss: Literal["catalogue", "in_batch", "pairwise"] = "catalogue"
-    """What the next item is told from: all items, the batch's next items, or the one negative."""
+    state_loss: Literal["auto", "catalogue", "in_batch", "pairwise"] = "auto"
+    """What the next item is told from: all items, the batch's next items, or the one negative;
+    "auto" is all items up to ``EXACT_ITEMS`` of them, above that the batch's."""
     reward_weight: float = 1.0
     """Weight of the reward model's loss."""
     popular_share: float = 0.5
@@ -97,6 +100,9 @@ def learn(
         raise DataError(f"share of the training users must lie in (0, 1], got {config.share}")
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")
+    if config.state_loss == "auto":
+        few = len(model.catalog) <= EXACT_ITEMS
+        config = replace(config, state_loss="catalogue" if few else "in_batch")
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
     checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
@@ -150,14 +156,21 @@ def some_users(log: InteractionLog, share: float, seed: int) -> InteractionLog:
 def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> Metrics:
     """Next-item NDCG@10 of the states and pairwise accuracy of the rewards, on held-out users.
 
-    ``progress`` is what early stopping watches: the sum of the logarithms of both.
+    ``progress`` is what early stopping watches: the sum of the logarithms of both. Above
+    ``EXACT_ITEMS`` items the next one is ranked among those of the batch and a seeded sample, so
+    that NDCG is higher than among all.
     """
     config = LearningConfig(seed=seed, batch_size=64)
     batches = _Batches(log, model, config)
-    tables = model.tables()
+    known = _all_items(model)
+    others = torch.empty(0, dtype=torch.long, device=model.device)
+    if known is None:
+        order = torch.randperm(log.n_items, generator=torch.Generator().manual_seed(seed))
+        others = order[:SAMPLED_ITEMS].to(model.device)
     ranks, wins = [], []
     for group in range(batches.per_epoch):
         batch = batches.batch(group, np.random.default_rng([seed, group]))
+        batch, tables = (batch, known) if known is not None else _narrowed(model, batch, others)
         states, raw_taken, raw_other = _answers(model, batch, tables)
         logits = model.heads.logits(states[batch.real], tables.vectors)
         target = batch.items[:, 1:][batch.real]
@@ -226,8 +239,33 @@ def _answers(
     return states, taken, other
 
 
+def _all_items(model: LanguageEnvironment) -> ItemTables | None:
+    """What the LE knows of every item, where it is asked for every item."""
+    return model.tables() if len(model.catalog) <= EXACT_ITEMS else None
+
+
+def _narrowed(
+    model: LanguageEnvironment, batch: _Batch, others: Tensor | None = None
+) -> tuple[_Batch, ItemTables]:
+    """The batch with its items, and ``others``, numbered anew, and what the LE knows of them."""
+    given = [batch.items.flatten(), batch.negatives.flatten()]
+    items, numbers = torch.unique(
+        torch.cat(given if others is None else [*given, others]), return_inverse=True
+    )
+    read = batch.items.numel()
+    renumbered = replace(
+        batch,
+        items=numbers[:read].view_as(batch.items),
+        negatives=numbers[read : read + batch.negatives.numel()].view_as(batch.negatives),
+    )
+    return renumbered, model.tables(items)
+
+
 def _losses(model: LanguageEnvironment, batch: _Batch, config: LearningConfig) -> Losses:
-    tables = model.tables()
+    if config.state_loss == "catalogue":
+        tables = model.tables()
+    else:
+        batch, tables = _narrowed(model, batch)
     states, taken, other = _answers(model, batch, tables)
     real = batch.real
     margin = (taken - other)[real]
@@ -258,11 +296,12 @@ def _state_loss(
 @torch.inference_mode()
 def _set_normalisers(model: LanguageEnvironment, batches: _Batches, config: LearningConfig) -> None:
     """Mean and standard deviation of the raw reward over training pairs."""
-    tables = model.tables()
+    known = _all_items(model)
     model.eval()
     values = []
     for group in range(min(batches.per_epoch, 64)):
         batch = batches.batch(group, np.random.default_rng([config.seed, group]))
+        batch, tables = (batch, known) if known is not None else _narrowed(model, batch)
         _, taken, other = _answers(model, batch, tables)
         values.append(torch.cat([taken[batch.real], other[batch.real]]))
     pooled = torch.cat(values)

@@ -129,11 +129,18 @@ class LanguageEnvironment(nn.Module):
         """Length of a state."""
         return self.item_features.shape[1]
 
-    def tables(self) -> ItemTables:
-        """What the LE knows of every item, as its heads stand now; computed once for many reads."""
+    def tables(self, items: Tensor | None = None) -> ItemTables:
+        """What the LE knows of every item, as its heads stand now; computed once for many reads.
+
+        Args:
+            items: int64 (M,), only these; whoever reads then tells them by their places in it.
+        """
         words = ItemWords(self.word_ids, self.word_weights, self.word_offsets)
-        features = self.heads.features(self.item_features, words)
-        tokens = self.item_tokens + self.heads.token_correction(features)
+        given, tokens = self.item_features, self.item_tokens
+        if items is not None:
+            words, given, tokens = words.take(items), given[items], tokens[items]
+        features = self.heads.features(given, words)
+        tokens = tokens + self.heads.token_correction(features)
         return ItemTables(tokens.to(self.dtype), features, self.heads.items(features))
 
     def read(

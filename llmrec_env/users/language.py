@@ -20,7 +20,7 @@ from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
-from llmrec_env.language.item_index import ItemIndex
+from llmrec_env.language.item_index import EXACT_ITEMS, ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.users.base import (
@@ -34,8 +34,6 @@ from llmrec_env.users.base import (
     UserSimulator,
 )
 
-EXACT_ITEMS = 50_000
-"""Catalogues up to this size are ranked whole; larger ones through an approximate index."""
 EMBEDDED = Path(__file__).parents[1] / "language" / "assets" / "generated_world"
 
 
@@ -104,7 +102,7 @@ class LanguageUser(UserSimulator):
     def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that the action model ranks highest; see :meth:`UserSimulator.best_items`.
 
-        Above :data:`EXACT_ITEMS` items they come from an approximate index, made at the first call.
+        Above ``EXACT_ITEMS`` items they come from an approximate index, made at the first call.
         """
         if self.n_items <= EXACT_ITEMS:
             return super().best_items(states, k, but)

@@ -181,3 +181,23 @@ def test_a_user_who_met_everything_has_no_negatives() -> None:
     log = log_of([list(range(24))])
     with pytest.raises(DataError, match="has met nearly all of the 24 items"):
         Negatives(log, 0.0).draw(np.zeros(3, dtype=np.int64), np.random.default_rng(0))
+
+
+def test_more_items_than_are_ranked_whole_are_never_read_whole(
+    fit: Fit, learned: LanguageEnvironment, split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = validate(learned, split.test)
+    monkeypatch.setattr(learning, "EXACT_ITEMS", split.train.n_items - 1)
+    # the sample that validation ranks among holds all sixty
+    assert validate(learned, split.test) == pytest.approx(whole)
+    asked: list[object] = []
+    tables = LanguageEnvironment.tables
+
+    def counted(model: LanguageEnvironment, items: torch.Tensor | None = None) -> object:
+        asked.append(items)
+        return tables(model, items)
+
+    monkeypatch.setattr(LanguageEnvironment, "tables", counted)
+    fit()
+    assert sum(items is None for items in asked) == 2  # calibration reads them all, twice
+    assert len(asked) > 10
