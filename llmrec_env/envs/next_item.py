@@ -84,6 +84,9 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
     * `history_length`: items in the history observation.
     * `action_mask`: whether `info` has a mask; None means up to 50,000 items.
     * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
+    * `device`, `dtype`: where a language model that is loaded from a folder runs (`"cuda"`; the CPU
+      by default), and in what (`"float32"`, `"bfloat16"`; by default bfloat16 on a GPU that
+      computes in it, else float32).
 
     ```python
     import gymnasium as gym, llmrec_env
@@ -107,8 +110,10 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
         history_length: int = 50,
         action_mask: bool | None = None,
         render_mode: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
     ) -> None:
-        self.simulator = resolve_simulator(simulator, users, accept_rate)
+        self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
         self.rules = NextItemRules(self.simulator, 1, patience, reward_on, history_length)
         self.render_mode = check_render_mode(render_mode)
         self._limit = limit_of_make()

@@ -87,13 +87,15 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
         history_length: int = 50,
         action_mask: bool | None = None,
         render_mode: str | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
     ) -> None:
         self.num_envs = num_envs
         self.max_episode_steps = check_limit(max_episode_steps)
         self.autoreset = check_autoreset(autoreset)
         self.metadata = self.metadata | _autoreset_metadata(autoreset)
         self.render_mode = check_render_mode(render_mode)
-        self.simulator = resolve_simulator(simulator, users, accept_rate)
+        self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
         self.rules = NextItemRules(self.simulator, num_envs, patience, reward_on, history_length)
         self._observer = Observer(self.rules, observation, self.max_episode_steps)
         self._informer = Informer(self.rules, bool(action_mask))

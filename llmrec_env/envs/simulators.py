@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.data.log import InteractionLog
@@ -17,6 +18,8 @@ def resolve_simulator(
     simulator: UserSimulator | str | os.PathLike[str] | None = None,
     users: InteractionLog | None = None,
     accept_rate: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> UserSimulator:
     """The simulator that an environment asks.
 
@@ -26,13 +29,16 @@ def resolve_simulator(
             the generated world.
         users: the users whose opening histories start the episodes, instead of the simulator's own.
         accept_rate: mean probability that a uniformly shown item is taken, in (0, 1).
+        device: where a language model that is loaded here is to run; "cpu" where None.
+        dtype: "float32", "bfloat16" or "auto" (where None): bfloat16 on a GPU that computes in it.
 
     Raises:
         SimulatorError: nothing of these, or a simulator without users where none are given.
         DataError: the users met items of another catalogue.
-        SettingError: ``accept_rate`` lies outside (0, 1).
+        SettingError: ``accept_rate`` lies outside (0, 1), the device or the dtype is not there, or
+            no language model is loaded that they could be for.
     """
-    found = _find(simulator)
+    found = _find(simulator, {k: v for k, v in (("device", device), ("dtype", dtype)) if v})
     if users is not None:
         _check_users(users, found)
         found = found.with_users(users)
@@ -48,13 +54,24 @@ def resolve_simulator(
     return found.with_accept_rate(accept_rate)
 
 
-def _find(simulator: UserSimulator | str | os.PathLike[str] | None) -> UserSimulator:
+def _find(
+    simulator: UserSimulator | str | os.PathLike[str] | None, placement: dict[str, Any]
+) -> UserSimulator:
+    if placement and (isinstance(simulator, UserSimulator) or simulator == "true-taste"):
+        raise SettingError(
+            f"{' and '.join(placement)} are for a language model that is loaded here, from a "
+            "folder; give them to LanguageUser.from_pretrained where you load it yourself"
+        )
     if isinstance(simulator, UserSimulator):
         return simulator
-    if simulator is None or simulator in NAMES:
-        return _named(simulator or "embedded")
+    if simulator is None or simulator == "embedded":
+        from llmrec_env.users.language import embedded_user
+
+        return embedded_user(**placement)
+    if simulator == "true-taste":
+        return _true_taste()
     if isinstance(simulator, (str, os.PathLike)) and os.fspath(simulator):
-        return _from_folder(Path(simulator).expanduser())
+        return _from_folder(Path(simulator).expanduser(), placement)
     raise SimulatorError(
         "simulator must be a UserSimulator, the folder of a saved one, or one of "
         f"{', '.join(map(repr, NAMES))}; got {simulator!r}"
@@ -72,19 +89,15 @@ def _check_users(users: InteractionLog, simulator: UserSimulator) -> None:
 
 
 @cache
-def _named(name: str) -> UserSimulator:
+def _true_taste() -> UserSimulator:
     """One instance for all environments: a simulator is immutable."""
-    if name == "true-taste":
-        from llmrec_env.data.synthetic import generate_world
-        from llmrec_env.users.true_taste import TrueTasteUser
+    from llmrec_env.data.synthetic import generate_world
+    from llmrec_env.users.true_taste import TrueTasteUser
 
-        return TrueTasteUser(generate_world())
-    from llmrec_env.users.language import embedded_user
-
-    return embedded_user()
+    return TrueTasteUser(generate_world())
 
 
-def _from_folder(folder: Path) -> UserSimulator:
+def _from_folder(folder: Path, placement: dict[str, Any]) -> UserSimulator:
     if not folder.is_dir():
         raise SimulatorError(
             f"no folder {str(folder)!r}: simulator must be the folder of a saved one, "
@@ -92,4 +105,4 @@ def _from_folder(folder: Path) -> UserSimulator:
         )
     from llmrec_env.users.language import LanguageUser
 
-    return LanguageUser.from_pretrained(folder)
+    return LanguageUser.from_pretrained(folder, **placement)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.hugging_face import HuggingFaceReader
@@ -28,6 +28,7 @@ from llmrec_env.language.model import (
     LanguageEnvironmentConfig,
     check_window,
 )
+from llmrec_env.language.placement import check_device, check_dtype
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def fit_language_environment(
     checkpoint: str | Path | None = None,
     allow_untexted: bool = False,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: str | torch.dtype = torch.float32,
     show: bool = False,
 ) -> LanguageEnvironment:
     """Learn an LE from a log: base model, item tokens, then state and reward on users.
@@ -64,7 +65,7 @@ def fit_language_environment(
         checkpoint: a folder in which a killed run is continued.
         allow_untexted: accept a catalogue without text, whose items get random tokens.
         device: where to learn.
-        dtype: in which the frozen LM computes.
+        dtype: in which the frozen LM computes; "bfloat16", "auto" and so on work too.
         show: progress bars.
 
     Returns:
@@ -72,7 +73,7 @@ def fit_language_environment(
 
     Raises:
         DataError: the catalogue has no text, or a log is too small to learn from.
-        SettingError: the device is not there.
+        SettingError: the device is not there, or there is no such dtype.
         LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
     """
     config = config or FitConfig()
@@ -100,7 +101,7 @@ def untrained_language_environment(
     checkpoint: str | Path | None = None,
     allow_untexted: bool = False,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: str | torch.dtype = torch.float32,
     show: bool = False,
 ) -> LanguageEnvironment:
     """The residual LE before it has seen any user: what the texts alone say."""
@@ -112,7 +113,8 @@ def untrained_language_environment(
             "titles or descriptions, or name a base model and set allow_untexted=True to give "
             "items random tokens"
         )
-    _check_device(device)
+    device = check_device(device)
+    dtype = check_dtype(dtype, device)
     name = None if base_model is None else _lasting_name(base_model)
     source = name or small_base_model(catalog, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
@@ -134,14 +136,6 @@ def untrained_language_environment(
     model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
     model.record = record
     return model.to(device).eval()
-
-
-def _check_device(device: str | torch.device) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (AssertionError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise SettingError(f"device {str(device)!r} cannot be used here: {reason}") from None
 
 
 def _lasting_name(base_model: str | os.PathLike[str]) -> str:

@@ -15,6 +15,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.placement import check_device, check_dtype
 from llmrec_env.language.readers import Reader, RowCache
 from llmrec_env.language.saving import SavedModel, save_model
 from llmrec_env.language.windows import Window
@@ -228,7 +229,7 @@ class LanguageEnvironment(nn.Module):
         cls,
         folder: str | os.PathLike[str],
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: str | torch.dtype = torch.float32,
         fold: bool = False,
     ) -> LanguageEnvironment:
         """Load what :meth:`save_pretrained` wrote.
@@ -236,20 +237,23 @@ class LanguageEnvironment(nn.Module):
         Args:
             folder: the saved LE.
             device: where it is to run.
-            dtype: in which the language model is to compute.
+            dtype: in which the language model is to compute; its name will do, and "auto" is
+                bfloat16 on a GPU that computes in it, else float32.
             fold: whether to add the adapter to the base weights. The LE then reads at the base
                 model's own speed, but only answers: it learns no more and cannot be saved.
 
         Raises:
             LLMRecError: the folder is no saved LE, or of a format that this version cannot read.
+            SettingError: the device is not there, or there is no such dtype.
         """
+        device = check_device(device)
         saved = SavedModel.open(folder)
         settings = dict(saved.description["config"])
         settings["window"] = Window(**settings["window"])
         tensors = saved.tensors
         model = cls(
             saved.catalog,
-            saved.reader(dtype, fold),
+            saved.reader(check_dtype(dtype, device), fold),
             tensors["item_tokens"],
             tensors["item_features"],
             LanguageEnvironmentConfig(**settings),

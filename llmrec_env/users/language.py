@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -76,9 +76,17 @@ class LanguageUser(UserSimulator):
         folder: str | os.PathLike[str],
         accept_rate: float = 0.1,
         device: str | torch.device = "cpu",
-        dtype: torch.dtype = torch.float32,
+        dtype: str | torch.dtype = "auto",
     ) -> LanguageUser:
-        """Load the users of an LE that ``save_pretrained`` wrote; its adapter is folded in."""
+        """Load the users of an LE that ``save_pretrained`` wrote; its adapter is folded in.
+
+        Args:
+            folder: the saved LE.
+            accept_rate: mean probability of taking a uniformly shown item.
+            device: where it is to run.
+            dtype: in which the language model computes, or its name; "auto" is bfloat16 on a GPU
+                that computes in it, else float32.
+        """
         model = LanguageEnvironment.from_pretrained(folder, device, dtype, fold=True)
         return cls(model, accept_rate=accept_rate)
 
@@ -187,12 +195,12 @@ class _LanguageSession(Session):
         return self.states
 
 
-@lru_cache(maxsize=1)
-def embedded_user() -> LanguageUser:
+@cache
+def embedded_user(device: str = "cpu", dtype: str = "auto") -> LanguageUser:
     """The users of the LE of the generated world that ships with the package."""
     if not (EMBEDDED / "config.json").exists():
         raise SimulatorError(
             f"the embedded LE is missing from {EMBEDDED}; make it with "
             "`python -m llmrec_env.language.assets.build`"
         )
-    return LanguageUser.from_pretrained(EMBEDDED)
+    return LanguageUser.from_pretrained(EMBEDDED, device=device, dtype=dtype)

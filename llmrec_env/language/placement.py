@@ -1,0 +1,37 @@
+"""Where a language model runs, and in which numbers."""
+
+from __future__ import annotations
+
+import torch
+
+from llmrec_env.common.errors import SettingError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device, which must be there.
+
+    Raises:
+        SettingError: torch does not know it, or this machine does not have it.
+    """
+    try:
+        return torch.empty(0, device=device).device
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SettingError(f"device {str(device)!r} cannot be used here: {reason}") from None
+
+
+def check_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The dtype by name; "auto" is bfloat16 on a GPU that computes in it, else float32.
+
+    Raises:
+        SettingError: there is no such name.
+    """
+    if dtype == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.bfloat16 if fast else torch.float32
+    for name, known in DTYPES.items():
+        if dtype in (name, known):
+            return known
+    raise SettingError(f"dtype must be one of auto, {', '.join(DTYPES)}; got {dtype!r}")
