@@ -78,8 +78,9 @@ class Heads(nn.Module):
 
     def extend_means(self, means: Tensor, counts: Tensor, features: Tensor) -> Tensor:
         """Means after one more item: (…, D) from means (…, D) of ``counts`` (…,) items."""
-        past = self.decay * (1 - self.decay**counts) / (1 - self.decay)
-        return (past[..., None] * means + features) / (past[..., None] + 1)
+        decay = self.decay
+        past = decay * (1 - decay**counts) / (1 - decay)
+        return torch.lerp(features, means, (past / (past + 1))[..., None])
 
     def states(self, means: Tensor, hidden: Tensor) -> Tensor:
         """Unit states (…, D) from means (…, D) and LM outputs (…, H)."""
