@@ -155,12 +155,13 @@ def test_a_folded_le_says_the_same(name: str, learned: LanguageEnvironment, tmp_
         said, (*label_log(folded, log), *branch_log(folded, log, actions)), strict=True
     ):
         assert_allclose(after, before, atol=2e-5)
-    sessions = [Decoder(le, log.sequences()) for le in (model, folded)]
-    for shown, taken in (([1, 2, 3], [True, False, True]), ([4, 5, 6], [False, True, True])):
-        likings = [session.show(torch.tensor(shown)) for session in sessions]
-        assert_allclose(likings[1], likings[0], atol=2e-5)
-        states = [session.take(np.array(taken)) for session in sessions]
-        assert_allclose(states[1], states[0], atol=2e-5)
+    for crowd in (1, 5):  # a few rows and many are read by different routes
+        sessions = [Decoder(le, log.sequences() * crowd) for le in (model, folded)]
+        for shown, taken in (([1, 2, 3], [True, False, True]), ([4, 5, 6], [False, True, True])):
+            likings = [session.show(torch.tensor(shown * crowd)) for session in sessions]
+            assert_allclose(likings[1], likings[0], atol=2e-5)
+            states = [session.take(np.array(taken * crowd)) for session in sessions]
+            assert_allclose(states[1], states[0], atol=2e-5)
 
 
 def test_a_folded_le_answers_but_neither_learns_nor_is_saved(
