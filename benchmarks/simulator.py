@@ -33,7 +33,7 @@ from llmrec_env.common.files import write_json
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item_vector import NextItemVectorEnv
-from llmrec_env.language.labelling import TOKENS, label_log
+from llmrec_env.language.labelling import label_log, tokens_at_once
 from llmrec_env.language.windows import chunk_log
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 
@@ -216,10 +216,11 @@ class Bench:
         log = self.log(users=1000)
         chunks = chunk_log(log, self.user.model.config.window)
         widths = np.sort(chunks.widths)
+        most = tokens_at_once(self.user.model.device)
         batches: list[torch.Tensor] = []
         first = 0
         for last in range(1, len(widths) + 1):  # as labelling batches them
-            if last == len(widths) or (last + 1 - first) * widths[last] > TOKENS:
+            if last == len(widths) or (last + 1 - first) * widths[last] > most:
                 batches.append(torch.from_numpy(widths[first:last]).to(self.user.model.device))
                 first = last
         return [

@@ -23,14 +23,15 @@ from llmrec_env.language.windows import Chunks, chunk_log
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-TOKENS = 4096  # read in one pass; past this a CPU gains nothing, and a GPU's batch can be set
+TOKENS = {"cpu": 2048}  # read in one pass: more fall out of a CPU's caches
+MANY_TOKENS = 65_536  # elsewhere
 
 
 @torch.inference_mode()
 def label_log(
     model: LanguageEnvironment,
     log: InteractionLog,
-    tokens: int = TOKENS,
+    tokens: int | None = None,
     show: bool = False,
     tables: ItemTables | None = None,
 ) -> tuple[FloatArray, FloatArray]:
@@ -39,7 +40,7 @@ def label_log(
     Args:
         model: the LE.
         log: sequences of the LE's catalogue.
-        tokens: items read in one pass.
+        tokens: items read in one pass; what suits the device where None.
         show: progress bar.
         tables: of ``model.tables()``, where the caller has them at hand.
 
@@ -50,6 +51,7 @@ def label_log(
     states = np.zeros((len(log), model.state_size), dtype=np.float32)
     rewards = np.full(len(log), np.nan, dtype=np.float32)
     tables = tables or model.tables()
+    tokens = tokens or tokens_at_once(model.device)
     goes_on = log.row_goes_on
     for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log", show):
         items, lengths = _padded_items(log, chunks, model.device)
@@ -69,7 +71,7 @@ def branch_log(
     model: LanguageEnvironment,
     log: InteractionLog,
     actions: IntArray,
-    tokens: int = TOKENS,
+    tokens: int | None = None,
     show: bool = False,
     tables: ItemTables | None = None,
 ) -> tuple[FloatArray, FloatArray]:
@@ -79,7 +81,7 @@ def branch_log(
         model: the LE.
         log: sequences of the LE's catalogue.
         actions: int64 (n_interactions, K); -1 stands for no action.
-        tokens: items and actions read in one pass.
+        tokens: items and actions read in one pass; what suits the device where None.
         show: progress bar.
         tables: of ``model.tables()``, where the caller has them at hand.
 
@@ -91,6 +93,7 @@ def branch_log(
     rewards = np.full((n_rows, k), np.nan, dtype=np.float32)
     states = np.zeros((n_rows, k, model.state_size), dtype=np.float32)
     tables = tables or model.tables()
+    tokens = tokens or tokens_at_once(model.device)
     chunks = chunk_log(log, model.config.window)
     for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions", show):
         items, lengths = _padded_items(log, batch, model.device)
@@ -121,7 +124,7 @@ def score_candidates(
     model: LanguageEnvironment,
     histories: Sequence[IntArray],
     candidates: IntArray,
-    tokens: int = TOKENS,
+    tokens: int | None = None,
     show: bool = False,
     tables: ItemTables | None = None,
 ) -> FloatArray:
@@ -131,7 +134,7 @@ def score_candidates(
         model: the LE.
         histories: N sequences of at least one item, oldest first.
         candidates: int64 (N, C).
-        tokens: items and candidates read in one pass.
+        tokens: items and candidates read in one pass; what suits the device where None.
         show: progress bar.
         tables: of ``model.tables()``, where the caller has them at hand.
 
@@ -143,6 +146,7 @@ def score_candidates(
     """
     scores = np.zeros(candidates.shape, dtype=np.float32)
     tables = tables or model.tables()
+    tokens = tokens or tokens_at_once(model.device)
     check_histories(histories, len(model.catalog))
     trunks = [windowed(model, history) for history in histories]
     width = candidates.shape[1]
@@ -160,6 +164,11 @@ def score_candidates(
             scores[part] = model.liking(raw).cpu().numpy()
             advance(part.stop - part.start, "")
     return scores
+
+
+def tokens_at_once(device: torch.device) -> int:
+    """How many tokens to read in one pass on a device."""
+    return TOKENS.get(device.type, MANY_TOKENS)
 
 
 def check_histories(histories: Sequence[IntArray], n_items: int) -> None:
