@@ -21,6 +21,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.language.readers import RowCache
+from llmrec_env.language.shelf import Shelf
 
 IntArray = NDArray[np.int64]
 
@@ -55,6 +56,7 @@ class Decoder:
         self._all_rows = torch.arange(n, device=device)
         self._slots = torch.arange(self.window.size + 1, device=device)
         self._tables = tables or model.tables()
+        self._shelf: Shelf | None = None
         self._shown: Tensor | None = None
         self._hidden: Tensor | None = None
         self.states = torch.zeros(n, model.state_size, device=device)
@@ -70,8 +72,29 @@ class Decoder:
             self._total[row] = len(history)
             recent = history[-self.window.size :]
             self._recent[row, -len(recent) :] = recent
-        self._read(rows)
+        if len(rows) == len(self._total):
+            self._read(rows)
+        else:
+            self._reopen(rows, [np.asarray(history).tobytes() for history in histories])
         return self.states
+
+    def _reopen(self, rows: IntArray, names: list[bytes]) -> None:
+        """Read the histories of some rows, but for those that were read before."""
+        if self._shelf is None:
+            self._shelf = Shelf(self._cache, [self._length, self._means, self.states])
+        known = np.array([self._shelf.holds(name) for name in names])
+        again = [name for name, k in zip(names, known, strict=True) if k]
+        if again:
+            chosen = torch.from_numpy(rows[known]).to(self.model.device)
+            self.states = self.states.clone()
+            self._length[chosen], self._means[chosen], self.states[chosen] = self._shelf.take(
+                again, chosen
+            )
+        if len(again) < len(names):
+            self._read(rows[~known])
+            chosen = torch.from_numpy(rows[~known]).to(self.model.device)
+            new = [name for name, k in zip(names, known, strict=True) if not k]
+            self._shelf.put(new, chosen, [self._length, self._means, self.states])
 
     @torch.inference_mode()
     def show(self, actions: Tensor) -> Tensor:

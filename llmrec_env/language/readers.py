@@ -68,12 +68,25 @@ class RowCache:
 
     Attributes:
         layers: one a layer of the LM.
+        slots: places for tokens in each row.
         wrapped: the same in the form that a library's own code takes, kept by the reader.
     """
 
     def __init__(self, n_layers: int, rows: int, slots: int) -> None:
         self.layers = [RowLayer(rows, slots) for _ in range(n_layers)]
+        self.slots = slots
         self.wrapped: Any = None
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes that a row takes, once keys and values have been written."""
+        tensors = [t for layer in self.layers for t in (layer.keys, layer.values) if t is not None]
+        return sum(t[0].nbytes for t in tensors)
+
+    def copy(self, rows: Tensor, other: RowCache, other_rows: Tensor) -> None:
+        """Write rows int64 (M,) of another cache, which has been written, into those of this."""
+        for mine, theirs in zip(self.layers, other.layers, strict=True):
+            mine.copy(rows, theirs, other_rows)
 
     def aim(self, rows: Tensor, places: Tensor | None = None, visible: int = 0) -> None:
         """Where the next pass writes.
@@ -101,16 +114,28 @@ class RowLayer:
 
     def update(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write keys and values (B, heads, T, size); those that the tokens may see."""
-        if self.keys is None or self.values is None:
-            self.keys, self.values = self._empty(keys), self._empty(values)
+        mine, my_values = self._made(keys, values)
         if self.places is None:
             width = keys.shape[2]
-            self.keys[self.rows, :, :width] = keys
-            self.values[self.rows, :, :width] = values
+            mine[self.rows, :, :width] = keys
+            my_values[self.rows, :, :width] = values
             return keys, values
-        self.keys[self.rows, :, self.places] = keys[:, :, 0]
-        self.values[self.rows, :, self.places] = values[:, :, 0]
-        return self.keys[:, :, : self.visible], self.values[:, :, : self.visible]
+        mine[self.rows, :, self.places] = keys[:, :, 0]
+        my_values[self.rows, :, self.places] = values[:, :, 0]
+        return mine[:, :, : self.visible], my_values[:, :, : self.visible]
+
+    def copy(self, rows: Tensor, other: RowLayer, other_rows: Tensor) -> None:
+        """See :meth:`RowCache.copy`."""
+        if other.keys is not None and other.values is not None:
+            keys, values = self._made(other.keys, other.values)
+            keys[rows] = other.keys[other_rows]
+            values[rows] = other.values[other_rows]
+
+    def _made(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """The tensors, allocated at the first use like what is to be written."""
+        if self.keys is None or self.values is None:
+            self.keys, self.values = self._empty(keys), self._empty(values)
+        return self.keys, self.values
 
     def _empty(self, like: Tensor) -> Tensor:
         rows, slots = self.shape

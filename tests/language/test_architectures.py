@@ -18,6 +18,7 @@ from tiny_models import (
 )
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.language import shelf
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.labelling import branch_log, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
@@ -109,6 +110,40 @@ def test_decoding_is_a_full_reading_after_any_walk(
         assert_allclose(decoder.states[row], plain_state(model, history), atol=TOLERANCE)
         reward = plain_reward(model, history, last)
         assert float(rewards[row]) == pytest.approx(reward, abs=TOLERANCE)
+
+
+def test_who_comes_again_is_as_before_and_not_read_again(
+    model: LanguageEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "ROWS", 2)
+    users = [np.array(history) for history in ([1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], [12, 13])]
+    decoder = Decoder(model, users[:3])
+    reads: list[int] = []
+    read = LanguageEnvironment.read
+
+    def counted(self: LanguageEnvironment, items: torch.Tensor, *rest: object) -> torch.Tensor:
+        reads.append(len(items))
+        return read(self, items, *rest)
+
+    monkeypatch.setattr(LanguageEnvironment, "read", counted)
+    for rows, who, expected in (
+        ([1], [0], 1),  # opened with the session, which keeps nothing
+        ([0, 2], [0, 3], 1),  # one of them again
+        ([1, 2], [3, 0], 0),
+        ([0], [2], 1),  # makes room by forgetting user 0
+        ([1, 2], [2, 3], 0),
+        ([1, 2], [0, 0], 2),
+    ):
+        reads.clear()
+        decoder.restart(np.array(rows), [users[u] for u in who])
+        assert sum(reads) == expected
+        for row, user in zip(rows, who, strict=True):
+            assert_allclose(decoder.states[row], plain_state(model, users[user]), atol=TOLERANCE)
+        rewards = decoder.show(torch.tensor([20, 21, 22]))
+        for row, user in zip(rows, who, strict=True):
+            reward = plain_reward(model, users[user], 20 + row)
+            assert float(rewards[row]) == pytest.approx(reward, abs=TOLERANCE)
+        decoder.take(np.array([True, False, True]))
 
 
 def test_a_skipped_item_leaves_no_trace(model: LanguageEnvironment) -> None:
