@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -58,13 +57,18 @@ class Informer:
 
 def row_of(columns: Columns, row: int) -> dict[str, Any]:
     """One row of the columns, as plain Python values."""
-    return {name: _value(column, row, row_of) for name, column in columns.items()}
+    return {name: _value(column, row) for name, column in columns.items()}
 
 
-def row_info(infos: Columns, row: int) -> dict[str, Any]:
-    """What Gymnasium's vector form says about one row: the values whose masks are true."""
-    said = (name for name in infos if not name.startswith("_") and infos[f"_{name}"][row])
-    return {name: _value(infos[name], row, row_info) for name in said}
+def row_infos(infos: Columns, num_rows: int) -> list[dict[str, Any]]:
+    """What Gymnasium's vector form says about each row: the values whose masks are true."""
+    rows: list[dict[str, Any]] = [{} for _ in range(num_rows)]
+    for name, column in infos.items():
+        if not name.startswith("_"):
+            values = _values(column, num_rows)
+            for row in np.flatnonzero(infos[f"_{name}"]).tolist():
+                rows[row][name] = values[row]
+    return rows
 
 
 def with_masks(columns: Columns, rows: BoolArray) -> Columns:
@@ -76,8 +80,15 @@ def with_masks(columns: Columns, rows: BoolArray) -> Columns:
     return masked
 
 
-def _value(column: Any, row: int, inside: Callable[[Columns, int], dict[str, Any]]) -> Any:
+def _value(column: Any, row: int) -> Any:
     if isinstance(column, dict):
-        return inside(column, row)
+        return row_of(column, row)
     value = column[row]
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _values(column: Any, num_rows: int) -> list[Any]:
+    """A column's values as plain Python, an array for each row where it has more axes."""
+    if isinstance(column, dict):
+        return row_infos(column, num_rows)
+    return column.tolist() if column.ndim == 1 else list(column)

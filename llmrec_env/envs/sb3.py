@@ -11,7 +11,7 @@ import numpy as np
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.envs.checks import check_options
-from llmrec_env.envs.infos import row_info
+from llmrec_env.envs.infos import row_infos
 from llmrec_env.envs.next_item_vector import NextItemVectorEnv
 from llmrec_env.envs.observations import Observation
 
@@ -77,7 +77,7 @@ class NextItemVecEnv(VecEnv):
             check_options(options, "user_id")
         user_ids = [options.get("user_id") for options in self._options]
         observation, infos = self.env.reset(seed=self._seeds, options={"user_id": user_ids})
-        self.reset_infos = [row_info(infos, row) for row in range(self.num_envs)]
+        self.reset_infos = row_infos(infos, self.num_envs)
         self._reset_seeds()
         self._reset_options()
         return observation
@@ -90,7 +90,8 @@ class NextItemVecEnv(VecEnv):
         """Take the step: observations, float32 rewards, dones, and one info a row."""
         observation, rewards, terminated, truncated, infos = self.env.step(self.actions)
         cut = truncated & ~terminated
-        rows = [self._step_info(infos, row, bool(cut[row])) for row in range(self.num_envs)]
+        told = row_infos(infos, self.num_envs)
+        rows = [self._step_info(info, row, bool(cut[row])) for row, info in enumerate(told)]
         return observation, rewards.astype(np.float32), terminated | truncated, rows
 
     def close(self) -> None:
@@ -121,9 +122,8 @@ class NextItemVecEnv(VecEnv):
         """False for each row: no single environment stands inside to be wrapped."""
         return [False for _ in self._get_indices(indices)]
 
-    def _step_info(self, infos: dict[str, Any], row: int, cut: bool) -> dict[str, Any]:
+    def _step_info(self, info: dict[str, Any], row: int, cut: bool) -> dict[str, Any]:
         """What the step brought to a row; what opened after it goes to ``reset_infos``."""
-        info = row_info(infos, row)
         final = info.pop("final_info", None)
         if final is None:
             return info | {"TimeLimit.truncated": False}

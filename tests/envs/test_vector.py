@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.envs.infos import row_info
+from llmrec_env.envs.infos import row_infos
 from llmrec_env.envs.next_item_vector import NextItemVectorEnv
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -62,17 +62,17 @@ def together(envs: gym.vector.VectorEnv, seed: int, actions: np.ndarray) -> list
     rows: list[list[tuple]] = [[] for _ in range(envs.num_envs)]
     observation, infos = envs.reset(seed=seed)
     for i, row in enumerate(rows):
-        row.append((row_of(observation, i), row_info(infos, i)))
+        row.append((row_of(observation, i), row_infos(infos, envs.num_envs)[i]))
     for step in actions:
         observation, rewards, terminations, truncations, infos = envs.step(step)
         for i, row in enumerate(rows):
             flags = float(rewards[i]), bool(terminations[i]), bool(truncations[i])
-            row.append((row_of(observation, i), *flags, row_info(infos, i)))
+            row.append((row_of(observation, i), *flags, row_infos(infos, envs.num_envs)[i]))
         ended = terminations | truncations
         if envs.unwrapped.autoreset == "disabled" and ended.any():
             observation, infos = envs.reset(options={"reset_mask": ended})
             for i in np.flatnonzero(ended):
-                rows[i].append((row_of(observation, i), row_info(infos, i)))
+                rows[i].append((row_of(observation, i), row_infos(infos, envs.num_envs)[i]))
     return rows
 
 
@@ -148,11 +148,11 @@ def test_same_step_keeps_what_the_episode_ended_with(even_user: EvenUser) -> Non
     assert infos["_final_obs"].tolist() == [True, False]
     np.testing.assert_allclose(infos["final_obs"][0], [0.6, 1 / 3, 0.0, 0.98, -1.0], rtol=1e-6)
     np.testing.assert_allclose(observation[0], [0.6, 1 / 3, 1.0, 1.0, 0.0], rtol=1e-6)
-    final = row_info(infos, 0)["final_info"]
+    final = row_infos(infos, envs.num_envs)[0]["final_info"]
     assert (final["user_id"], final["item_id"]) == ("ann", "i7")
     assert not final["action_mask"][7]
     assert infos["action_mask"][0].sum() == even_user.n_items - 3
-    assert "item_id" not in row_info(infos, 0)
+    assert "item_id" not in row_infos(infos, envs.num_envs)[0]
 
 
 def test_disabled_waits_for_the_callers_reset(even_user: EvenUser) -> None:
