@@ -20,6 +20,7 @@ from agents.config import RecommenderConfig
 from agents.network import Network
 from agents.training import fit_network
 from agents.windows import Windows, last_window
+from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
 from llmrec_env.data.catalog import Catalog
@@ -92,7 +93,7 @@ class Recommender:
         folder: str | os.PathLike[str] | None = None,
         show: bool = True,
     ) -> Recommender:
-        """Learn from a log.
+        """Learn from a log; processes begun by ``accelerate launch`` share its batches.
 
         Items of the catalogue that the log lacks are ranked, but by what little was learned of
         them: as items that nobody takes.
@@ -116,7 +117,9 @@ class Recommender:
                 f"{log.n_items}: they must share one catalogue"
             )
         data = TrainingData.prepare(log, simulator, self.config, show)
-        self._adopt(log.n_items, data.states.shape[1], log.item_counts().astype(np.float32))
+        counts = log.item_counts().astype(np.float32)
+        device = processes.own_device(self.config.device)
+        self._adopt(log.n_items, data.states.shape[1], counts, device)
         self.catalog_id = fingerprint(log.catalog.ids)
         evaluate = None
         if validation is not None:
@@ -284,7 +287,7 @@ class Recommender:
             recommender = Recommender(RecommenderConfig(**{**about["config"], "device": device}))
             tensors = load_file(path / "model.safetensors", device=device)
             popularity = tensors.pop("popularity").cpu().numpy()
-            recommender._adopt(about["n_items"], about["state_size"], popularity)
+            recommender._adopt(about["n_items"], about["state_size"], popularity, device)
             state = {name.removeprefix("network."): value for name, value in tensors.items()}
             recommender.network.load_state_dict(state)
         except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -305,12 +308,18 @@ class Recommender:
             f"({len(catalog)} items); item ids and their order must be the same"
         )
 
-    def _adopt(self, n_items: int, state_size: int, popularity: FloatArray) -> None:
+    def _adopt(
+        self,
+        n_items: int,
+        state_size: int,
+        popularity: FloatArray,
+        device: str | torch.device,
+    ) -> None:
         """Make a fresh network for a catalogue."""
         with torch.random.fork_rng([]):
             torch.manual_seed(self.config.seed)
             network = Network(self.config, n_items, state_size)
-        self._network = network.to(self.config.device).eval()
+        self._network = network.to(device).eval()
         self._popularity = popularity
 
     def _sample(self, validation: InteractionLog) -> InteractionLog:

@@ -14,6 +14,7 @@ from agents.config import RecommenderConfig
 from agents.network import Network
 from agents.objectives import Outputs, loss_terms
 from agents.windows import WindowBatches
+from llmrec_env.common import processes
 from llmrec_env.common.training import TrainingConfig, TrainingHistory, train
 
 METRIC = "NDCG@10"
@@ -42,12 +43,13 @@ def fit_network(
     device = next(network.parameters()).device
     batches = WindowBatches(data.windows, config.batch_size, config.seed)
 
-    def loss(step: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        batch = data.batch(batches(step), rng, device)
-        outputs = Outputs(*copies.roles(step, rng), batch)
+    def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        batch = data.batch(batches(number), rng, device)
+        # A copy that is overwritten now and then must be so in all processes at once, by the step.
+        outputs = Outputs(*copies.roles(number // processes.count(), rng), batch)
         return {term.name: term(outputs, batch) for term in terms}
 
-    steps_a_pass = batches.per_epoch * config.copies
+    steps_a_pass = -(-batches.per_epoch * config.copies // processes.count())
     settings = TrainingConfig(
         steps=config.epochs * steps_a_pass,
         learning_rate=config.learning_rate,

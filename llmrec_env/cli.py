@@ -56,6 +56,7 @@ def demo(
 ) -> None:
     """Run everything: the LE, policies, d3rlpy, recommenders; ends in a table and report.html."""
     with _clear_errors():
+        _check_alone()
         from llmrec_env.demo import DemoSettings
 
         _run_demo(DemoSettings(data, simulator, base_model, seed, effort), out, workers)
@@ -69,6 +70,7 @@ def rerun(
 ) -> None:
     """Repeat a demo run from the settings that its folder keeps."""
     with _clear_errors():
+        _check_alone()
         from llmrec_env.common.files import read_json
         from llmrec_env.demo import DemoSettings
 
@@ -104,8 +106,12 @@ def fit(
     seed: Seed = 0,
     device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
 ) -> None:
-    """Learn an LE from a log and save it to a folder; a killed run is continued."""
+    """Learn an LE from a log and save it to a folder; a killed run is continued.
+
+    Under `accelerate launch` several processes learn it together.
+    """
     with _clear_errors():
+        from llmrec_env.common import processes
         from llmrec_env.common.training import clear_checkpoint
         from llmrec_env.demo.settings import open_source
         from llmrec_env.language.fitting import FitConfig, fit_language_environment
@@ -126,18 +132,22 @@ def fit(
             device=device,
             show=True,
         )
-        model.save_pretrained(out)
-        clear_checkpoint(checkpoint)
-        curve = model.record["learning"]["curve"]
-        best = max(curve, key=lambda row: row["progress"])
-        _print_rows(
-            "Validation users",
-            [
-                {"LE": "untrained", **_pick(curve[0])},
-                {"LE": "learned", **_pick(best)},
-            ],
-        )
-        Console().print(f"Saved to {out}")
+
+        def save() -> None:
+            model.save_pretrained(out)
+            clear_checkpoint(checkpoint)
+            curve = model.record["learning"]["curve"]
+            best = max(curve, key=lambda row: row["progress"])
+            _print_rows(
+                "Validation users",
+                [
+                    {"LE": "untrained", **_pick(curve[0])},
+                    {"LE": "learned", **_pick(best)},
+                ],
+            )
+            Console().print(f"Saved to {out}")
+
+        processes.on_main(save)
 
 
 @app.command()
@@ -150,6 +160,7 @@ def label(
 ) -> None:
     """Label and augment the training users' log: states, rewards, next states, added actions."""
     with _clear_errors():
+        _check_alone()
         from llmrec_env.demo.settings import open_source
         from llmrec_env.offline import transitions
 
@@ -176,6 +187,7 @@ def train(
     """Train a recommender on the log: plain, SNQN, or LEA with any of its switches."""
     with _clear_errors():
         from agents import Recommender, RecommenderConfig
+        from llmrec_env.common import processes
         from llmrec_env.demo.settings import open_source
         from llmrec_env.evaluation.ranking import evaluate_ranking
 
@@ -192,10 +204,14 @@ def train(
         user = _simulator(simulator, source) if config.needs_simulator else None
         recommender = Recommender(config)
         recommender.fit(source.split.train, user, source.split.validation, show=True)
-        recommender.save(out)
-        metrics = evaluate_ranking(recommender, source.split.validation, show=True)
-        _print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
-        Console().print(f"Saved to {out}")
+
+        def save() -> None:
+            recommender.save(out)
+            metrics = evaluate_ranking(recommender, source.split.validation, show=True)
+            _print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
+            Console().print(f"Saved to {out}")
+
+        processes.on_main(save)
 
 
 @app.command()
@@ -213,6 +229,7 @@ def evaluate(
 ) -> None:
     """Judge a recommender, or the simulated user itself, on test users."""
     with _clear_errors():
+        _check_alone()
         from llmrec_env.demo.settings import open_source
 
         source = open_source(data, seed)
@@ -221,6 +238,17 @@ def evaluate(
             _print_card(source, user, seed)
         else:
             _print_recommender(source, user, recommender, episodes, seed)
+
+
+def _check_alone() -> None:
+    """Refuse to do the same work, and write the same files, in several processes."""
+    from llmrec_env.common import processes
+
+    if processes.count() > 1:
+        raise SettingError(
+            f"this command works in one process and {processes.count()} were begun; start it "
+            "without `accelerate launch`, which is for `fit` and `train`"
+        )
 
 
 def _simulator(name: str | None, source: Any) -> Any:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: more threads only wait for each other
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+Launch = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +36,30 @@ def shared_models() -> Path:
     if not folder.is_dir():
         pytest.skip("../shared/models is absent: no pretrained checkpoint to read")
     return folder
+
+
+@pytest.fixture(scope="session")
+def launch() -> Launch:
+    """Run a script, or ``-m`` and a module, in two processes as a user does: exit code, output."""
+
+    def run(*arguments: str | Path, seconds: int = 240) -> tuple[int, str]:
+        command = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
+        command += ["--num_processes", "2", "--num_machines", "1", "--main_process_port", "0"]
+        command += ["--mixed_precision", "no", "--dynamo_backend", "no", *map(str, arguments)]
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)  # the launcher passes it on to both
+            output, _ = process.communicate(timeout=60)
+            pytest.fail(f"two processes had not ended after {seconds} s:\n{output}")
+        return process.returncode, output
+
+    return run

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from accelerate.commands.launch import launch_command_parser
 
 from llmrec_env.cli import app
 
@@ -135,6 +136,10 @@ def check_command(words: list[str]) -> None:
     match Path(program).name, arguments:
         case "llmrec", [name, *options]:
             check_options(name, options)
+        case "accelerate", ["launch", *options]:
+            given = launch_command_parser().parse_args(options)
+            assert (given.module, given.training_script) == (True, "llmrec_env.cli")
+            check_options(given.training_script_args[0], given.training_script_args[1:])
         case "pip", ["install", *options]:
             check_install(options)
         case "make", targets:

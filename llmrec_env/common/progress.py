@@ -20,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from llmrec_env.common import processes
+
 T = TypeVar("T")
 console = Console(stderr=True)
 
@@ -32,7 +34,11 @@ _relay: Any = None
 def progress_bar(
     description: str, total: int | None, show: bool = True
 ) -> Iterator[Callable[[int, str], None]]:
-    """Show one bar while the block runs; yields ``advance(steps, note)``."""
+    """Show one bar while the block runs; yields ``advance(steps, note)``.
+
+    Of several processes that learn together only the main one shows it.
+    """
+    show = show and processes.is_main()
     if _relay is not None and show:
         with _relayed_bar(description, total) as advance:
             yield advance

@@ -1,8 +1,12 @@
 """The one training loop: seeded, resumable, stopped early, and back at its best step in the end.
 
-Every batch is a function of the step's number, so a run that was killed and started again takes
-the same steps as one that was not. Checkpoints are safetensors and JSON in one folder, renamed into
-place as a whole.
+Every batch is a function of its number, so a run that was killed and started again takes the same
+steps as one that was not. Checkpoints are safetensors and JSON in one folder, renamed into place as
+a whole.
+
+Under ``accelerate launch`` each of W processes takes one batch a step: process r takes number
+``step * W + r``, and the gradient is the mean of all. The main process validates and writes, and
+all go by what it found, so that no difference in a last bit can part them.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -20,12 +24,17 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common import processes
+from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.progress import progress_bar
 
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
 Losses = dict[str, Tensor]
 Metrics = dict[str, float]
+Loss = Callable[[int, np.random.Generator], Losses]
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class TrainingConfig:
     """How long and how fast to learn."""
 
     steps: int = 1000
-    """Optimiser steps at most."""
+    """Optimiser steps at most, however many processes share them."""
     learning_rate: float = 1e-3
     """AdamW's peak learning rate."""
     weight_decay: float = 0.01
@@ -63,13 +72,13 @@ class TrainingHistory:
 
 
 def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], NDArray[np.int64]]:
-    """Row numbers of the batch of each step: a fresh permutation of ``n`` rows every epoch."""
+    """Row numbers of each batch, by its number: a fresh permutation of ``n`` rows every epoch."""
     size = min(n, batch_size)
     per_epoch = max(1, math.ceil(n / size))
     cached: dict[int, NDArray[np.int64]] = {}
 
-    def rows(step: int) -> NDArray[np.int64]:
-        epoch, place = divmod(step, per_epoch)
+    def rows(number: int) -> NDArray[np.int64]:
+        epoch, place = divmod(number, per_epoch)
         if epoch not in cached:
             cached.clear()
             cached[epoch] = np.random.default_rng([seed, epoch]).permutation(n)
@@ -85,12 +94,12 @@ def bucketed_batches(
     by_length = np.argsort(lengths, kind="stable")
     groups = np.array_split(by_length, max(1, -(-len(by_length) // batch_size)))
     order = shuffled_batches(len(groups), 1, seed)
-    return lambda step: groups[int(order(step)[0])]
+    return lambda number: groups[int(order(number)[0])]
 
 
 def train(
     module: nn.Module,
-    loss: Callable[[int, np.random.Generator], Losses],
+    loss: Loss,
     config: TrainingConfig,
     *,
     evaluate: Callable[[], Metrics] | None = None,
@@ -102,9 +111,14 @@ def train(
 ) -> TrainingHistory:
     """Minimise the sum of ``loss``'s terms over the trainable parameters of ``module``.
 
+    Of several processes all must make the same call; ``evaluate`` is asked, and ``folder`` read and
+    written, in the main one.
+
     Args:
         module: its parameters with ``requires_grad`` learn; nothing else of it is checkpointed.
-        loss: named loss terms (scalars) of a step, given the step and a generator of its own.
+            Several processes begin with the parameters of the main one; buffers stay their own.
+        loss: named loss terms (scalars) of a batch, given its number and a generator of its own.
+            One process takes one batch a step, so there the number is the step.
         config: steps, learning rate, seed.
         evaluate: validation metrics of the module as it stands (called in eval mode, no gradient),
             also before the first step, so that learning never ends below where it began; without
@@ -116,12 +130,15 @@ def train(
         show: whether to show the bar.
 
     Returns:
-        The history; ``module`` holds the weights of its best step.
+        The history, its losses means over all processes; ``module`` holds the weights of its best
+        step.
 
     Raises:
         LLMRecError: the loss became NaN or infinite, or ``folder`` holds another run.
+        SettingError: several processes were begun to share out the model, not the batches, or
+            have it on one GPU.
     """
-    state = _Run(module, config, Path(folder) if folder is not None else None, run)
+    state = _Run(module, loss, config, Path(folder) if folder is not None else None, run)
     devices = list({p.device for p in state.parameters.values() if p.device.type == "cuda"})
     with (
         torch.random.fork_rng(devices),
@@ -132,7 +149,7 @@ def train(
             state.validate({}, evaluate, metric)
         sums: dict[str, float] = {}
         while not state.history.finished:
-            terms = state.take_step(loss)
+            terms = state.take_step()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + value
             if state.step % config.evaluate_every == 0 or state.step == config.steps:
@@ -149,9 +166,15 @@ class _Run:
     """The moving parts of one training: weights, moments, the best step so far."""
 
     def __init__(
-        self, module: nn.Module, config: TrainingConfig, folder: Path | None, name: str
+        self,
+        module: nn.Module,
+        loss: Loss,
+        config: TrainingConfig,
+        folder: Path | None,
+        name: str,
     ) -> None:
         self.module = module
+        self.loss = loss
         self.config = config
         self.folder = folder
         self.name = name
@@ -171,34 +194,68 @@ class _Run:
         self.best: dict[str, Tensor] = {}
         self.history = TrainingHistory()
         self.last_metrics: Metrics = {}
+        if processes.count() > 1:
+            processes.own_device(next(iter(self.parameters.values())).device)
         self._resume()
+        # One process does without: accelerate costs time to import and in every step of a small
+        # model, and its state would bind the rest of the program to one kind of device.
+        self.accelerator = self._share() if processes.count() > 1 else None
 
-    def take_step(self, loss: Callable[[int, np.random.Generator], Losses]) -> dict[str, float]:
-        seed = [self.config.seed, self.step]
+    def _share(self) -> Accelerator:
+        """Let all processes learn together: each gets the mean of their gradients."""
+        from accelerate import Accelerator
+        from accelerate.utils import DistributedDataParallelKwargs, DistributedType
+
+        terms = _Terms(self.loss, list(self.parameters.values()))
+        # A batch need not touch every parameter: one copy of two, some experts of many.
+        ddp = DistributedDataParallelKwargs(find_unused_parameters=True)
+        accelerator = Accelerator(
+            device_placement=False,  # callers place their modules
+            mixed_precision="no",  # and choose their dtypes
+            kwargs_handlers=[ddp],
+        )
+        kind = accelerator.distributed_type
+        if kind in (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM):
+            raise SettingError(
+                f"the processes were begun for {kind.value}, and only batches are shared out here, "
+                "not the model: launch with --multi_gpu, or choose so in `accelerate config`"
+            )
+        self.loss, self.optimizer = accelerator.prepare(terms, self.optimizer)
+        return accelerator
+
+    def take_step(self) -> dict[str, float]:
+        number = self.step * processes.count() + processes.rank()
+        seed = [self.config.seed, number]
         _seed_torch(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self.module.train()
-        terms = loss(self.step, np.random.default_rng(seed))
-        total = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(total):
+        terms = self.loss(number, np.random.default_rng(seed))
+        values = torch.stack(list(terms.values()))
+        means = processes.mean(values.detach())
+        if not torch.isfinite(means.sum()):  # in all processes at once
             raise LLMRecError(
-                f"the loss is {float(total.detach())} at step {self.step}; lower the learning rate "
+                f"the loss is {float(means.sum())} at step {self.step}; lower the learning rate "
                 f"(now {self.config.learning_rate})"
             )
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm)
+        if self.accelerator is None:
+            values.sum().backward()
+            nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm)
+        else:
+            self.accelerator.backward(values.sum())
+            self.accelerator.clip_grad_norm_(self.parameters.values(), self.config.clip_norm)
         self.optimizer.step()
         self.step += 1
-        return {name: float(value.detach()) for name, value in terms.items()}
+        return dict(zip(terms, means.tolist(), strict=True))
 
     def validate(
         self, losses: Metrics, evaluate: Callable[[], Metrics] | None, metric: str
     ) -> None:
         self.module.eval()
         with torch.no_grad():
-            metrics = evaluate() if evaluate is not None else {}
+            found = processes.on_main(lambda: (losses, evaluate() if evaluate is not None else {}))
+        losses, metrics = found
         value = metrics[metric] if metrics else -sum(losses.values())
         self.last_metrics = metrics
         self.history.rows.append({"step": self.step, **losses, **metrics})
@@ -230,10 +287,15 @@ class _Run:
 
     def _identity(self) -> dict[str, Any]:
         shapes = {name: list(p.shape) for name, p in self.parameters.items()}
-        return {"config": asdict(self.config), "shapes": shapes, "run": self.name}
+        return {
+            "config": asdict(self.config),
+            "shapes": shapes,
+            "run": self.name,
+            "processes": processes.count(),
+        }
 
     def _checkpoint(self) -> None:
-        if self.folder is None:
+        if self.folder is None or not processes.is_main():
             return
         tensors = {f"now.{n}": p.detach() for n, p in self.parameters.items()}
         tensors |= {f"best.{n}": p for n, p in self.best.items()}
@@ -254,30 +316,55 @@ class _Run:
             }
             write_json(temporary / "state.json", progress)
 
-    def _resume(self) -> None:
+    def _saved(self, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
+        """Progress and tensors of the checkpoint, if there is one."""
         if self.folder is None or not (self.folder / "state.json").exists():
-            return
+            return None
         progress = read_json(self.folder / "state.json")
-        if progress["identity"] != self._identity():
+        if progress["identity"] != identity:
             raise LLMRecError(
-                f"{self.folder} holds a checkpoint of another run (other data, settings or sizes); "
-                "remove the folder or name another"
+                f"{self.folder} holds a checkpoint of another run (other data, settings, sizes or "
+                "number of processes); remove the folder or name another"
             )
+        return progress, load_file(self.folder / "state.safetensors")
+
+    def _resume(self) -> None:
+        identity = self._identity()
+        saved = processes.on_main(lambda: self._saved(identity))
+        if saved is None:
+            return
+        progress, tensors = saved
         self.step = progress["step"]
         self.since_best = progress["since_best"]
         self.history = TrainingHistory(**progress["history"])
-        tensors = load_file(self.folder / "state.safetensors")
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(tensors[f"now.{name}"])
                 if f"best.{name}" in tensors:
                     self.best[name] = tensors[f"best.{name}"].to(parameter.device)
                 moments = ("step", "exp_avg", "exp_avg_sq")
-                saved = {k: tensors.get(f"adam.{k}.{name}") for k in moments}
-                if saved["step"] is not None:
+                adam = {k: tensors.get(f"adam.{k}.{name}") for k in moments}
+                if adam["step"] is not None:
                     self.optimizer.state[parameter] = {
-                        k: v.to(parameter.device) for k, v in saved.items() if v is not None
+                        k: v.to(parameter.device) for k, v in adam.items() if v is not None
                     }
+
+
+class _Terms(nn.Module):
+    """The loss as a forward pass, which several processes can share, of what learns and no more.
+
+    What does not learn, such as a large base model and its buffers, is then never sent around.
+    """
+
+    def __init__(self, loss: Loss, parameters: list[nn.Parameter]) -> None:
+        super().__init__()
+        self.loss = loss
+        self.learning = nn.ParameterList(parameters)
+        # torch warns where it looks for untouched parameters and finds none
+        self.untouched = nn.Parameter(parameters[0].new_zeros(1))
+
+    def forward(self, number: int, rng: np.random.Generator) -> Losses:
+        return self.loss(number, rng)
 
 
 def _seed_torch(seed: int) -> None:
@@ -289,4 +376,5 @@ def _seed_torch(seed: int) -> None:
 
 def clear_checkpoint(folder: str | Path) -> None:
     """Remove the checkpoints of a run whose result has been saved elsewhere."""
-    shutil.rmtree(folder, ignore_errors=True)
+    if processes.is_main():
+        shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
@@ -100,10 +101,16 @@ def small_base_model(
 ) -> Path:
     """The folder of a small LM pretrained on the catalogue's texts; made once for each content.
 
+    Of several processes only the main one pretrains, so that the same content is always the same
+    model; the others must find the cache folder where it does.
+
     Raises:
         DataError: no item has any text.
     """
-    config = config or SmallModelConfig()
+    return processes.on_main(lambda: _small_base_model(catalog, config or SmallModelConfig(), show))
+
+
+def _small_base_model(catalog: Catalog, config: SmallModelConfig, show: bool) -> Path:
     texts = [text for text in catalog.sentences if text]
     if not texts:
         raise DataError(

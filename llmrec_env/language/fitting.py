@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
@@ -56,15 +57,18 @@ def fit_language_environment(
 ) -> LanguageEnvironment:
     """Learn an LE from a log: base model, item tokens, then state and reward on users.
 
+    Processes begun by ``accelerate launch`` learn on users together, each on its own GPU; the
+    main one alone does the rest, and all get the same LE. One of them should save it.
+
     Args:
         train_log: the users to learn from.
         validation: users held out, for early stopping and for calibrating acceptance.
         base_model: hub name or folder of a causal LM; None pretrains a small one on the texts.
         config: settings of every stage.
         users: whose opening histories start episodes; the validation users where None.
-        checkpoint: a folder in which a killed run is continued.
+        checkpoint: a folder in which a killed run is continued, by as many processes.
         allow_untexted: accept a catalogue without text, whose items get random tokens.
-        device: where to learn.
+        device: where to learn; to several processes "cuda" means each one's own GPU.
         dtype: in which the frozen LM computes; "bfloat16", "auto" and so on work too.
         show: progress bars.
 
@@ -73,7 +77,8 @@ def fit_language_environment(
 
     Raises:
         DataError: the catalogue has no text, or a log is too small to learn from.
-        SettingError: the device is not there, or there is no such dtype.
+        SettingError: the device is not there, several processes would have to share it, or there is
+            no such dtype.
         LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
     """
     config = config or FitConfig()
@@ -124,11 +129,15 @@ def untrained_language_environment(
     size = min(config.model.state_size, base.config.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
     if catalog.has_text:
-        tokens, record["item_tokens"] = learn_item_tokens(
-            catalog, base, tokenizer, config.item_tokens, checkpoint, show
-        )
         limit = config.item_tokens.max_tokens
-        features = read_features(catalog, base, tokenizer, size, limit, show)
+
+        def read() -> tuple[Tensor, dict[str, float], Tensor]:
+            tokens, losses = learn_item_tokens(
+                catalog, base, tokenizer, config.item_tokens, checkpoint, show
+            )
+            return tokens, losses, read_features(catalog, base, tokenizer, size, limit, show)
+
+        tokens, record["item_tokens"], features = processes.on_main(read)
         words = ItemWords.of(catalog, tokenizer, limit)
     else:
         tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)

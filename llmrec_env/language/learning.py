@@ -13,13 +13,14 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.training import (
@@ -64,7 +65,7 @@ class LearningConfig:
     """Optimiser steps at least, for small shares. Where ``epochs`` passes are fewer, the learning
     rate falls in proportion: more and smaller steps, so that few users are not learned by heart."""
     batch_size: int = 32
-    """Stretches of sequences a step."""
+    """Stretches of sequences a step, of each process where several learn together."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     validations: int = 12
@@ -86,6 +87,8 @@ def learn(
 ) -> None:
     """Learn state and reward on users, keep the best weights on validation, calibrate acceptance.
 
+    Several processes share the passes over the users, and end with the same LE.
+
     Raises:
         DataError: the share is out of range, or a log is too small to learn from.
         LLMRecError: ``checkpoint`` holds another run, or the LE was loaded to answer only.
@@ -106,12 +109,12 @@ def learn(
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
     checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
-    passes = config.epochs * batches.per_epoch
+    passes = -(-config.epochs * batches.per_epoch // processes.count())
     steps = max(config.min_steps, passes)
     folder = Path(checkpoint) / "learning" if checkpoint is not None else None
     history = train(
         model,
-        lambda step, rng: _losses(model, batches.batch(step, rng), config),
+        lambda number, rng: _losses(model, batches.batch(number, rng), config),
         TrainingConfig(
             steps=steps,
             learning_rate=config.learning_rate * passes / steps,
@@ -127,8 +130,15 @@ def learn(
         description="learn the user",
         show=show,
     )
-    _set_normalisers(model, batches, config)
-    calibrate(model, validation, config.seed)
+
+    def finish() -> tuple[float, float, dict[str, Any]]:
+        _set_normalisers(model, batches, config)
+        calibrate(model, validation, config.seed)
+        return float(model.reward_mean), float(model.reward_sd), model.record["acceptance"]
+
+    mean, sd, model.record["acceptance"] = processes.on_main(finish)
+    model.reward_mean.fill_(mean)
+    model.reward_sd.fill_(sd)
     model.record["learning"] = {
         "users": log.n_users,
         "interactions": len(log),
@@ -192,7 +202,7 @@ class _Batch:
 
 
 class _Batches:
-    """Stretches of sequences with the negatives of their steps, by the number of the step."""
+    """Stretches of sequences with the negatives of their steps, by the number of the batch."""
 
     def __init__(
         self, log: InteractionLog, model: LanguageEnvironment, config: LearningConfig
@@ -207,8 +217,8 @@ class _Batches:
         self._rows = bucketed_batches(self._chunks.widths, config.batch_size, config.seed)
         self.per_epoch = -(-len(self._chunks) // config.batch_size)
 
-    def batch(self, step: int, rng: np.random.Generator) -> _Batch:
-        chunks = self._chunks.take(self._rows(step))
+    def batch(self, number: int, rng: np.random.Generator) -> _Batch:
+        chunks = self._chunks.take(self._rows(number))
         first = self._log.offsets[chunks.users] + chunks.starts
         items, lengths = pad(
             [self._log.items[i : i + w] for i, w in zip(first, chunks.widths, strict=True)],

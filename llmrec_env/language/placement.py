@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import torch
 
+from llmrec_env.common import processes
 from llmrec_env.common.errors import SettingError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def check_device(device: str | torch.device) -> torch.device:
-    """The device, which must be there.
+    """The device of this process, which must be there.
 
     Raises:
-        SettingError: torch does not know it, or this machine does not have it.
+        SettingError: torch does not know it, this machine does not have it, or several processes
+            would have to share it.
     """
     try:
-        return torch.empty(0, device=device).device
+        return torch.empty(0, device=processes.own_device(device)).device
     except (AssertionError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SettingError(f"device {str(device)!r} cannot be used here: {reason}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from llmrec_env.cli import app
+from llmrec_env.data.loading import load
 from llmrec_env.data.synthetic import generate_world
 from llmrec_env.demo import DemoSettings, run_demo
+from llmrec_env.language.base_models import SmallModelConfig, small_base_model
+from llmrec_env.language.model import LanguageEnvironment
 
 pytest.importorskip("d3rlpy")
 pytest.importorskip("stable_baselines3")
@@ -100,6 +104,50 @@ def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path)
     assert again.exit_code == 1
     assert "holds a saved LE" in again.output
     assert "accuracy" in run("evaluate", *where, "--simulator", str(le))
+
+
+@pytest.mark.slow
+def test_two_processes_fit_and_train_and_one_of_them_saves(
+    data: Path, tmp_path: Path, launch: Callable[..., tuple[int, str]]
+) -> None:
+    tiny = SmallModelConfig(
+        hidden_size=16, layers=1, intermediate_size=24, vocabulary=320, min_steps=1, max_steps=1
+    )
+    base = small_base_model(load(data).catalog, tiny)
+    le, model = tmp_path / "le", tmp_path / "model"
+    short = ("--data", str(data), "--epochs", "1")
+    fit = ("-m", "llmrec_env.cli", "fit", *short, "--min-steps", "3", "--base-model", str(base))
+    code, output = launch(*fit, "--out", str(le), "--device", "cpu")
+    assert code == 0, output
+    assert output.count(f"Saved to {le}") == 1
+    assert LanguageEnvironment.from_pretrained(le).record["learning"]["users"] == 48
+    train = ("-m", "llmrec_env.cli", "train", *short, "--simulator", str(le), "--out", str(model))
+    code, output = launch(*train)
+    assert code == 0, output
+    assert output.count(f"Saved to {model}") == 1
+    assert "popular" in run(
+        "evaluate",
+        "--data",
+        str(data),
+        "--recommender",
+        str(model),
+        "--simulator",
+        str(le),
+        "--episodes",
+        "2",
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"cache", "le", "model"}
+
+
+@pytest.mark.parametrize("command", ["demo", "label --out x", "evaluate", "rerun x --out y"])
+def test_what_one_process_does_is_refused_to_several(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    result = runner.invoke(app, command.split())
+    assert result.exit_code == 1
+    assert "works in one process and 2 were begun" in result.output
 
 
 def test_a_simulated_user_of_another_log_is_refused_by_name(data: Path) -> None:

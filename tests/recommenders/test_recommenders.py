@@ -8,10 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
-from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised
+from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised, training
+from agents.batches import TrainingData
+from agents.network import Network
+from agents.training import Copies
+from agents.windows import WindowBatches
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.training import Loss, TrainingConfig
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
@@ -241,3 +247,30 @@ def test_presets_name_the_usual_settings() -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         RecommenderConfig(**settings)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_share_the_passes_and_overwrite_their_copies_together(
+    processes: int, tiny: MakeConfig, cycle_log: InteractionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny(objective="snqn", target="periodic", target_period=2, epochs=3, batch_size=16)
+    data = TrainingData.prepare(cycle_log, None, config, show=False)
+    steps, settings = [], []
+
+    def roles(copies: Copies, step: int, rng: np.random.Generator) -> list[nn.Module]:
+        steps.append(step)
+        return list(copies.networks)
+
+    def take_eight_batches(module: Copies, loss: Loss, config: TrainingConfig, **_: object) -> None:
+        settings.append(config)
+        for number in range(8):
+            loss(number, np.random.default_rng(number))
+
+    monkeypatch.setattr(Copies, "roles", roles)
+    monkeypatch.setattr(training, "train", take_eight_batches)
+    monkeypatch.setattr(training.processes, "count", lambda: processes)
+    training.fit_network(Network(config, n_items=12), data, config)
+    assert steps == [number // processes for number in range(8)]
+    batches = WindowBatches(data.windows, config.batch_size, config.seed).per_epoch
+    assert settings[0].evaluate_every == -(-batches // processes)
+    assert settings[0].steps == 3 * settings[0].evaluate_every
