@@ -132,18 +132,22 @@ def learn_item_tokens(
     rows = token_rows(catalog.sentences, tokenizer, config.max_tokens)
     settings = json.dumps(asdict(config), sort_keys=True)
     run = fingerprint([settings, json.dumps(rows), start.cpu().numpy().tobytes()])
-    done, sums = _resume(folder, run)
+    learned = torch.empty_like(start, device="cpu")
+    sums = torch.zeros(3)
     with progress_bar("learn item tokens", len(rows), show) as advance:
-        advance(len(done), "")
-        for first in range(len(done), len(rows), config.block):
+        for first in range(0, len(rows), config.block):
             block = slice(first, first + config.block)
-            tokens, losses = _learn_block(start[block], rows[block], model, config)
-            done = torch.cat([done, tokens]) if len(done) else tokens
-            sums = sums + losses
-            _keep(folder, run, done, sums)
-            advance(len(tokens), f"nll {float(sums[1] / sums[2]):.3f}")
+            kept = None if folder is None else Path(folder) / "item_tokens" / f"{first:08d}"
+            found = None if kept is None else _found(kept, run)
+            if found is None:
+                found = _learn_block(start[block], rows[block], model, config)
+                if kept is not None:
+                    _keep(kept, run, *found)
+            learned[block] = found[0]
+            sums += found[1]
+            advance(len(found[0]), f"nll {float(sums[1] / sums[2]):.3f}")
     before, after = float(sums[0] / sums[2]), float(sums[1] / sums[2])
-    return done, {"before": before, "after": after}
+    return learned, {"before": before, "after": after}
 
 
 def _learn_block(
@@ -177,21 +181,20 @@ def _learn_block(
     return tokens.detach().float().cpu(), torch.tensor([first, last, float(real.sum())])
 
 
-def _resume(folder: str | Path | None, run: str) -> tuple[Tensor, Tensor]:
-    path = Path(folder) / "item_tokens.safetensors" if folder is not None else None
-    if path is None or not path.exists():
-        return torch.empty(0), torch.zeros(3)
+def _found(path: Path, run: str) -> tuple[Tensor, Tensor] | None:
+    """A block that was learned before, and its sums."""
+    if not path.exists():
+        return None
     with safe_open(path, framework="pt") as saved:
         if (saved.metadata() or {}).get("run") != run:
             raise LLMRecError(
-                f"{path} holds the item tokens of another run (other texts, settings or base "
-                "model); remove the file or name another folder"
+                f"{path.parent} holds the item tokens of another run (other texts, settings or "
+                "base model); remove the folder or name another"
             )
         return saved.get_tensor("tokens"), saved.get_tensor("sums")
 
 
-def _keep(folder: str | Path | None, run: str, tokens: Tensor, sums: Tensor) -> None:
-    if folder is not None:
-        tensors = {"tokens": tokens.contiguous(), "sums": sums}
-        with atomic_path(Path(folder) / "item_tokens.safetensors") as temporary:
-            save_file(tensors, temporary, metadata={"run": run})
+def _keep(path: Path, run: str, tokens: Tensor, sums: Tensor) -> None:
+    """Write one block to a file of its own, so that each is written once."""
+    with atomic_path(path) as temporary:
+        save_file({"tokens": tokens, "sums": sums}, temporary, metadata={"run": run})
