@@ -142,22 +142,76 @@ def fit(
 
 @app.command()
 def label(
-    out: Annotated[Path, typer.Option(help="Parquet file of transitions.")],
+    out: Annotated[
+        Path, typer.Option(help="Run folder, filled with parquet parts; a killed run is continued.")
+    ],
     data: Data = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of user_id, item_id (each user's rows together, oldest first), read "
+            "in pieces, instead of the training users of --data."
+        ),
+    ] = None,
     simulator: Simulator = None,
-    augment: Annotated[int, typer.Option(help="LE-generated actions added to each step.")] = 1,
+    augment: Annotated[
+        int, typer.Option(min=0, help="LE-generated actions added to each step.")
+    ] = 1,
+    shard_rows: Annotated[
+        int | None, typer.Option(min=1, help="Interactions a part at least; 10,000 if not given.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local (this process) or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Running Ray to connect to; one is started if not given.")
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(min=1, help="LEs at work at once with ray; all that fit if absent."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
     seed: Seed = 0,
 ) -> None:
-    """Label and augment the training users' log: states, rewards, next states, added actions."""
+    """Label and augment a log, part by part: states, rewards, next states, added actions."""
     with _clear_errors():
+        from llmrec_env.offline.parts import count_rows
+        from llmrec_env.offline.shards import SHARD_ROWS
+
+        source = _log_to_label(data, log, simulator, seed)
+        options: dict[str, Any] = {
+            "simulator": simulator or "embedded",
+            "augment": augment,
+            "shard_rows": shard_rows or SHARD_ROWS,
+            "device": device,
+            "show": True,
+        }
+        if engine == "ray":
+            from llmrec_env.offline import distributed
+
+            distributed.label(source, out, actors=actors, address=address, **options)
+        elif engine != "local":
+            raise SettingError(f"--engine is local or ray, got {engine!r}")
+        elif actors is not None or address is not None:
+            raise SettingError("--actors and --address belong to --engine ray")
+        else:
+            from llmrec_env.offline import shards
+
+            shards.label(source, out, **options)
+        rows, added = count_rows(out)
+        Console().print(f"{rows} transitions ({added} added) in {out}")
+
+
+def _log_to_label(data: str | None, log: Path | None, simulator: str | None, seed: int) -> Any:
+    """A parquet file, or the training users of a dataset whose items the LE knows."""
+    if log is None:
         from llmrec_env.demo.settings import open_source
-        from llmrec_env.offline import transitions
+        from llmrec_env.offline.plan import saved_catalog
 
         source = open_source(data, seed)
-        user = _simulator(simulator, source)
-        table = transitions(source.split.train, user, augment=augment, show=True)
-        table.save(out)
-        Console().print(f"{len(table)} transitions ({int(table.augmented.sum())} added) in {out}")
+        _check_items(simulator, saved_catalog(simulator or "embedded"), source)
+        return source.split.train
+    if data is not None:
+        raise SettingError("--data and --log are two logs; give one")
+    return log
 
 
 @app.command()
@@ -225,15 +279,22 @@ def evaluate(
 
 def _simulator(name: str | None, source: Any) -> Any:
     """The simulated user of a command, who must know the items of its log."""
-    from llmrec_env.common.errors import SimulatorError
     from llmrec_env.envs.simulators import resolve_simulator
 
     user = resolve_simulator(name)
-    if user.catalog.ids == source.log.catalog.ids:
-        return user
+    _check_items(name, user.catalog, source)
+    return user
+
+
+def _check_items(name: str | None, known: Any, source: Any) -> None:
+    """The catalogue that a simulator knows must be that of the log."""
+    from llmrec_env.common.errors import SimulatorError
+
+    if known.ids == source.log.catalog.ids:
+        return
     who = "the embedded simulated user" if name is None else f"the simulated user in {name}"
     raise SimulatorError(
-        f"{who} knows other items ({user.n_items}) than the log of {source.name} "
+        f"{who} knows other items ({len(known)}) than the log of {source.name} "
         f"({source.log.n_items}): give --data and --simulator that belong together; `llmrec fit` "
         "learns a simulated user from a log"
     )
