@@ -32,8 +32,16 @@ Simulator = Annotated[
         help="Folder of a saved LE; the embedded one of the generated world where absent."
     ),
 ]
-
-
+Device = Annotated[
+    str | None, typer.Option(help="Where the language model runs: cuda, or cpu if not given.")
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="What it computes in: float32 or bfloat16. If not given, bfloat16 on a GPU, and "
+        "float32 elsewhere."
+    ),
+]
 Workers = Annotated[
     int | None,
     typer.Option(min=1, help="Stages that run at once, one thread each; one a core if not given."),
@@ -104,7 +112,8 @@ def fit(
     epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
     min_steps: Annotated[int, typer.Option(help="Optimiser steps at least.")] = 300,
     seed: Seed = 0,
-    device: Annotated[str, typer.Option(help="Torch device.")] = "cpu",
+    device: Device = None,
+    dtype: Dtype = None,
 ) -> None:
     """Learn an LE from a log and save it to a folder; a killed run is continued.
 
@@ -129,7 +138,8 @@ def fit(
             FitConfig(learning=learning),
             users=source.split.test,
             checkpoint=checkpoint,
-            device=device,
+            device=device or "cpu",
+            dtype=dtype or "auto",
             show=True,
         )
 
@@ -145,30 +155,86 @@ def fit(
                     {"LE": "learned", **_pick(best)},
                 ],
             )
-            Console().print(f"Saved to {out}")
+            Console().print(f"Saved to {out}", soft_wrap=True)
 
         processes.on_main(save)
 
 
 @app.command()
 def label(
-    out: Annotated[Path, typer.Option(help="Parquet file of transitions.")],
+    out: Annotated[
+        Path, typer.Option(help="Run folder, filled with parquet parts; a killed run is continued.")
+    ],
     data: Data = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of user_id, item_id (each user's rows together, oldest first), read "
+            "in pieces, instead of the training users of --data."
+        ),
+    ] = None,
     simulator: Simulator = None,
-    augment: Annotated[int, typer.Option(help="LE-generated actions added to each step.")] = 1,
+    augment: Annotated[
+        int, typer.Option(min=0, help="LE-generated actions added to each step.")
+    ] = 1,
+    shard_rows: Annotated[
+        int | None, typer.Option(min=1, help="Interactions a part at least; 10,000 if not given.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local (this process) or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Running Ray to connect to; one is started if not given.")
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(min=1, help="LEs at work at once with ray; all that fit if absent."),
+    ] = None,
+    device: Device = None,
+    dtype: Dtype = None,
     seed: Seed = 0,
 ) -> None:
-    """Label and augment the training users' log: states, rewards, next states, added actions."""
+    """Label and augment a log, part by part: states, rewards, next states, added actions."""
     with _clear_errors():
         _check_alone()
+        from llmrec_env.offline.parts import count_rows
+        from llmrec_env.offline.shards import SHARD_ROWS
+
+        source = _log_to_label(data, log, simulator, seed)
+        options: dict[str, Any] = {
+            "simulator": simulator or "embedded",
+            "augment": augment,
+            "shard_rows": shard_rows or SHARD_ROWS,
+            "device": device or "cpu",
+            "dtype": dtype or "auto",
+            "show": True,
+        }
+        if engine == "ray":
+            from llmrec_env.offline import distributed
+
+            distributed.label(source, out, actors=actors, address=address, **options)
+        elif engine != "local":
+            raise SettingError(f"--engine is local or ray, got {engine!r}")
+        elif actors is not None or address is not None:
+            raise SettingError("--actors and --address belong to --engine ray")
+        else:
+            from llmrec_env.offline import shards
+
+            shards.label(source, out, **options)
+        rows, added = count_rows(out)
+        Console().print(f"{rows} transitions ({added} added) in {out}", soft_wrap=True)
+
+
+def _log_to_label(data: str | None, log: Path | None, simulator: str | None, seed: int) -> Any:
+    """A parquet file, or the training users of a dataset whose items the LE knows."""
+    if log is None:
         from llmrec_env.demo.settings import open_source
-        from llmrec_env.offline import transitions
+        from llmrec_env.offline.plan import saved_catalog
 
         source = open_source(data, seed)
-        user = _simulator(simulator, source)
-        table = transitions(source.split.train, user, augment=augment, show=True)
-        table.save(out)
-        Console().print(f"{len(table)} transitions ({int(table.augmented.sum())} added) in {out}")
+        _check_items(simulator, saved_catalog(simulator or "embedded"), source)
+        return source.split.train
+    if data is not None:
+        raise SettingError("--data and --log are two logs; give one")
+    return log
 
 
 @app.command()
@@ -182,6 +248,8 @@ def train(
     reward: Annotated[bool, typer.Option(help="LE reward.")] = True,
     augment: Annotated[bool, typer.Option(help="LE augmentation.")] = True,
     epochs: Annotated[int, typer.Option(help="Passes over the log at most.")] = 20,
+    device: Device = None,
+    dtype: Dtype = None,
     seed: Seed = 0,
 ) -> None:
     """Train a recommender on the log: plain, SNQN, or LEA with any of its switches."""
@@ -201,7 +269,7 @@ def train(
             seed=seed,
         )
         source = open_source(data, seed)
-        user = _simulator(simulator, source) if config.needs_simulator else None
+        user = _simulator(simulator, source, device, dtype) if config.needs_simulator else None
         recommender = Recommender(config)
         recommender.fit(source.split.train, user, source.split.validation, show=True)
 
@@ -209,7 +277,7 @@ def train(
             recommender.save(out)
             metrics = evaluate_ranking(recommender, source.split.validation, show=True)
             _print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
-            Console().print(f"Saved to {out}")
+            Console().print(f"Saved to {out}", soft_wrap=True)
 
         processes.on_main(save)
 
@@ -225,6 +293,8 @@ def evaluate(
         int,
         typer.Option(min=0, help="Test users in whose episodes it recommends at most; 0: none."),
     ] = 100,
+    device: Device = None,
+    dtype: Dtype = None,
     seed: Seed = 0,
 ) -> None:
     """Judge a recommender, or the simulated user itself, on test users."""
@@ -233,7 +303,7 @@ def evaluate(
         from llmrec_env.demo.settings import open_source
 
         source = open_source(data, seed)
-        user = _simulator(simulator, source)
+        user = _simulator(simulator, source, device, dtype)
         if recommender is None:
             _print_card(source, user, seed)
         else:
@@ -251,14 +321,19 @@ def _check_alone() -> None:
         )
 
 
-def _simulator(name: str | None, source: Any) -> Any:
+def _simulator(name: str | None, source: Any, device: str | None, dtype: str | None) -> Any:
     """The simulated user of a command, who must know the items of its log."""
     from llmrec_env.envs.simulators import resolve_simulator
 
-    user = resolve_simulator(name)
-    who = "the embedded simulated user" if name is None else f"the simulated user in {name}"
-    source.check_catalog(user.catalog, who)
+    user = resolve_simulator(name, device=device, dtype=dtype)
+    _check_items(name, user.catalog, source)
     return user
+
+
+def _check_items(name: str | None, known: Any, source: Any) -> None:
+    """The catalogue that a simulator knows must be that of the log."""
+    who = "the embedded simulated user" if name is None else f"the simulated user in {name}"
+    source.check_catalog(known, who)
 
 
 def _print_card(source: Any, user: Any, seed: int) -> None:

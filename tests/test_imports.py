@@ -13,7 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.core
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("torch", "transformers", "peft", "d3rlpy", "stable_baselines3", "matplotlib")
+HEAVY = ("torch", "transformers", "peft", "d3rlpy", "stable_baselines3", "matplotlib", "ray")
 
 GROUND = {"common", "data"}
 DOORS = {"envs", "offline"}

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.hugging_face import HuggingFaceReader
@@ -29,7 +30,6 @@ from llmrec_env.language.model import (
     LanguageEnvironmentConfig,
     check_window,
 )
-from llmrec_env.language.placement import check_device, check_dtype
 
 
 @dataclass(frozen=True)

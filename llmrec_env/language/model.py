@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
-from llmrec_env.language.placement import check_device, check_dtype
 from llmrec_env.language.readers import Reader, RowCache
 from llmrec_env.language.saving import SavedModel, save_model
 from llmrec_env.language.windows import Window

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
+from llmrec_env.offline.parts import all_parts
 from llmrec_env.users.base import FloatArray, IntArray
 
 
@@ -75,11 +76,13 @@ class Transitions:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Transitions:
-        """Read what :meth:`save` wrote.
+        """Read what :meth:`save` wrote, or all parts of a folder that ``llmrec label`` made.
 
         Raises:
-            DataError: the file lacks a column.
+            DataError: the file lacks a column, or the folder a part.
         """
+        if Path(path).is_dir():
+            return cls._of_parts(all_parts(Path(path)))
         table = pl.read_parquet(Path(path))
         missing = [name for name in (*COLUMNS, "n_items", "kind") if name not in table.columns]
         if missing or table.height == 0:
@@ -89,6 +92,53 @@ class Transitions:
             )
         columns = {name: np.array(table[name].to_numpy()) for name in COLUMNS}
         return cls(**columns, n_items=int(table["n_items"][0]), kind=str(table["kind"][0]))
+
+    @classmethod
+    def _of_parts(cls, paths: list[Path]) -> Transitions:
+        """The parts' logged rows, then their augmented rows; holds the table and one part."""
+        marks = [pl.read_parquet(path, columns=["augmented"])["augmented"] for path in paths]
+        order = np.argsort(pl.concat(marks).to_numpy(), kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        table, first = None, 0
+        for path, mark in zip(paths, marks, strict=True):
+            if len(mark) == 0:
+                continue
+            part = cls.load(path)
+            table = part._sized(len(order)) if table is None else table
+            for name in COLUMNS:
+                getattr(table, name)[place[first : first + len(part)]] = getattr(part, name)
+            first += len(part)
+        if table is None:
+            raise DataError(f"{paths[0].parent}: no part holds a transition")
+        return table
+
+    def _sized(self, n_rows: int) -> Transitions:
+        """Columns of the same kinds for ``n_rows`` rows, to be filled."""
+        columns: dict[str, Any] = {}
+        for name in COLUMNS:
+            column = getattr(self, name)
+            columns[name] = np.empty((n_rows, *column.shape[1:]), dtype=column.dtype)
+        return replace(self, **columns)
+
+    @classmethod
+    def empty(cls, state_size: int, n_items: int, kind: str) -> Transitions:
+        """A table without rows."""
+        states, numbers = np.empty((0, state_size), np.float32), np.empty(0, np.int64)
+        rewards, marks = np.empty(0, np.float32), np.empty(0, bool)
+        return cls(
+            state=states,
+            action=numbers,
+            reward=rewards,
+            next_state=states,
+            next_action=numbers,
+            next_reward=rewards,
+            terminal=marks,
+            augmented=marks,
+            user=numbers,
+            n_items=n_items,
+            kind=kind,
+        )
 
     def followed_by(self, other: Transitions) -> Transitions:
         """The rows of this table, then those of another of the same kind."""

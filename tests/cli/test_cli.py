@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -16,6 +15,8 @@ from llmrec_env.data.synthetic import generate_world
 from llmrec_env.demo import DemoSettings, run_demo
 from llmrec_env.language.base_models import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.offline import Transitions
+from llmrec_env.users.language import embedded_user
 
 pytest.importorskip("d3rlpy")
 pytest.importorskip("stable_baselines3")
@@ -91,11 +92,11 @@ def without_seconds(path: Path) -> str:
 @pytest.mark.slow
 def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path) -> None:
     where = ("--data", str(data))
-    le, table, model = tmp_path / "le", tmp_path / "transitions.parquet", tmp_path / "model"
+    le, table, model = tmp_path / "le", tmp_path / "transitions", tmp_path / "model"
     assert "untrained" in run("fit", *where, "--out", str(le), "--epochs", "1", "--min-steps", "3")
     assert (le / "config.json").exists()
     run("label", *where, "--simulator", str(le), "--out", str(table), "--augment", "1")
-    assert pl.read_parquet(table)["augmented"].any()
+    assert Transitions.load(table).augmented.any()
     run("train", *where, "--simulator", str(le), "--out", str(model), "--epochs", "1")
     # sixty users leave six for the test, so fewer episodes than the default asks for
     printed = run("evaluate", *where, "--simulator", str(le), "--recommender", str(model))
@@ -150,11 +151,42 @@ def test_what_one_process_does_is_refused_to_several(
     assert "works in one process and 2 were begun" in result.output
 
 
-def test_a_simulated_user_of_another_log_is_refused_by_name(data: Path) -> None:
-    result = runner.invoke(app, ["evaluate", "--data", str(data)])
+def test_a_log_in_parquet_is_labelled_into_a_folder_of_parts(tmp_path: Path) -> None:
+    log, out = tmp_path / "log.parquet", tmp_path / "labelled"
+    users = embedded_user().users
+    assert users is not None
+    users.select_users(range(9)).save(log)
+    command = ("label", "--log", str(log), "--out", str(out), "--shard-rows", "100")
+    printed = run(*command, "--augment", "0")
+    rows = len(Transitions.load(out))
+    assert f"{rows} transitions (0 added)" in printed
+    assert len(list(out.glob("part-*.parquet"))) > 1
+    again = runner.invoke(app, [*command, "--augment", "1"])
+    assert again.exit_code == 1
+    assert "holds another run (augment=0 instead of 1)" in again.output
+
+
+@pytest.mark.parametrize("command", ["evaluate", "label --out never"])
+def test_a_simulated_user_of_another_log_is_refused_by_name(data: Path, command: str) -> None:
+    result = runner.invoke(app, [*command.split(), "--data", str(data)])
     assert result.exit_code == 1
     assert "the embedded simulated user knows other items" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--data a --log b", "--data and --log are two logs"),
+        ("--log b --engine spark", "--engine is local or ray, got 'spark'"),
+        ("--log b --actors 2", "belong to --engine ray"),
+        ("--log b", "b: no such file"),
+    ],
+)
+def test_options_of_label_that_contradict_each_other(options: str, message: str) -> None:
+    result = runner.invoke(app, ["label", "--out", "never", *options.split()])
+    assert result.exit_code == 1
+    assert message in result.output
 
 
 def test_a_missing_path_is_one_line_and_exit_code_one(tmp_path: Path) -> None:

@@ -37,3 +37,14 @@ def check_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
         if dtype in (name, known):
             return known
     raise SettingError(f"dtype must be one of auto, {', '.join(DTYPES)}; got {dtype!r}")
+
+
+def dtype_name(dtype: str, device: str) -> str:
+    """The name of a dtype for a device that another machine may have: "auto" is bfloat16 on GPUs.
+
+    Raises:
+        SettingError: there is no such name.
+    """
+    if dtype == "auto":
+        return "bfloat16" if device.startswith("cuda") else "float32"
+    return str(check_dtype(dtype, torch.device("cpu"))).removeprefix("torch.")
