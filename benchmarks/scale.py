@@ -13,7 +13,6 @@ JSON and a plot.
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from memory import peak_mb
 from rich.console import Console
 from rich.table import Table
 
@@ -99,9 +99,9 @@ def measure(simulator: Path, log: Path, scratch: Path) -> Row:
     row: Row = {}
     row["load"] = _seconds(lambda: _load(simulator))
     user = _load(simulator)
-    row["memory, load"] = _peak()
+    row["memory, load"] = peak_mb()
     row["label"] = _seconds(lambda: shards.label(log, scratch / "parts", simulator))
-    row["memory, label"] = _peak()
+    row["memory, label"] = peak_mb()
     shutil.rmtree(scratch / "parts")
     rng = np.random.default_rng(0)
     nothing = np.empty(0, dtype=np.int64)
@@ -119,7 +119,7 @@ def measure(simulator: Path, log: Path, scratch: Path) -> Row:
     env.reset(seed=0)
     actions = rng.integers(0, user.n_items, (STEPS, USERS))
     row["step"] = 1000 * _seconds(lambda: [env.step(a) for a in actions]) / STEPS
-    row["memory"] = _peak()
+    row["memory"] = peak_mb()
     return row
 
 
@@ -139,11 +139,6 @@ def _seconds(work: Any) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def _peak() -> float:
-    """Largest resident memory so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def run(out: Path, sizes: dict[str, tuple[int, ...]]) -> list[Row]:

@@ -295,19 +295,25 @@ class Bench:
 
     def late_steps(self) -> list[Ratio]:
         """Steps around the 500th of an episode against those around the 20th."""
-        env, block = self.envs(USERS, accept_rate=0.5), 64
+        return [
+            self._late("step 500 ÷ step 20, cost", 0.1),
+            self._late("step 500 ÷ step 20, cost, half of the items taken", 0.5),
+        ]
+
+    def _late(self, name: str, accept_rate: float) -> Ratio:
+        env, half = self.envs(USERS, accept_rate=accept_rate), 16
         early, late = [], []
         for repeat in range(self.repeats):
             env.reset(seed=repeat)
-            actions = self.actions(500 + block // 2, USERS)
-            env_steps = [self.step_time(env, a[None]) for a in actions]
-            early.append(statistics.mean(env_steps[20 - block // 4 : 20 + block // 4]))
-            late.append(statistics.mean(env_steps[500 - block // 2 :]))
+            actions = self.actions(500 + 2 * half, USERS)
+            each = [self.step_time(env, a[None]) for a in actions]
+            early.append(statistics.mean(each[20 - half : 20 + half]))
+            late.append(statistics.mean(each[500 - 2 * half :]))
         values = [b / a for a, b in zip(early, late, strict=True)]
         taken = env.rules.session._decoder._total.mean()
-        note = f"{taken:.0f} items taken"
         seconds = statistics.median(late), statistics.median(early)
-        return [Ratio("step 500 ÷ step 20, cost", values, seconds, note, 1.3, at_most=True)]
+        note = f"{taken:.0f} items in a history at the end"
+        return Ratio(name, values, seconds, note, 1.3, at_most=True)
 
     def memory(self) -> list[Ratio]:
         """Peak memory of labelling a million interactions against ten thousand."""
@@ -377,8 +383,8 @@ class Bench:
 def _peak_of_labelling(log: Path, simulator: Path, out: Path) -> float:
     """Peak resident memory, in MB, of a process that does nothing but label ``log``."""
     program = (
-        "import resource, sys; from llmrec_env.cli import app; app(sys.argv[1:], "
-        "standalone_mode=False); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "import sys; from memory import peak_mb; from llmrec_env.cli import app; "
+        "app(sys.argv[1:], standalone_mode=False); print(peak_mb())"
     )
     command = ["label", "--log", str(log), "--simulator", str(simulator), "--out", str(out)]
     done = subprocess.run(
@@ -386,8 +392,9 @@ def _peak_of_labelling(log: Path, simulator: Path, out: Path) -> float:
         check=True,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=Path(__file__).parent,
     )
-    return int(done.stdout.split()[-1]) / 1024
+    return float(done.stdout.split()[-1])
 
 
 def show(ratios: list[Ratio]) -> None:

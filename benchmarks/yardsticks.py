@@ -22,7 +22,6 @@ from llmrec_env.data.catalog import Catalog
 from llmrec_env.language.attention import trunk_mask
 from llmrec_env.language.base_models import load_base_model, padded
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.language.readers import RowCache
 from llmrec_env.language.saving import SavedModel
 
 Decode = Callable[[], object]
@@ -96,7 +95,7 @@ class BareModel:
     def _decode_reader(self, rows: int, length: int, steps: int) -> Decode:
         """The package's own reader, which is faster than transformers where it can be used."""
         reader, device = self.le.reader, self.le.device
-        cache = RowCache(reader.n_layers, rows, length + steps)
+        cache = reader.new_cache(rows, length + steps)
         everyone, token = torch.arange(rows, device=device), self._noise(rows, 1)
         places = torch.arange(length + steps, device=device)
         first = max(1, length - steps // 2)

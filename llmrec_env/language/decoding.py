@@ -20,7 +20,6 @@ from torch import Tensor
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
-from llmrec_env.language.readers import RowCache
 from llmrec_env.language.shelf import Shelf
 
 IntArray = NDArray[np.int64]
@@ -48,7 +47,7 @@ class Decoder:
         self.model = model
         self.window = model.config.window
         n, device = len(histories), model.device
-        self._cache = RowCache(model.reader.n_layers, n, self.window.size + 1)
+        self._cache = model.reader.new_cache(n, self.window.size + 1)
         self._recent = np.zeros((n, self.window.size), dtype=np.int64)
         self._total = np.zeros(n, dtype=np.int64)
         self._length = torch.zeros(n, dtype=torch.long, device=device)
@@ -56,6 +55,7 @@ class Decoder:
         self._all_rows = torch.arange(n, device=device)
         self._slots = torch.arange(self.window.size + 1, device=device)
         self._tables = tables or model.tables()
+        self._kept_shares = model.heads.kept_shares(self._slots.float())
         self._shelf: Shelf | None = None
         self._shown: Tensor | None = None
         self._hidden: Tensor | None = None
@@ -130,9 +130,9 @@ class Decoder:
 
     def _grow(self, rows: Tensor, items: Tensor, hidden: Tensor) -> None:
         heads = self.model.heads
-        means = heads.extend_means(
-            self._means[rows], self._length[rows].float(), self._tables.features[items]
-        )
+        kept_shares = self._kept_shares[self._length[rows]]
+        features = self._tables.features[items]
+        means = heads.extend_means(self._means[rows], kept_shares, features)
         self._means[rows] = means
         self.states = self.states.clone()  # the caller may hold the states before
         self.states[rows] = heads.states(means, hidden)

@@ -76,11 +76,15 @@ class Heads(nn.Module):
         weights = torch.tril(self.decay**back)
         return (weights @ features) / weights.sum(-1)[:, None]
 
-    def extend_means(self, means: Tensor, counts: Tensor, features: Tensor) -> Tensor:
-        """Means after one more item: (…, D) from means (…, D) of ``counts`` (…,) items."""
+    def kept_shares(self, counts: Tensor) -> Tensor:
+        """Weight (…,) that the mean of ``counts`` (…,) items keeps when one more is taken in."""
         decay = self.decay
         past = decay * (1 - decay**counts) / (1 - decay)
-        return torch.lerp(features, means, (past / (past + 1))[..., None])
+        return past / (past + 1)
+
+    def extend_means(self, means: Tensor, kept_shares: Tensor, features: Tensor) -> Tensor:
+        """Means (…, D) after one more item, whose features are given, from those before it."""
+        return torch.lerp(features, means, kept_shares[..., None])
 
     def states(self, means: Tensor, hidden: Tensor) -> Tensor:
         """Unit states (…, D) from means (…, D) and LM outputs (…, H)."""

@@ -105,8 +105,9 @@ def branch_log(
         row = torch.arange(len(batch), device=model.device)[:, None]
         before = model.heads.states(means, trunk)[row, parents]
         raw = model.heads.raw_reward(tips, before, tables.vectors[tried])
+        kept_shares = model.heads.kept_shares((parents + 1).float())
         extended = model.heads.extend_means(
-            means[row, parents], (parents + 1).float(), tables.features[tried]
+            means[row, parents], kept_shares, tables.features[tried]
         )
         after = model.heads.states(extended, tips)
         owner = np.repeat(owners, k)

@@ -40,6 +40,10 @@ class Reader(nn.Module, ABC):
     def adapt(self, rank: int, alpha: int, dropout: float) -> None:
         """Add adapters that learn; a reader that only answers has them in its weights already."""
 
+    def new_cache(self, rows: int, slots: int) -> RowCache:
+        """A cache of this reader's for so many rows, laid out as it reads them fastest."""
+        return RowCache(self.n_layers, rows, slots)
+
     @abstractmethod
     def forward(
         self,
@@ -66,14 +70,20 @@ class Reader(nn.Module, ABC):
 class RowCache:
     """Keys and values of N rows of their own lengths, written where :meth:`aim` says.
 
+    Args:
+        n_layers: layers of the LM.
+        rows: N.
+        slots: places for tokens in each row.
+        across: whether the slots of a key's numbers lie side by side in memory, not the numbers.
+
     Attributes:
         layers: one a layer of the LM.
         slots: places for tokens in each row.
         wrapped: the same in the form that a library's own code takes, kept by the reader.
     """
 
-    def __init__(self, n_layers: int, rows: int, slots: int) -> None:
-        self.layers = [RowLayer(rows, slots) for _ in range(n_layers)]
+    def __init__(self, n_layers: int, rows: int, slots: int, across: bool = False) -> None:
+        self.layers = [RowLayer(rows, slots, across) for _ in range(n_layers)]
         self.slots = slots
         self.wrapped: Any = None
 
@@ -104,8 +114,9 @@ class RowCache:
 class RowLayer:
     """One layer's keys and values, (rows, heads, slots, head size), allocated at the first use."""
 
-    def __init__(self, rows: int, slots: int) -> None:
+    def __init__(self, rows: int, slots: int, across: bool = False) -> None:
         self.shape = (rows, slots)
+        self.across = across
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
         self.rows: Tensor | None = None
@@ -134,9 +145,11 @@ class RowLayer:
     def _made(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """The tensors, allocated at the first use like what is to be written."""
         if self.keys is None or self.values is None:
-            self.keys, self.values = self._empty(keys), self._empty(values)
+            rows, slots = self.shape
+            heads, size = keys.shape[1], keys.shape[3]
+            if self.across:
+                self.keys = keys.new_zeros(rows, heads, size, slots).transpose(2, 3)
+            else:
+                self.keys = keys.new_zeros(rows, heads, slots, size)
+            self.values = values.new_zeros(rows, heads, slots, values.shape[3])
         return self.keys, self.values
-
-    def _empty(self, like: Tensor) -> Tensor:
-        rows, slots = self.shape
-        return like.new_zeros(rows, like.shape[1], slots, like.shape[3])
