@@ -1,0 +1,203 @@
+"""The pages of the shop: what stands on them, what can be clicked, and where a click leads.
+
+Pages are made once and shared by all environments; what an episode adds (the instruction, what is
+chosen, what was opened) is put in when a page is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.shop.catalogue import Catalogue, Product
+from llmrec_env.shop.search import SearchEngine
+
+PAGE_SIZE = 10
+KEPT_PAGES = 8192
+"""Pages of each kind that are kept; the oldest goes first."""
+
+T = TypeVar("T")
+
+
+class Kind(IntEnum):
+    """The kinds of pages."""
+
+    INDEX = 0
+    RESULTS = 1
+    ITEM = 2
+    DESCRIPTION = 3
+    FEATURES = 4
+    REVIEWS = 5
+    DONE = 6
+
+
+SUB_PAGES = {"description": Kind.DESCRIPTION, "features": Kind.FEATURES, "reviews": Kind.REVIEWS}
+
+
+class Move(NamedTuple):
+    """What an action does: ``kind`` names it, ``value`` says to what."""
+
+    kind: str
+    value: Any = None
+
+
+class Line(NamedTuple):
+    """A line of a page; with an ``action`` it is a button."""
+
+    text: str
+    action: str | None = None
+
+
+@dataclass(eq=False)
+class Page:
+    """A page.
+
+    Attributes:
+        kind: which kind.
+        lines: its texts, without the instruction.
+        moves: what each valid action does, in the order of the page.
+        valid: the valid actions.
+        rows: the products on it; products: the full ones that are known.
+        drawn: texts that were already drawn, by form and by what is marked.
+    """
+
+    kind: Kind
+    lines: tuple[Line, ...]
+    moves: dict[str, Move]
+    rows: tuple[int, ...] = ()
+    product: Product | None = None
+    number: int = 0
+    total: int = 0
+    drawn: dict[Hashable, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.valid: tuple[str, ...] = tuple(self.moves)
+        self.actions = frozenset(self.moves)
+
+
+class Results(NamedTuple):
+    """What a query found: rows, best first, and their pages."""
+
+    rows: tuple[int, ...]
+    pages: tuple[Page, ...]
+
+
+class Pages:
+    """Makes pages and keeps the latest.
+
+    Args:
+        catalogue: the products.
+        prices: what they cost, float64 (n_products,).
+        engine: finds products.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, prices: NDArray[np.float64], engine: SearchEngine
+    ) -> None:
+        self.catalogue = catalogue
+        self.prices = prices
+        self._engine = engine
+        self._results: dict[str, Results] = {}
+        self._items: dict[int, Page] = {}
+        self._subs: dict[tuple[int, Kind], Page] = {}
+
+    def results(self, query: str) -> Results:
+        """What a query finds."""
+        return _kept(self._results, query, self._make_results)
+
+    def item(self, row: int) -> Page:
+        """The page of a product."""
+        return _kept(self._items, row, self._make_item)
+
+    def sub_page(self, row: int, kind: Kind) -> Page:
+        """The description, features or reviews of a product."""
+        return _kept(self._subs, (row, kind), lambda _: self._make_sub_page(row, kind))
+
+    def _make_results(self, query: str) -> Results:
+        rows = tuple(self._engine.search(query).tolist())
+        n_pages = max(1, -(-len(rows) // PAGE_SIZE))
+        return Results(rows, tuple(self._results_page(rows, n, n_pages) for n in range(n_pages)))
+
+    def _results_page(self, rows: tuple[int, ...], number: int, n_pages: int) -> Page:
+        shown = rows[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
+        lines = [
+            Line("Back to Search", "click[back to search]"),
+            Line(f"Page {number + 1} (Total results: {len(rows)})"),
+        ]
+        moves = {"click[back to search]": Move("index")}
+        if number + 1 < n_pages:
+            lines.append(Line("Next >", "click[next >]"))
+            moves["click[next >]"] = Move("turn", 1)
+        if number > 0:
+            lines.append(Line("< Prev", "click[< prev]"))
+            moves["click[< prev]"] = Move("turn", -1)
+        for row in shown:
+            asin = self.catalogue.asin(row)
+            action = f"click[{asin.lower()}]"
+            moves[action] = Move("open", row)
+            lines += [Line(asin, action), Line(self.catalogue.names[row]), Line(self._tag(row))]
+        return Page(Kind.RESULTS, tuple(lines), moves, shown, number=number, total=len(rows))
+
+    def _make_item(self, row: int) -> Page:
+        product = self.catalogue[row]
+        lines = [Line("Back to Search", "click[back to search]"), Line("< Prev", "click[< prev]")]
+        moves = {"click[back to search]": Move("index"), "click[< prev]": Move("results")}
+        buttons = {f"click[{name}]": Move("read", kind) for name, kind in SUB_PAGES.items()}
+        buttons["click[buy now]"] = Move("buy")
+        for name, values in product.options.items():
+            lines.append(Line(name))
+            for value in dict.fromkeys(values):
+                action = f"click[{value}]"
+                if action in moves or action in buttons:  # a value that says two things
+                    action = f"click[{name}: {value}]"
+                moves[action] = Move("choose", (name, value))
+                lines.append(Line(value, action))
+        stars = f"{product.rating:.1f}" if product.rating else "N.A."
+        lines += [Line(product.name), Line(f"Price: {self._tag(row)}"), Line(f"Rating: {stars}")]
+        names = ("Description", "Features", "Reviews", "Buy Now")
+        lines += [Line(name, f"click[{name.lower()}]") for name in names]
+        return Page(Kind.ITEM, tuple(lines), moves | buttons, (row,), product)
+
+    def _make_sub_page(self, row: int, kind: Kind) -> Page:
+        product = self.item(row).product
+        assert product is not None
+        texts = {
+            Kind.DESCRIPTION: (product.description,),
+            Kind.FEATURES: product.bullets,
+            Kind.REVIEWS: (),
+        }[kind]
+        lines = [Line("Back to Search", "click[back to search]"), Line("< Prev", "click[< prev]")]
+        lines += [Line(text) for text in texts if text] or [Line(f"No {kind.name.lower()}")]
+        moves = {"click[back to search]": Move("index"), "click[< prev]": Move("item")}
+        return Page(kind, tuple(lines), moves, (row,), product)
+
+    def _tag(self, row: int) -> str:
+        return f"${self.prices[row]:.2f}"
+
+
+def index_page(queries: tuple[str, ...]) -> Page:
+    """The search bar; ``queries`` are the searches that are named as valid, any words are."""
+    moves = {f"search[{query}]": Move("search", query) for query in queries}
+    return Page(Kind.INDEX, (Line("WebShop"), Line("Search", "search")), moves)
+
+
+def done_page(reward: float) -> Page:
+    """The last page, with the reward."""
+    lines = (Line("Thank you for shopping with us!"), Line(f"Your score: {reward:.2f}"))
+    return Page(Kind.DONE, lines, {})
+
+
+def _kept(cache: dict[Any, T], key: Any, make: Callable[[Any], T]) -> T:
+    """The value of a key, made where it is not there; the oldest one goes when there are many."""
+    value = cache.get(key)
+    if value is None:
+        value = make(key)
+        if len(cache) >= KEPT_PAGES:
+            del cache[next(iter(cache))]
+        cache[key] = value
+    return value
