@@ -1,8 +1,8 @@
 """Gymnasium environments in which a language model is the user of a recommender system.
 
 Importing the package registers ``LLMRec/NextItem-v0``, ``LLMRec/TrueTaste-v0`` and
-``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names below load their modules, and what those
-need, on first use.
+``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names below load their modules,
+and what those need, on first use.
 """
 
 from __future__ import annotations

@@ -33,6 +33,12 @@ class Bm25Search:
         self._index = index
         self._vocabulary = vocabulary
         self._cut = Cutter()
+        entries = index.scores
+        self._starts: list[int] = np.asarray(entries["indptr"]).tolist()
+        # plain views: slices of a memory map would each be a memory map again
+        self._rows = np.asarray(entries["indices"])
+        self._weights = np.asarray(entries["data"])
+        self._n_rows = int(entries["num_docs"])
 
     @classmethod
     def of(cls, documents: Iterable[str]) -> Bm25Search:
@@ -59,14 +65,20 @@ class Bm25Search:
         ids = [known[stem] for stem in self._cut(query) if stem in known]
         if not ids:
             return np.zeros(0, dtype=np.int64)
-        scores = self._index.get_scores_from_ids(ids)
-        best = np.arange(len(scores))
-        if k < len(scores):
-            # everything that scores at least as the k-th, so that ties are broken by row
-            bound = scores[np.argpartition(scores, -k)[-k:]].min()
-            best = np.flatnonzero(scores >= max(bound, np.finfo(scores.dtype).tiny))
-        best = best[np.argsort(-scores[best], kind="stable")][:k]
-        return best[scores[best] > 0.0].astype(np.int64)
+        scores = self._scores(ids)
+        best = np.flatnonzero(scores)
+        if k < len(best):
+            found = scores[best]
+            # all that score at least as the k-th, so that ties are broken by row
+            best = best[found >= np.partition(found, -k)[-k]]
+        return best[np.argsort(-scores[best], kind="stable")[:k]]
+
+    def _scores(self, ids: list[int]) -> NDArray[np.float64]:
+        """What ``get_scores_from_ids`` of bm25s adds up, in one pass over all words' entries."""
+        spans = [slice(self._starts[i], self._starts[i + 1]) for i in ids]
+        rows = np.concatenate([self._rows[span] for span in spans])
+        weights = np.concatenate([self._weights[span] for span in spans])
+        return np.bincount(rows, weights, minlength=self._n_rows)
 
     def save(self, folder: Path) -> None:
         """Write the index into a folder."""

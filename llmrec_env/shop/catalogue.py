@@ -6,6 +6,7 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from llmrec_env.shop.columns import (
     save_arrays,
     text_column,
 )
+from llmrec_env.shop.words import spaced, words_of
 
 ASIN_LENGTH = 10
 TEXTS = ("name", "description", "bullet", "instruction")
@@ -63,6 +65,21 @@ class Product:
     attributes: tuple[str, ...] = ()
     instruction: str = ""
     instruction_attributes: tuple[str, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """Title, features and description, in lower case, a line each."""
+        return "\n".join((self.name, *self.bullets, self.description)).lower()
+
+    @cached_property
+    def spaced_text(self) -> str:
+        """The words of the text between spaces, so that phrases are found as whole words."""
+        return f" {' '.join(words_of(self.text))} "
+
+    @cached_property
+    def spaced_attributes(self) -> frozenset[str]:
+        """The attributes in the same form."""
+        return frozenset(spaced(attribute) for attribute in self.attributes)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,8 @@ def open_arrays(folder: str | os.PathLike[str], names: Iterable[str]) -> Arrays:
         try:
             # an empty array has nothing to map
             mode: Literal["r"] | None = "r" if path.stat().st_size > 128 else None
-            arrays[name] = np.load(path, mmap_mode=mode, allow_pickle=False)
+            # as a plain array over the map: elements of the subclass are slow to read
+            arrays[name] = np.load(path, mmap_mode=mode, allow_pickle=False).view(np.ndarray)
         except (OSError, ValueError, EOFError) as error:
             raise DataError(
                 f"{path}: cannot be read ({error}); the folder must be whole, as save() writes it"

@@ -86,7 +86,7 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
     }
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def embed(text: str) -> FloatArray:
     """The mean of random signs, one vector a word, float32 (32,) of length 1; zeros for no word.
 
@@ -124,7 +124,7 @@ def _read(shopper: Shopper, page: Page, action: str) -> tuple[str, str, float | 
     return kind, value if kind == "search" else "", None
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _match(text: str, instruction: str) -> tuple[float, float, float]:
     words, asked = set(words_of(text)), set(words_of(instruction))
     common = len(words & asked)
@@ -149,7 +149,7 @@ def _state(shopper: Shopper, page: Page, limit: int | None, allowed: float) -> F
     product = page.product
     if product is not None:
         instruction = shopper.session.goal.instruction
-        said = _match(" ".join((product.name, *product.bullets, product.description)), instruction)
+        said = _match(product.text, instruction)
         numbers[3] = said[1]
         numbers[4] = float(shopper.shop.prices[page.rows[0]] <= allowed)
         numbers[5] = len(shopper.session.options) / max(1, len(product.options))

@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.shop.catalogue import Catalogue, Product
+from llmrec_env.shop.queries import Suggestions
 from llmrec_env.shop.search import SearchEngine
 
 PAGE_SIZE = 10
-KEPT_PAGES = 8192
+KEPT_PAGES = 16_384
 """Pages of each kind that are kept; the oldest goes first."""
+KEPT_HITS = 65_536
+"""Searches whose hits are kept, 200 bytes each."""
 
 T = TypeVar("T")
 
@@ -77,14 +80,6 @@ class Page:
 
     def __post_init__(self) -> None:
         self.valid: tuple[str, ...] = tuple(self.moves)
-        self.actions = frozenset(self.moves)
-
-
-class Results(NamedTuple):
-    """What a query found: rows, best first, and their pages."""
-
-    rows: tuple[int, ...]
-    pages: tuple[Page, ...]
 
 
 class Pages:
@@ -94,21 +89,34 @@ class Pages:
         catalogue: the products.
         prices: what they cost, float64 (n_products,).
         engine: finds products.
+        suggestions: searches to name on the index pages.
     """
 
     def __init__(
-        self, catalogue: Catalogue, prices: NDArray[np.float64], engine: SearchEngine
+        self,
+        catalogue: Catalogue,
+        prices: NDArray[np.float64],
+        engine: SearchEngine,
+        suggestions: Suggestions,
     ) -> None:
         self.catalogue = catalogue
         self.prices = prices
         self._engine = engine
-        self._results: dict[str, Results] = {}
+        self._suggestions = suggestions
+        self._indices: dict[str, Page] = {}
+        self._hits: dict[str, NDArray[np.int32]] = {}
+        self._results: dict[tuple[str, int], Page] = {}
+        self._listings: dict[int, tuple[str, Move, tuple[Line, ...]]] = {}
         self._items: dict[int, Page] = {}
         self._subs: dict[tuple[int, Kind], Page] = {}
 
-    def results(self, query: str) -> Results:
-        """What a query finds."""
-        return _kept(self._results, query, self._make_results)
+    def index(self, instruction: str) -> Page:
+        """The search bar for an instruction."""
+        return _kept(self._indices, instruction, self._make_index)
+
+    def results(self, query: str, number: int = 0) -> Page:
+        """A page, from 0, of what a query finds."""
+        return _kept(self._results, (query, number), lambda _: self._make_results(query, number))
 
     def item(self, row: int) -> Page:
         """The page of a product."""
@@ -118,12 +126,14 @@ class Pages:
         """The description, features or reviews of a product."""
         return _kept(self._subs, (row, kind), lambda _: self._make_sub_page(row, kind))
 
-    def _make_results(self, query: str) -> Results:
-        rows = tuple(self._engine.search(query).tolist())
-        n_pages = max(1, -(-len(rows) // PAGE_SIZE))
-        return Results(rows, tuple(self._results_page(rows, n, n_pages) for n in range(n_pages)))
+    def _make_index(self, instruction: str) -> Page:
+        queries = self._suggestions.of(instruction)
+        moves = {f"search[{query}]": Move("search", query) for query in queries}
+        return Page(Kind.INDEX, (Line("WebShop"), Line("Search", "search")), moves)
 
-    def _results_page(self, rows: tuple[int, ...], number: int, n_pages: int) -> Page:
+    def _make_results(self, query: str, number: int) -> Page:
+        rows = _kept(self._hits, query, self._search, KEPT_HITS).tolist()
+        n_pages = max(1, -(-len(rows) // PAGE_SIZE))
         shown = rows[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
         lines = [
             Line("Back to Search", "click[back to search]"),
@@ -137,11 +147,17 @@ class Pages:
             lines.append(Line("< Prev", "click[< prev]"))
             moves["click[< prev]"] = Move("turn", -1)
         for row in shown:
-            asin = self.catalogue.asin(row)
-            action = f"click[{asin.lower()}]"
-            moves[action] = Move("open", row)
-            lines += [Line(asin, action), Line(self.catalogue.names[row]), Line(self._tag(row))]
-        return Page(Kind.RESULTS, tuple(lines), moves, shown, number=number, total=len(rows))
+            action, move, said = _kept(self._listings, row, self._make_listing, KEPT_HITS)
+            moves[action] = move
+            lines += said
+        return Page(Kind.RESULTS, tuple(lines), moves, tuple(shown), number=number, total=len(rows))
+
+    def _make_listing(self, row: int) -> tuple[str, Move, tuple[Line, ...]]:
+        """A product among results: what opens it, where that leads, and its lines."""
+        asin = self.catalogue.asin(row)
+        action = f"click[{asin.lower()}]"
+        lines = (Line(asin, action), Line(self.catalogue.names[row]), Line(self._tag(row)))
+        return action, Move("open", row), lines
 
     def _make_item(self, row: int) -> Page:
         product = self.catalogue[row]
@@ -176,14 +192,11 @@ class Pages:
         moves = {"click[back to search]": Move("index"), "click[< prev]": Move("item")}
         return Page(kind, tuple(lines), moves, (row,), product)
 
+    def _search(self, query: str) -> NDArray[np.int32]:
+        return self._engine.search(query).astype(np.int32)
+
     def _tag(self, row: int) -> str:
-        return f"${self.prices[row]:.2f}"
-
-
-def index_page(queries: tuple[str, ...]) -> Page:
-    """The search bar; ``queries`` are the searches that are named as valid, any words are."""
-    moves = {f"search[{query}]": Move("search", query) for query in queries}
-    return Page(Kind.INDEX, (Line("WebShop"), Line("Search", "search")), moves)
+        return f"${float(self.prices[row]):.2f}"
 
 
 def done_page(reward: float) -> Page:
@@ -192,12 +205,12 @@ def done_page(reward: float) -> Page:
     return Page(Kind.DONE, lines, {})
 
 
-def _kept(cache: dict[Any, T], key: Any, make: Callable[[Any], T]) -> T:
+def _kept(cache: dict[Any, T], key: Any, make: Callable[[Any], T], limit: int = KEPT_PAGES) -> T:
     """The value of a key, made where it is not there; the oldest one goes when there are many."""
     value = cache.get(key)
     if value is None:
         value = make(key)
-        if len(cache) >= KEPT_PAGES:
+        if len(cache) >= limit:
             del cache[next(iter(cache))]
         cache[key] = value
     return value

@@ -58,7 +58,7 @@ class PublishedReward:
 
 def _has(purchase: Purchase, attribute: str) -> bool:
     listed = any(_same(own, attribute) for own in purchase.product.attributes)
-    return listed or any(attribute in line for line in purchase.text.split("\n"))
+    return listed or any(attribute in line for line in purchase.product.text.split("\n"))
 
 
 def _count_options(goal: Goal, purchase: Purchase) -> int:

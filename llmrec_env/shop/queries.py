@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from llmrec_env.shop.words import spaced, words_of
+from llmrec_env.shop.words import words_of
 
 PRICE = re.compile(r",? and price lower than [\d.]+ dollars$")
 OPTIONS = re.compile(r" with [\w ]+: .*$")
@@ -18,8 +18,11 @@ class Suggestions:
     """
 
     def __init__(self, kinds: tuple[str, ...]) -> None:
-        self._kinds: dict[str, str] = {spaced(kind): kind for kind in kinds}
-        self._longest = max((len(words_of(kind)) for kind in kinds), default=0)
+        self._kinds: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        for kind in sorted(kinds, key=lambda kind: -len(words_of(kind))):
+            words = words_of(kind)
+            if words:
+                self._kinds.setdefault(words[0], []).append((words, kind))
 
     def of(self, instruction: str) -> tuple[str, ...]:
         """One to three different searches: whole, without options and price, category."""
@@ -29,13 +32,12 @@ class Suggestions:
 
     def _kind(self, text: str) -> str:
         """The longest kind of thing that stands in the text, else the text."""
-        words = words_of(text)
-        for length in range(min(self._longest, len(words)), 0, -1):
-            for first in range(len(words) - length + 1):
-                kind = self._kinds.get(f" {' '.join(words[first : first + length])} ")
-                if kind is not None:
-                    return kind
-        return text
+        words, longest, found = words_of(text), 0, text
+        for place, word in enumerate(words):
+            for named, kind in self._kinds.get(word, ()):
+                if len(named) > longest and words[place : place + len(named)] == named:
+                    longest, found = len(named), kind
+        return found
 
 
 def clean_query(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 from llmrec_env.shop.catalogue import Product
@@ -24,17 +23,6 @@ class Purchase:
     product: Product
     options: Mapping[str, str]
     price: float
-
-    @cached_property
-    def text(self) -> str:
-        """Title, features and description, in lower case, a line each."""
-        product = self.product
-        return "\n".join((product.name, *product.bullets, product.description)).lower()
-
-    @cached_property
-    def spaced_text(self) -> str:
-        """The words of the text, so that phrases are found as whole words."""
-        return spaced(self.text)
 
 
 @dataclass(frozen=True)
@@ -101,7 +89,7 @@ class RepairedReward:
     def __call__(self, goal: Goal, purchase: Purchase) -> Verdict:
         """Judge a purchase; the parts are shares: type, attributes, options, price, rating."""
         r_type, title_score = type_factor(goal, purchase.product, self._nouns)
-        n_attributes = sum(_has(purchase, attribute) for attribute in goal.attributes)
+        n_attributes = sum(_has(purchase.product, attribute) for attribute in goal.attributes)
         n_options = count_options(goal, purchase)
         price = float(goal.price_lower <= purchase.price <= goal.price_upper)
         met, asked = n_attributes + n_options + price, len(goal.attributes) + len(goal.options) + 1
@@ -144,10 +132,11 @@ def _agrees(wanted: str, name: str, purchase: Purchase) -> bool:
     return bool(colours) and colours == colour_words(chosen)
 
 
-def _has(purchase: Purchase, attribute: str) -> bool:
+def _has(product: Product, attribute: str) -> bool:
     phrase = spaced(attribute)
-    listed = any(phrase == spaced(own) for own in purchase.product.attributes)
-    return listed or (bool(phrase.strip()) and phrase in purchase.spaced_text)
+    if phrase in product.spaced_attributes:
+        return True
+    return bool(phrase.strip()) and phrase in product.spaced_text
 
 
 def reachable(goal: Goal, product: Product, price: float, rule: RewardRule) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 from llmrec_env.shop import drawing
 from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.pages import Kind, Move, Page, Pages, done_page, index_page
-from llmrec_env.shop.queries import Suggestions, clean_query
+from llmrec_env.shop.pages import Kind, Move, Page, Pages, done_page
+from llmrec_env.shop.queries import clean_query
 from llmrec_env.shop.reward import Purchase, RewardRule, Verdict
 
 NOTHING: frozenset[str] = frozenset()
@@ -20,7 +20,6 @@ class Session:
     Args:
         pages: the shop.
         rule: says what a purchase is worth.
-        suggestions: searches to name on the index page.
 
     Attributes:
         goal: what is to be bought.
@@ -31,16 +30,15 @@ class Session:
         verdict: None before the purchase.
     """
 
-    def __init__(self, pages: Pages, rule: RewardRule, suggestions: Suggestions) -> None:
+    def __init__(self, pages: Pages, rule: RewardRule) -> None:
         self._pages = pages
         self._rule = rule
-        self._suggestions = suggestions
         self._heads: dict[str, str] = {}
 
     def begin(self, goal: Goal) -> None:
         """Start an episode on the index page."""
         self.goal = goal
-        self._index = index_page(self._suggestions.of(goal.instruction))
+        self._index = self._pages.index(goal.instruction)
         self.page: Page = self._index
         self.query = ""
         self.options: dict[str, str] = {}
@@ -85,7 +83,9 @@ class Session:
         kind = self.page.kind
         if kind == Kind.ITEM:
             return self._marked
-        return self.opened & self.page.actions if kind == Kind.RESULTS else NOTHING
+        if kind != Kind.RESULTS or not self.opened:
+            return NOTHING
+        return self.opened.intersection(self.page.moves)
 
     def text(self, form: str) -> str:
         """The page as ``"text"``, ``"text_rich"``, ``"html"`` or ``"url"``."""
@@ -106,7 +106,7 @@ class Session:
 
     def _go_search(self, query: str, action: str) -> None:
         self.query, self._number = query, 0
-        self.page = self._pages.results(query).pages[0]
+        self.page = self._pages.results(query)
 
     def _go_index(self, value: None, action: str) -> None:
         self._leave()
@@ -114,7 +114,7 @@ class Session:
 
     def _go_turn(self, by: int, action: str) -> None:
         self._number += by
-        self.page = self._pages.results(self.query).pages[self._number]
+        self.page = self._pages.results(self.query, self._number)
 
     def _go_open(self, row: int, action: str) -> None:
         self.opened |= {action.strip().lower()}
@@ -123,7 +123,7 @@ class Session:
 
     def _go_results(self, value: None, action: str) -> None:
         self._leave()
-        self.page = self._pages.results(self.query).pages[self._number]
+        self.page = self._pages.results(self.query, self._number)
 
     def _go_item(self, value: None, action: str) -> None:
         self.page = self._pages.item(self.page.rows[0])

@@ -141,8 +141,9 @@ class Shop:
 @lru_cache(maxsize=4)
 def _open_premises(stock: Stock, seed: int) -> Premises:
     prices = draw_prices(stock.catalogue, seed)
-    pages = Pages(stock.catalogue, prices, stock.engine)
-    return Premises(stock, prices, pages, Suggestions(stock.catalogue.queries()))
+    suggestions = Suggestions(stock.catalogue.queries())
+    pages = Pages(stock.catalogue, prices, stock.engine, suggestions)
+    return Premises(stock, prices, pages, suggestions)
 
 
 @lru_cache(maxsize=4)

@@ -63,7 +63,7 @@ class Shopper:
     def __init__(self, shop: Shop, play: Play) -> None:
         self.shop = shop
         self.play = play
-        self.session = Session(shop.pages, shop.rule, shop.suggestions)
+        self.session = Session(shop.pages, shop.rule)
         self.goal_index = -1
         self.steps = 0
         self.invalid = False

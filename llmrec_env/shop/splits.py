@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,11 +11,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.shop.goals import Goal
 
 SPLITS = ("train", "validation", "test", "all")
-KEYS: dict[str, Callable[[Goal], str]] = {
-    "goal": lambda goal: goal.instruction.lower(),
-    "product": lambda goal: goal.asin,
-}
-"""What goals of two splits must not share: the instruction, or the product."""
+KEYS = ("goal", "product")
 HELD_OUT = 0.1
 """Share of the keys in validation, and in test."""
 
@@ -38,10 +34,11 @@ def split_goals(goals: Sequence[Goal], split: str, by: str, seed: int = 0) -> li
     if split not in SPLITS:
         raise SettingError(f"split must be one of {SPLITS}, got {split!r}")
     if by not in KEYS:
-        raise SettingError(f"split_by must be one of {tuple(KEYS)}, got {by!r}")
+        raise SettingError(f"split_by must be one of {KEYS}, got {by!r}")
     if split == "all":
         return list(range(len(goals)))
-    keys = [KEYS[by](goal) for goal in goals]
+    texts = [goal.instruction.lower() for goal in goals]
+    keys = texts if by == "goal" else _families([goal.asin for goal in goals], texts)
     different = sorted(set(keys))
     if len(different) < 3:
         raise SettingError(
@@ -49,6 +46,25 @@ def split_goals(goals: Sequence[Goal], split: str, by: str, seed: int = 0) -> li
         )
     parts = _deal(different, by, seed)
     return [index for index, key in enumerate(keys) if parts[key] == split]
+
+
+def _families(asins: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """A name for each goal, alike for goals of one product and for those of one instruction.
+
+    Products that share an instruction stand in one split: else the text would be known.
+    """
+    family: dict[str, str] = {}
+    first: dict[str, str] = {}
+
+    def find(asin: str) -> str:
+        while family.setdefault(asin, asin) != asin:
+            asin = family[asin]
+        return asin
+
+    for asin, text in zip(asins, texts, strict=True):
+        one, other = sorted((find(asin), find(first.setdefault(text, asin))))
+        family[other] = one
+    return [find(asin) for asin in asins]
 
 
 def _deal(keys: list[str], by: str, seed: int) -> dict[str, str]:

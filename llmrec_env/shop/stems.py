@@ -25,10 +25,15 @@ class Cutter:
     """
 
     def __init__(self) -> None:
-        stemmer = require("Stemmer", "shop").Stemmer("porter")
-        self._stem = lru_cache(maxsize=262_144)(stemmer.stemWord)
+        stem = require("Stemmer", "shop").Stemmer("porter").stemWord
+
+        @lru_cache(maxsize=262_144)
+        def cut(word: str) -> str:
+            word = word[:-2] if word.endswith(("'s", "’s")) else word
+            return "" if word in STOP_WORDS else stem(word)
+
+        self._cut = cut
 
     def __call__(self, text: str) -> list[str]:
         """The stems of a text, in order."""
-        words = (w[:-2] if w.endswith(("'s", "’s")) else w for w in TOKEN.findall(text.lower()))
-        return [self._stem(word) for word in words if word not in STOP_WORDS]
+        return [stem for word in TOKEN.findall(text.lower()) if (stem := self._cut(word))]

@@ -26,6 +26,7 @@ from llmrec_env.envs.checks import (
 from llmrec_env.shop.env import check_goal, draw
 from llmrec_env.shop.goals import Goal
 from llmrec_env.shop.observations import TEXTS, Observer, action_space
+from llmrec_env.shop.pages import Kind
 from llmrec_env.shop.reward import RewardRule
 from llmrec_env.shop.shop import Shop
 from llmrec_env.shop.shopper import Play, Shopper
@@ -104,7 +105,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._observer = Observer(
             self.shop, observation, action_mode, max_actions, self.max_episode_steps
         )
-        self._texts = observation in TEXTS
+        self._form = observation if observation in TEXTS else None
         self._rngs, self._seeds = map(
             list, zip(*(seeding.np_random() for _ in range(num_envs)), strict=True)
         )
@@ -177,8 +178,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._check(actions)
         starting, limit = self._ended, self.max_episode_steps
         rewards = np.zeros(self.num_envs)
-        terminated = np.zeros(self.num_envs, dtype=np.bool_)
-        truncated = np.zeros(self.num_envs, dtype=np.bool_)
+        terminated, truncated = (np.zeros(self.num_envs, dtype=np.bool_) for _ in range(2))
         skipped = starting.tolist()
         for row, shopper in enumerate(self.shoppers):
             if skipped[row]:
@@ -244,10 +244,9 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         return self._observe(), self._infos(everyone) | self._instructions(ended) | final
 
     def _observe(self) -> Any:
-        observe = self._observer.observe
-        rows = [observe(shopper) for shopper in self.shoppers]
-        if self._texts:
-            return tuple(rows)
+        if self._form is not None:
+            return tuple([shopper.session.text(self._form) for shopper in self.shoppers])
+        rows = [self._observer.observe(shopper) for shopper in self.shoppers]
         space = self.single_observation_space
         return concatenate(space, rows, create_empty_array(space, self.num_envs))
 
@@ -256,16 +255,20 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         shoppers = self.shoppers
         columns: dict[str, Any] = {
             "goal_index": np.array([s.goal_index for s in shoppers]),
-            "valid_actions": _objects([s.choices for s in shoppers]),
-            "can_search": np.array([s.session.can_search for s in shoppers]),
+            "valid_actions": _objects(
+                [s.session.page.valid for s in shoppers]
+                if self.play.action_mode == "text"
+                else [s.choices for s in shoppers]
+            ),
+            "can_search": np.array([s.session.page.kind == Kind.INDEX for s in shoppers]),
             "invalid_action": np.array([s.invalid for s in shoppers]),
-            "success": np.array([s.success() for s in shoppers]),
+            "success": np.array([s.session.verdict is not None and s.success() for s in shoppers]),
         }
         if self.play.action_mode == "index":
             columns["action_mask"] = np.stack([s.mask() for s in shoppers])
         infos = columns | {f"_{name}": rows for name in columns}
-        bought = rows & np.array([s.done for s in shoppers])
-        if bought.any():
+        if any(s.session.verdict is not None for s in shoppers):
+            bought = rows & np.array([s.done for s in shoppers])
             infos["rewards"] = self._parts(bought)
             infos["_rewards"] = bought
         return infos

@@ -9,14 +9,14 @@ WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 LETTERS = re.compile(r"[a-z]{3,}")
 
 
-@lru_cache(maxsize=65_536)
 def words_of(text: str) -> tuple[str, ...]:
     """The words of a text in lower case, in order."""
     return tuple(WORD.findall(text.lower()))
 
 
+@lru_cache(maxsize=16_384)
 def spaced(text: str) -> str:
-    """The words of a text between single spaces, one before and one after: `` a b ``.
+    """The words of a phrase between single spaces, one before and one after: `` a b ``.
 
     A phrase stands in a text as whole words where the one's form is within the other's.
     """
