@@ -74,7 +74,8 @@ class Product:
     @cached_property
     def spaced_text(self) -> str:
         """The words of the text between spaces, so that phrases are found as whole words."""
-        return f" {' '.join(words_of(self.text))} "
+        # a phrase does not run from one line into the next
+        return "\n".join(f" {' '.join(words_of(line))} " for line in self.text.split("\n"))
 
     @cached_property
     def spaced_attributes(self) -> frozenset[str]:
