@@ -78,7 +78,8 @@ class Bm25Search:
         spans = [slice(self._starts[i], self._starts[i + 1]) for i in ids]
         rows = np.concatenate([self._rows[span] for span in spans])
         weights = np.concatenate([self._weights[span] for span in spans])
-        return np.bincount(rows, weights, minlength=self._n_rows)
+        scores = np.bincount(rows, weights=weights, minlength=self._n_rows)
+        return scores.astype(np.float64, copy=False)
 
     def save(self, folder: Path) -> None:
         """Write the index into a folder."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,7 +18,7 @@ PRICE_STEP = 10.0
 DEAREST_LIMIT = 99
 """Limits are multiples of ``PRICE_STEP`` up to so many times it."""
 CANDIDATES = 4
-MAX_GOALS = 100_000
+MAX_GOALS = 50_000
 
 Options = dict[str, str] | tuple[str, ...]
 """Values by option name, or, from people, values alone."""
@@ -102,17 +101,19 @@ def combinations(
         per_product: at most so many of one product, drawn; None for all.
         max_goals: at most so many in all, drawn.
     """
-    starts = catalogue.arrays["instruction.starts"]
-    rows = np.flatnonzero(np.diff(starts))
-    numbers = np.array([_n_combinations(catalogue, int(row)) for row in rows], dtype=np.float64)
-    weights = _weights(catalogue, rows, numbers)
+    numbers = _n_combinations(catalogue)
+    numbers[np.diff(catalogue.arrays["instruction.starts"]) == 0] = 0.0
+    weights = _weights(catalogue, numbers)
     kept = np.minimum(numbers, per_product or np.inf)
     rng = _stream(seed, "combinations")
     if kept.sum() > max_goals:
         kept = _thinned(kept, max_goals, rng)
+    rows = np.flatnonzero(kept)
     return [
-        Combination(int(row), number, float(weight))
-        for row, n, k, weight in zip(rows, numbers, kept, weights, strict=True)
+        Combination(row, number, weight)
+        for row, n, k, weight in zip(
+            rows.tolist(), numbers[rows].tolist(), kept[rows].tolist(), weights[rows], strict=True
+        )
         for number in _chosen(int(n), int(k), rng)
     ]
 
@@ -219,20 +220,32 @@ def _stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def _n_combinations(catalogue: Catalogue, row: int) -> int:
-    return math.prod(len(values) for values in catalogue.options(row).values())
+def _n_combinations(catalogue: Catalogue) -> NDArray[np.float64]:
+    """How many ways each product's options can be chosen, float64 (n_products,)."""
+    sizes = np.diff(catalogue.arrays["option_values.starts"]).astype(np.float64)
+    return _per_row(np.multiply, sizes, catalogue.arrays["option_names.starts"], 1.0)
 
 
-def _weights(
-    catalogue: Catalogue, rows: IntArray, numbers: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    values = catalogue.arrays["instruction_attributes.values"]
+def _weights(catalogue: Catalogue, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weight of each product's goals, float64 (n_products,)."""
+    named = catalogue.arrays["instruction_attributes.values"]
     starts = catalogue.arrays["instruction_attributes.starts"]
-    lists = [np.asarray(values[starts[row] : starts[row + 1]]) for row in rows]
-    lengths = np.array([len(one) for one in lists])
-    named = np.concatenate(lists) if lists else np.zeros(0, dtype=np.int32)
+    lengths = np.diff(starts)
     counts = np.bincount(named, weights=np.repeat(numbers, lengths))
-    return np.array([np.mean(1.0 / counts[one]) if len(one) else 0.0 for one in lists])
+    # a product without goals may be the only one to name an attribute
+    rarity = 1.0 / np.maximum(counts[named], 1.0)
+    return _per_row(np.add, rarity, starts, 0.0) / np.maximum(lengths, 1)
+
+
+def _per_row(
+    add: np.ufunc, values: NDArray[np.float64], starts: IntArray, empty: float
+) -> NDArray[np.float64]:
+    """The values of each row in one, ``empty`` for a row without."""
+    result = np.full(len(starts) - 1, empty)
+    filled = np.flatnonzero(np.diff(starts))
+    if len(filled):
+        result[filled] = add.reduceat(values, starts[filled])
+    return result
 
 
 def _thinned(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,8 +159,11 @@ def _goals(
     else:
         goals = paraphrased_goals(catalogue, prices, seed, per_product)
     if not published:
-        repaired = RepairedReward()
-        goals = [g for g in goals if reachable(g, catalogue[g.row], prices[g.row], repaired)]
+        repaired, kept = RepairedReward(), []
+        for row, those in groupby(goals, key=lambda goal: goal.row):
+            product, price = catalogue[row], float(prices[row])
+            kept += [goal for goal in those if reachable(goal, product, price, repaired)]
+        goals = kept
     if not goals:
         raise SettingError(f"no {instructions} goal can be made from this catalogue")
     return goals
