@@ -65,7 +65,9 @@ class Page:
         lines: its texts, without the instruction.
         moves: what each valid action does, in the order of the page.
         valid: the valid actions.
-        rows: the products on it; products: the full ones that are known.
+        is_index, is_results, is_item, is_done: whether it is of this kind.
+        rows: the products on it; product: the one that is open.
+        number: of a page of results, from 0; total: hits.
         drawn: texts that were already drawn, by form and by what is marked.
     """
 
@@ -80,6 +82,11 @@ class Page:
 
     def __post_init__(self) -> None:
         self.valid: tuple[str, ...] = tuple(self.moves)
+        # reading a member of an enum is slow, and these are read at every step
+        self.is_index = self.kind == Kind.INDEX
+        self.is_results = self.kind == Kind.RESULTS
+        self.is_item = self.kind == Kind.ITEM
+        self.is_done = self.kind == Kind.DONE
 
 
 class Pages:

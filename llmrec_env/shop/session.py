@@ -52,7 +52,7 @@ class Session:
     @property
     def can_search(self) -> bool:
         """Whether ``search[any words]`` is valid."""
-        return self.page.kind == Kind.INDEX
+        return self.page.is_index
 
     @property
     def valid_actions(self) -> tuple[str, ...]:
@@ -80,10 +80,9 @@ class Session:
 
     def marked(self) -> frozenset[str]:
         """Actions of this page whose buttons are shown as clicked."""
-        kind = self.page.kind
-        if kind == Kind.ITEM:
+        if self.page.is_item:
             return self._marked
-        if kind != Kind.RESULTS or not self.opened:
+        if not self.opened or not self.page.is_results:
             return NOTHING
         return self.opened.intersection(self.page.moves)
 

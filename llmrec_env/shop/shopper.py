@@ -96,11 +96,6 @@ class Shopper:
         return 0.0 if verdict is None else verdict.reward
 
     @property
-    def done(self) -> bool:
-        """Whether something was bought."""
-        return self.session.verdict is not None
-
-    @property
     def choices(self) -> tuple[str, ...]:
         """The valid actions; in index mode those of the slate, an action's place is its number."""
         if self.play.action_mode == "text":

@@ -26,7 +26,6 @@ from llmrec_env.envs.checks import (
 from llmrec_env.shop.env import check_goal, draw
 from llmrec_env.shop.goals import Goal
 from llmrec_env.shop.observations import TEXTS, Observer, action_space
-from llmrec_env.shop.pages import Kind
 from llmrec_env.shop.reward import RewardRule
 from llmrec_env.shop.shop import Shop
 from llmrec_env.shop.shopper import Play, Shopper
@@ -109,6 +108,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._rngs, self._seeds = map(
             list, zip(*(seeding.np_random() for _ in range(num_envs)), strict=True)
         )
+        self._goal_indices = np.zeros(num_envs, dtype=np.int64)
         self._started = False
         self._ended = np.zeros(num_envs, dtype=np.bool_)
         self.single_observation_space = self._observer.space
@@ -160,7 +160,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         for row in np.flatnonzero(mask).tolist():
             if seeds[row] is not None:
                 self._rngs[row], self._seeds[row] = seeding.np_random(seeds[row])
-            self.shoppers[row].begin(self._rngs[row], indices[row])
+            self._begin(row, indices[row])
         self._ended &= ~mask
         self._started = True
         self._show()
@@ -182,7 +182,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         skipped = starting.tolist()
         for row, shopper in enumerate(self.shoppers):
             if skipped[row]:
-                shopper.begin(self._rngs[row])
+                self._begin(row)
                 continue
             reward = shopper.act(actions[row])
             if reward:
@@ -232,13 +232,19 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         if isinstance(actions, str) or len(actions) != self.num_envs:
             raise InvalidAction(f"expected {self.num_envs} actions, one a row, got {actions!r}")
 
+    def _begin(self, row: int, goal: int | None = None) -> None:
+        """Start an episode in a row."""
+        shopper = self.shoppers[row]
+        shopper.begin(self._rngs[row], goal)
+        self._goal_indices[row] = shopper.goal_index
+
     def _begin_at_once(self) -> tuple[Any, dict[str, Any]]:
         """Open the rows that have just ended, and keep what they ended with."""
         ended, last = self._ended, self._observe()
         final = {"final_obs": last, "_final_obs": ended, "_final_info": ended}
         final["final_info"] = self._infos(ended)
         for row in np.flatnonzero(ended).tolist():
-            self.shoppers[row].begin(self._rngs[row])
+            self._begin(row)
         self._ended = np.zeros_like(ended)
         everyone = np.ones(self.num_envs, dtype=np.bool_)
         return self._observe(), self._infos(everyone) | self._instructions(ended) | final
@@ -252,23 +258,27 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def _infos(self, rows: BoolArray) -> dict[str, Any]:
         """The columns of ``info``; values of rows that are not among ``rows`` do not hold."""
-        shoppers = self.shoppers
+        pages = [shopper.session.page for shopper in self.shoppers]
+        choices = (
+            [page.valid for page in pages]
+            if self.play.action_mode == "text"
+            else [shopper.choices for shopper in self.shoppers]
+        )
+        bought = np.array([page.is_done for page in pages])
         columns: dict[str, Any] = {
-            "goal_index": np.array([s.goal_index for s in shoppers]),
-            "valid_actions": _objects(
-                [s.session.page.valid for s in shoppers]
-                if self.play.action_mode == "text"
-                else [s.choices for s in shoppers]
-            ),
-            "can_search": np.array([s.session.page.kind == Kind.INDEX for s in shoppers]),
-            "invalid_action": np.array([s.invalid for s in shoppers]),
-            "success": np.array([s.session.verdict is not None and s.success() for s in shoppers]),
+            "goal_index": self._goal_indices.copy(),
+            "valid_actions": _objects(choices),
+            "can_search": np.array([page.is_index for page in pages]),
+            "invalid_action": np.array([shopper.invalid for shopper in self.shoppers]),
+            "success": np.zeros(self.num_envs, dtype=np.bool_),
         }
+        for row in np.flatnonzero(bought).tolist():
+            columns["success"][row] = self.shoppers[row].success()
         if self.play.action_mode == "index":
-            columns["action_mask"] = np.stack([s.mask() for s in shoppers])
+            columns["action_mask"] = np.stack([shopper.mask() for shopper in self.shoppers])
         infos = columns | {f"_{name}": rows for name in columns}
-        if any(s.session.verdict is not None for s in shoppers):
-            bought = rows & np.array([s.done for s in shoppers])
+        bought &= rows
+        if bought.any():
             infos["rewards"] = self._parts(bought)
             infos["_rewards"] = bought
         return infos
