@@ -285,11 +285,13 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
     def _parts(self, bought: BoolArray) -> dict[str, Any]:
         """The terms of the rewards, an array each with the mask of the rows that have it."""
-        told = [shopper.parts() or {} for shopper in self.shoppers]
         parts: dict[str, Any] = {}
-        for name in dict.fromkeys(n for row in np.flatnonzero(bought) for n in told[row]):
-            parts[name] = np.array([terms.get(name, 0.0) for terms in told])
-            parts[f"_{name}"] = bought & np.array([name in terms for terms in told])
+        for row in np.flatnonzero(bought).tolist():
+            for name, value in (self.shoppers[row].parts() or {}).items():
+                if name not in parts:
+                    parts[name] = np.zeros(self.num_envs)
+                    parts[f"_{name}"] = np.zeros(self.num_envs, dtype=np.bool_)
+                parts[name][row], parts[f"_{name}"][row] = value, True
         return parts
 
     def _instructions(self, rows: BoolArray) -> dict[str, Any]:
