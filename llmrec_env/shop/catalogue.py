@@ -172,6 +172,9 @@ class Catalogue:
     def __iter__(self) -> Iterator[Product]:
         return (self[row] for row in range(len(self)))
 
+    def __deepcopy__(self, memo: object) -> Catalogue:
+        return self  # gymnasium copies the arguments of an environment
+
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is not None:
             return Catalogue.open, (self.folder,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import pickle
 from typing import Any
@@ -239,5 +240,6 @@ def test_environments_share_one_shop_and_the_default_opens(small_catalogue: Cata
     assert one.shop.pages is other.shop.pages
     assert one.goals is other.goals
     assert gym.spec("LLMRec/Shop-v0").max_episode_steps == 15
+    assert copy.deepcopy(small_catalogue) is small_catalogue
     again = pickle.loads(pickle.dumps(small_catalogue))
     assert list(again) == list(small_catalogue)
