@@ -1,7 +1,8 @@
 """Gymnasium environments in which a language model is the user of a recommender system.
 
-Importing the package registers ``LLMRec/NextItem-v0`` and ``LLMRec/TrueTaste-v0`` for ``gym.make``
-and ``gym.make_vec``. The public names below load their modules, and torch, on first use.
+Importing the package registers ``LLMRec/NextItem-v0``, ``LLMRec/TrueTaste-v0`` and
+``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names below load their modules,
+and what those need, on first use.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _PUBLIC = {
     # the two doors
     "NextItemEnv": "llmrec_env.envs.next_item",
     "NextItemVectorEnv": "llmrec_env.envs.next_item_vector",
+    "ShopEnv": "llmrec_env.shop.env",
+    "ShopVectorEnv": "llmrec_env.shop.vector_env",
     "make_vec_env": "llmrec_env.envs.sb3",
     "transitions": "llmrec_env.offline.transitions",
     # who is judged

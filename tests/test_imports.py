@@ -24,11 +24,13 @@ MAY_IMPORT = {
     "users": GROUND | {"language"},
     "envs": GROUND | {"users"},
     "offline": GROUND | {"users"},
+    "shop": GROUND | {"envs"},
     "evaluation": GROUND | {"users"} | DOORS,
     "reporting": GROUND | {"users", "evaluation"} | DOORS,
     "agents": GROUND | {"users", "evaluation"} | DOORS,
 }
 FOREIGN = {"data": {"torch", "transformers"}, "envs": {"transformers", "peft"}}
+FOREIGN["shop"] = {"torch", *FOREIGN["envs"]}
 """Packages that a floor must not know."""
 
 SOURCES = sorted([*(ROOT / "llmrec_env").rglob("*.py"), *(ROOT / "agents").rglob("*.py")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.error import InvalidAction
 
@@ -75,6 +76,12 @@ def check_autoreset(autoreset: str) -> str:
     if autoreset not in AUTORESETS:
         raise SettingError(f"autoreset must be one of {tuple(AUTORESETS)}, got {autoreset!r}")
     return autoreset
+
+
+def autoreset_metadata(autoreset: str) -> dict[str, Any]:
+    """What gymnasium 1.1 and later look for; nothing on 1.0, which has no such enum."""
+    modes = getattr(gym.vector, "AutoresetMode", None)
+    return {} if modes is None else {"autoreset_mode": modes[AUTORESETS[autoreset]]}
 
 
 def check_limit(max_episode_steps: int | None) -> int | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs import rendering
 from llmrec_env.envs.checks import (
-    AUTORESETS,
+    autoreset_metadata,
     check_actions,
     check_autoreset,
     check_limit,
@@ -93,7 +93,7 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
         self.num_envs = num_envs
         self.max_episode_steps = check_limit(max_episode_steps)
         self.autoreset = check_autoreset(autoreset)
-        self.metadata = self.metadata | _autoreset_metadata(autoreset)
+        self.metadata = self.metadata | autoreset_metadata(autoreset)
         self.render_mode = check_render_mode(render_mode)
         self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
         self.rules = NextItemRules(self.simulator, num_envs, patience, reward_on, history_length)
@@ -251,9 +251,3 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
         for row in rows:
             if seeds[row] is not None:
                 self.rules.generators[row], self._seeds[row] = seeding.np_random(seeds[row])
-
-
-def _autoreset_metadata(autoreset: str) -> dict[str, Any]:
-    """What gymnasium 1.1 and later look for; nothing on 1.0, which has no such enum."""
-    modes = getattr(gym.vector, "AutoresetMode", None)
-    return {} if modes is None else {"autoreset_mode": modes[AUTORESETS[autoreset]]}

@@ -10,6 +10,9 @@ MAX_EPISODE_STEPS = 50
 IDS = {"LLMRec/NextItem-v0": "embedded", "LLMRec/TrueTaste-v0": "true-taste"}
 """Each id with the name of the simulator that it opens by default (``envs/simulators.py``)."""
 
+SHOP_ID = "LLMRec/Shop-v0"
+MAX_SHOP_STEPS = 15
+
 
 def register_environments() -> None:
     """Make the ids known to ``gym.make`` and ``gym.make_vec``; a second call changes nothing."""
@@ -22,6 +25,13 @@ def register_environments() -> None:
                 max_episode_steps=MAX_EPISODE_STEPS,
                 kwargs={"simulator": simulator},
             )
+    if SHOP_ID not in registry:
+        register(
+            id=SHOP_ID,
+            entry_point="llmrec_env.shop.env:ShopEnv",
+            vector_entry_point="llmrec_env.shop.vector_env:ShopVectorEnv",
+            max_episode_steps=MAX_SHOP_STEPS,
+        )
 
 
 def limit_of_make() -> int | None:

@@ -35,7 +35,7 @@ def draw(
     return "\n".join(lines)
 
 
-def clean(text: str) -> str:
+def clean(text: str, width: int = TITLE_WIDTH) -> str:
     """Text of a catalogue, harmless in a terminal: one line, no control or formatting characters.
 
     Nothing here reads console markup, so square brackets stay as they are.
@@ -43,7 +43,7 @@ def clean(text: str) -> str:
     spaced = re.sub(r"\s", " ", ESCAPES.sub("", text))
     visible = "".join(c for c in spaced if unicodedata.category(c)[0] != "C")
     line = " ".join(visible.split())
-    return line if len(line) <= TITLE_WIDTH else line[: TITLE_WIDTH - 1] + "…"
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def show(text: str) -> None:

@@ -1,0 +1,61 @@
+"""Search: which products a query finds, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.shop.bm25_search import MAX_HITS, Bm25Search
+from llmrec_env.shop.catalogue import Catalogue, Product
+from llmrec_env.shop.tantivy_search import TantivySearch
+
+LARGE = 100_000
+"""Catalogues above it are searched by tantivy, which skips documents that cannot come first."""
+
+
+class SearchEngine(Protocol):
+    """Finds products by words."""
+
+    def search(self, query: str, k: int = MAX_HITS) -> NDArray[np.int64]:
+        """Rows of the best products, int64 (at most k,), best first; none that lack every word."""
+
+
+def document(product: Product) -> str:
+    """What is searched of a product: title, description, first feature, options; lower case."""
+    options = ", and ".join(
+        f"{name}: {', '.join(values)}" for name, values in product.options.items()
+    )
+    first = product.bullets[0] if product.bullets else ""
+    return " ".join((product.name, product.description, first, options)).lower()
+
+
+def build_search(catalogue: Catalogue, folder: Path | None = None) -> SearchEngine:
+    """Index a catalogue, in memory or in a folder; a large one always lies in a folder.
+
+    Raises:
+        MissingExtraError: a library of the extra ``shop`` is not installed.
+    """
+    if len(catalogue) > LARGE:
+        if folder is None:
+            raise SettingError(f"{len(catalogue)} products are indexed in a folder: name one")
+        return TantivySearch.build(_documents(catalogue), folder)
+    engine = Bm25Search.of(_documents(catalogue))
+    if folder is None:
+        return engine
+    folder.mkdir(parents=True, exist_ok=True)
+    engine.save(folder)
+    return Bm25Search.open(folder)
+
+
+def open_search(catalogue: Catalogue, folder: Path) -> SearchEngine:
+    """The index that :func:`build_search` wrote for a catalogue of this size."""
+    return TantivySearch(folder) if len(catalogue) > LARGE else Bm25Search.open(folder)
+
+
+def _documents(catalogue: Catalogue) -> Iterator[str]:
+    return (document(product) for product in catalogue)

@@ -1,0 +1,191 @@
+"""A shop that is open: stock, prices, goals and pages, shared by all who shop there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
+from llmrec_env.shop.pages import Pages
+from llmrec_env.shop.paraphrased import paraphrased_goals
+from llmrec_env.shop.published_reward import PublishedReward
+from llmrec_env.shop.queries import Suggestions
+from llmrec_env.shop.reward import RepairedReward, RewardRule, reachable
+from llmrec_env.shop.splits import split_goals
+from llmrec_env.shop.stock import CatalogueSource, Stock, open_stock
+
+INSTRUCTIONS = ("synthetic", "human", "paraphrased")
+REWARDS = ("repaired", "webshop")
+
+
+@dataclass(frozen=True, eq=False)
+class Premises:
+    """A stock with the prices of a seed, and its pages."""
+
+    stock: Stock
+    prices: NDArray[np.float64]
+    pages: Pages
+    suggestions: Suggestions
+
+
+@dataclass(frozen=True, eq=False)
+class GoalBook:
+    """The goals of a split, and what is known of all of them.
+
+    Attributes:
+        goals: in the order of the catalogue.
+    """
+
+    goals: list[Goal]
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """The index of a goal, drawn in proportion to the goals' weights."""
+        place = int(self._cumulated.searchsorted(rng.random() * self._cumulated[-1], "right"))
+        return min(place, len(self.goals) - 1)
+
+    @cached_property
+    def characters(self) -> frozenset[str]:
+        """Every character of the instructions."""
+        return frozenset().union(*(goal.instruction for goal in self.goals))
+
+    @cached_property
+    def longest(self) -> int:
+        """Characters of the longest instruction."""
+        return max(len(goal.instruction) for goal in self.goals)
+
+    @cached_property
+    def _cumulated(self) -> NDArray[np.float64]:
+        return np.cumsum([goal.weight for goal in self.goals])
+
+
+class Shop:
+    """What every environment of the same arguments shares; it does not change.
+
+    Args:
+        source: the catalogue, as :func:`llmrec_env.shop.stock.open_stock` takes it.
+        instructions: ``"synthetic"``, ``"human"`` or ``"paraphrased"``.
+        reward: ``"repaired"``, ``"webshop"`` or a rule of one's own.
+        goal_seed: draws prices, limits, and which goals are in which split.
+        split, split_by: which goals: see :func:`llmrec_env.shop.splits.split_goals`.
+        goals_per_product: at most so many goals of one product; None for all.
+
+    Attributes:
+        rule: says what a purchase is worth.
+        book: the goals of the split. Unless the reward is ``"webshop"``, every one of them can be
+            reached with the product that it was made from.
+
+    Raises:
+        SettingError: an argument has no such value, or no goal is left.
+        DataError: the catalogue cannot be read.
+    """
+
+    def __init__(
+        self,
+        source: CatalogueSource = None,
+        instructions: str = "synthetic",
+        reward: str | RewardRule = "repaired",
+        goal_seed: int = 0,
+        split: str = "train",
+        split_by: str = "product",
+        goals_per_product: int | None = None,
+    ) -> None:
+        if instructions not in INSTRUCTIONS:
+            raise SettingError(f"instructions must be one of {INSTRUCTIONS}, got {instructions!r}")
+        if goals_per_product is not None and goals_per_product < 1:
+            raise SettingError(f"goals_per_product must be at least 1, got {goals_per_product!r}")
+        self.rule = _rule(reward)
+        self._premises = _open_premises(open_stock(source), goal_seed)
+        self.book = _open_book(
+            self._premises,
+            instructions,
+            reward == "webshop",
+            goal_seed,
+            goals_per_product,
+            split,
+            split_by,
+        )
+
+    def __deepcopy__(self, memo: object) -> Shop:
+        return self
+
+    @property
+    def goals(self) -> list[Goal]:
+        """The goals of the split."""
+        return self.book.goals
+
+    @property
+    def stock(self) -> Stock:
+        """The catalogue and its engine."""
+        return self._premises.stock
+
+    @property
+    def prices(self) -> NDArray[np.float64]:
+        """What the products cost, float64 (n_products,)."""
+        return self._premises.prices
+
+    @property
+    def pages(self) -> Pages:
+        """The pages of the shop."""
+        return self._premises.pages
+
+    @property
+    def suggestions(self) -> Suggestions:
+        """Searches that an instruction suggests."""
+        return self._premises.suggestions
+
+
+@lru_cache(maxsize=4)
+def _open_premises(stock: Stock, seed: int) -> Premises:
+    prices = draw_prices(stock.catalogue, seed)
+    suggestions = Suggestions(stock.catalogue.queries())
+    pages = Pages(stock.catalogue, prices, stock.engine, suggestions)
+    return Premises(stock, prices, pages, suggestions)
+
+
+@lru_cache(maxsize=4)
+def _goals(
+    premises: Premises, instructions: str, published: bool, seed: int, per_product: int | None
+) -> list[Goal]:
+    catalogue, prices = premises.stock.catalogue, premises.prices
+    if instructions == "synthetic":
+        goals = synthetic_goals(catalogue, prices, seed, per_product)
+    elif instructions == "human":
+        goals = human_goals(catalogue, prices, seed)
+    else:
+        goals = paraphrased_goals(catalogue, prices, seed, per_product)
+    if not published:
+        repaired, kept = RepairedReward(), []
+        for row, those in groupby(goals, key=lambda goal: goal.row):
+            product, price = catalogue[row], float(prices[row])
+            kept += [goal for goal in those if reachable(goal, product, price, repaired)]
+        goals = kept
+    if not goals:
+        raise SettingError(f"no {instructions} goal can be made from this catalogue")
+    return goals
+
+
+@lru_cache(maxsize=16)
+def _open_book(
+    premises: Premises,
+    instructions: str,
+    published: bool,
+    seed: int,
+    per_product: int | None,
+    split: str,
+    by: str,
+) -> GoalBook:
+    goals = _goals(premises, instructions, published, seed, per_product)
+    return GoalBook([goals[index] for index in split_goals(goals, split, by, seed)])
+
+
+def _rule(reward: str | RewardRule) -> RewardRule:
+    if callable(reward):
+        return reward
+    if reward not in REWARDS:
+        raise SettingError(f"reward must be one of {REWARDS} or a rule, got {reward!r}")
+    return RepairedReward() if reward == "repaired" else PublishedReward()

@@ -1,0 +1,28 @@
+"""Texts as words: what rewards, queries and features compare."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+LETTERS = re.compile(r"[a-z]{3,}")
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text in lower case, in order."""
+    return tuple(WORD.findall(text.lower()))
+
+
+@lru_cache(maxsize=16_384)
+def spaced(text: str) -> str:
+    """The words of a phrase between single spaces, one before and one after: `` a b ``.
+
+    A phrase stands in a text as whole words where the one's form is within the other's.
+    """
+    return f" {' '.join(words_of(text))} "
+
+
+def words_as_nouns(text: str) -> list[str]:
+    """Every word of three letters or more: stands in for a noun tagger, and needs no model."""
+    return LETTERS.findall(text.lower())

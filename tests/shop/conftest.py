@@ -1,0 +1,29 @@
+"""Shops for the tests: the generated one, and the public 1,000 products where they are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llmrec_env.shop.catalogue import Catalogue
+from llmrec_env.shop.generated import generate_catalogue
+from llmrec_env.shop.webshop_files import find_webshop_files, read_webshop
+
+
+@pytest.fixture(scope="session")
+def small_catalogue() -> Catalogue:
+    """Two hundred generated products."""
+    return generate_catalogue(200)
+
+
+@pytest.fixture(scope="session")
+def webshop_files(shared_data: Path) -> Path:
+    """The folder of the public files."""
+    return shared_data / "webshop"
+
+
+@pytest.fixture(scope="session")
+def webshop(webshop_files: Path) -> Catalogue:
+    """The public 1,000 products."""
+    return read_webshop(*find_webshop_files(webshop_files))
