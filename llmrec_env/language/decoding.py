@@ -133,10 +133,10 @@ class Decoder:
         kept_shares = self._kept_shares[self._length[rows]]
         features = self._tables.features[items]
         means = heads.extend_means(self._means[rows], kept_shares, features)
-        self._means[rows] = means
-        self.states = self.states.clone()  # the caller may hold the states before
-        self.states[rows] = heads.states(means, hidden)
-        self._length[rows] += 1
+        self._means.index_copy_(0, rows, means)
+        # not in place: the caller may hold the states before
+        self.states = self.states.index_copy(0, rows, heads.states(means, hidden))
+        self._length.index_add_(0, rows, torch.ones_like(rows))
 
     def _read(self, rows: IntArray) -> None:
         """Read some rows' histories from their window's start on."""

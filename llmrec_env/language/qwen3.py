@@ -120,7 +120,7 @@ class Qwen3Reader(Reader):
 
 
 class Layer(nn.Module):
-    """One layer; what reads the same input is one matrix, with the norm's weights in it."""
+    """One layer, each norm's weights in the matrices that read what it normed."""
 
     floor: Tensor
     head_floor: Tensor
@@ -146,7 +146,8 @@ class Layer(nn.Module):
         norms = [queries] * self.heads[0] + [scales("self_attn.k_norm")] * self.heads[1]
         self.query_key_norm = nn.Parameter(torch.stack(norms)[:, None])
         self.output = nn.Parameter(matrix("self_attn.o_proj"))
-        self.gate_up = nn.Parameter(matrix("mlp.gate_proj", "mlp.up_proj") * network)
+        self.gate = nn.Parameter(matrix("mlp.gate_proj") * network)
+        self.up = nn.Parameter(matrix("mlp.up_proj") * network)
         self.down = nn.Parameter(matrix("mlp.down_proj"))
 
     def forward(
@@ -158,8 +159,9 @@ class Layer(nn.Module):
     ) -> Tensor:
         """Tokens (B * T, H) one layer up; ``bias`` (B, 1, T, S), 0 or minus infinity."""
         x = torch.addmm(x, self._attend(x, bias, rotation, cache), self.output.T)
-        gate, up = F.linear(_unit(x, self.floor), self.gate_up).chunk(2, dim=-1)
-        return torch.addmm(x, F.silu(gate).mul_(up), self.down.T)
+        normed = _unit(x, self.floor)
+        gate = F.silu(F.linear(normed, self.gate), inplace=True)
+        return torch.addmm(x, gate.mul_(F.linear(normed, self.up)), self.down.T)
 
     def _attend(
         self,
