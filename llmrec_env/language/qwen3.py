@@ -132,23 +132,23 @@ class Layer(nn.Module):
         self.register_buffer("floor", _floor(config, config["hidden_size"]), persistent=False)
         self.register_buffer("head_floor", _floor(config, self.head_size), persistent=False)
 
-        def matrix(*parts: str) -> Tensor:
-            return torch.cat([weights[f"{name}{part}.weight"] for part in parts])
-
         def scales(part: str) -> Tensor:
             return _scales(weights[f"{name}{part}.weight"])
 
+        def matrix(*parts: str, normed: Tensor | None = None) -> nn.Parameter:
+            """Inputs down, outputs across, as a CPU multiplies small ones fastest."""
+            joined = torch.cat([weights[f"{name}{part}.weight"] for part in parts])
+            return nn.Parameter((joined if normed is None else joined * normed).T.contiguous())
+
         attention, network = scales("input_layernorm"), scales("post_attention_layernorm")
-        self.query_key_value = nn.Parameter(
-            matrix(*(f"self_attn.{part}_proj" for part in "qkv")) * attention
-        )
+        self.query_key_value = matrix(*(f"self_attn.{p}_proj" for p in "qkv"), normed=attention)
         queries = scales("self_attn.q_norm") * self.head_size**-0.5  # attention's own scale
         norms = [queries] * self.heads[0] + [scales("self_attn.k_norm")] * self.heads[1]
         self.query_key_norm = nn.Parameter(torch.stack(norms)[:, None])
-        self.output = nn.Parameter(matrix("self_attn.o_proj"))
-        self.gate = nn.Parameter(matrix("mlp.gate_proj") * network)
-        self.up = nn.Parameter(matrix("mlp.up_proj") * network)
-        self.down = nn.Parameter(matrix("mlp.down_proj"))
+        self.output = matrix("self_attn.o_proj")
+        self.gate = matrix("mlp.gate_proj", normed=network)
+        self.up = matrix("mlp.up_proj", normed=network)
+        self.down = matrix("mlp.down_proj")
 
     def forward(
         self,
@@ -158,10 +158,10 @@ class Layer(nn.Module):
         cache: RowLayer | None,
     ) -> Tensor:
         """Tokens (B * T, H) one layer up; ``bias`` (B, 1, T, S), 0 or minus infinity."""
-        x = torch.addmm(x, self._attend(x, bias, rotation, cache), self.output.T)
+        x = torch.addmm(x, self._attend(x, bias, rotation, cache), self.output)
         normed = _unit(x, self.floor)
-        gate = F.silu(F.linear(normed, self.gate), inplace=True)
-        return torch.addmm(x, gate.mul_(F.linear(normed, self.up)), self.down.T)
+        gate = F.silu(normed @ self.gate, inplace=True)
+        return torch.addmm(x, gate.mul_(normed @ self.up), self.down)
 
     def _attend(
         self,
@@ -173,7 +173,7 @@ class Layer(nn.Module):
         """What the heads (B * T, heads * size) gather for each token."""
         rows, width = bias.shape[0], bias.shape[2]
         n, m = self.heads
-        packed = F.linear(_unit(x, self.floor), self.query_key_value)
+        packed = _unit(x, self.floor) @ self.query_key_value
         heads = packed.view(rows, width, n + 2 * m, self.head_size).transpose(1, 2)
         query_key, value = heads.split([n + m, m], dim=1)
         query_key = _rotate(_unit(query_key, self.head_floor) * self.query_key_norm, rotation)
