@@ -6,7 +6,6 @@ of them holds for products that were never met.
 
 from __future__ import annotations
 
-import re
 import zlib
 from functools import lru_cache
 
@@ -14,34 +13,46 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from llmrec_env.shop.goals import NO_LIMIT
+from llmrec_env.shop.fits import FITS
 from llmrec_env.shop.pages import PAGE_SIZE, Kind, Page
 from llmrec_env.shop.shopper import Shopper
+from llmrec_env.shop.wishes import read_wish
 from llmrec_env.shop.words import spaced, words_of
 
 FloatArray = NDArray[np.float32]
 EMBEDDING = 32
 """Dimensions of the hashed embedding of a text."""
+UNSEEN: frozenset[Kind] = frozenset()
 MOVES = ("search", "index", "turn", "open", "results", "item", "choose", "read", "buy")
 MATCHES = (
     "words of the text in the instruction",
     "words of the instruction in the text",
     "the text stands in the instruction as a phrase",
-    "chosen or opened already",
+    "the instruction names this option with this value",
+    "the longest phrase of the instruction among the values of its option",
+    "chosen, opened or searched already",
     "another value of this option is chosen",
     "place on the page",
-    "costs no more than the instruction allows",
 )
-ACTION_SIZE = len(MOVES) + len(MATCHES) + EMBEDDING
-PAGE_NUMBERS = 6
-STATE_SIZE = len(Kind) + PAGE_NUMBERS
-PRICE = re.compile(r"(?:lower than|at most|over|and) \$?(\d+(?:\.\d+)?) dollars")
+"""What is said of each action; how well a product fits follows where the action opens one."""
+ACTION_SIZE = len(MOVES) + len(MATCHES) + len(FITS) + EMBEDDING
+NUMBERS = (
+    "share of the steps left",
+    "page of results",
+    "hits",
+    "named options that are chosen",
+    "named options that are offered and not chosen",
+    "products opened, of ten",
+    "none of the others that were opened fits better",
+)
+"""What is said of the state; how the open product fits, and the best of others, follow."""
+STATE_SIZE = len(Kind) + len(NUMBERS) + 2 * len(FITS)
 
 
 def features_space(places: int) -> spaces.Dict:
     """The space of :func:`features`.
 
-    ``state`` (13,), ``instruction`` (32,), ``product`` (32,) and ``actions`` (places * 48,), the
+    ``state`` (30,), ``instruction`` (32,), ``product`` (32,) and ``actions`` (places * 57,), the
     rows of the slate one after the other, float32 in [-1, 1]; ``action_mask`` (places,), int8.
     """
     return spaces.Dict(
@@ -64,21 +75,32 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
     """
     session, play = shopper.session, shopper.play
     page, instruction = session.page, session.goal.instruction
-    marked = session.marked()
     actions = np.zeros((play.max_actions, ACTION_SIZE), dtype=np.float32)
-    allowed = _allowed(instruction)
+    wish, marked = read_wish(instruction), session.marked()
+    longest = shopper.shop.fits.phrases(instruction, page.rows[0]) if page.is_item else {}
+    matches = len(MOVES), len(MOVES) + len(MATCHES)
     for place, action in enumerate(shopper.choices):
         row = actions[place]
-        kind, text, price = _read(shopper, page, action)
+        kind, value = page.moves[action]
         row[MOVES.index(kind)] = 1.0
-        taken = action in marked
-        other = not taken and kind == "choose" and page.moves[action].value[0] in session.options
-        row[len(MOVES) : len(MOVES) + 3] = _match(text, instruction)
-        fits = 0.0 if price is None else float(price <= allowed)
-        row[len(MOVES) + 3 : -EMBEDDING] = (taken, other, place / play.max_actions, fits)
+        text, taken = "", action in marked
+        named = first = other = False
+        if kind == "open":
+            text = shopper.shop.stock.catalogue.names[value]
+            seen = session.seen.get(value, UNSEEN)
+            row[matches[1] : -EMBEDDING] = shopper.shop.fits.of(instruction, value, seen)
+        elif kind == "choose":
+            name, text = value
+            named = wish.options.get(name) == text
+            first = longest.get(name) == text
+            other = not taken and name in session.options
+        elif kind == "search":
+            text, taken = value, value in session.searched
+        said = _match(text, instruction)
+        row[slice(*matches)] = (*said, named, first, taken, other, place / play.max_actions)
         row[-EMBEDDING:] = embed(text)
     return {
-        "state": _state(shopper, page, limit, allowed),
+        "state": _state(shopper, page, limit),
         "instruction": embed(instruction),
         "product": embed(page.product.name) if page.product else np.zeros(EMBEDDING, np.float32),
         "actions": actions.ravel(),
@@ -114,16 +136,6 @@ def _box(*shape: int) -> spaces.Box:
     return spaces.Box(-1.0, 1.0, shape, np.float32)
 
 
-def _read(shopper: Shopper, page: Page, action: str) -> tuple[str, str, float | None]:
-    """Kind, text and price of an action."""
-    kind, value = page.moves[action]
-    if kind == "open":
-        return kind, shopper.shop.stock.catalogue.names[value], float(shopper.shop.prices[value])
-    if kind == "choose":
-        return kind, value[1], None
-    return kind, value if kind == "search" else "", None
-
-
 @lru_cache(maxsize=16_384)
 def _match(text: str, instruction: str) -> tuple[float, float, float]:
     words, asked = set(words_of(text)), set(words_of(instruction))
@@ -132,25 +144,26 @@ def _match(text: str, instruction: str) -> tuple[float, float, float]:
     return common / max(1, len(words)), common / max(1, len(asked)), phrase
 
 
-@lru_cache(maxsize=4096)
-def _allowed(instruction: str) -> float:
-    """The last price that the instruction names, as an upper bound."""
-    said = PRICE.findall(instruction)
-    return float(said[-1]) if said else NO_LIMIT
-
-
-def _state(shopper: Shopper, page: Page, limit: int | None, allowed: float) -> FloatArray:
+def _state(shopper: Shopper, page: Page, limit: int | None) -> FloatArray:
     state = np.zeros(STATE_SIZE, dtype=np.float32)
     state[page.kind] = 1.0
-    numbers = state[len(Kind) :]
+    numbers, own, best = np.split(state[len(Kind) :], (len(NUMBERS), len(NUMBERS) + len(FITS)))
     numbers[0] = 1.0 if limit is None else max(0.0, 1.0 - shopper.steps / limit)
     numbers[1] = page.number * PAGE_SIZE / 50
     numbers[2] = min(page.total, 50) / 50
-    product = page.product
-    if product is not None:
-        instruction = shopper.session.goal.instruction
-        said = _match(product.text, instruction)
-        numbers[3] = said[1]
-        numbers[4] = float(shopper.shop.prices[page.rows[0]] <= allowed)
-        numbers[5] = len(shopper.session.options) / max(1, len(product.options))
+    session, product = shopper.session, page.product
+    instruction, row = session.goal.instruction, page.rows[0] if product else None
+    fits = shopper.shop.fits
+    others = [fits.of(instruction, r, seen) for r, seen in session.seen.items() if r != row]
+    if product is not None and row is not None:
+        own[:] = fits.of(instruction, row, session.seen[row])
+        named = read_wish(instruction).options.items()
+        chosen = sum(session.options.get(name) == value for name, value in named)
+        offered = sum(value in product.options.get(name, ()) for name, value in named)
+        numbers[3] = chosen / max(1, len(named))
+        numbers[4] = (offered - chosen) / max(1, len(named))
+        numbers[6] = float(all(own.sum() >= other.sum() for other in others))
+    numbers[5] = min(1.0, len(session.seen) / 10)
+    if others:
+        best[:] = max(others, key=lambda fit: float(fit.sum()))
     return state

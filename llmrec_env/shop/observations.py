@@ -99,7 +99,12 @@ def _structured_space(shop: Shop, known: frozenset[str]) -> spaces.Dict:
         return spaces.Text(max(1, longest), min_length=0, charset=known)
 
     price = spaces.Box(0.0, NO_LIMIT, (1,), np.float32)
-    hit = {"asin": text(10), "name": text(facts.longest_name), "price": price}
+    hit = {
+        "asin": text(10),
+        "name": text(facts.longest_name),
+        "price": price,
+        "opened": spaces.Discrete(2),
+    }
     value = text(max(facts.longest_value, 1))
     option = {"name": value, "values": spaces.Sequence(value), "chosen": value}
     product = {
@@ -139,6 +144,7 @@ def _structured(shopper: Shopper, known: frozenset[str], longest_query: int) -> 
                 "asin": catalogue.asin(row),
                 "name": catalogue.names[row],
                 "price": _number(prices[row]),
+                "opened": np.int64(f"click[{catalogue.asin(row).lower()}]" in session.opened),
             }
             for row in hits
         ),

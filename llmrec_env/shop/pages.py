@@ -125,6 +125,10 @@ class Pages:
         """A page, from 0, of what a query finds."""
         return _kept(self._results, (query, number), lambda _: self._make_results(query, number))
 
+    def hits(self, query: str) -> NDArray[np.int32]:
+        """The rows of all the products that a query finds, best first."""
+        return _kept(self._hits, query, self._search, KEPT_HITS)
+
     def item(self, row: int) -> Page:
         """The page of a product."""
         return _kept(self._items, row, self._make_item)
@@ -139,7 +143,7 @@ class Pages:
         return Page(Kind.INDEX, (Line("WebShop"), Line("Search", "search")), moves)
 
     def _make_results(self, query: str, number: int) -> Page:
-        rows = _kept(self._hits, query, self._search, KEPT_HITS).tolist()
+        rows = self.hits(query).tolist()
         n_pages = max(1, -(-len(rows) // PAGE_SIZE))
         shown = rows[number * PAGE_SIZE : (number + 1) * PAGE_SIZE]
         lines = [

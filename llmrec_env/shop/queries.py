@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from llmrec_env.shop.wishes import read_wish
 from llmrec_env.shop.words import words_of
-
-PRICE = re.compile(r",? and price lower than [\d.]+ dollars$")
-OPTIONS = re.compile(r" with [\w ]+: .*$")
 
 
 class Suggestions:
@@ -27,7 +23,7 @@ class Suggestions:
     def of(self, instruction: str) -> tuple[str, ...]:
         """One to three different searches: whole, without options and price, category."""
         whole = clean_query(instruction)
-        short = clean_query(OPTIONS.sub("", PRICE.sub("", instruction)))
+        short = clean_query(read_wish(instruction).base)
         return tuple(dict.fromkeys(q for q in (whole, short, self._kind(short)) if q))
 
     def _kind(self, text: str) -> str:

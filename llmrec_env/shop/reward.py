@@ -139,10 +139,10 @@ def _has(product: Product, attribute: str) -> bool:
     return bool(phrase.strip()) and phrase in product.spaced_text
 
 
-def reachable(goal: Goal, product: Product, price: float, rule: RewardRule) -> bool:
-    """Whether the product that a goal was made from can earn 1, with the options chosen well."""
+def best_options(goal: Goal, product: Product) -> dict[str, str]:
+    """The values to choose of the product that a goal was made from, by option name."""
     if isinstance(goal.options, dict):
-        return rule(goal, Purchase(product, goal.options, price)).reward == 1.0
+        return goal.options
     # values without names: each goes to the first option that offers it, or its colour
     chosen: dict[str, str] = {}
     for wanted in goal.options:
@@ -151,4 +151,10 @@ def reachable(goal: Goal, product: Product, price: float, rule: RewardRule) -> b
             if name not in chosen and fitting:
                 chosen[name] = fitting[0]
                 break
-    return rule(goal, Purchase(product, chosen, min(price, NO_LIMIT))).reward == 1.0
+    return chosen
+
+
+def reachable(goal: Goal, product: Product, price: float, rule: RewardRule) -> bool:
+    """Whether the product that a goal was made from can earn 1, with the options chosen well."""
+    purchase = Purchase(product, best_options(goal, product), min(price, NO_LIMIT))
+    return rule(goal, purchase).reward == 1.0

@@ -27,6 +27,8 @@ class Session:
         query: the last search, in lower case.
         options: values chosen on the product that is open.
         opened: actions that opened a product in this episode.
+        seen: which pages of which products were seen in this episode, by the product's row.
+        searched: the searches of this episode.
         verdict: None before the purchase.
     """
 
@@ -43,6 +45,8 @@ class Session:
         self.query = ""
         self.options: dict[str, str] = {}
         self.opened: frozenset[str] = NOTHING
+        self.seen: dict[int, frozenset[Kind]] = {}
+        self.searched: frozenset[str] = NOTHING
         self.verdict: Verdict | None = None
         self._chosen: dict[str, str] = {}
         self._marked: frozenset[str] = NOTHING
@@ -105,6 +109,7 @@ class Session:
 
     def _go_search(self, query: str, action: str) -> None:
         self.query, self._number = query, 0
+        self.searched |= {query}
         self.page = self._pages.results(query)
 
     def _go_index(self, value: None, action: str) -> None:
@@ -119,6 +124,7 @@ class Session:
         self.opened |= {action.strip().lower()}
         self._leave()
         self.page = self._pages.item(row)
+        self._see(row, Kind.ITEM)
 
     def _go_results(self, value: None, action: str) -> None:
         self._leave()
@@ -135,7 +141,12 @@ class Session:
         self._marked = frozenset(self._chosen.values())
 
     def _go_read(self, kind: Kind, action: str) -> None:
-        self.page = self._pages.sub_page(self.page.rows[0], kind)
+        row = self.page.rows[0]
+        self.page = self._pages.sub_page(row, kind)
+        self._see(row, kind)
+
+    def _see(self, row: int, kind: Kind) -> None:
+        self.seen[row] = self.seen.get(row, frozenset()) | {kind}
 
     def _go_buy(self, value: None, action: str) -> None:
         self.verdict = self._rule(self.goal, self.purchase)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.shop.fits import Fits
 from llmrec_env.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
 from llmrec_env.shop.pages import Pages
 from llmrec_env.shop.paraphrased import paraphrased_goals
@@ -31,6 +32,7 @@ class Premises:
     prices: NDArray[np.float64]
     pages: Pages
     suggestions: Suggestions
+    fits: Fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,13 +140,18 @@ class Shop:
         """Searches that an instruction suggests."""
         return self._premises.suggestions
 
+    @property
+    def fits(self) -> Fits:
+        """Compares products with instructions."""
+        return self._premises.fits
+
 
 @lru_cache(maxsize=4)
 def _open_premises(stock: Stock, seed: int) -> Premises:
     prices = draw_prices(stock.catalogue, seed)
     suggestions = Suggestions(stock.catalogue.queries())
     pages = Pages(stock.catalogue, prices, stock.engine, suggestions)
-    return Premises(stock, prices, pages, suggestions)
+    return Premises(stock, prices, pages, suggestions, Fits(stock.catalogue, prices))
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,122 @@
+"""What an agent of the shop earns on goals that it has not met."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.shop.base import ShopAgent, Sight
+from agents.shop.crowd import Crowd
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.evaluation.returns import Z95, Interval
+
+FloatArray = NDArray[np.float64]
+SHOPPERS = 64
+"""Episodes at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class ShopResults:
+    """What was earned, an episode a goal.
+
+    Attributes:
+        goals: int64 (n,), indices of the goals.
+        products: the asin of each goal's product, (n,).
+        rewards: float64 (n,) in [0, 1]; 0 where nothing was bought.
+        successes: bool (n,), a reward of 1.
+        lengths: int64 (n,), steps.
+    """
+
+    goals: NDArray[np.int64]
+    products: NDArray[np.str_]
+    rewards: FloatArray
+    successes: NDArray[np.bool_]
+    lengths: NDArray[np.int64]
+
+    @property
+    def score(self) -> Interval:
+        """100 times the mean reward, with its 95% interval."""
+        return clustered_interval(100.0 * self.rewards, self.products)
+
+    @property
+    def success(self) -> Interval:
+        """The share of goals with a reward of 1 in per cent, with its 95% interval."""
+        return clustered_interval(100.0 * self.successes, self.products)
+
+
+def clustered_interval(values: FloatArray, clusters: NDArray[np.str_]) -> Interval:
+    """The mean and its 95% interval, where values of one cluster go together.
+
+    Goals of one product succeed and fail together, so products count, not goals (cluster-robust
+    standard error of a mean, normal approximation).
+    """
+    mean = float(values.mean())
+    _, number = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(number, weights=values - mean)
+    n = len(sums)
+    error = float(np.sqrt((sums**2).sum() * n / max(1, n - 1))) / len(values)
+    return Interval(mean, mean - Z95 * error, mean + Z95 * error)
+
+
+def choose_goals(n_goals: int, n: int | None, seed: int = 0) -> list[int]:
+    """Indices of ``n`` different goals drawn with a seed, or of all where there are no more."""
+    if n is None or n >= n_goals:
+        return list(range(n_goals))
+    return sorted(np.random.default_rng(seed).choice(n_goals, n, replace=False).tolist())
+
+
+def evaluate_shopper(
+    agent: ShopAgent,
+    settings: Mapping[str, Any],
+    goals: Sequence[int] | None = None,
+    *,
+    sample_seed: int | None = None,
+    show: bool = False,
+) -> ShopResults:
+    """Let an agent shop once for each goal.
+
+    Args:
+        agent: who shops.
+        settings: arguments of ``gym.make("LLMRec/Shop-v0", ...)``, such as ``split="test"``,
+            without ``observation`` and ``action_mode``.
+        goals: indices of goals of the split; None for all.
+        sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
+        show: whether to show a progress bar.
+    """
+    crowd = Crowd(settings, agent.observation, agent.action_mode, SHOPPERS)
+    waiting = list(range(len(crowd.shop.goals))) if goals is None else list(goals)
+    n = len(waiting)
+    rewards, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
+    successes = np.zeros(n, dtype=np.bool_)
+    rng = None if sample_seed is None else np.random.default_rng(sample_seed)
+    coming = iter(enumerate(waiting))
+    sights: dict[int, Sight] = {}
+    episodes: dict[int, int] = {}
+
+    def admit(row: int) -> None:
+        sights.pop(row, None)
+        for episode, goal in coming:
+            sights[row], episodes[row] = crowd.begin(row, goal), episode
+            return
+
+    with progress_bar("shop", n, show) as advance:
+        for row in range(SHOPPERS):
+            admit(row)
+        while sights:
+            rows = list(sights)
+            actions = agent.act([sights[row] for row in rows], rng)
+            for row, action in zip(rows, actions, strict=True):
+                outcome, episode = crowd.step(row, action), episodes[row]
+                rewards[episode] += outcome.reward
+                lengths[episode] += 1
+                sights[row] = outcome.sight
+                if outcome.ended:
+                    successes[episode] = outcome.success
+                    admit(row)
+                    advance(1, "")
+    products = np.array([crowd.shop.goals[goal].asin for goal in waiting])
+    return ShopResults(np.array(waiting), products, rewards, successes, lengths)

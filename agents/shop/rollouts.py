@@ -1,0 +1,124 @@
+"""Rollouts: which actions led where, kept as texts, so that any agent can learn from them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from agents.shop.base import ShopAgent, Sight
+from agents.shop.crowd import Crowd
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.progress import track
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One episode.
+
+    Attributes:
+        goal: index of the goal in its split; instruction: what it says.
+        actions: what was done, as texts.
+        reward: what was earned; success: whether it was 1.
+    """
+
+    goal: int
+    instruction: str
+    actions: tuple[str, ...]
+    reward: float
+    success: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """A situation and what was done in it: the place of the action in ``sight.actions``."""
+
+    sight: Sight
+    action: int
+
+
+def collect_rollouts(
+    agent: ShopAgent,
+    settings: Mapping[str, Any],
+    goals: Sequence[int],
+    *,
+    sample_seed: int | None = None,
+    perfect: bool = False,
+    show: bool = False,
+) -> list[Rollout]:
+    """Let an agent shop for goals, and keep what it did.
+
+    Args:
+        agent: who shops, such as an :class:`agents.shop.oracle.Oracle`.
+        settings: arguments of the environment, without ``observation`` and ``action_mode``.
+        goals: indices of goals, an episode each.
+        sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
+        perfect: whether to keep only those that earned 1.
+        show: whether to show a progress bar.
+    """
+    crowd = Crowd(settings, agent.observation, agent.action_mode)
+    rng = None if sample_seed is None else np.random.default_rng(sample_seed)
+    rollouts = []
+    for goal in track(goals, "rollouts", len(goals), show):
+        sight, actions, total, ended = crowd.begin(0, goal), [], 0.0, False
+        success = False
+        while not ended:
+            (action,) = agent.act([sight], rng)
+            actions.append(action if isinstance(action, str) else sight.actions[action])
+            outcome = crowd.step(0, action)
+            sight, ended, success = outcome.sight, outcome.ended, outcome.success
+            total += outcome.reward
+        if success or not perfect:
+            text = crowd.shop.goals[goal].instruction
+            rollouts.append(Rollout(goal, text, tuple(actions), total, success))
+    return rollouts
+
+
+def replay(
+    rollouts: Sequence[Rollout], settings: Mapping[str, Any], observation: str
+) -> Iterator[Decision]:
+    """The decisions of rollouts, in the form of observation that a policy reads.
+
+    The environment is deterministic, so the same actions lead to the same pages. An action that is
+    no choice of the slate, such as a search in a person's own words, is done and not returned.
+
+    Raises:
+        DataError: a rollout was made with other goals than these settings give.
+    """
+    crowd = Crowd(settings, "url", "text")
+    goals = crowd.shop.goals
+    for rollout in rollouts:
+        if rollout.goal >= len(goals) or goals[rollout.goal].instruction != rollout.instruction:
+            raise DataError(
+                f"a rollout for goal {rollout.goal} ({rollout.instruction!r:.60}) belongs to "
+                "another shop: catalogue, goal_seed, split and the other settings must be those it "
+                "was collected with"
+            )
+        crowd.begin(0, rollout.goal)
+        for action in rollout.actions:
+            sight = crowd.look(0, observation)
+            if action in sight.actions:
+                yield Decision(sight, sight.actions.index(action))
+            if crowd.step(0, action).ended:
+                break
+
+
+def save_rollouts(path: str | os.PathLike[str], rollouts: Sequence[Rollout]) -> None:
+    """Write rollouts as JSON, whole or not at all."""
+    write_json(path, [asdict(rollout) for rollout in rollouts])
+
+
+def load_rollouts(path: str | os.PathLike[str]) -> list[Rollout]:
+    """Read what :func:`save_rollouts` wrote.
+
+    Raises:
+        DataError: the file holds no rollouts.
+    """
+    try:
+        return [Rollout(**{**row, "actions": tuple(row["actions"])}) for row in read_json(path)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no rollouts ({error!r}); expected what save_rollouts wrote") from None
