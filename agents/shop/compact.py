@@ -27,6 +27,9 @@ class CompactConfig:
     """Units of each layer."""
     dropout: float = 0.1
     """Share of activations dropped in training."""
+    words: bool = False
+    """Whether to read the hashed embeddings too: with few rollouts they are learned by heart, but
+    other words for the same thing can be learned from nothing else."""
     seed: int = 0
     """Draws the initial weights."""
 

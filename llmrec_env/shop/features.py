@@ -32,7 +32,8 @@ MATCHES = (
     "the longest phrase of the instruction among the values of its option",
     "chosen, opened or searched already",
     "another value of this option is chosen",
-    "place on the page",
+    "one over its place among the actions of its kind",
+    "its place among them, of ten",
 )
 """What is said of each action; how well a product fits follows where the action opens one."""
 ACTION_SIZE = len(MOVES) + len(MATCHES) + len(FITS) + EMBEDDING
@@ -79,9 +80,11 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
     wish, marked = read_wish(instruction), session.marked()
     longest = shopper.shop.fits.phrases(instruction, page.rows[0]) if page.is_item else {}
     matches = len(MOVES), len(MOVES) + len(MATCHES)
+    before = dict.fromkeys(MOVES, 0)
     for place, action in enumerate(shopper.choices):
         row = actions[place]
         kind, value = page.moves[action]
+        before[kind] += 1
         row[MOVES.index(kind)] = 1.0
         text, taken = "", action in marked
         named = first = other = False
@@ -97,7 +100,7 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
         elif kind == "search":
             text, taken = value, value in session.searched
         said = _match(text, instruction)
-        row[slice(*matches)] = (*said, named, first, taken, other, place / play.max_actions)
+        row[slice(*matches)] = (*said, named, first, taken, other, *_place(before[kind]))
         row[-EMBEDDING:] = embed(text)
     return {
         "state": _state(shopper, page, limit),
@@ -130,6 +133,10 @@ def _signs(word: str) -> FloatArray:
     mixed = (code * 2_654_435_761 + (code >> 7) * 40_503) % 2**32
     bits = (mixed >> np.arange(EMBEDDING)) & 1
     return (2.0 * bits - 1.0).astype(np.float32)
+
+
+def _place(n: int) -> tuple[float, float]:
+    return 1.0 / n, min(1.0, n / 10)
 
 
 def _box(*shape: int) -> spaces.Box:
