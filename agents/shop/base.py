@@ -42,7 +42,7 @@ class ShopAgent(Protocol):
 
     def act(
         self, sights: Sequence[Sight], rng: np.random.Generator | None = None
-    ) -> Sequence[int] | Sequence[str]:
+    ) -> Sequence[int | str]:
         """One action for each sight.
 
         Args:

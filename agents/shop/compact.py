@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -51,44 +52,75 @@ class CompactPolicy(ScoringPolicy):
     def __init__(self, config: CompactConfig | None = None) -> None:
         super().__init__()
         self.config = config or CompactConfig()
-        width, dropout = self.config.width, self.config.dropout
+        width, words = self.config.width, EMBEDDING if self.config.words else 0
         with torch.random.fork_rng([]):
             torch.manual_seed(self.config.seed)
             self.read_state = nn.Linear(STATE_SIZE, width)
-            self.relate = nn.Linear(EMBEDDING, EMBEDDING, bias=False)
-            self.read_action = nn.Linear(ACTION_SIZE + EMBEDDING, width)
-            self.mix = nn.Linear(4 * width, width)
+            self.relate = nn.Linear(words, words, bias=False) if words else None
+            self.read_action = nn.Linear(ACTION_SIZE - EMBEDDING + 2 * words, width)
+            self.mix_action = nn.Linear(width, width, bias=False)
+            self.mix_page = nn.Linear(3 * width, width)
             self.score = nn.Linear(width, 1)
             self.value = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, 1))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(self.config.dropout)
 
     def forward(self, sights: Sequence[Sight]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,)."""
-        state, instruction, actions, valid = self._tensors(sights)
-        words = actions[..., -EMBEDDING:] * self.relate(instruction).unsqueeze(1)
-        each = self.dropout(torch.relu(self.read_action(torch.cat([actions, words], dim=-1))))
-        each = each * valid.unsqueeze(-1)
-        page = self.dropout(torch.relu(self.read_state(state)))
-        mean = each.sum(dim=1) / valid.sum(dim=1, keepdim=True)
-        seen = torch.cat([page, mean, each.amax(dim=1)], dim=-1)
-        around = seen.unsqueeze(1).expand(-1, each.shape[1], -1)
-        mixed = torch.relu(self.mix(torch.cat([each, around], dim=-1)))
-        scores = self.score(mixed).squeeze(-1).masked_fill(~valid.bool(), -torch.inf)
-        return torch.log_softmax(scores, dim=1), self.value(seen).squeeze(-1)
+        counts = np.array([len(sight.actions) for sight in sights])
+        owner = self._tensor(np.repeat(np.arange(len(sights)), counts))
+        each = self._read_actions(sights, owner)
+        page = self.dropout(torch.relu(self.read_state(self._stack(sights, "state"))))
+        total = each.new_zeros(page.shape).index_add_(0, owner, each)
+        where = owner.unsqueeze(1).expand_as(each)
+        most = each.new_zeros(page.shape).scatter_reduce(0, where, each, "amax")
+        mean = total / self._tensor(counts.astype(np.float32)).unsqueeze(1)
+        around = torch.cat([page, mean, most], dim=1)
+        mixed = torch.relu(self.mix_action(each) + self.mix_page(around)[owner])
+        valid = self._tensor(np.arange(counts.max()) < counts[:, None])
+        scores = each.new_full(valid.shape, -torch.inf)
+        scores = scores.masked_scatter(valid, self.score(mixed).squeeze(1))
+        return torch.log_softmax(scores, dim=1), self.value(around).squeeze(1)
 
-    def _tensors(self, sights: Sequence[Sight]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """State, instruction, actions (N, A, ACTION_SIZE) and which of them are valid (N, A)."""
-        counts = [len(sight.actions) for sight in sights]
-        actions = np.zeros((len(sights), max(counts), ACTION_SIZE), dtype=np.float32)
-        for row, (sight, n) in enumerate(zip(sights, counts, strict=True)):
-            actions[row, :n] = sight.observation["actions"][: n * ACTION_SIZE].reshape(n, -1)
-        valid = np.arange(max(counts)) < np.array(counts)[:, None]
-        state, instruction = (
-            np.stack([sight.observation[name] for sight in sights])
-            for name in ("state", "instruction")
-        )
-        device = self.score.weight.device
-        return tuple(  # type: ignore[return-value]
-            torch.from_numpy(part).to(device)
-            for part in (state, instruction, actions, valid.astype(np.float32))
-        )
+    def _read_actions(self, sights: Sequence[Sight], owner: Tensor) -> Tensor:
+        """The valid actions of all sights, one after the other, float32 (M, width)."""
+        parts = [
+            sight.observation["actions"][: len(sight.actions) * ACTION_SIZE] for sight in sights
+        ]
+        rows = self._tensor(np.concatenate(parts).reshape(-1, ACTION_SIZE))
+        if self.relate is not None:
+            related = self.relate(self._stack(sights, "instruction"))[owner]
+            rows = torch.cat([rows, rows[:, -EMBEDDING:] * related], dim=1)
+        else:
+            rows = rows[:, :-EMBEDDING]
+        return self.dropout(torch.relu(self.read_action(rows)))
+
+    def _stack(self, sights: Sequence[Sight], name: str) -> Tensor:
+        return self._tensor(np.stack([sight.observation[name] for sight in sights]))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.score.weight.device)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the weights and sizes into a folder, whole or not at all."""
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            save_file(self.state_dict(), temporary / "policy.safetensors")
+            write_json(temporary / "config.json", {"policy": "compact", **asdict(self.config)})
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> CompactPolicy:
+        """Read what :meth:`save` wrote, ready to act.
+
+        Raises:
+            DataError: the folder holds no such policy.
+        """
+        try:
+            config = read_json(Path(folder) / "config.json")
+            config.pop("policy")
+            policy = cls(CompactConfig(**config))
+            policy.load_state_dict(load_file(Path(folder) / "policy.safetensors"))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise DataError(
+                f"{folder}: no compact policy ({error!r:.200}); expected a folder that save() wrote"
+            ) from None
+        return policy.eval()

@@ -9,12 +9,10 @@ from typing import Any
 
 import gymnasium as gym
 
-import llmrec_env  # noqa: F401  registers the environment
 from agents.shop.base import Sight
+from llmrec_env.envs.registration import SHOP_ID, register_environments
 from llmrec_env.shop.observations import Observer
 from llmrec_env.shop.shop import Shop
-
-ID = "LLMRec/Shop-v0"
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,10 @@ class Crowd:
         action_mode: str = "index",
         size: int = 1,
     ) -> None:
+        register_environments()
         self.envs: list[gym.Env[Any, Any]] = [
             gym.make(
-                ID,
+                SHOP_ID,
                 disable_env_checker=True,
                 observation=observation,
                 action_mode=action_mode,

@@ -14,7 +14,7 @@ from agents.shop.crowd import Crowd
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.evaluation.returns import Z95, Interval
 
-FloatArray = NDArray[np.float64]
+FloatArray = NDArray[np.floating[Any]]
 SHOPPERS = 64
 """Episodes at once."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -30,6 +31,10 @@ class ScoringPolicy(nn.Module):
         minus infinity.
         """
 
+    @abstractmethod
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write all that is needed to act again into a folder, whole or not at all."""
+
     @torch.no_grad()
     def act(self, sights: Sequence[Sight], rng: np.random.Generator | None = None) -> list[int]:
         """The likeliest action of each sight, or with ``rng`` one drawn by its probability."""
@@ -37,7 +42,7 @@ class ScoringPolicy(nn.Module):
         return draw(log_probs, rng)
 
 
-def draw(log_probs: np.ndarray, rng: np.random.Generator | None) -> list[int]:  # type: ignore[type-arg]
+def draw(log_probs: np.ndarray, rng: np.random.Generator | None) -> list[int]:
     """The likeliest place of each row, or one drawn by its probability."""
     if rng is not None:
         log_probs = log_probs + rng.gumbel(size=log_probs.shape)  # the Gumbel trick: exact draws

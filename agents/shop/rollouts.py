@@ -48,6 +48,7 @@ def collect_rollouts(
     *,
     sample_seed: int | None = None,
     perfect: bool = False,
+    limit: int | None = None,
     show: bool = False,
 ) -> list[Rollout]:
     """Let an agent shop for goals, and keep what it did.
@@ -58,12 +59,15 @@ def collect_rollouts(
         goals: indices of goals, an episode each.
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
         perfect: whether to keep only those that earned 1.
+        limit: stop when so many are kept.
         show: whether to show a progress bar.
     """
     crowd = Crowd(settings, agent.observation, agent.action_mode)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
-    rollouts = []
+    rollouts: list[Rollout] = []
     for goal in track(goals, "rollouts", len(goals), show):
+        if limit is not None and len(rollouts) >= limit:
+            break
         sight, actions, total, ended = crowd.begin(0, goal), [], 0.0, False
         success = False
         while not ended:
@@ -121,4 +125,6 @@ def load_rollouts(path: str | os.PathLike[str]) -> list[Rollout]:
     try:
         return [Rollout(**{**row, "actions": tuple(row["actions"])}) for row in read_json(path)]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no rollouts ({error!r}); expected what save_rollouts wrote") from None
+        raise DataError(
+            f"{path}: no rollouts ({error!r}); expected what save_rollouts wrote"
+        ) from None

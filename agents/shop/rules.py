@@ -71,7 +71,9 @@ def asked(page: dict[str, Any]) -> dict[str, str]:
     if wish.options:
         return {n: v for n, v in wish.options.items() if v in offered.get(n, ())}
     said = spaced(wish.base)
-    found = {n: [v for v in vs if spaced(v).strip() and spaced(v) in said] for n, vs in offered.items()}
+    found = {
+        n: [v for v in vs if spaced(v).strip() and spaced(v) in said] for n, vs in offered.items()
+    }
     return {name: max(values, key=len) for name, values in found.items() if values}
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.shop.fits import FITS
 from llmrec_env.shop.pages import PAGE_SIZE, Kind, Page
+from llmrec_env.shop.shop import Shop
 from llmrec_env.shop.shopper import Shopper
 from llmrec_env.shop.wishes import read_wish
 from llmrec_env.shop.words import spaced, words_of
@@ -30,12 +31,14 @@ MATCHES = (
     "the text stands in the instruction as a phrase",
     "the instruction names this option with this value",
     "the longest phrase of the instruction among the values of its option",
-    "chosen, opened or searched already",
-    "another value of this option is chosen",
     "one over its place among the actions of its kind",
     "its place among them, of ten",
+    "chosen, opened or searched already",
+    "another value of this option is chosen",
 )
 """What is said of each action; how well a product fits follows where the action opens one."""
+FIT = slice(len(MOVES) + len(MATCHES), len(MOVES) + len(MATCHES) + len(FITS))
+TAKEN, OTHER = FIT.start - 2, FIT.start - 1
 ACTION_SIZE = len(MOVES) + len(MATCHES) + len(FITS) + EMBEDDING
 NUMBERS = (
     "share of the steps left",
@@ -74,34 +77,20 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
         shopper: whose.
         limit: steps after which the episode is cut, or None.
     """
-    session, play = shopper.session, shopper.play
-    page, instruction = session.page, session.goal.instruction
-    actions = np.zeros((play.max_actions, ACTION_SIZE), dtype=np.float32)
-    wish, marked = read_wish(instruction), session.marked()
-    longest = shopper.shop.fits.phrases(instruction, page.rows[0]) if page.is_item else {}
-    matches = len(MOVES), len(MOVES) + len(MATCHES)
-    before = dict.fromkeys(MOVES, 0)
-    for place, action in enumerate(shopper.choices):
-        row = actions[place]
+    session, page, choices = shopper.session, shopper.session.page, shopper.choices
+    instruction = session.goal.instruction
+    actions = np.zeros((shopper.play.max_actions, ACTION_SIZE), dtype=np.float32)
+    actions[: len(choices)] = _fixed(shopper.shop, page, instruction, choices)
+    marked = session.marked()
+    for place, action in enumerate(choices):
         kind, value = page.moves[action]
-        before[kind] += 1
-        row[MOVES.index(kind)] = 1.0
-        text, taken = "", action in marked
-        named = first = other = False
-        if kind == "open":
-            text = shopper.shop.stock.catalogue.names[value]
-            seen = session.seen.get(value, UNSEEN)
-            row[matches[1] : -EMBEDDING] = shopper.shop.fits.of(instruction, value, seen)
-        elif kind == "choose":
-            name, text = value
-            named = wish.options.get(name) == text
-            first = longest.get(name) == text
-            other = not taken and name in session.options
+        if kind == "open" and value in session.seen:
+            actions[place, FIT] = shopper.shop.fits.of(instruction, value, session.seen[value])
+            actions[place, TAKEN] = action in marked
+        elif kind == "choose" and value[0] in session.options:
+            actions[place, TAKEN if action in marked else OTHER] = 1.0
         elif kind == "search":
-            text, taken = value, value in session.searched
-        said = _match(text, instruction)
-        row[slice(*matches)] = (*said, named, first, taken, other, *_place(before[kind]))
-        row[-EMBEDDING:] = embed(text)
+            actions[place, TAKEN] = value in session.searched
     return {
         "state": _state(shopper, page, limit),
         "instruction": embed(instruction),
@@ -109,6 +98,33 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
         "actions": actions.ravel(),
         "action_mask": shopper.mask(),
     }
+
+
+@lru_cache(maxsize=8192)
+def _fixed(shop: Shop, page: Page, instruction: str, choices: tuple[str, ...]) -> FloatArray:
+    """What does not change within an episode: float32 (len(choices), ACTION_SIZE)."""
+    actions = np.zeros((len(choices), ACTION_SIZE), dtype=np.float32)
+    wish = read_wish(instruction)
+    longest = shop.fits.phrases(instruction, page.rows[0]) if page.is_item else {}
+    before = dict.fromkeys(MOVES, 0)
+    for row, action in zip(actions, choices, strict=True):
+        kind, value = page.moves[action]
+        before[kind] += 1
+        row[MOVES.index(kind)] = 1.0
+        text, named, first = "", False, False
+        if kind == "open":
+            text = shop.stock.catalogue.names[value]
+            row[FIT] = shop.fits.of(instruction, value, UNSEEN)
+        elif kind == "choose":
+            name, text = value
+            named = wish.options.get(name) == text
+            first = longest.get(name) == text
+        elif kind == "search":
+            text = value
+        place = 1.0 / before[kind], min(1.0, before[kind] / 10)
+        row[len(MOVES) : TAKEN] = (*_match(text, instruction), named, first, *place)
+        row[-EMBEDDING:] = embed(text)
+    return actions
 
 
 @lru_cache(maxsize=16_384)
@@ -135,8 +151,8 @@ def _signs(word: str) -> FloatArray:
     return (2.0 * bits - 1.0).astype(np.float32)
 
 
-def _place(n: int) -> tuple[float, float]:
-    return 1.0 / n, min(1.0, n / 10)
+def _total(fit: FloatArray) -> float:
+    return float(fit.sum() - fit[6])  # a low price alone is no merit
 
 
 def _box(*shape: int) -> spaces.Box:
@@ -145,16 +161,22 @@ def _box(*shape: int) -> spaces.Box:
 
 @lru_cache(maxsize=16_384)
 def _match(text: str, instruction: str) -> tuple[float, float, float]:
-    words, asked = set(words_of(text)), set(words_of(instruction))
+    words, asked = _words(text), _words(instruction)
     common = len(words & asked)
     phrase = float(bool(words) and spaced(text) in spaced(instruction))
     return common / max(1, len(words)), common / max(1, len(asked)), phrase
 
 
+@lru_cache(maxsize=16_384)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(words_of(text))
+
+
 def _state(shopper: Shopper, page: Page, limit: int | None) -> FloatArray:
     state = np.zeros(STATE_SIZE, dtype=np.float32)
     state[page.kind] = 1.0
-    numbers, own, best = np.split(state[len(Kind) :], (len(NUMBERS), len(NUMBERS) + len(FITS)))
+    numbers = state[len(Kind) :]
+    own, best = numbers[len(NUMBERS) : -len(FITS)], numbers[-len(FITS) :]
     numbers[0] = 1.0 if limit is None else max(0.0, 1.0 - shopper.steps / limit)
     numbers[1] = page.number * PAGE_SIZE / 50
     numbers[2] = min(page.total, 50) / 50
@@ -169,8 +191,8 @@ def _state(shopper: Shopper, page: Page, limit: int | None) -> FloatArray:
         offered = sum(value in product.options.get(name, ()) for name, value in named)
         numbers[3] = chosen / max(1, len(named))
         numbers[4] = (offered - chosen) / max(1, len(named))
-        numbers[6] = float(all(own.sum() >= other.sum() for other in others))
+        numbers[6] = float(all(_total(own) >= _total(other) for other in others))
     numbers[5] = min(1.0, len(session.seen) / 10)
     if others:
-        best[:] = max(others, key=lambda fit: float(fit.sum()))
+        best[:] = max(others, key=_total)
     return state

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.shop.catalogue import Catalogue, Product
 from llmrec_env.shop.pages import Kind
+from llmrec_env.shop.queries import Suggestions
 from llmrec_env.shop.stems import Cutter
 from llmrec_env.shop.wishes import Wish, read_wish
 from llmrec_env.shop.words import spaced
@@ -20,6 +22,8 @@ FITS = (
     "named options that are offered",
     "no named option is missing",
     "the price lies within the limits",
+    "dollars below the limit, of fifty",
+    "words of the kind of thing that is named in the title",
     "the rating reaches the bound",
     "the product was opened",
 )
@@ -33,16 +37,21 @@ class Fits:
     Args:
         catalogue: the products.
         prices: what they cost, float64 (n_products,).
+        suggestions: names the kind of thing that an instruction is about.
     """
 
-    def __init__(self, catalogue: Catalogue, prices: NDArray[np.float64]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, prices: NDArray[np.float64], suggestions: Suggestions
+    ) -> None:
         self._catalogue = catalogue
+        self._suggestions = suggestions
         self._prices = prices
-        self._cut = lru_cache(maxsize=65_536)(lambda text, cut=Cutter(): tuple(cut(text)))
+        cut = Cutter()
+        self._cut = lru_cache(maxsize=65_536)(lambda text: tuple(cut(text)))
         self._words = lru_cache(maxsize=16_384)(self._read)
         self._product = lru_cache(maxsize=4096)(catalogue.__getitem__)
         self.of = lru_cache(maxsize=65_536)(self._of)
-        """``of(instruction, row, kinds)``: float32 (8,), by the pages of the product seen."""
+        """``of(instruction, row, kinds)``: float32 (10,), by the pages of the product seen."""
         self.phrases = lru_cache(maxsize=16_384)(self._phrases)
         """``phrases(instruction, row)``: the value of each option that is the longest phrase of the
         instruction, by the option's name, where one is any."""
@@ -56,15 +65,17 @@ class Fits:
         fit = np.zeros(len(FITS), dtype=np.float32)
         fit[0] = _share(set(asked), title)
         fit[1] = _share(set(asked), words)
-        fit[2] = _share(set(zip(asked, asked[1:], strict=False)), pairs)
+        fit[2] = _share(set(pairwise(asked)), pairs)
         fit[5] = wish.price_lower <= price <= wish.price_upper
+        fit[6] = min(1.0, max(0.0, (wish.price_upper - price) / 50.0))
+        fit[7] = _share(set(self._cut(self._suggestions.of(instruction)[-1])), title)
         if kinds:
             product = self._product(row)
             offered = _offered(product, wish)
             fit[3] = offered / len(wish.options) if wish.options else 1.0
             fit[4] = offered == len(wish.options)
-            fit[6] = product.rating >= wish.rating_lower
-            fit[7] = 1.0
+            fit[8] = product.rating >= wish.rating_lower
+            fit[9] = 1.0
         fit.setflags(write=False)
         return fit
 
@@ -88,11 +99,11 @@ class Fits:
             if Kind.DESCRIPTION in kinds:
                 lines.append(product.description)
         cut = [self._cut(line) for line in lines]
-        pairs = {pair for stems in cut for pair in zip(stems, stems[1:], strict=False)}
+        pairs = {pair for stems in cut for pair in pairwise(stems)}
         return {stem for stems in cut for stem in stems}, pairs
 
 
-def _share(asked: set, found: set) -> float:  # type: ignore[type-arg]
+def _share(asked: set, found: set) -> float:
     return len(asked & found) / max(1, len(asked))
 
 

@@ -151,7 +151,8 @@ def _open_premises(stock: Stock, seed: int) -> Premises:
     prices = draw_prices(stock.catalogue, seed)
     suggestions = Suggestions(stock.catalogue.queries())
     pages = Pages(stock.catalogue, prices, stock.engine, suggestions)
-    return Premises(stock, prices, pages, suggestions, Fits(stock.catalogue, prices))
+    fits = Fits(stock.catalogue, prices, suggestions)
+    return Premises(stock, prices, pages, suggestions, fits)
 
 
 @lru_cache(maxsize=4)

@@ -1,0 +1,212 @@
+"""From nothing to a trained shopper, stage by stage, each stage kept in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.shop.base import Rule
+from agents.shop.compact import CompactConfig, CompactPolicy
+from agents.shop.crowd import Crowd
+from agents.shop.evaluation import choose_goals, evaluate_shopper
+from agents.shop.imitation import ImitationConfig, imitate
+from agents.shop.oracle import Oracle
+from agents.shop.policy import ScoringPolicy
+from agents.shop.ppo import PPOConfig, ppo
+from agents.shop.preference import PreferenceConfig, prefer
+from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
+from agents.shop.rules import ScriptedBrowser
+from llmrec_env.common.errors import LLMRecError, SettingError
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.training import Metrics, clear_checkpoint
+
+STAGES = ("imitation", "dpo", "ppo")
+TEACHERS = ("oracle", "browser")
+FINISHED = "stage.json"
+
+
+@dataclass(frozen=True)
+class ShopTraining:
+    """A shopper's education.
+
+    Raises:
+        SettingError: there is no such stage or teacher, or no rollout.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the environment, without split, observation and action_mode."""
+    stages: tuple[str, ...] = ("imitation", "dpo")
+    """What is done in turn: "imitation" of rollouts, "dpo" and "ppo" on what came before."""
+    teacher: str = "oracle"
+    """Who writes the rollouts: "oracle", or "browser", which uses what anybody sees."""
+    rollouts: int = 100
+    """Perfect rollouts, of training goals drawn with the seed."""
+    validation_goals: int = 200
+    """Validation goals at most, by whose success weights are kept."""
+    compact: CompactConfig = field(default_factory=CompactConfig)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    dpo: PreferenceConfig = field(default_factory=PreferenceConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    seed: int = 0
+    """Draws the goals of the rollouts; replaces the seeds of all stages."""
+
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            if stage not in STAGES:
+                raise SettingError(f"a stage is one of {STAGES}, got {stage!r}")
+        if not self.stages or self.rollouts < 1:
+            raise SettingError("training needs at least one stage and one rollout")
+        if self.teacher not in TEACHERS:
+            raise SettingError(f"teacher must be one of {TEACHERS}, got {self.teacher!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which :meth:`from_json` makes the same."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ShopTraining:
+        """What :meth:`to_json` gave."""
+        parts = {
+            "compact": CompactConfig(**values["compact"]),
+            "imitation": ImitationConfig(**values["imitation"]),
+            "dpo": PreferenceConfig(**values["dpo"]),
+            "ppo": PPOConfig(**values["ppo"]),
+            "stages": tuple(values["stages"]),
+        }
+        return cls(**{**values, **parts})
+
+
+def train_shopper(
+    training: ShopTraining, out: str | Path, *, show: bool = False
+) -> tuple[ScoringPolicy, Path]:
+    """Train a policy, stage by stage.
+
+    Each stage has a folder, ``out/imitation``, ``out/imitation+dpo``, …, with the policy, its
+    validation curve and the seconds it took. A stage that is finished is not done again, one that
+    was killed is continued, and two trainings that begin alike share their beginning.
+
+    Args:
+        training: what to do.
+        out: folder of all stages.
+        show: whether to show progress bars.
+
+    Returns:
+        The policy after the last stage, and its folder.
+
+    Raises:
+        LLMRecError: ``out`` holds a stage of other settings.
+        SettingError: the shop has too few goals.
+    """
+    policy: ScoringPolicy | None = None
+    path = Path(out)
+    for number in range(len(training.stages)):
+        stages = training.stages[: number + 1]
+        path = Path(out) / "+".join(stages)
+        policy = _finished(path, training, stages) or _train_stage(
+            policy, training, stages, path, show
+        )
+    assert policy is not None
+    return policy, path
+
+
+def load_policy(folder: str | Path) -> ScoringPolicy:
+    """The policy that a stage left in its folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    return CompactPolicy.load(Path(folder) / "policy")
+
+
+def _finished(path: Path, training: ShopTraining, stages: tuple[str, ...]) -> ScoringPolicy | None:
+    """The policy of a stage that was done before."""
+    if not (path / FINISHED).exists():
+        return None
+    if read_json(path / FINISHED)["training"] != _identity(training, stages):
+        raise LLMRecError(
+            f"{path} holds a policy that was trained with other settings; name another folder"
+        )
+    return load_policy(path)
+
+
+def _identity(training: ShopTraining, stages: tuple[str, ...]) -> dict[str, Any]:
+    """All that a stage depends on, as JSON has it."""
+    values = replace(training, stages=stages).to_json()
+    unused = set(STAGES) - set(stages)
+    return json.loads(json.dumps({k: v for k, v in values.items() if k not in unused}))
+
+
+def _train_stage(
+    policy: ScoringPolicy | None,
+    training: ShopTraining,
+    stages: tuple[str, ...],
+    path: Path,
+    show: bool,
+) -> ScoringPolicy:
+    began = time.perf_counter()
+    if policy is None:
+        policy = CompactPolicy(replace(training.compact, seed=training.seed))
+    train = {**training.settings, "split": "train"}
+    teaching = _rollouts(training, path.parent / "rollouts.json", train, show)
+    common: dict[str, Any] = {
+        "evaluate": _validation(policy, training),
+        "folder": path / "checkpoint",
+        "show": show,
+    }
+    seed = {"seed": training.seed}
+    goals = [rollout.goal for rollout in teaching]
+    if stages[-1] == "imitation":
+        decisions = list(replay(teaching, train, policy.observation))
+        history = imitate(policy, decisions, replace(training.imitation, **seed), **common)
+    elif stages[-1] == "dpo":
+        history = prefer(policy, train, goals, replace(training.dpo, **seed), **common)
+    else:
+        history = ppo(policy, train, replace(training.ppo, **seed), **common)
+    policy.save(path / "policy")
+    record = {
+        "training": _identity(training, stages),
+        "seconds": time.perf_counter() - began,
+        "curve": history.rows,
+    }
+    write_json(path / FINISHED, record)
+    clear_checkpoint(path / "checkpoint")
+    return policy
+
+
+def _rollouts(
+    training: ShopTraining, path: Path, train: Mapping[str, Any], show: bool
+) -> list[Rollout]:
+    """Perfect rollouts of training goals, from the file where they were written before."""
+    if path.exists():
+        return load_rollouts(path)
+    shop = Crowd(train).shop
+    teacher: Rule = Oracle(shop) if training.teacher == "oracle" else ScriptedBrowser()
+    order = np.random.default_rng(training.seed).permutation(len(shop.goals))
+    rollouts = collect_rollouts(
+        teacher, train, order.tolist(), perfect=True, limit=training.rollouts, show=show
+    )
+    if len(rollouts) < training.rollouts:
+        raise SettingError(
+            f"rollouts={training.rollouts}, but the {training.teacher} has only {len(rollouts)} "
+            f"perfect ones for the {len(order)} training goals; ask for fewer"
+        )
+    save_rollouts(path, rollouts)
+    return rollouts
+
+
+def _validation(policy: ScoringPolicy, training: ShopTraining) -> Callable[[], Metrics]:
+    """Score and success, in per cent, of greedy shopping for validation goals."""
+    settings = {**training.settings, "split": "validation"}
+    goals = choose_goals(len(Crowd(settings).shop.goals), training.validation_goals)
+
+    def evaluate() -> Metrics:
+        results = evaluate_shopper(policy, settings, goals)
+        return {"success": results.success.mean, "score": results.score.mean}
+
+    return evaluate

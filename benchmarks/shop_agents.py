@@ -1,0 +1,202 @@
+"""What agents of the shop reach, over splits and seeds, beside rules that learn nothing.
+
+    python benchmarks/shop_agents.py --task products --data WEBSHOP_FOLDER --out runs/shop
+
+Tasks: ``products`` (held-out products of the public files, at most 10 goals of each, the published
+reward), ``goals`` (held-out goals of products that training has seen), ``paraphrased`` (the
+generated shop, in other words). Every training of every split is a job of its own and is kept in
+``--out``; a run that is killed goes on. Settings were chosen on validation goals of splits 1 to 3;
+test goals decide nothing. Prints the table as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.shop.base import ShopAgent
+from agents.shop.compact import CompactConfig
+from agents.shop.crowd import Crowd
+from agents.shop.evaluation import (
+    ShopResults,
+    choose_goals,
+    clustered_interval,
+    evaluate_shopper,
+)
+from agents.shop.oracle import Oracle
+from agents.shop.rules import FirstHit, ScriptedBrowser
+from agents.shop.training import ShopTraining, train_shopper
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.parallel import available_cores, run_jobs
+
+TEST_GOALS = 500
+PATHS = {
+    "imitation": ("imitation",),
+    "imitation + DPO": ("imitation", "dpo"),
+    "imitation + PPO": ("imitation", "ppo"),
+    "imitation + DPO + PPO": ("imitation", "dpo", "ppo"),
+}
+
+
+def settings_of(task: str, data: str | None, split_seed: int) -> dict[str, Any]:
+    """Arguments of the environment."""
+    if task == "paraphrased":
+        return {"instructions": "paraphrased", "goals_per_product": 10, "goal_seed": split_seed}
+    if data is None:
+        raise SystemExit(f"--task {task} needs --data, the folder of the public WebShop files")
+    capped = {"split_by": "product", "goals_per_product": 10}
+    by_goal = {"split_by": "goal"}
+    return {
+        "catalogue": data,
+        "reward": "webshop",
+        "goal_seed": split_seed,
+        **(capped if task == "products" else by_goal),
+    }
+
+
+def run_rules(task: str, data: str | None, split: int, out: Path) -> None:
+    """The rows of a split that need no training."""
+    settings = {**settings_of(task, data, split), "split": "test"}
+    shop = Crowd(settings).shop
+    rules: dict[str, ShopAgent] = {
+        "first hit, options copied": FirstHit(),
+        "scripted browser": ScriptedBrowser(),
+        "oracle": Oracle(shop),
+    }
+    for name, agent in rules.items():
+        judge(name, agent, settings, out / f"{name}.json", sampled=False)
+
+
+def run_training(
+    task: str, data: str | None, split: int, seed: int, out: Path, paths: dict[str, Any]
+) -> None:
+    """The rows of one training seed on a split."""
+    settings = settings_of(task, data, split)
+    for name, stages in paths.items():
+        training = ShopTraining(
+            settings,
+            stages,
+            compact=CompactConfig(words=task == "paraphrased"),
+            seed=seed,
+        )
+        policy, folder = train_shopper(training, out, show=True)
+        seconds = [
+            read_json(out / "+".join(stages[: n + 1]) / "stage.json")["seconds"]
+            for n in range(len(stages))
+        ]
+        test = {**settings, "split": "test"}
+        judge(name, policy, test, folder / "test.json", sampled=True, seconds=sum(seconds))
+
+
+def judge(
+    name: str,
+    agent: ShopAgent,
+    settings: dict[str, Any],
+    path: Path,
+    sampled: bool,
+    seconds: float = 0.0,
+) -> None:
+    """Shop for the test goals, once, and write down what each earned."""
+    if path.exists():
+        return
+    goals = choose_goals(len(Crowd(settings).shop.goals), TEST_GOALS)
+    ways: dict[str, int | None] = {"greedy": None, **({"sampled": 0} if sampled else {})}
+    row: dict[str, Any] = {"agent": name, "seconds": seconds, "split": settings["goal_seed"]}
+    for way, sample_seed in ways.items():
+        results: ShopResults = evaluate_shopper(agent, settings, goals, sample_seed=sample_seed)
+        row["products"] = results.products.tolist()
+        row[way] = {"rewards": results.rewards.tolist(), "successes": results.successes.tolist()}
+    write_json(path, row)
+
+
+def gather(out: Path) -> dict[str, list[dict[str, Any]]]:
+    """All rows by agent."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted([*out.glob("split*/*.json"), *out.glob("split*/seed*/*/test.json")]):
+        row = read_json(path)
+        rows.setdefault(row["agent"], []).append(row)
+    return rows
+
+
+def pooled(rows: list[dict[str, Any]], way: str, what: str) -> tuple[Any, Any]:
+    """Per goal, the mean over training seeds in per cent, and the product it belongs to."""
+    values, clusters = [], []
+    for split in sorted({row["split"] for row in rows}):
+        own = [row for row in rows if row["split"] == split]
+        values.append(100.0 * np.mean([row[way][what] for row in own], axis=0))
+        clusters += [f"{split}/{product}" for product in own[0]["products"]]
+    return np.concatenate(values), np.array(clusters)
+
+
+def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
+    """The Markdown table: means over splits and seeds, 95% intervals over products."""
+    lines = [
+        "| agent | success | score | success, sampled | above imitation | trainings | seconds each |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in (name for name in order if name in rows):
+        own = rows[name]
+        cells = [name]
+        for way, what in (
+            ("greedy", "successes"),
+            ("greedy", "rewards"),
+            ("sampled", "successes"),
+        ):
+            known = all(way in row for row in own)
+            cells.append(said(*pooled(own, way, what)) if known else "")
+        gain = ""
+        if name in PATHS and name != "imitation" and "imitation" in rows:
+            values, clusters = pooled(own, "greedy", "successes")
+            base, others = pooled(rows["imitation"], "greedy", "successes")
+            if np.array_equal(clusters, others):
+                gain = said(values - base, clusters, sign=True)
+        learned = name in PATHS
+        cells += [
+            gain,
+            str(len(own)) if learned else "",
+            f"{np.mean([row['seconds'] for row in own]):.0f}" if learned else "",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def said(values: Any, clusters: Any, sign: bool = False) -> str:
+    """``mean [low, high]``."""
+    mean, low, high = clustered_interval(values, clusters)
+    plus = "+" if sign else ""
+    return f"{mean:{plus}.1f} [{low:{plus}.1f}, {high:{plus}.1f}]"
+
+
+def main() -> None:
+    """Train, judge, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--task", choices=("products", "goals", "paraphrased"), default="products")
+    parser.add_argument("--data", help="folder of the public WebShop files")
+    parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--agents", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--out", type=Path, default=Path("runs/shop_agents"))
+    parser.add_argument("--workers", type=int, default=available_cores())
+    options = parser.parse_args()
+    task, data, out = options.task, options.data, options.out / options.task
+    paths = {name: PATHS[name] for name in options.agents}
+    jobs: dict[str, Any] = {}
+    for seed in options.seeds:
+        for split in options.splits:
+            here = out / f"split{split}"
+            if seed == options.seeds[0]:
+                jobs[f"rules, split {split}"] = partial(run_rules, task, data, split, here)
+            jobs[f"split {split}, seed {seed}"] = partial(
+                run_training, task, data, split, seed, here / f"seed{seed}", paths
+            )
+    run_jobs(jobs, options.workers)
+    order = ["first hit, options copied", "scripted browser", "oracle", *PATHS]
+    print(table(gather(out), order))
+
+
+if __name__ == "__main__":
+    main()
