@@ -135,7 +135,7 @@ def pooled(rows: list[dict[str, Any]], way: str, what: str) -> tuple[Any, Any]:
 def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
     """The Markdown table: means over splits and seeds, 95% intervals over products."""
     lines = [
-        "| agent | success | score | success, sampled | above imitation | trainings | seconds each |",
+        "| agent | success | score | success, sampled | above imitation | trainings | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in (name for name in order if name in rows):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from llmrec_env import cli_shop
+from llmrec_env.cli_errors import clear_errors
 from llmrec_env.common.errors import LLMRecError, SettingError
 
 app = typer.Typer(
@@ -20,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_shop.app, name="shop")
 
 Data = Annotated[
     str | None,
@@ -63,7 +63,7 @@ def demo(
     workers: Workers = None,
 ) -> None:
     """Run everything: the LE, policies, d3rlpy, recommenders; ends in a table and report.html."""
-    with _clear_errors():
+    with clear_errors():
         _check_alone()
         from llmrec_env.demo import DemoSettings
 
@@ -77,7 +77,7 @@ def rerun(
     workers: Workers = None,
 ) -> None:
     """Repeat a demo run from the settings that its folder keeps."""
-    with _clear_errors():
+    with clear_errors():
         _check_alone()
         from llmrec_env.common.files import read_json
         from llmrec_env.demo import DemoSettings
@@ -119,7 +119,7 @@ def fit(
 
     Under `accelerate launch` several processes learn it together.
     """
-    with _clear_errors():
+    with clear_errors():
         from llmrec_env.common import processes
         from llmrec_env.common.training import clear_checkpoint
         from llmrec_env.demo.settings import open_source
@@ -193,7 +193,7 @@ def label(
     seed: Seed = 0,
 ) -> None:
     """Label and augment a log, part by part: states, rewards, next states, added actions."""
-    with _clear_errors():
+    with clear_errors():
         _check_alone()
         from llmrec_env.offline.parts import count_rows
         from llmrec_env.offline.shards import SHARD_ROWS
@@ -253,7 +253,7 @@ def train(
     seed: Seed = 0,
 ) -> None:
     """Train a recommender on the log: plain, SNQN, or LEA with any of its switches."""
-    with _clear_errors():
+    with clear_errors():
         from agents import Recommender, RecommenderConfig
         from llmrec_env.common import processes
         from llmrec_env.demo.settings import open_source
@@ -298,7 +298,7 @@ def evaluate(
     seed: Seed = 0,
 ) -> None:
     """Judge a recommender, or the simulated user itself, on test users."""
-    with _clear_errors():
+    with clear_errors():
         _check_alone()
         from llmrec_env.demo.settings import open_source
 
@@ -391,18 +391,6 @@ def _print_rows(title: str, rows: list[dict[str, Any]]) -> None:
         cells = (f"{v:.4f}" if isinstance(v, float) else str(v) for v in values)
         table.add_row(name, *cells)
     Console().print(table)
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """An error raised on purpose is one line and exit code 1, not a traceback."""
-    warnings.filterwarnings("ignore", category=UserWarning, module="peft")
-    try:
-        yield
-    except LLMRecError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {type(error).__name__}: ", end="")
-        Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
-        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

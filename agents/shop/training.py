@@ -22,7 +22,7 @@ from agents.shop.ppo import PPOConfig, ppo
 from agents.shop.preference import PreferenceConfig, prefer
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.rules import ScriptedBrowser
-from llmrec_env.common.errors import LLMRecError, SettingError
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import Metrics, clear_checkpoint
 
@@ -122,6 +122,21 @@ def load_policy(folder: str | Path) -> ScoringPolicy:
         DataError: there is none.
     """
     return CompactPolicy.load(Path(folder) / "policy")
+
+
+def trained_in(folder: str | Path) -> dict[str, Any]:
+    """Arguments of the environment that a stage was trained in, without the split.
+
+    Raises:
+        DataError: the folder holds no finished stage.
+    """
+    try:
+        return dict(read_json(Path(folder) / FINISHED)["training"]["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{folder}: no finished stage ({error!r:.200}); expected a folder that `llmrec shop "
+            "train` named at its end, such as RUN/imitation+dpo"
+        ) from None
 
 
 def _finished(path: Path, training: ShopTraining, stages: tuple[str, ...]) -> ScoringPolicy | None:
