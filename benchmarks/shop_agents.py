@@ -80,7 +80,7 @@ def run_training(
         training = ShopTraining(
             settings,
             stages,
-            compact=CompactConfig(words=task == "paraphrased"),
+            compact=CompactConfig(relations=8 if task == "paraphrased" else 0),
             seed=seed,
         )
         policy, folder = train_shopper(training, out, show=True)

@@ -59,7 +59,7 @@ def train(
             tuple(stage.strip() for stage in stages.split(",")),
             teacher=teacher,
             rollouts=rollouts,
-            compact=CompactConfig(words=instructions == "paraphrased"),
+            compact=CompactConfig(relations=8 if instructions == "paraphrased" else 0),
             seed=seed,
         )
         _, folder = train_shopper(training, out, show=True)

@@ -28,9 +28,9 @@ class CompactConfig:
     """Units of each layer."""
     dropout: float = 0.1
     """Share of activations dropped in training."""
-    words: bool = False
-    """Whether to read the hashed embeddings too: with few rollouts they are learned by heart, but
-    other words for the same thing can be learned from nothing else."""
+    relations: int = 0
+    """Ways in which an action's words can answer a clause of the instruction. With few rollouts
+    they are learned by heart, but other words for the same thing can be learned in no other way."""
     seed: int = 0
     """Draws the initial weights."""
 
@@ -52,12 +52,12 @@ class CompactPolicy(ScoringPolicy):
     def __init__(self, config: CompactConfig | None = None) -> None:
         super().__init__()
         self.config = config or CompactConfig()
-        width, words = self.config.width, EMBEDDING if self.config.words else 0
+        width, relations = self.config.width, self.config.relations
         with torch.random.fork_rng([]):
             torch.manual_seed(self.config.seed)
             self.read_state = nn.Linear(STATE_SIZE, width)
-            self.relate = nn.Linear(words, words, bias=False) if words else None
-            self.read_action = nn.Linear(ACTION_SIZE - EMBEDDING + 2 * words, width)
+            self.relate = nn.Parameter(torch.randn(relations, EMBEDDING, EMBEDDING) / EMBEDDING)
+            self.read_action = nn.Linear(ACTION_SIZE - EMBEDDING + relations, width)
             self.mix_action = nn.Linear(width, width, bias=False)
             self.mix_page = nn.Linear(3 * width, width)
             self.score = nn.Linear(width, 1)
@@ -87,12 +87,13 @@ class CompactPolicy(ScoringPolicy):
             sight.observation["actions"][: len(sight.actions) * ACTION_SIZE] for sight in sights
         ]
         rows = self._tensor(np.concatenate(parts).reshape(-1, ACTION_SIZE))
-        if self.relate is not None:
-            related = self.relate(self._stack(sights, "instruction"))[owner]
-            rows = torch.cat([rows, rows[:, -EMBEDDING:] * related], dim=1)
-        else:
-            rows = rows[:, :-EMBEDDING]
-        return self.dropout(torch.relu(self.read_action(rows)))
+        matches, words = rows[:, :-EMBEDDING], rows[:, -EMBEDDING:]
+        if self.config.relations:
+            clauses = self._stack(sights, "clauses").view(len(sights), -1, EMBEDDING)
+            wanted = torch.einsum("nce,ref->nrcf", clauses, self.relate)[owner]
+            answers = torch.einsum("mrcf,mf->mrc", wanted, words).amax(dim=2)
+            matches = torch.cat([matches, answers], dim=1)
+        return self.dropout(torch.relu(self.read_action(matches)))
 
     def _stack(self, sights: Sequence[Sight], name: str) -> Tensor:
         return self._tensor(np.stack([sight.observation[name] for sight in sights]))

@@ -38,8 +38,8 @@ class PreferenceConfig:
     """How much a change from the reference counts; the smaller, the further the policy goes."""
     rounds: int = 8
     """How often pairs are gathered anew, in the states that the policy then reaches."""
-    visits: int = 2
-    """Sampled episodes of each goal in a round."""
+    episodes: int = 200
+    """Sampled episodes in a round; the goals take turns."""
     steps: int = 80
     """Optimiser steps in a round."""
     batch_size: int = 64
@@ -135,8 +135,7 @@ def prefer(
     if not goals:
         raise SettingError("no goal to generate rollouts for")
     reference = deepcopy(policy).eval()
-    visited = list(goals) * config.visits
-    crowd = Crowd(settings, policy.observation, size=len(visited))
+    crowd = Crowd(settings, policy.observation, size=config.episodes)
     gathered: dict[int, list[Pair]] = {}
 
     def pairs_of(round_number: int) -> list[Pair]:
@@ -144,6 +143,8 @@ def prefer(
             gathered.clear()
             policy.eval()
             rng = np.random.default_rng([config.seed, round_number])
+            turn = np.roll(goals, -round_number * config.episodes)
+            visited = np.resize(turn, config.episodes).tolist()
             gathered[round_number] = gather_pairs(policy, crowd, visited, rng)
             policy.train()
         return gathered[round_number]

@@ -6,6 +6,7 @@ of them holds for products that were never met.
 
 from __future__ import annotations
 
+import re
 import zlib
 from functools import lru_cache
 
@@ -23,6 +24,9 @@ from llmrec_env.shop.words import spaced, words_of
 FloatArray = NDArray[np.float32]
 EMBEDDING = 32
 """Dimensions of the hashed embedding of a text."""
+CLAUSES = 12
+"""Parts of an instruction that are seen one by one, at most."""
+CLAUSE = re.compile(r"[,.:;!?](?:\s|$)")
 UNSEEN: frozenset[Kind] = frozenset()
 MOVES = ("search", "index", "turn", "open", "results", "item", "choose", "read", "buy")
 MATCHES = (
@@ -56,13 +60,15 @@ STATE_SIZE = len(Kind) + len(NUMBERS) + 2 * len(FITS)
 def features_space(places: int) -> spaces.Dict:
     """The space of :func:`features`.
 
-    ``state`` (30,), ``instruction`` (32,), ``product`` (32,) and ``actions`` (places * 57,), the
-    rows of the slate one after the other, float32 in [-1, 1]; ``action_mask`` (places,), int8.
+    ``state`` (34,), ``instruction`` (32,), ``clauses`` (12 * 32,), ``product`` (32,) and ``actions``
+    (places * 60,), the rows of the slate one after the other, float32 in [-1, 1]; ``action_mask``
+    (places,), int8.
     """
     return spaces.Dict(
         {
             "state": _box(STATE_SIZE),
             "instruction": _box(EMBEDDING),
+            "clauses": _box(CLAUSES * EMBEDDING),
             "product": _box(EMBEDDING),
             "actions": _box(places * ACTION_SIZE),
             "action_mask": spaces.Box(0, 1, (places,), np.int8),
@@ -94,6 +100,7 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
     return {
         "state": _state(shopper, page, limit),
         "instruction": embed(instruction),
+        "clauses": _clauses(instruction),
         "product": embed(page.product.name) if page.product else np.zeros(EMBEDDING, np.float32),
         "actions": actions.ravel(),
         "action_mask": shopper.mask(),
@@ -140,6 +147,16 @@ def embed(text: str) -> FloatArray:
     vector = total / length if length else total
     vector.setflags(write=False)
     return vector
+
+
+@lru_cache(maxsize=4096)
+def _clauses(instruction: str) -> FloatArray:
+    """The embeddings of the instruction's parts between commas and stops, zeros after the last."""
+    parts = [part for part in CLAUSE.split(instruction) if part.strip()][:CLAUSES]
+    vectors = np.zeros((CLAUSES, EMBEDDING), dtype=np.float32)
+    for row, part in zip(vectors, parts, strict=False):
+        row[:] = embed(part)
+    return vectors.ravel()
 
 
 @lru_cache(maxsize=65_536)
