@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -78,7 +79,8 @@ class CausalLMPolicy(ScoringPolicy):
 
     Raises:
         LLMRecError: no such model, or one that cannot read several actions at once.
-        SettingError: no such device or dtype, or limits beyond the model's positions.
+        SettingError: no such device or dtype, a setting out of range, or limits beyond the model's
+            positions.
     """
 
     observation = "text_rich"
@@ -93,14 +95,13 @@ class CausalLMPolicy(ScoringPolicy):
     ) -> None:
         super().__init__()
         self.config = config or CausalLMConfig()
+        _check(self.config)
         place = check_device(device)
         base, self.tokenizer = load_base_model(base_model, check_dtype(dtype, place))
         self.base_name = os.fspath(base_model)
         reader = HuggingFaceReader(base, self.tokenizer)
         _check_positions(self.config, reader.max_positions)
-        self.prompts = Prompts(
-            self.tokenizer, self.config.prompt_tokens, self.config.action_tokens
-        )
+        self.prompts = Prompts(self.tokenizer, self.config.prompt_tokens, self.config.action_tokens)
         with torch.random.fork_rng([]):
             torch.manual_seed(self.config.seed)
             reader.adapt(self.config.rank, self.config.alpha, self.config.dropout)
@@ -148,7 +149,7 @@ class CausalLMPolicy(ScoringPolicy):
     ) -> tuple[Tensor, Tensor]:
         """Scores float32 (n, A), minus infinity where there is no action, and values (n,)."""
         packed = pack(prompts, actions, self.value.weight.device)
-        config = self.base_model.base_model.config
+        config = self.base_model.config
         output = self.lm(
             input_ids=packed.ids,
             attention_mask=model_mask(
@@ -216,31 +217,52 @@ class CausalLMPolicy(ScoringPolicy):
         """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: the folder holds no such policy.
+            DataError: the folder holds no such policy, or its parts do not fit each other.
             LLMRecError: its base model, which was named and not copied, cannot be loaded.
         """
         from peft import set_peft_model_state_dict
 
         path = Path(folder)
-        try:
-            description = read_json(path / "config.json")
-            if (description["policy"], description["format"]) != ("causal_lm", FORMAT):
-                raise ValueError(f"format {description['format']!r} of {description['policy']!r}")
-            config = CausalLMConfig(**description["config"])
-            adapter = load_file(path / "adapter" / "adapter_model.safetensors")
-            value = load_file(path / "value_head.safetensors")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"{path} holds no causal LM policy ({error!r}); make one with CausalLMPolicy.save"
-            ) from None
+        description, config, adapter, value = _read(path)
         name = description["base_model"]
-        policy = cls(path / "base_model" if name is None else name, config, device=device, dtype=dtype)
-        set_peft_model_state_dict(policy.lm, adapter)
-        policy.value.load_state_dict(value)
+        if name is None:
+            name = path / "base_model"
+        policy = cls(name, config, device=device, dtype=dtype)
+        try:
+            set_peft_model_state_dict(policy.lm, adapter)
+            policy.value.load_state_dict(value)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DataError(f"{path} does not fit its base model {str(name)!r}: {reason}") from None
         return policy
 
     def _adapter_size(self) -> int:
         return sum(p.numel() for p in self.lm.parameters() if p.requires_grad)
+
+
+def _read(
+    path: Path,
+) -> tuple[dict[str, Any], CausalLMConfig, dict[str, Tensor], dict[str, Tensor]]:
+    """Description, settings, adapter and value head in the folder of a saved policy."""
+    try:
+        description = read_json(path / "config.json")
+        if (description["policy"], description["format"]) != ("causal_lm", FORMAT):
+            raise ValueError(f"format {description['format']!r} of {description['policy']!r}")
+        config = CausalLMConfig(**description["config"])
+        adapter = load_file(path / "adapter" / "adapter_model.safetensors")
+        return description, config, adapter, load_file(path / "value_head.safetensors")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise DataError(
+            f"{path} holds no causal LM policy ({error!r}); expected what CausalLMPolicy.save wrote"
+        ) from None
+
+
+def _check(config: CausalLMConfig) -> None:
+    for name in ("rank", "alpha"):
+        if getattr(config, name) < 1:
+            raise SettingError(f"{name} must be at least 1, got {getattr(config, name)}")
+    if not 0 <= config.dropout < 1:
+        raise SettingError(f"dropout must lie in [0, 1), got {config.dropout}")
 
 
 def _check_positions(config: CausalLMConfig, positions: int | None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import random
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from agents.shop.base import Sight
 from agents.shop.causal_lm import CausalLMPolicy
 from agents.shop.rollouts import Decision
 from llmrec_env.common.errors import DataError, SettingError
@@ -67,7 +69,7 @@ class PreferConfig(FineTuneConfig):
 class Pair:
     """Two actions in one situation, as places in ``sight.actions``."""
 
-    sight: Any
+    sight: Sight
     preferred: int
     rejected: int
 
@@ -103,7 +105,7 @@ def fine_tune(
     config = config or FineTuneConfig()
     if not decisions:
         raise DataError("there are no decisions to learn from; collect rollouts that succeeded")
-    prompts, actions = _tokens(policy, [decision.sight for decision in decisions])
+    prompts, actions = policy.tokens([decision.sight for decision in decisions])
     rows = []
     for decision, prompt, texts in zip(decisions, prompts, actions, strict=True):
         said = texts[decision.action]
@@ -153,7 +155,7 @@ def prefer(
         raise DataError("a pair prefers an action to itself; preferred and rejected must differ")
     if config.beta <= 0:
         raise SettingError(f"beta must be above 0, got {config.beta}")
-    prompts, actions = _tokens(policy, [pair.sight for pair in pairs])
+    prompts, actions = policy.tokens([pair.sight for pair in pairs])
     rows = [
         {
             "prompt_ids": prompt,
@@ -166,12 +168,6 @@ def prefer(
     more = {"beta": config.beta, "loss_type": [kind], "disable_dropout": True}
     trl = require("trl", "trl")
     return _learn(policy, trl.DPOTrainer, trl.DPOConfig, rows, config, more, folder, show)
-
-
-def _tokens(
-    policy: CausalLMPolicy, sights: Sequence[Any]
-) -> tuple[list[list[int]], list[list[list[int]]]]:
-    return policy.tokens(sights)
 
 
 def _learn(
@@ -189,8 +185,10 @@ def _learn(
     steps = config.epochs * -(-len(rows) // config.batch_size)
     with contextlib.ExitStack() as stack:
         kept = folder is not None
-        place = Path(folder) if folder is not None else Path(
-            stack.enter_context(tempfile.TemporaryDirectory())
+        place = (
+            Path(folder)
+            if folder is not None
+            else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         )
         found = _claim(place, policy, rows, config) if kept else None
         stack.enter_context(_undisturbed(policy))
@@ -250,21 +248,19 @@ def _check(config: FineTuneConfig) -> None:
         raise SettingError(f"learning_rate must be above 0, got {config.learning_rate}")
 
 
-def _claim(
-    place: Path, policy: CausalLMPolicy, rows: Rows, config: FineTuneConfig
-) -> str | None:
+def _claim(place: Path, policy: CausalLMPolicy, rows: Rows, config: FineTuneConfig) -> str | None:
     """The newest whole checkpoint of this run in the folder, if there is one.
 
     Raises:
         SettingError: the folder holds another run.
     """
-    adapter = {n: p for n, p in policy.lm.named_parameters() if p.requires_grad}
-    began = [f"{n} {p.detach().double().sum().item()!r}" for n, p in sorted(adapter.items())]
+    adapter = [(n, p.detach()) for n, p in policy.lm.named_parameters() if p.requires_grad]
+    began = [f"{name} {weight.double().sum().item()!r}" for name, weight in adapter]
     identity = {
         "config": asdict(config),
         "kind": type(config).__name__,
         "rows": fingerprint(repr(sorted(row.items())) for row in rows),
-        "policy": fingerprint([repr(policy.config), *began]),
+        "policy": fingerprint([repr(policy.config), repr(policy.base_model), *began]),
     }
     if not (place / RUN).exists():
         place.mkdir(parents=True, exist_ok=True)
@@ -287,7 +283,7 @@ def _tokenised(trainer_class: Any) -> Any:
     TRL would join the texts and tokenise them anew, and read special tokens out of them.
     """
 
-    class Tokenised(trainer_class):  # type: ignore[misc]
+    class Tokenised(trainer_class):
         def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
             return dataset
 
@@ -301,7 +297,7 @@ def _bar(advance: Callable[[int, str], None]) -> Any:
     """A callback that moves our progress bar."""
     transformers = require("transformers", "trl")
 
-    class Bar(transformers.TrainerCallback):  # type: ignore[misc,name-defined]
+    class Bar(transformers.TrainerCallback):  # type: ignore[name-defined]
         def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             advance(state.global_step, "")
 
@@ -332,7 +328,9 @@ def _undisturbed(policy: CausalLMPolicy) -> Iterator[None]:
     constants.HF_HUB_DISABLE_TELEMETRY = True
     logging.set_verbosity_error()
     try:
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), warnings.catch_warnings():
+            # trl asks transformers by names that it renamed
+            warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
         constants.HF_HUB_DISABLE_TELEMETRY = told
