@@ -61,8 +61,7 @@ class Prompts:
             sight: its observation is ``text_rich``.
         """
         _, instruction, *lines = sight.observation.split("\n")
-        said = [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]
-        first, *page, ask = self._encode(said)
+        first, *page, ask = self._encode(lines_read(sight))
         start = self._tokenizer.bos_token_id
         opening = [start] if start is not None else []
         opening += shortened(first, (self._prompt_tokens - len(ask)) // 2)
@@ -99,6 +98,12 @@ class Prompts:
         if self._steering is None:
             return text
         return self._steering.sub(_torn, text)
+
+
+def lines_read(sight: Sight) -> list[str]:
+    """The lines of a prompt, uncut, each with its end."""
+    _, instruction, *lines = sight.observation.split("\n")
+    return [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]
 
 
 def shortened(ids: list[int], limit: int) -> list[int]:
