@@ -228,6 +228,7 @@ def _arguments(
         "seed": config.seed,
         "use_cpu": device.type == "cpu",
         "bf16": policy.base_model.dtype == torch.bfloat16,
+        "fp16": policy.base_model.dtype == torch.float16,
         "dataloader_pin_memory": device.type == "cuda",
         "gradient_checkpointing": False,
         "max_length": None,  # prompts and actions have been cut
@@ -312,15 +313,15 @@ def _bar(advance: Callable[[int, str], None]) -> Any:
 def _undisturbed(policy: CausalLMPolicy) -> Iterator[None]:
     """Undo what a trainer does to the policy and the process beside learning, and report nothing.
 
-    It draws from the global generators, wraps the base model's ``forward``, silences dropout, adds
-    an adapter for the reference, moves the model, and tells the Hugging Face hub about the run.
+    It draws from the global generators, wraps the model's ``forward``, silences dropout, adds an
+    adapter for the reference, moves the model, and tells the Hugging Face hub about the run.
     """
     from huggingface_hub import constants
     from transformers.utils import logging
 
     device = policy.value.weight.device
-    base = policy.base_model
-    forward = base.__dict__.get("forward")
+    wrapped = [policy.lm, policy.base_model]
+    forwards = [module.__dict__.get("forward") for module in wrapped]
     dropouts = {m: m.p for m in policy.lm.modules() if isinstance(m, nn.Dropout)}
     told, verbosity = constants.HF_HUB_DISABLE_TELEMETRY, logging.get_verbosity()
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  the trainer seeds it
@@ -337,9 +338,11 @@ def _undisturbed(policy: CausalLMPolicy) -> Iterator[None]:
         logging.set_verbosity(verbosity)
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
-        base.__dict__.pop("forward", None)
-        if forward is not None:
-            base.__dict__["forward"] = forward
+        for module, forward in zip(wrapped, forwards, strict=True):
+            module.__dict__.pop("forward", None)
+            module.__dict__.pop("_original_forward", None)
+            if forward is not None:
+                module.__dict__["forward"] = forward
         for module, p in dropouts.items():
             module.p = p
         if "ref" in policy.lm.peft_config:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,9 +85,12 @@ def load_base_model(
     name = str(name_or_path)
     try:
         with quiet_transformers():
-            check_architecture(AutoConfig.from_pretrained(name))
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(name)
+            own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
+            check_architecture(AutoConfig.from_pretrained(name, **own))
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, use_safetensors=True, **own
+            )
+            tokenizer = AutoTokenizer.from_pretrained(name, **own)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise LLMRecError(

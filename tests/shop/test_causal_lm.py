@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
+from huggingface_hub.utils import _telemetry
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -271,6 +274,22 @@ def test_the_second_loss_of_dpo_is_that_of_the_formula(
     prefer(once, pairs, replace(config, epochs=1))
     expected = -F.logsigmoid(config.beta * (margins(once, pairs) - reference)).mean()
     assert twice[1]["loss"] == pytest.approx(float(expected), rel=1e-3)
+
+
+def test_learning_leaves_no_traces(
+    stories: Path, decisions: list[Decision], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = CausalLMPolicy(stories, replace(SMALL, dropout=0.1), dtype="bfloat16")
+    modules, before = len(list(policy.modules())), dict(os.environ)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # nothing is told even then
+    config = PreferConfig(batch_size=4, at_once=2)
+    prefer(policy, pairs_of(decisions[:4]), config)
+    assert _telemetry._TELEMETRY_THREAD is None
+    assert len(list(policy.modules())) == modules
+    assert {m.p for m in policy.modules() if isinstance(m, torch.nn.Dropout)} == {0.1}
+    assert not any("forward" in vars(module) for module in policy.modules())
+    assert dict(os.environ) == before
+    assert not policy.training
 
 
 @pytest.mark.parametrize("kind", ["fine_tune", "prefer"])
