@@ -34,7 +34,7 @@ def page_texts(
         settings: arguments of the environment, without ``observation`` and ``action_mode``; of the
             split whose instructions may be read.
         goals: indices of goals, a walk each.
-        words: words of a line at most.
+        words: words of a line at most; the instruction stays whole.
         seed: draws the actions.
         show: whether to show a progress bar.
 
@@ -48,8 +48,8 @@ def page_texts(
         while not ended and steps < STEPS:
             open_to = [place for place, text in enumerate(sight.actions) if text != BUY] or [0]
             action = int(rng.choice(open_to))
-            lines = [" ".join(line.split(" ")[:words]).rstrip("\n") for line in lines_read(sight)]
-            lines[0] = lines_read(sight)[0].rstrip("\n")  # the instruction stays whole
+            first, *rest = (line.rstrip("\n") for line in lines_read(sight))
+            lines = [first, *(" ".join(line.split(" ")[:words]) for line in rest)]
             texts.append("\n".join([*lines, sight.actions[action]]))
             outcome = crowd.step(0, action)
             sight, ended, steps = outcome.sight, outcome.ended, steps + 1
