@@ -292,6 +292,7 @@ def test_learning_leaves_no_traces(
     assert not policy.training
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["fine_tune", "prefer"])
 def test_a_run_that_was_cut_goes_on(
     stories: Path, decisions: list[Decision], tmp_path: Path, kind: str
