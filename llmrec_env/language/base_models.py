@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,9 +85,12 @@ def load_base_model(
     name = str(name_or_path)
     try:
         with quiet_transformers():
-            check_architecture(AutoConfig.from_pretrained(name))
-            model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, use_safetensors=True)
-            tokenizer = AutoTokenizer.from_pretrained(name)
+            own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
+            check_architecture(AutoConfig.from_pretrained(name, **own))
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, use_safetensors=True, **own
+            )
+            tokenizer = AutoTokenizer.from_pretrained(name, **own)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise LLMRecError(
@@ -107,16 +111,24 @@ def small_base_model(
     Raises:
         DataError: no item has any text.
     """
-    return processes.on_main(lambda: _small_base_model(catalog, config or SmallModelConfig(), show))
-
-
-def _small_base_model(catalog: Catalog, config: SmallModelConfig, show: bool) -> Path:
     texts = [text for text in catalog.sentences if text]
     if not texts:
         raise DataError(
             "the catalogue has no item text, and a language model learns from text; bring titles "
             "or descriptions, or name a base model and set allow_untexted=True"
         )
+    return small_base_model_of(texts, config, show)
+
+
+def small_base_model_of(
+    texts: list[str], config: SmallModelConfig | None = None, show: bool = False
+) -> Path:
+    """Like :func:`small_base_model`, pretrained on any texts, of which there is at least one."""
+    config = config or SmallModelConfig()
+    return processes.on_main(lambda: _small_base_model(texts, config, show))
+
+
+def _small_base_model(texts: list[str], config: SmallModelConfig, show: bool) -> Path:
     key = fingerprint([FORMAT, json.dumps(asdict(config), sort_keys=True), *texts])
     folder = cache_folder() / "base_models" / key
     if not (folder / "config.json").exists():

@@ -28,6 +28,9 @@ from llmrec_env.language.qwen3 import Qwen3Reader
 from llmrec_env.language.readers import Reader
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
     from llmrec_env.language.hugging_face import HuggingFaceReader
     from llmrec_env.language.model import LanguageEnvironment
 
@@ -54,9 +57,10 @@ def save_model(
 
     with atomic_path(folder) as temporary, quiet_transformers():
         temporary.mkdir()
-        _save_adapter(reader, temporary / "adapter", dtype, "../base_model" if copy else None)
+        place = "../base_model" if copy else reader.name
+        save_adapter(reader.causal_lm, temporary / "adapter", dtype, place)
         if copy:
-            _save_base(reader, temporary / "base_model", dtype)
+            save_base(reader.base_model, temporary / "base_model", dtype)
         reader.tokenizer.save_pretrained(temporary / "base_model")
         save_file(_own_tensors(model, dtype), temporary / "heads.safetensors")
         model.catalog.save(temporary / "catalog.parquet")
@@ -147,22 +151,23 @@ class SavedModel:
             reader.fold()
 
 
-def _save_adapter(
-    reader: HuggingFaceReader, folder: Path, dtype: torch.dtype, base: str | None
+def save_adapter(
+    model: PreTrainedModel | PeftModel, folder: Path, dtype: torch.dtype, base: str | None
 ) -> None:
-    reader.causal_lm.save_pretrained(str(folder), save_embedding_layers=False)
+    """Write the adapter of a model as peft does; ``base`` says where its base model is found."""
+    model.save_pretrained(str(folder), save_embedding_layers=False)
     path = folder / "adapter_model.safetensors"
     tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
     save_file(tensors, path, metadata={"format": "pt"})
     config = read_json(folder / "adapter_config.json")
     # not where the base model stood on this machine
-    config["base_model_name_or_path"] = base or reader.name
+    config["base_model_name_or_path"] = base
     write_json(folder / "adapter_config.json", config)
     (folder / "README.md").unlink(missing_ok=True)  # a form of peft's that nobody filled in
 
 
-def _save_base(reader: HuggingFaceReader, folder: Path, dtype: torch.dtype) -> None:
-    base = reader.base_model
+def save_base(base: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
+    """Write the weights of a base model, without the adapter that stands in it."""
     tensors = {}
     for name, value in base.state_dict().items():
         if ".lora_" not in name:

@@ -60,9 +60,9 @@ STATE_SIZE = len(Kind) + len(NUMBERS) + 2 * len(FITS)
 def features_space(places: int) -> spaces.Dict:
     """The space of :func:`features`.
 
-    ``state`` (34,), ``instruction`` (32,), ``clauses`` (12 * 32,), ``product`` (32,) and ``actions``
-    (places * 60,), the rows of the slate one after the other, float32 in [-1, 1]; ``action_mask``
-    (places,), int8.
+    ``state`` (34,), ``instruction`` (32,), ``clauses`` (12 * 32,), ``product`` (32,) and
+    ``actions`` (places * 60,), the rows of the slate one after the other, float32 in [-1, 1];
+    ``action_mask`` (places,), int8.
     """
     return spaces.Dict(
         {

@@ -1,0 +1,181 @@
+"""What a language model reads of a page, as tokens, and what it says of an action.
+
+One prompt is ``instruction, lines of the page, "Action:"``, one completion an action's text and the
+end token. Playing and learning both take their tokens from here, so they cannot differ. Texts of
+the catalogue come from strangers: no token that steers the model, such as its end token, is ever
+read out of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from agents.shop.base import Sight
+from llmrec_env.common.errors import SettingError
+from llmrec_env.shop.words import words_of
+
+BUTTON = re.compile(r"\[(clicked )?button\] (.*) \[(?:clicked )?button_\]")
+ASK = "Action:\n"
+KEPT_LINES = 65_536
+"""Lines whose tokens are kept; all go when there are more."""
+
+
+class Prompts:
+    """Turns sights and actions into tokens.
+
+    Where a page is longer than the limit, the longest of its plain lines (names, descriptions) are
+    cut first, all to the same length; then go the buttons, not yet clicked, that have least of
+    their words in the instruction. Of an instruction or an action that is too long by itself the
+    middle goes: prices stand at the end.
+
+    Args:
+        tokenizer: of the language model.
+        prompt_tokens: length of a prompt at most; action_tokens: of a completion.
+
+    Raises:
+        SettingError: a limit is too small to say anything.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, prompt_tokens: int, action_tokens: int
+    ) -> None:
+        if prompt_tokens < 32 or action_tokens < 4:
+            raise SettingError(
+                f"prompt_tokens={prompt_tokens} and action_tokens={action_tokens} leave no room; "
+                "they must be at least 32 and 4"
+            )
+        self._tokenizer = tokenizer
+        self._prompt_tokens = prompt_tokens
+        self._action_tokens = action_tokens
+        added = sorted((t for t in tokenizer.get_added_vocab() if t.strip()), key=len)[::-1]
+        self._steering = re.compile("|".join(map(re.escape, added))) if added else None
+        self._kept: dict[str, list[int]] = {}
+
+    def prompt(self, sight: Sight) -> list[int]:
+        """Token ids of what comes before an action, at most ``prompt_tokens`` of them.
+
+        Args:
+            sight: its observation is ``text_rich``.
+        """
+        _, instruction, *lines = sight.observation.split("\n")
+        first, *page, ask = self._encode(lines_read(sight))
+        start = self._tokenizer.bos_token_id
+        opening = [start] if start is not None else []
+        opening += shortened(first, (self._prompt_tokens - len(ask)) // 2)
+        room = self._prompt_tokens - len(opening) - len(ask)
+        kept = _fitted(page, lines, instruction, room)
+        return [*opening, *(token for line in kept for token in line), *ask]
+
+    def actions(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each action and the end token, at most ``action_tokens`` of them."""
+        stop = self._tokenizer.eos_token_id
+        end = [stop] if stop is not None else []
+        limit = self._action_tokens - len(end)
+        return [shortened(ids, limit) + end for ids in self._encode(texts)]
+
+    def _encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, read as nothing but text."""
+        if len(self._kept) > KEPT_LINES:
+            self._kept.clear()
+        new = [text for text in dict.fromkeys(texts) if text not in self._kept]
+        if new:
+            rows = self._tokenizer(
+                [self._harmless(text) for text in new],
+                add_special_tokens=False,
+                split_special_tokens=True,
+            )
+            self._kept.update(zip(new, rows["input_ids"], strict=True))
+        return [self._kept[text] for text in texts]
+
+    def _harmless(self, text: str) -> str:
+        """The text with a space inside everything that the tokenizer would take as one token.
+
+        ``split_special_tokens`` spares special tokens only, not others that were added.
+        """
+        if self._steering is None:
+            return text
+        return self._steering.sub(_torn, text)
+
+
+def lines_read(sight: Sight) -> list[str]:
+    """The lines of a prompt, uncut, each with its end."""
+    _, instruction, *lines = sight.observation.split("\n")
+    return [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]
+
+
+def shortened(ids: list[int], limit: int) -> list[int]:
+    """At most ``limit`` tokens: the first half and the last."""
+    if len(ids) <= limit:
+        return ids
+    tail = limit // 2
+    return ids[: limit - tail] + ids[len(ids) - tail :]
+
+
+def _torn(found: re.Match[str]) -> str:
+    return f"{found[0][0]} {found[0][1:]}" if len(found[0]) > 1 else " "
+
+
+def _as_read(line: str) -> str:
+    """A line of the page; a button says what an action must repeat."""
+    button = BUTTON.fullmatch(line)
+    if button is None:
+        return f"{line}\n"
+    clicked, text = button.groups()
+    return f"[{text.lower()}]{' chosen' if clicked else ''}\n"
+
+
+def _fitted(
+    page: list[list[int]], lines: Sequence[str], instruction: str, room: int
+) -> list[list[int]]:
+    """The lines' tokens, cut until they fit."""
+    if sum(map(len, page)) <= room:
+        return page
+    plain = [BUTTON.fullmatch(line) is None for line in lines]
+    room -= sum(len(ids) for ids, text in zip(page, plain, strict=True) if not text)
+    if room < 0:
+        page = _fewer_buttons(page, lines, instruction, room)
+    lengths = [len(ids) for ids, text in zip(page, plain, strict=True) if text]
+    limit = _water_level(lengths, max(0, room))
+    return [_cut(ids, limit) if text else ids for ids, text in zip(page, plain, strict=True)]
+
+
+def _fewer_buttons(
+    page: list[list[int]], lines: Sequence[str], instruction: str, room: int
+) -> list[list[int]]:
+    """The page without as many buttons as it takes to bring ``room`` up to 0."""
+    asked = set(words_of(instruction))
+    worth = {}
+    for place, line in enumerate(lines):
+        button = BUTTON.fullmatch(line)
+        if button is not None:
+            words = words_of(button[2])
+            fit = sum(word in asked for word in words) / max(1, len(words))
+            worth[place] = (button[1] is not None, fit, -place)
+    page = list(page)
+    for place in sorted(worth, key=worth.__getitem__):
+        if room >= 0:
+            break
+        room += len(page[place])
+        page[place] = []
+    return page
+
+
+def _water_level(lengths: list[int], room: int) -> int:
+    """The largest length such that all lines cut to it take no more than ``room``."""
+    left = len(lengths)
+    for length in sorted(lengths):
+        if length * left > room:
+            return room // left
+        room -= length
+        left -= 1
+    return max(lengths, default=0)
+
+
+def _cut(ids: list[int], limit: int) -> list[int]:
+    """The beginning of a line and its last token, which ends it."""
+    if len(ids) <= limit:
+        return ids
+    return [*ids[: limit - 1], ids[-1]] if limit > 1 else []
