@@ -1,7 +1,7 @@
 """A chat model shops: a ReAct loop (Thought, Action) against any OpenAI-compatible endpoint.
 
-The model reads the page and what it may do, thinks, and names one action; what is no valid action is
-told to it. You see a line a goal and, at the end, score and success. Needs the extra "openai".
+The model reads the page and what it may do, thinks, and names one action; what is no valid action
+is told to it. You see a line a goal and, at the end, score and success. Needs the extra "openai".
 
     python examples/shop_react.py --base-url http://localhost:8000/v1 --model my-model --goals 20
 
@@ -136,6 +136,6 @@ if __name__ == "__main__":
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--max-tokens", type=int, default=300, help="of an answer")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds for an answer")
-    parser.add_argument("--retries", type=int, default=3, help="how often a failed call is repeated")
+    parser.add_argument("--retries", type=int, default=3, help="repeats of a failed call")
     parser.add_argument("--verbose", action="store_true", help="print every answer")
     main(parser.parse_args())

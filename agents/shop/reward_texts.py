@@ -49,7 +49,9 @@ class MarkedText:
         default_factory=lambda: np.zeros((0, len(MARKS)), dtype=np.float32)
     )
 
-    def add(self, text: str, words: Mapping[int, frozenset[str]], always: int | None = None) -> None:
+    def add(
+        self, text: str, words: Mapping[int, frozenset[str]], always: int | None = None
+    ) -> None:
         """Append a text; a word has mark ``m`` where ``words[m]`` holds its stem."""
         marks = np.zeros((len(text), len(MARKS)), dtype=np.float32)
         for match in TOKEN.finditer(text):
