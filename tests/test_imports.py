@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "shop": GROUND | {"envs"},
     "evaluation": GROUND | {"users"} | DOORS,
     "reporting": GROUND | {"users", "evaluation"} | DOORS,
-    "agents": GROUND | {"users", "evaluation"} | DOORS,
+    "agents": GROUND | {"language", "users", "evaluation", "shop"} | DOORS,
 }
 FOREIGN = {"data": {"torch", "transformers"}, "envs": {"transformers", "peft"}}
 FOREIGN["shop"] = {"torch", *FOREIGN["envs"]}

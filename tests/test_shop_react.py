@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def sight_of(prompt: str) -> Sight:
 def options_of(lines: list[str]) -> Iterator[dict[str, Any]]:
     """Each option's name, values and chosen value: a plain line, and the buttons below it."""
     named: dict[str, Any] = {}
-    for line, after in zip(lines, lines[1:], strict=False):
+    for line, after in pairwise(lines):
         button = BUTTON.fullmatch(line)
         if button:
             named["values"] += (button[2],)
@@ -192,7 +193,7 @@ def test_an_endpoint_that_stays_away_is_one_clear_error(
     run: Callable[..., str], serve: Callable[[Script], ChatServer]
 ) -> None:
     server = serve(lambda messages: (500, ""))
-    with pytest.raises(SystemExit, match="does not answer: .*out of order"):
+    with pytest.raises(SystemExit, match=r"does not answer: .*out of order"):
         run(server, "--goals", "1", "--retries", "1")
     assert len(server.asked) == 2
 

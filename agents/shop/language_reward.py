@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -44,6 +45,8 @@ BATCH = 64
 """Pairs read at once when nothing is learned."""
 KEPT = 65_536
 """Judgements kept; the oldest goes first."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What reading a broken folder raises."""
 COPIED_BELOW = 50_000_000
 """Parameters of a base model that is saved whole; a larger one is saved by name."""
 SMALL = SmallModelConfig(hidden_size=64, layers=2, intermediate_size=128)
@@ -54,16 +57,16 @@ SMALL = SmallModelConfig(hidden_size=64, layers=2, intermediate_size=128)
 class RewardLearningConfig:
     """What to learn from and how long."""
 
-    steps: int = 1500
+    steps: int = 800
     """Optimiser steps at most."""
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     hits: int = 3
     """Purchases of other hits for a goal: see :func:`agents.shop.purchases.judged_purchases`."""
-    evaluate_every: int = 150
+    evaluate_every: int = 200
     patience: int = 4
-    validation: int = 1024
+    validation: int = 512
     """Validation purchases read at each evaluation, at most."""
     precision: float = 0.8
     """Share of successes that is asked of the validation purchases above the threshold."""
@@ -196,7 +199,7 @@ class LanguageReward:
                 raise ValueError("the weights are those of another model")
             model.load_state_dict(tensors, strict=False)
             return cls(model, told["threshold"], told["record"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        except UNREADABLE as error:
             raise DataError(
                 f"{folder}: no language reward ({error}); expected what LanguageReward.save wrote"
             ) from None

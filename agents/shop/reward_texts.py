@@ -23,6 +23,7 @@ MARKS = (
     "a word of the purchase stands in the instruction",
     "a word of the instruction stands in the title",
     "it stands in a chosen value",
+    "it stands in a value that was not chosen, of any option",
     "it stands in any text of the product",
     "the price or rating keeps the limit",
     "the price or rating does not",
@@ -37,7 +38,7 @@ class MarkedText:
 
     Attributes:
         text: the characters.
-        marks: float32 (characters, 6), 0 or 1.
+        marks: float32 (characters, 7), 0 or 1.
         options: the marks of the chosen values alone.
     """
 
@@ -80,14 +81,14 @@ def marked_texts(instruction: str, purchase: Purchase) -> tuple[MarkedText, Mark
         "rating": product.rating >= wish.rating_lower,
     }
     for name, text in _fields(purchase):
-        limit = None if name not in kept else (4 if kept[name] else 5)
+        limit = None if name not in kept else (5 if kept[name] else 6)
         bought.add(text, {} if limit else {0: asked}, limit)
         if name == "options" and purchase.options:
             bought.options = bought.marks[-len(text) :]
     said = MarkedText()
     chosen = _stems(purchase.options.values())
     everywhere = _product_stems(product.text) | chosen
-    words = {1: _product_stems(product.name), 2: chosen, 3: everywhere}
+    words = {1: _product_stems(product.name), 2: chosen, 3: _left(purchase), 4: everywhere}
     said.add(f" wanted: {_lower(instruction)}", words)
     return bought, said
 
@@ -110,6 +111,16 @@ def _fields(purchase: Purchase) -> list[tuple[str, str]]:
         ("rating", stars),
         ("features", f", features: {_lower(' '.join(product.bullets))[:LONGEST_FIELD]}"),
     ]
+
+
+def _left(purchase: Purchase) -> frozenset[str]:
+    """Words of the values that were offered and not chosen."""
+    return _stems(
+        value
+        for name, values in purchase.product.options.items()
+        for value in values
+        if value != purchase.options.get(name)
+    )
 
 
 def _lower(text: str) -> str:

@@ -41,9 +41,8 @@ def settings(small_catalogue: Catalogue) -> dict[str, Any]:
 
 
 def test_an_oracles_actions_typed_in_earn_what_it_earns(settings: dict[str, Any]) -> None:
-    (rollout,) = collect_rollouts(
-        Oracle(Shop(settings["catalogue"], split="test", goals_per_product=1)), settings, [3]
-    )
+    shop = Shop(settings["catalogue"], split="test", goals_per_product=1)
+    (rollout,) = collect_rollouts(Oracle(shop), settings, [3])
     player = Player(*rollout.actions)
     assert player.play(settings, goal=3) == rollout.reward == 1.0
     assert rollout.instruction.split()[0] in player.shown[1]
