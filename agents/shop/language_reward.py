@@ -116,7 +116,7 @@ class LanguageReward:
         self.model = model.eval()
         self.threshold = threshold
         self.record = dict(record or {})
-        self._known: dict[tuple[str, str, str], float] = {}
+        self._known: dict[tuple[Any, ...], float] = {}
 
     def __deepcopy__(self, memo: object) -> LanguageReward:
         return self  # gymnasium copies the arguments of an environment
@@ -132,7 +132,7 @@ class LanguageReward:
     def predict(self, instructions: Sequence[str], purchases: Sequence[Purchase]) -> FloatArray:
         """Predicted rewards of pairs, float32 (N,) in [0, 1]."""
         keys = [
-            (instruction, purchase.product.asin, purchase_text(purchase))
+            (instruction, purchase.product.asin, *sorted(purchase.options.items()), purchase.price)
             for instruction, purchase in zip(instructions, purchases, strict=True)
         ]
         new = {key: place for place, key in enumerate(keys) if key not in self._known}
@@ -193,8 +193,9 @@ class LanguageReward:
                 raise ValueError(f"format {told['format']!r}, this version reads {FORMAT}")
             config = RewardModelConfig(**told["config"])
             tensors = load_file(folder / "weights.safetensors")
-            base, tokenizer = load_base_model(told["base_model"] or folder / "base_model")
-            model = RewardModel(base, tokenizer, config, told["base_model"])
+            name = told["base_model"] or str(folder / "base_model")
+            base, tokenizer = load_base_model(name)
+            model = RewardModel(base, tokenizer, config, name)
             if set(tensors) != set(_own_tensors(model)):
                 raise ValueError("the weights are those of another model")
             model.load_state_dict(tensors, strict=False)
@@ -222,6 +223,7 @@ def fit_language_reward(
     config: RewardModelConfig | None = None,
     learning: RewardLearningConfig | None = None,
     *,
+    more: Sequence[JudgedPurchase] = (),
     small: SmallModelConfig = SMALL,
     device: str | torch.device = "cpu",
     checkpoint: str | os.PathLike[str] | None = None,
@@ -235,6 +237,9 @@ def fit_language_reward(
             from the texts of the shop, all of whose weights learn.
         config: what the model reads.
         learning: how long.
+        more: further purchases to learn from, such as those of
+            :func:`agents.shop.purchases.rollout_purchases`; of training goals, or the validation
+            would be no validation.
         small: sizes of the model from scratch.
         device: where the model learns.
         checkpoint: a folder for checkpoints; a run found there is continued, and cleared at its
@@ -248,6 +253,7 @@ def fit_language_reward(
     config, learning = config or RewardModelConfig(), learning or RewardLearningConfig()
     shops = {name: open_shop({**settings, "split": name}) for name in ("train", "validation")}
     learned = judged_purchases(shops["train"], hits=learning.hits, seed=learning.seed, show=show)
+    learned += more
     checked = judged_purchases(
         shops["validation"], hits=learning.hits, seed=learning.seed, show=show
     )

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from agents.shop.crowd import Crowd
+from agents.shop.rollouts import Rollout
+from agents.shop.rules import BUY
 from llmrec_env.common.progress import track
 from llmrec_env.shop.catalogue import Product
 from llmrec_env.shop.goals import Goal
@@ -27,7 +30,7 @@ class JudgedPurchase:
     Attributes:
         instruction: what was asked for; purchase: what was bought.
         reward: in [0, 1].
-        kind: one of ``KINDS``; asin: the product that the goal was made from.
+        kind: one of ``KINDS``, or ``"rollout"``; asin: the product that the goal was made from.
     """
 
     instruction: str
@@ -88,6 +91,29 @@ def judged_purchases(
                 purchase = Purchase(product, options, price)
                 reward = shop.rule(goal, purchase).reward
                 judged.append(JudgedPurchase(goal.instruction, purchase, reward, kind, goal.asin))
+    return judged
+
+
+def rollout_purchases(
+    rollouts: Sequence[Rollout], settings: Mapping[str, Any]
+) -> list[JudgedPurchase]:
+    """What rollouts bought, one for each that bought anything, with the shop's reward.
+
+    Args:
+        rollouts: of any agent, or of people.
+        settings: arguments of the environment that they were collected with.
+    """
+    crowd = Crowd(settings, "url", "text")
+    session, judged = crowd.envs[0].unwrapped.shopper.session, []  # type: ignore[attr-defined]
+    for rollout in rollouts:
+        crowd.begin(0, rollout.goal)
+        for action in rollout.actions:
+            bought = session.purchase if action == BUY and session.page.is_item else None
+            if crowd.step(0, action).ended:
+                break
+        if session.verdict is not None and bought is not None:
+            goal, reward = session.goal, session.verdict.reward
+            judged.append(JudgedPurchase(goal.instruction, bought, reward, "rollout", goal.asin))
     return judged
 
 

@@ -35,7 +35,7 @@ class RewardModelConfig:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Tokens of one pair: ids int64 (T,), marks float32 (T, 7), and where the instruction begins."""
+    """Tokens of a pair: ids int64 (T,), marks float32 (T, 7), and where the instruction begins."""
 
     ids: NDArray[np.int64]
     marks: NDArray[np.float32]

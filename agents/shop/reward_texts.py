@@ -102,7 +102,7 @@ def shared_words(instruction: str, purchase: Purchase) -> float:
 
 def _fields(purchase: Purchase) -> list[tuple[str, str]]:
     product = purchase.product
-    values = ", ".join(f"{name}: {value}" for name, value in purchase.options.items())
+    values = ", ".join(f"{name}: {value}" for name, value in sorted(purchase.options.items()))
     stars = f", rating: {product.rating:.1f} stars" if product.rating else ""
     return [
         ("title", f" title: {_lower(product.name)[:LONGEST_FIELD]}"),

@@ -19,7 +19,13 @@ from agents.shop.language_reward import (
     success_threshold,
 )
 from agents.shop.oracle import Oracle
-from agents.shop.purchases import KINDS, JudgedPurchase, judged_purchases, open_shop
+from agents.shop.purchases import (
+    KINDS,
+    JudgedPurchase,
+    judged_purchases,
+    open_shop,
+    rollout_purchases,
+)
 from agents.shop.reward_model import RewardModel, RewardModelConfig
 from agents.shop.reward_texts import MarkedText, marked_texts, purchase_text, shared_words
 from agents.shop.rollouts import collect_rollouts
@@ -30,9 +36,15 @@ from llmrec_env.shop.goals import NO_LIMIT, Goal
 from llmrec_env.shop.reward import Purchase
 
 TINY = SmallModelConfig(
-    hidden_size=32, layers=1, heads=2, kv_heads=1, intermediate_size=64, vocabulary=512, min_steps=4,
+    hidden_size=32,
+    layers=1,
+    heads=2,
+    kv_heads=1,
+    intermediate_size=64,
+    vocabulary=512,
+    min_steps=4,
     max_steps=4,
-)  # fmt: skip
+)
 SHORT = RewardLearningConfig(steps=120, evaluate_every=40, learning_rate=4e-3, hits=2)
 MUG = Product(
     "B1",
@@ -144,7 +156,7 @@ def test_saved_and_loaded_it_says_the_same(
         (tmp_path / "broken" / name).write_text("{}")
         with pytest.raises(DataError, match="broken: no language reward"):
             LanguageReward.load(tmp_path / "broken")
-    with pytest.raises(DataError, match="expected what LanguageReward.save wrote"):
+    with pytest.raises(DataError, match="expected what LanguageReward"):
         LanguageReward.load(tmp_path / "absent")
 
 
@@ -224,6 +236,17 @@ def test_what_is_bought_for_a_goal(settings: dict[str, Any]) -> None:
     goals = {goal.instruction: goal for goal in shop.goals}
     for one in judged:
         assert shop.rule(goals[one.instruction], one.purchase).reward == one.reward
+
+
+def test_what_rollouts_bought(settings: dict[str, Any]) -> None:
+    shop = open_shop(settings)
+    rollouts = collect_rollouts(Oracle(shop), settings, range(4))
+    left = replace(rollouts[0], actions=rollouts[0].actions[:-1])
+    judged = rollout_purchases([*rollouts, left], settings)
+    assert [one.reward for one in judged] == [rollout.reward for rollout in rollouts]
+    for one, goal in zip(judged, shop.goals, strict=False):
+        assert one.purchase.product.asin == one.asin == goal.asin
+        assert dict(one.purchase.options) == goal.options
 
 
 def test_marks_say_where_words_stand_in_both() -> None:
