@@ -49,7 +49,7 @@ def main(args: argparse.Namespace) -> None:
         "shared words": np.array([shared_words(one.instruction, one.purchase) for one in test]),
         "logistic regression on the marks": regression(learned, test),
     }
-    rules = {}
+    rules, sure = {}, dict(scores)
     for name, marks, base in (
         ("LM from scratch", True, None),
         ("LM from scratch, no marks", False, None),
@@ -64,13 +64,13 @@ def main(args: argparse.Namespace) -> None:
         took, used = time.perf_counter() - start, time.process_time() - busy
         print(f"{name}: learned in {took:.0f} s, of them {used:.0f} s on a processor")
         asked, bought = [one.instruction for one in test], [one.purchase for one in test]
-        scores[name] = rules[name].predict(asked, bought)
-        print(sureness(name, rules[name], scores[name], test))
+        scores[name], sure[name] = rules[name].predict(asked, bought).T
+        print(sureness(name, rules[name], sure[name], test))
     hits = np.array([one.kind in HITS for one in test])
     for title, rows in (("all purchases", ~np.zeros_like(hits)), ("hits alone", hits)):
         chosen = [one for one, taken in zip(test, rows, strict=True) if taken]
         for name, values in scores.items():
-            a = agreement(values[rows], chosen)
+            a = agreement(values[rows], chosen, sure[name][rows])
             said = f"Spearman {a.spearman:.3f}  AUC {a.auc:.3f}  pairs {a.pairs:.3f}"
             print(f"{title:14} {name:34} {said}  ({a.n}, {a.n_success} successes)")
     if args.save is not None and rules:

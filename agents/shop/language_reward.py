@@ -68,7 +68,7 @@ class RewardLearningConfig:
     patience: int = 4
     validation: int = 512
     """Validation purchases read at each evaluation, at most."""
-    precision: float = 0.8
+    precision: float = 0.7
     """Share of successes that is asked of the validation purchases above the threshold."""
     seed: int = 0
 
@@ -95,9 +95,9 @@ class Agreement:
 class LanguageReward:
     """A :class:`llmrec_env.shop.reward.RewardRule` for ``gym.make(..., reward=rule)``.
 
-    Of a goal it reads the instruction, never attributes or options. A prediction of at least
-    ``threshold`` pays exactly 1, which the environment calls success. Each (instruction, purchase)
-    is read once.
+    Of a goal it reads the instruction, never attributes or options. A probability of success of at
+    least ``threshold`` pays exactly 1, which the environment calls success. Each pair of instruction
+    and purchase is read once.
 
     Args:
         model: reads pairs.
@@ -116,21 +116,21 @@ class LanguageReward:
         self.model = model.eval()
         self.threshold = threshold
         self.record = dict(record or {})
-        self._known: dict[tuple[Any, ...], float] = {}
+        self._known: dict[tuple[Any, ...], tuple[float, float]] = {}
 
     def __deepcopy__(self, memo: object) -> LanguageReward:
         return self  # gymnasium copies the arguments of an environment
 
     def __call__(self, goal: Goal, purchase: Purchase) -> Verdict:
-        """Judge a purchase; the one part is ``language``, the model's own prediction."""
-        predicted = float(self.predict([goal.instruction], [purchase])[0])
-        certain = self.threshold is not None and predicted >= self.threshold
+        """Judge a purchase; the one part is ``language``, the reward as predicted."""
+        predicted, success = self.predict([goal.instruction], [purchase])[0].tolist()
+        certain = self.threshold is not None and success >= self.threshold
         # a float32 close to 1 must not become a success by itself
         reward = 1.0 if certain else min(predicted, float(np.nextafter(np.float32(1), 0)))
         return Verdict(reward, {"language": predicted})
 
     def predict(self, instructions: Sequence[str], purchases: Sequence[Purchase]) -> FloatArray:
-        """Predicted rewards of pairs, float32 (N,) in [0, 1]."""
+        """Predicted rewards of pairs and probabilities of success, float32 (N, 2) in [0, 1]."""
         keys = [
             (instruction, purchase.product.asin, *sorted(purchase.options.items()), purchase.price)
             for instruction, purchase in zip(instructions, purchases, strict=True)
@@ -143,14 +143,14 @@ class LanguageReward:
             if len(self._known) >= KEPT:
                 del self._known[next(iter(self._known))]
             self._known[key] = value
-        return np.array([said[key] for key in keys], dtype=np.float32)
+        return np.array([said[key] for key in keys], dtype=np.float32).reshape(-1, 2)
 
     def agreement(self, judged: Sequence[JudgedPurchase]) -> Agreement:
         """How the predictions agree with what the shop pays."""
         predicted = self.predict(
             [one.instruction for one in judged], [one.purchase for one in judged]
         )
-        return agreement(predicted, judged)
+        return agreement(predicted[:, 0], judged, predicted[:, 1])
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write ``config.json``, ``weights.safetensors`` and ``base_model/``; whole or not at all.
@@ -206,15 +206,15 @@ class LanguageReward:
             ) from None
 
     @torch.inference_mode()
-    def _read(self, pairs: Sequence[tuple[str, Purchase]]) -> list[float]:
+    def _read(self, pairs: Sequence[tuple[str, Purchase]]) -> list[tuple[float, float]]:
         readings = [self.model.read(*pair) for pair in pairs]
         order = np.argsort([len(one.ids) for one in readings], kind="stable")
-        found = np.zeros(len(pairs), dtype=np.float32)
+        found = np.zeros((len(pairs), 2), dtype=np.float32)
         for start in range(0, len(pairs), BATCH):
             rows = order[start : start + BATCH]
             logits = self.model([readings[row] for row in rows])
             found[rows] = torch.sigmoid(logits).cpu().numpy()
-        return found.tolist()
+        return [(reward, success) for reward, success in found.tolist()]
 
 
 def fit_language_reward(
@@ -277,8 +277,8 @@ def fit_language_reward(
         [one.instruction for one in checked], [one.purchase for one in checked]
     )
     rewards = np.array([one.reward for one in checked])
-    rule.threshold, bar = success_threshold(predicted, rewards, learning.precision)
-    rule.record = {"validation": asdict(agreement(predicted, checked)), "threshold": bar}
+    rule.threshold, bar = success_threshold(predicted[:, 1], rewards, learning.precision)
+    rule.record = {"validation": asdict(rule.agreement(checked)), "threshold": bar}
     rule.record["learning"] = asdict(learning)
     if checkpoint is not None:
         clear_checkpoint(checkpoint)
@@ -291,7 +291,7 @@ def success_threshold(
     """The lowest prediction above which at least ``precision`` of the purchases are successes.
 
     Args:
-        predicted: (N,), rewards: (N,), of validation purchases.
+        predicted: (N,), probabilities of success, rewards: (N,), of validation purchases.
         precision: in (0, 1].
 
     Returns:
@@ -312,8 +312,18 @@ def success_threshold(
     return float(ranked[place]), {"precision": float(share[place]), "recall": recall}
 
 
-def agreement(scores: NDArray[np.generic], judged: Sequence[JudgedPurchase]) -> Agreement:
-    """How any scores (N,) of purchases agree with what the shop pays."""
+def agreement(
+    scores: NDArray[np.generic],
+    judged: Sequence[JudgedPurchase],
+    successes: NDArray[np.generic] | None = None,
+) -> Agreement:
+    """How any scores of purchases agree with what the shop pays.
+
+    Args:
+        scores: (N,), high for a high reward.
+        judged: the purchases.
+        successes: (N,), high for a success, where they are not the same.
+    """
     frame = pl.DataFrame(
         {
             "score": np.asarray(scores, dtype=np.float64),
@@ -323,7 +333,8 @@ def agreement(scores: NDArray[np.generic], judged: Sequence[JudgedPurchase]) -> 
     )
     success = (frame["reward"] == 1.0).to_numpy()
     n, n_success = len(frame), int(success.sum())
-    ranks = frame["score"].rank().to_numpy()  # ties share their mean rank
+    chances = pl.Series(np.asarray(scores if successes is None else successes, dtype=np.float64))
+    ranks = chances.rank().to_numpy()  # ties share their mean rank
     above = ranks[success].sum() - n_success * (n_success + 1) / 2
     frame = frame.with_row_index("row")
     pairs = frame.join(frame, on="goal").filter(pl.col("reward") > pl.col("reward_right"))
@@ -350,7 +361,8 @@ def _train(
     def prepared(judged: Sequence[JudgedPurchase]) -> tuple[list[Reading], Tensor]:
         readings = [model.read(one.instruction, one.purchase) for one in judged]
         rewards = [one.reward for one in judged]
-        return readings, torch.tensor(rewards, dtype=torch.float32, device=device)
+        both = [(reward, float(reward == 1.0)) for reward in rewards]
+        return readings, torch.tensor(both, dtype=torch.float32, device=device)
 
     readings, rewards = prepared(learned)
     others, targets = prepared(checked)
@@ -360,15 +372,15 @@ def _train(
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
         rows = batches(number)
         logits = model([readings[row] for row in rows])
-        return {"reward": F.binary_cross_entropy_with_logits(logits, rewards[rows])}
+        return {"reward": 2 * F.binary_cross_entropy_with_logits(logits, rewards[rows])}
 
     def evaluate() -> dict[str, float]:
         starts = range(0, len(others), BATCH)
         logits = torch.cat([model(others[start : start + BATCH]) for start in starts])
-        entropy = F.binary_cross_entropy_with_logits(logits, targets)
+        entropy = 2 * F.binary_cross_entropy_with_logits(logits, targets)
         return {
             "log likelihood": -float(entropy),
-            "spearman": spearman(logits.cpu().numpy(), targets.cpu().numpy()),
+            "spearman": spearman(logits[:, 0].cpu().numpy(), targets[:, 0].cpu().numpy()),
         }
 
     train(

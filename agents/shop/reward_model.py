@@ -1,4 +1,4 @@
-"""A causal LM with a scalar head that reads an instruction and a purchase: a cross-encoder."""
+"""A causal LM with two scalar heads that reads an instruction and a purchase: a cross-encoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RewardModelConfig:
     lora_alpha: int = 16
     lora_dropout: float = 0.05
     dropout: float = 0.1
-    """Share of the head's inputs dropped in training."""
+    """Share of the heads' inputs dropped in training."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,10 @@ class Reading:
 
 
 class RewardModel(nn.Module):
-    """Reads the purchase, then the instruction; the head reads the last token and the mean.
+    """Reads the purchase, then the instruction; the heads read the last token and the mean.
+
+    One says the reward, the other the probability that it is exactly 1: between 0.9 and 1 lies
+    little reward, and all of success.
 
     Args:
         base_model: any causal LM with attention.
@@ -81,7 +84,7 @@ class RewardModel(nn.Module):
         width = self.reader.hidden_size
         self.mark = nn.Linear(len(MARKS), width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(2 * width, 1)
+        self.head = nn.Linear(2 * width, 2)
         for weight in (self.mark.weight, self.head.weight, self.head.bias):
             nn.init.zeros_(weight)
 
@@ -98,7 +101,7 @@ class RewardModel(nn.Module):
         )
 
     def forward(self, readings: Sequence[Reading]) -> Tensor:
-        """Logits of the reward, float32 (N,)."""
+        """Logits of the reward and of success, float32 (N, 2)."""
         lengths = [len(one.ids) for one in readings]
         width = max(lengths)
         ids = np.zeros((len(readings), width), dtype=np.int64)
@@ -117,7 +120,7 @@ class RewardModel(nn.Module):
         share = torch.from_numpy(asked / asked.sum(1, keepdims=True)).to(device)
         mean = (hidden * share.unsqueeze(-1)).sum(1)
         seen = torch.cat([hidden[torch.arange(len(readings), device=device), last], mean], dim=-1)
-        return self.head(self.dropout(seen)).squeeze(-1)
+        return self.head(self.dropout(seen))
 
     def _tokens(self, marked: MarkedText, longest: int) -> tuple[list[int], NDArray[np.float32]]:
         encoded = self.tokenizer(

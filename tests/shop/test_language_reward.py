@@ -108,16 +108,16 @@ def test_it_reads_the_instruction_and_the_purchase_alone(
 def test_a_sure_prediction_pays_exactly_one_and_no_other_does(
     rule: LanguageReward, held_out: list[JudgedPurchase]
 ) -> None:
-    predicted = predictions(rule, held_out)
-    ranked = np.sort(predicted)[len(predicted) // 2 :]
+    predicted, chances = predictions(rule, held_out).T
+    ranked = np.sort(chances)[len(predicted) // 2 :]
     widest = int(np.diff(ranked).argmax())  # rounding must not decide
     bar = float(ranked[widest : widest + 2].mean())
     sure, never = LanguageReward(rule.model, bar), LanguageReward(rule.model)
     goal = Goal("", -1, "", "", "", "", "")
-    for one, value in zip(held_out, predicted, strict=True):
+    for one, value, chance in zip(held_out, predicted, chances, strict=True):
         asked = replace(goal, instruction=one.instruction)
         reward = sure(asked, one.purchase).reward
-        assert reward == (1.0 if value >= bar else pytest.approx(value, abs=1e-5))
+        assert reward == (1.0 if chance >= bar else pytest.approx(value, abs=1e-5))
         assert never(asked, one.purchase).reward < 1.0
     with pytest.raises(SettingError, match=r"threshold must lie in \(0, 1\]"):
         LanguageReward(rule.model, 1.5)
