@@ -96,8 +96,8 @@ class LanguageReward:
     """A :class:`llmrec_env.shop.reward.RewardRule` for ``gym.make(..., reward=rule)``.
 
     Of a goal it reads the instruction, never attributes or options. A probability of success of at
-    least ``threshold`` pays exactly 1, which the environment calls success. Each pair of instruction
-    and purchase is read once.
+    least ``threshold`` pays exactly 1, which the environment calls success. Each pair of
+    instruction and purchase is read once.
 
     Args:
         model: reads pairs.
@@ -281,12 +281,12 @@ def fit_language_reward(
     rule.record = {"validation": asdict(rule.agreement(checked)), "threshold": bar}
     rule.record["learning"] = asdict(learning)
     if checkpoint is not None:
-        clear_checkpoint(checkpoint)
+        clear_checkpoint(Path(checkpoint))
     return rule
 
 
 def success_threshold(
-    predicted: NDArray[np.generic], rewards: NDArray[np.generic], precision: float
+    predicted: NDArray[np.floating], rewards: NDArray[np.floating], precision: float
 ) -> tuple[float | None, dict[str, float]]:
     """The lowest prediction above which at least ``precision`` of the purchases are successes.
 

@@ -113,7 +113,7 @@ def test_a_sure_prediction_pays_exactly_one_and_no_other_does(
     widest = int(np.diff(ranked).argmax())  # rounding must not decide
     bar = float(ranked[widest : widest + 2].mean())
     sure, never = LanguageReward(rule.model, bar), LanguageReward(rule.model)
-    goal = Goal("", -1, "", "", "", "", "")
+    goal = Goal("", -1, "", "", "", "", "", ())
     for one, value, chance in zip(held_out, predicted, chances, strict=True):
         asked = replace(goal, instruction=one.instruction)
         reward = sure(asked, one.purchase).reward
@@ -168,7 +168,7 @@ def test_lora_beside_a_named_model(
 ) -> None:
     rule.save(tmp_path / "small")  # any folder of a causal LM does
     folder = tmp_path / "small" / "base_model"
-    learning = replace(SHORT, steps=4, evaluate_every=2)
+    learning = replace(SHORT, steps=4, evaluate_every=2, hits=0, validation=32)
     adapted = fit_language_reward(settings, folder, learning=learning)
     learned = {name for name, p in adapted.model.named_parameters() if p.requires_grad}
     assert {name for name in learned if "lora" not in name} == {
@@ -199,7 +199,8 @@ def test_a_killed_run_is_continued(
     settings: dict[str, Any], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLMREC_CACHE", str(cache))
-    learning = replace(SHORT, steps=8, evaluate_every=4)
+    settings = {**settings, "goals_per_product": 1}
+    learning = replace(SHORT, steps=8, evaluate_every=4, hits=0, validation=32)
     whole = fit_language_reward(settings, learning=learning, small=TINY)
     reads = RewardModelConfig(max_tokens=8)
     with pytest.raises(SettingError, match=r"max_tokens must lie in \[16, 1024\], got 8"):
