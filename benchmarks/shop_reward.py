@@ -20,13 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from agents.shop.language_reward import (
-    LanguageReward,
-    RewardLearningConfig,
-    agreement,
-    fit_language_reward,
-)
+from agents.shop.language_reward import LanguageReward
 from agents.shop.purchases import JudgedPurchase, judged_purchases, open_shop
+from agents.shop.reward_agreement import agreement
+from agents.shop.reward_learning import RewardLearningConfig, fit_language_reward
 from agents.shop.reward_model import RewardModelConfig
 from agents.shop.reward_texts import MARKS, marked_texts, shared_words
 

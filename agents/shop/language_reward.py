@@ -6,36 +6,25 @@ people does not; there, a model that was shown purchases and their worth says wh
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional as F
 
-from agents.shop.purchases import JudgedPurchase, judged_purchases, open_shop
-from agents.shop.reward_model import Reading, RewardModel, RewardModelConfig
-from agents.shop.reward_texts import purchase_text
+from agents.shop.purchases import JudgedPurchase
+from agents.shop.reward_agreement import Agreement, agreement
+from agents.shop.reward_model import RewardModel, RewardModelConfig
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
-from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
-from llmrec_env.data.catalog import Catalog
-from llmrec_env.evaluation.fidelity import spearman
-from llmrec_env.language.base_models import (
-    SmallModelConfig,
-    load_base_model,
-    quiet_transformers,
-    small_base_model,
-)
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.language.base_models import load_base_model, quiet_transformers
 from llmrec_env.shop.goals import Goal
 from llmrec_env.shop.reward import Purchase, Verdict
 
@@ -49,47 +38,6 @@ UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, Safetensor
 """What reading a broken folder raises."""
 COPIED_BELOW = 50_000_000
 """Parameters of a base model that is saved whole; a larger one is saved by name."""
-SMALL = SmallModelConfig(hidden_size=64, layers=2, intermediate_size=128)
-"""The language model from scratch: 0.2 million parameters."""
-
-
-@dataclass(frozen=True)
-class RewardLearningConfig:
-    """What to learn from and how long."""
-
-    steps: int = 800
-    """Optimiser steps at most."""
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    hits: int = 3
-    """Purchases of other hits for a goal: see :func:`agents.shop.purchases.judged_purchases`."""
-    evaluate_every: int = 200
-    patience: int = 4
-    validation: int = 512
-    """Validation purchases read at each evaluation, at most."""
-    precision: float = 0.7
-    """Share of successes that is asked of the validation purchases above the threshold."""
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How scores of purchases agree with the shop's reward.
-
-    Attributes:
-        spearman: rank correlation over all purchases.
-        auc: probability that a success (a reward of 1) scores above another purchase; ties half.
-        pairs: share of two purchases for one instruction, with different rewards, that stand in the
-            right order; ties half.
-        n: purchases; n_success: of them, successes.
-    """
-
-    spearman: float
-    auc: float
-    pairs: float
-    n: int
-    n_success: int
 
 
 class LanguageReward:
@@ -101,7 +49,8 @@ class LanguageReward:
 
     Args:
         model: reads pairs.
-        threshold: in (0, 1]; see :func:`success_threshold`. None: nothing is a success.
+        threshold: in (0, 1], None: nothing is a success; see
+            :func:`agents.shop.reward_agreement.success_threshold`.
         record: what was measured when it was learned.
     """
 
@@ -215,203 +164,6 @@ class LanguageReward:
             logits = self.model([readings[row] for row in rows])
             found[rows] = torch.sigmoid(logits).cpu().numpy()
         return [(reward, success) for reward, success in found.tolist()]
-
-
-def fit_language_reward(
-    settings: Mapping[str, Any],
-    base_model: str | os.PathLike[str] | None = None,
-    config: RewardModelConfig | None = None,
-    learning: RewardLearningConfig | None = None,
-    *,
-    more: Sequence[JudgedPurchase] = (),
-    small: SmallModelConfig = SMALL,
-    device: str | torch.device = "cpu",
-    checkpoint: str | os.PathLike[str] | None = None,
-    show: bool = False,
-) -> LanguageReward:
-    """Learn a reward from purchases for the training goals; validation goals choose step and bar.
-
-    Args:
-        settings: arguments of the environment with the shop's own reward; ``split`` is put aside.
-        base_model: a causal LM by hub name or folder, adapted with LoRA; None makes a small one
-            from the texts of the shop, all of whose weights learn.
-        config: what the model reads.
-        learning: how long.
-        more: further purchases to learn from, such as those of
-            :func:`agents.shop.purchases.rollout_purchases`; of training goals, or the validation
-            would be no validation.
-        small: sizes of the model from scratch.
-        device: where the model learns.
-        checkpoint: a folder for checkpoints; a run found there is continued, and cleared at its
-            end.
-        show: whether to show progress bars.
-
-    Raises:
-        SettingError: no shop can be opened with these settings, or a size does not fit.
-        LLMRecError: the base model cannot be loaded or read so.
-    """
-    config, learning = config or RewardModelConfig(), learning or RewardLearningConfig()
-    shops = {name: open_shop({**settings, "split": name}) for name in ("train", "validation")}
-    learned = judged_purchases(shops["train"], hits=learning.hits, seed=learning.seed, show=show)
-    learned += more
-    checked = judged_purchases(
-        shops["validation"], hits=learning.hits, seed=learning.seed, show=show
-    )
-    if base_model is None:
-        config = RewardModelConfig(**{**asdict(config), "lora_rank": 0})
-        lines = _lines(learned)
-        folder = small_base_model(Catalog(lines), small, show)
-        base, tokenizer = load_base_model(folder)
-        name = None
-    else:
-        base, tokenizer = load_base_model(base_model)
-        name = str(base_model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(learning.seed)  # of the adapters' weights
-        model = RewardModel(base, tokenizer, config, name).to(device)
-    rng = np.random.default_rng([learning.seed, 78])
-    some = rng.permutation(len(checked))[: learning.validation]
-    _train(model, learned, [checked[row] for row in some], learning, checkpoint, show)
-    rule = LanguageReward(model)
-    predicted = rule.predict(
-        [one.instruction for one in checked], [one.purchase for one in checked]
-    )
-    rewards = np.array([one.reward for one in checked])
-    rule.threshold, bar = success_threshold(predicted[:, 1], rewards, learning.precision)
-    rule.record = {"validation": asdict(rule.agreement(checked)), "threshold": bar}
-    rule.record["learning"] = asdict(learning)
-    if checkpoint is not None:
-        clear_checkpoint(Path(checkpoint))
-    return rule
-
-
-def success_threshold(
-    predicted: NDArray[np.floating], rewards: NDArray[np.floating], precision: float
-) -> tuple[float | None, dict[str, float]]:
-    """The lowest prediction above which at least ``precision`` of the purchases are successes.
-
-    Args:
-        predicted: (N,), probabilities of success, rewards: (N,), of validation purchases.
-        precision: in (0, 1].
-
-    Returns:
-        The threshold, or None where no prediction is that certain; and the precision and recall
-        that it has on these purchases.
-    """
-    if not 0.0 < precision <= 1.0:
-        raise SettingError(f"precision must lie in (0, 1], got {precision!r}")
-    order = np.argsort(-predicted.astype(np.float64), kind="stable")
-    ranked, right = predicted[order], (rewards[order] == 1.0).cumsum()
-    share = right / np.arange(1, len(right) + 1)
-    last = np.append(ranked[1:] != ranked[:-1], True)  # equal predictions stand or fall together
-    good = np.flatnonzero(last & (share >= precision) & (ranked > 0.0))
-    if not len(good):
-        return None, {"precision": 0.0, "recall": 0.0}
-    place = int(good[-1])
-    recall = float(right[place] / max(1, right[-1]))
-    return float(ranked[place]), {"precision": float(share[place]), "recall": recall}
-
-
-def agreement(
-    scores: NDArray[np.generic],
-    judged: Sequence[JudgedPurchase],
-    successes: NDArray[np.generic] | None = None,
-) -> Agreement:
-    """How any scores of purchases agree with what the shop pays.
-
-    Args:
-        scores: (N,), high for a high reward.
-        judged: the purchases.
-        successes: (N,), high for a success, where they are not the same.
-    """
-    frame = pl.DataFrame(
-        {
-            "score": np.asarray(scores, dtype=np.float64),
-            "reward": [one.reward for one in judged],
-            "goal": [one.instruction for one in judged],
-        }
-    )
-    success = (frame["reward"] == 1.0).to_numpy()
-    n, n_success = len(frame), int(success.sum())
-    chances = pl.Series(np.asarray(scores if successes is None else successes, dtype=np.float64))
-    ranks = chances.rank().to_numpy()  # ties share their mean rank
-    above = ranks[success].sum() - n_success * (n_success + 1) / 2
-    frame = frame.with_row_index("row")
-    pairs = frame.join(frame, on="goal").filter(pl.col("reward") > pl.col("reward_right"))
-    order = (pairs["score"] - pairs["score_right"]).sign().to_numpy()
-    return Agreement(
-        spearman=spearman(frame["score"].to_numpy(), frame["reward"].to_numpy()),
-        auc=float(above / max(1, n_success * (n - n_success))),
-        pairs=float((1 + order).mean() / 2) if len(order) else 0.5,
-        n=n,
-        n_success=n_success,
-    )
-
-
-def _train(
-    model: RewardModel,
-    learned: Sequence[JudgedPurchase],
-    checked: Sequence[JudgedPurchase],
-    learning: RewardLearningConfig,
-    checkpoint: str | os.PathLike[str] | None,
-    show: bool,
-) -> None:
-    device = model.head.weight.device
-
-    def prepared(judged: Sequence[JudgedPurchase]) -> tuple[list[Reading], Tensor]:
-        readings = [model.read(one.instruction, one.purchase) for one in judged]
-        rewards = [one.reward for one in judged]
-        both = [(reward, float(reward == 1.0)) for reward in rewards]
-        return readings, torch.tensor(both, dtype=torch.float32, device=device)
-
-    readings, rewards = prepared(learned)
-    others, targets = prepared(checked)
-    lengths = np.array([len(one.ids) for one in readings])
-    batches = bucketed_batches(lengths, learning.batch_size, learning.seed)
-
-    def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        rows = batches(number)
-        logits = model([readings[row] for row in rows])
-        return {"reward": 2 * F.binary_cross_entropy_with_logits(logits, rewards[rows])}
-
-    def evaluate() -> dict[str, float]:
-        starts = range(0, len(others), BATCH)
-        logits = torch.cat([model(others[start : start + BATCH]) for start in starts])
-        entropy = 2 * F.binary_cross_entropy_with_logits(logits, targets)
-        return {
-            "log likelihood": -float(entropy),
-            "spearman": spearman(logits[:, 0].cpu().numpy(), targets[:, 0].cpu().numpy()),
-        }
-
-    train(
-        model,
-        loss,
-        TrainingConfig(
-            steps=learning.steps,
-            learning_rate=learning.learning_rate,
-            weight_decay=learning.weight_decay,
-            evaluate_every=learning.evaluate_every,
-            patience=learning.patience,
-            seed=learning.seed,
-        ),
-        evaluate=evaluate,
-        metric="log likelihood",
-        folder=None if checkpoint is None else Path(checkpoint),
-        run=fingerprint([json.dumps(asdict(model.config)), *_texts(learned)]),
-        description="language reward",
-        show=show,
-    )
-
-
-def _texts(judged: Iterable[JudgedPurchase]) -> list[str]:
-    return [f"{one.instruction}|{purchase_text(one.purchase)}|{one.reward}" for one in judged]
-
-
-def _lines(judged: Sequence[JudgedPurchase]) -> pl.DataFrame:
-    """What a small model's words are learned from: each instruction and each product once."""
-    texts = {one.instruction: None for one in judged}
-    texts |= {purchase_text(Purchase(one.purchase.product, {}, 0.0)): None for one in judged}
-    return pl.DataFrame({"item_id": [str(i) for i in range(len(texts))], "text": list(texts)})
 
 
 def _own_tensors(model: RewardModel) -> dict[str, Tensor]:

@@ -9,14 +9,13 @@ from typing import Any
 import gymnasium as gym
 from rich.console import Console
 
-import llmrec_env  # noqa: F401  registers the environment
-from agents.shop.crowd import ID
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.rendering import WIDTH, clean
 from llmrec_env.shop.session import Session
 
 Ask = Callable[[str], str]
 Show = Callable[[str], None]
+ID = "llmrec_env:LLMRec/Shop-v0"
 LONGEST_LINE = 2000
 """Characters of one text that are shown."""
 PROMPT = "> "

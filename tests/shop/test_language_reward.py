@@ -11,13 +11,7 @@ import numpy as np
 import pytest
 
 import llmrec_env  # noqa: F401  registers the environment
-from agents.shop.language_reward import (
-    LanguageReward,
-    RewardLearningConfig,
-    agreement,
-    fit_language_reward,
-    success_threshold,
-)
+from agents.shop.language_reward import LanguageReward
 from agents.shop.oracle import Oracle
 from agents.shop.purchases import (
     KINDS,
@@ -26,6 +20,8 @@ from agents.shop.purchases import (
     open_shop,
     rollout_purchases,
 )
+from agents.shop.reward_agreement import agreement, success_threshold
+from agents.shop.reward_learning import RewardLearningConfig, fit_language_reward
 from agents.shop.reward_model import RewardModel, RewardModelConfig
 from agents.shop.reward_texts import MarkedText, marked_texts, purchase_text, shared_words
 from agents.shop.rollouts import collect_rollouts
