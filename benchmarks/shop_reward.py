@@ -46,7 +46,9 @@ def main(args: argparse.Namespace) -> None:
         "shared words": np.array([shared_words(one.instruction, one.purchase) for one in test]),
         "logistic regression on the marks": regression(learned, test),
     }
-    rules, sure = {}, dict(scores)
+    rules: dict[str, LanguageReward] = {}
+    sure = dict(scores)
+    sure["logistic regression on the marks"] = regression(learned, test, success=True)
     for name, marks, base in (
         ("LM from scratch", True, None),
         ("LM from scratch, no marks", False, None),
@@ -91,9 +93,12 @@ def sureness(
     )
 
 
-def regression(learned: Sequence[JudgedPurchase], test: Sequence[JudgedPurchase]) -> FloatArray:
-    """Predictions of a logistic regression on the marks, fitted to the rewards."""
-    x, y = torch.tensor(shares(learned)), torch.tensor([one.reward for one in learned])
+def regression(
+    learned: Sequence[JudgedPurchase], test: Sequence[JudgedPurchase], success: bool = False
+) -> FloatArray:
+    """Logits of a logistic regression on the marks, fitted to the rewards or to success."""
+    worth = [float(one.reward == 1.0) if success else one.reward for one in learned]
+    x, y = torch.tensor(shares(learned)), torch.tensor(worth)
     weights = torch.zeros(x.shape[1], dtype=x.dtype, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 

@@ -46,7 +46,7 @@ class RewardLearningConfig:
     patience: int = 4
     validation: int = 512
     """Validation purchases read at each evaluation, at most."""
-    precision: float = 0.7
+    precision: float = 0.85
     """Share of successes that is asked of the validation purchases above the threshold."""
     seed: int = 0
 
