@@ -182,13 +182,15 @@ def test_lora_beside_a_named_model(
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 def test_lora_beside_a_pretrained_model(
     settings: dict[str, Any], held_out: list[JudgedPurchase], shared_models: Path
 ) -> None:
-    learning = replace(SHORT, steps=20, evaluate_every=20, validation=64)
+    learning = replace(SHORT, steps=60, evaluate_every=30, batch_size=16, validation=64)
     folder = shared_models / "stories260k"
-    adapted = fit_language_reward(settings, folder, RewardModelConfig(max_tokens=96), learning)
-    assert adapted.agreement(held_out[:50]).pairs > 0.5
+    adapted = fit_language_reward(settings, folder, learning=learning)
+    found = adapted.agreement(held_out)
+    assert found.spearman > 0.4, found
 
 
 def test_a_killed_run_is_continued(
