@@ -27,7 +27,9 @@ from agents.shop.evaluation import (
     clustered_interval,
     evaluate_shopper,
 )
+from agents.shop.imitation import ImitationConfig
 from agents.shop.oracle import Oracle
+from agents.shop.ppo import PPOConfig
 from agents.shop.rules import FirstHit, ScriptedBrowser
 from agents.shop.training import ShopTraining, train_shopper
 from llmrec_env.common.files import read_json, write_json
@@ -40,6 +42,14 @@ PATHS = {
     "imitation + PPO": ("imitation", "ppo"),
     "imitation + DPO + PPO": ("imitation", "dpo", "ppo"),
 }
+
+HARDER: dict[str, Any] = {
+    "rollouts": 4000,
+    "compact": CompactConfig(relations=16),
+    "imitation": ImitationConfig(epochs=3),
+    "ppo": PPOConfig(iterations=60),
+}
+"""Other words for the same thing are learned from many rollouts, which cost nothing here."""
 
 
 def settings_of(task: str, data: str | None, split_seed: int) -> dict[str, Any]:
@@ -75,14 +85,9 @@ def run_training(
     task: str, data: str | None, split: int, seed: int, out: Path, paths: dict[str, Any]
 ) -> None:
     """The rows of one training seed on a split."""
-    settings = settings_of(task, data, split)
+    settings, harder = settings_of(task, data, split), task == "paraphrased"
     for name, stages in paths.items():
-        training = ShopTraining(
-            settings,
-            stages,
-            compact=CompactConfig(relations=8 if task == "paraphrased" else 0),
-            seed=seed,
-        )
+        training = ShopTraining(settings, stages, seed=seed, **HARDER if harder else {})
         policy, folder = train_shopper(training, out, show=True)
         seconds = [
             read_json(out / "+".join(stages[: n + 1]) / "stage.json")["seconds"]

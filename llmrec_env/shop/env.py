@@ -17,7 +17,7 @@ from llmrec_env.envs.registration import limit_of_make
 from llmrec_env.shop.goals import Goal
 from llmrec_env.shop.observations import Observer, action_space
 from llmrec_env.shop.reward import RewardRule
-from llmrec_env.shop.shop import Shop
+from llmrec_env.shop.shop import GoalBook, Shop
 from llmrec_env.shop.shopper import Play, Shopper
 from llmrec_env.shop.stock import CatalogueSource
 
@@ -91,7 +91,7 @@ class ShopEnv(gym.Env[Any, Any]):
       with the public WebShop files or a saved catalogue, or a `Catalogue`.
     * `instructions`: `"synthetic"`; `"human"`, where the catalogue has them; `"paraphrased"`
       (generated catalogues): options and attributes in other words, with distractors and several
-      limits.
+      limits; or a `GoalBook` with goals of one's own.
     * `reward`: `"repaired"`, `"webshop"` or a callable.
     * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` or
       `"goal"`, what the splits do not share.
@@ -114,7 +114,7 @@ class ShopEnv(gym.Env[Any, Any]):
     def __init__(
         self,
         catalogue: CatalogueSource = None,
-        instructions: str = "synthetic",
+        instructions: str | GoalBook = "synthetic",
         reward: str | RewardRule = "repaired",
         split: str = "train",
         split_by: str = "product",

@@ -40,10 +40,13 @@ class GoalBook:
     """The goals of a split, and what is known of all of them.
 
     Attributes:
-        goals: in the order of the catalogue.
+        goals: in the order of the catalogue, or in the order of one's own.
     """
 
     goals: list[Goal]
+
+    def __deepcopy__(self, memo: object) -> GoalBook:
+        return self  # gymnasium copies the arguments of an environment
 
     def draw(self, rng: np.random.Generator) -> int:
         """The index of a goal, drawn in proportion to the goals' weights."""
@@ -70,7 +73,8 @@ class Shop:
 
     Args:
         source: the catalogue, as :func:`llmrec_env.shop.stock.open_stock` takes it.
-        instructions: ``"synthetic"``, ``"human"`` or ``"paraphrased"``.
+        instructions: ``"synthetic"``, ``"human"``, ``"paraphrased"``, or a :class:`GoalBook` with
+            goals of one's own, which are taken as they are.
         reward: ``"repaired"``, ``"webshop"`` or a rule of one's own.
         goal_seed: draws prices, limits, and which goals are in which split.
         split, split_by: which goals: see :func:`llmrec_env.shop.splits.split_goals`.
@@ -79,7 +83,7 @@ class Shop:
     Attributes:
         rule: says what a purchase is worth.
         book: the goals of the split. Unless the reward is ``"webshop"``, every one of them can be
-            reached with the product that it was made from.
+            reached with the product that it was made from; goals of one's own are not looked at.
 
     Raises:
         SettingError: an argument has no such value, or no goal is left.
@@ -89,15 +93,17 @@ class Shop:
     def __init__(
         self,
         source: CatalogueSource = None,
-        instructions: str = "synthetic",
+        instructions: str | GoalBook = "synthetic",
         reward: str | RewardRule = "repaired",
         goal_seed: int = 0,
         split: str = "train",
         split_by: str = "product",
         goals_per_product: int | None = None,
     ) -> None:
-        if instructions not in INSTRUCTIONS:
-            raise SettingError(f"instructions must be one of {INSTRUCTIONS}, got {instructions!r}")
+        if not isinstance(instructions, GoalBook) and instructions not in INSTRUCTIONS:
+            raise SettingError(
+                f"instructions must be one of {INSTRUCTIONS} or a GoalBook, got {instructions!r}"
+            )
         if goals_per_product is not None and goals_per_product < 1:
             raise SettingError(f"goals_per_product must be at least 1, got {goals_per_product!r}")
         self.rule = _rule(reward)
@@ -157,8 +163,14 @@ def _open_premises(stock: Stock, seed: int) -> Premises:
 
 @lru_cache(maxsize=4)
 def _goals(
-    premises: Premises, instructions: str, published: bool, seed: int, per_product: int | None
+    premises: Premises,
+    instructions: str | GoalBook,
+    published: bool,
+    seed: int,
+    per_product: int | None,
 ) -> list[Goal]:
+    if isinstance(instructions, GoalBook):
+        return _own_goals(instructions, len(premises.stock.catalogue), per_product)
     catalogue, prices = premises.stock.catalogue, premises.prices
     if instructions == "synthetic":
         goals = synthetic_goals(catalogue, prices, seed, per_product)
@@ -177,10 +189,24 @@ def _goals(
     return goals
 
 
+def _own_goals(book: GoalBook, n_products: int, per_product: int | None) -> list[Goal]:
+    if per_product is not None:
+        raise SettingError("goals_per_product is for goals that are made; a GoalBook has its own")
+    if not book.goals:
+        raise SettingError("instructions: this GoalBook has no goal; it needs one at least")
+    for number, goal in enumerate(book.goals):
+        if not 0 <= goal.row < n_products:
+            raise SettingError(
+                f"instructions: goal {number} of this GoalBook names row {goal.row}, and the "
+                f"catalogue has {n_products} products: catalogue.row(asin) says which it is"
+            )
+    return book.goals
+
+
 @lru_cache(maxsize=16)
 def _open_book(
     premises: Premises,
-    instructions: str,
+    instructions: str | GoalBook,
     published: bool,
     seed: int,
     per_product: int | None,

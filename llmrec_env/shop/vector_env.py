@@ -27,7 +27,7 @@ from llmrec_env.shop.env import check_goal, draw
 from llmrec_env.shop.goals import Goal
 from llmrec_env.shop.observations import TEXTS, Observer, action_space
 from llmrec_env.shop.reward import RewardRule
-from llmrec_env.shop.shop import Shop
+from llmrec_env.shop.shop import GoalBook, Shop
 from llmrec_env.shop.shopper import Play, Shopper
 from llmrec_env.shop.stock import CatalogueSource
 
@@ -79,7 +79,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         max_episode_steps: int | None = None,
         autoreset: str = "next_step",
         catalogue: CatalogueSource = None,
-        instructions: str = "synthetic",
+        instructions: str | GoalBook = "synthetic",
         reward: str | RewardRule = "repaired",
         split: str = "train",
         split_by: str = "product",
