@@ -41,6 +41,17 @@ def train(
     ] = "imitation,dpo",
     rollouts: Annotated[int, typer.Option(min=1, help="Perfect rollouts to imitate.")] = 100,
     teacher: Annotated[str, typer.Option(help="Who writes them: oracle or browser.")] = "oracle",
+    base_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Causal LM to adapt with LoRA, by hub name or folder; a compact policy is trained "
+            "from nothing if not given."
+        ),
+    ] = None,
+    reward_model: Annotated[
+        str | None,
+        typer.Option(help="Folder of a language reward model, from which ppo learns instead."),
+    ] = None,
     catalogue: Catalogue = None,
     instructions: Instructions = "synthetic",
     reward: Reward = "repaired",
@@ -59,6 +70,8 @@ def train(
             tuple(stage.strip() for stage in stages.split(",")),
             teacher=teacher,
             rollouts=rollouts,
+            base_model=base_model,
+            reward_model=reward_model,
             compact=CompactConfig(relations=8 if instructions == "paraphrased" else 0),
             seed=seed,
         )
@@ -108,6 +121,30 @@ def evaluate(
             ]
             table.add_row(way, *cells, f"{results.lengths.mean():.1f}")
         Console().print(table)
+
+
+@app.command()
+def play(
+    goal: Annotated[
+        int | None, typer.Option(min=0, help="Number of the goal; drawn if not given.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, validation, test or all.")] = "train",
+    catalogue: Catalogue = None,
+    instructions: Instructions = "synthetic",
+    reward: Reward = "repaired",
+    split_by: SplitBy = "product",
+    goals_per_product: PerProduct = 10,
+    goal_seed: GoalSeed = 0,
+    seed: Annotated[int | None, typer.Option(help="Draws the goal; chance if not given.")] = None,
+) -> None:
+    """Shop yourself, in the terminal."""
+    with clear_errors():
+        from agents.shop.play import play as play_in
+
+        settings = _settings(
+            catalogue, instructions, reward, split_by, goals_per_product, goal_seed
+        )
+        play_in({**settings, "split": split}, goal, seed)
 
 
 def _settings(

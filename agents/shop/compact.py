@@ -48,6 +48,7 @@ class CompactPolicy(ScoringPolicy):
     """
 
     observation = "features"
+    WEIGHTS = "compact.safetensors"
 
     def __init__(self, config: CompactConfig | None = None) -> None:
         super().__init__()
@@ -105,8 +106,8 @@ class CompactPolicy(ScoringPolicy):
         """Write the weights and sizes into a folder, whole or not at all."""
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            save_file(self.state_dict(), temporary / "policy.safetensors")
-            write_json(temporary / "config.json", {"policy": "compact", **asdict(self.config)})
+            save_file(self.state_dict(), temporary / self.WEIGHTS)
+            write_json(temporary / "config.json", asdict(self.config))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> CompactPolicy:
@@ -116,10 +117,8 @@ class CompactPolicy(ScoringPolicy):
             DataError: the folder holds no such policy.
         """
         try:
-            config = read_json(Path(folder) / "config.json")
-            config.pop("policy")
-            policy = cls(CompactConfig(**config))
-            policy.load_state_dict(load_file(Path(folder) / "policy.safetensors"))
+            policy = cls(CompactConfig(**read_json(Path(folder) / "config.json")))
+            policy.load_state_dict(load_file(Path(folder) / cls.WEIGHTS))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             raise DataError(
                 f"{folder}: no compact policy ({error!r:.200}); expected a folder that save() wrote"

@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 
 from agents.shop.base import Rule
+from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.crowd import Crowd
 from agents.shop.evaluation import choose_goals, evaluate_shopper
 from agents.shop.imitation import ImitationConfig, imitate
+from agents.shop.language_reward import LanguageReward
 from agents.shop.oracle import Oracle
 from agents.shop.policy import ScoringPolicy
 from agents.shop.ppo import PPOConfig, ppo
-from agents.shop.preference import PreferenceConfig, prefer
+from agents.shop.preference import PreferenceConfig, gather_pairs, prefer
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.rules import ScriptedBrowser
+from agents.shop.tuning import FineTuneConfig, PreferConfig, fine_tune, tune_preferences
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import Metrics, clear_checkpoint
@@ -29,6 +32,8 @@ from llmrec_env.common.training import Metrics, clear_checkpoint
 STAGES = ("imitation", "dpo", "ppo")
 TEACHERS = ("oracle", "browser")
 FINISHED = "stage.json"
+Curve = list[dict[str, float]]
+Where = tuple[str, list[Rollout], dict[str, Any], Path, bool]
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,20 @@ class ShopTraining:
     """Perfect rollouts, of training goals drawn with the seed."""
     validation_goals: int = 200
     """Validation goals at most, by whose success weights are kept."""
+    base_model: str | None = None
+    """Causal LM to adapt by LoRA, a hub name or a folder; None trains the compact policy."""
+    reward_model: str | None = None
+    """Folder of a :class:`agents.shop.language_reward.LanguageReward` from which PPO learns in
+    place of the shop's own reward; validation is always by the shop's."""
     compact: CompactConfig = field(default_factory=CompactConfig)
+    causal_lm: CausalLMConfig = field(default_factory=CausalLMConfig)
     imitation: ImitationConfig = field(default_factory=ImitationConfig)
     dpo: PreferenceConfig = field(default_factory=PreferenceConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
+    fine_tuning: FineTuneConfig = field(default_factory=FineTuneConfig)
+    """How a causal LM imitates, through TRL."""
+    lm_dpo: PreferConfig = field(default_factory=PreferConfig)
+    """How a causal LM learns from pairs, through TRL."""
     seed: int = 0
     """Draws the goals of the rollouts; replaces the seeds of all stages."""
 
@@ -74,6 +89,9 @@ class ShopTraining:
         """What :meth:`to_json` gave."""
         parts = {
             "compact": CompactConfig(**values["compact"]),
+            "causal_lm": CausalLMConfig(**values["causal_lm"]),
+            "fine_tuning": FineTuneConfig(**values["fine_tuning"]),
+            "lm_dpo": PreferConfig(**values["lm_dpo"]),
             "imitation": ImitationConfig(**values["imitation"]),
             "dpo": PreferenceConfig(**values["dpo"]),
             "ppo": PPOConfig(**values["ppo"]),
@@ -121,7 +139,10 @@ def load_policy(folder: str | Path) -> ScoringPolicy:
     Raises:
         DataError: there is none.
     """
-    return CompactPolicy.load(Path(folder) / "policy")
+    trained_in(folder)
+    path = Path(folder) / "policy"
+    kind = CompactPolicy if (path / CompactPolicy.WEIGHTS).exists() else CausalLMPolicy
+    return kind.load(path)
 
 
 def trained_in(folder: str | Path) -> dict[str, Any]:
@@ -166,32 +187,81 @@ def _train_stage(
 ) -> ScoringPolicy:
     began = time.perf_counter()
     if policy is None:
-        policy = CompactPolicy(replace(training.compact, seed=training.seed))
+        policy = _new_policy(training)
     train = {**training.settings, "split": "train"}
     teaching = _rollouts(training, path.parent / "rollouts.json", train, show)
-    common: dict[str, Any] = {
-        "evaluate": _validation(policy, training),
-        "folder": path / "checkpoint",
-        "show": show,
-    }
-    seed = {"seed": training.seed}
-    goals = [rollout.goal for rollout in teaching]
-    if stages[-1] == "imitation":
-        decisions = list(replay(teaching, train, policy.observation))
-        history = imitate(policy, decisions, replace(training.imitation, **seed), **common)
-    elif stages[-1] == "dpo":
-        history = prefer(policy, train, goals, replace(training.dpo, **seed), **common)
+    where: Where = stages[-1], teaching, train, path / "checkpoint", show
+    if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
+        curve = _tune(policy, training, *where)
     else:
-        history = ppo(policy, train, replace(training.ppo, **seed), **common)
+        curve = _learn(policy, training, *where)
     policy.save(path / "policy")
     record = {
         "training": _identity(training, stages),
         "seconds": time.perf_counter() - began,
-        "curve": history.rows,
+        "curve": curve,
     }
     write_json(path / FINISHED, record)
     clear_checkpoint(path / "checkpoint")
     return policy
+
+
+def _new_policy(training: ShopTraining) -> ScoringPolicy:
+    if training.base_model is None:
+        return CompactPolicy(replace(training.compact, seed=training.seed))
+    return CausalLMPolicy(training.base_model, replace(training.causal_lm, seed=training.seed))
+
+
+def _learn(
+    policy: ScoringPolicy,
+    training: ShopTraining,
+    stage: str,
+    teaching: list[Rollout],
+    train: dict[str, Any],
+    checkpoint: Path,
+    show: bool,
+) -> Curve:
+    """A stage whose loss is ours: of the compact policy, and PPO of any."""
+    common: dict[str, Any] = {
+        "evaluate": _validation(policy, training),
+        "folder": checkpoint,
+        "show": show,
+    }
+    seed = {"seed": training.seed}
+    if stage == "imitation":
+        decisions = list(replay(teaching, train, policy.observation))
+        history = imitate(policy, decisions, replace(training.imitation, **seed), **common)
+    elif stage == "dpo":
+        goals = [rollout.goal for rollout in teaching]
+        history = prefer(policy, train, goals, replace(training.dpo, **seed), **common)
+    else:
+        if training.reward_model is not None:
+            train = {**train, "reward": LanguageReward.load(training.reward_model)}
+        history = ppo(policy, train, replace(training.ppo, **seed), **common)
+    return history.rows
+
+
+def _tune(
+    policy: CausalLMPolicy,
+    training: ShopTraining,
+    stage: str,
+    teaching: list[Rollout],
+    train: dict[str, Any],
+    checkpoint: Path,
+    show: bool,
+) -> Curve:
+    """A stage of a causal LM that is TRL's."""
+    seed = {"seed": training.seed}
+    if stage == "imitation":
+        decisions = list(replay(teaching, train, policy.observation))
+        config = replace(training.fine_tuning, **seed)
+        return fine_tune(policy, decisions, config, folder=checkpoint, show=show)
+    goals = [rollout.goal for rollout in teaching]
+    crowd = Crowd(train, policy.observation, size=len(goals))
+    policy.eval()
+    pairs = gather_pairs(policy, crowd, goals, np.random.default_rng(training.seed))
+    config = replace(training.lm_dpo, **seed)
+    return tune_preferences(policy, pairs, config, folder=checkpoint, show=show)
 
 
 def _rollouts(

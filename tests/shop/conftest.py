@@ -27,3 +27,11 @@ def webshop_files(shared_data: Path) -> Path:
 def webshop(webshop_files: Path) -> Catalogue:
     """The public 1,000 products."""
     return read_webshop(*find_webshop_files(webshop_files))
+
+
+@pytest.fixture(scope="module")
+def stories(shared_models: Path) -> Path:
+    folder = shared_models / "stories260k"
+    if not folder.is_dir():
+        pytest.skip("../shared/models/stories260k is absent")
+    return folder

@@ -37,14 +37,6 @@ SMALL = CausalLMConfig(prompt_tokens=64, action_tokens=20, rank=4, alpha=8)
 
 
 @pytest.fixture(scope="module")
-def stories(shared_models: Path) -> Path:
-    folder = shared_models / "stories260k"
-    if not folder.is_dir():
-        pytest.skip("../shared/models/stories260k is absent")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def decisions(small_catalogue: Catalogue) -> list[Decision]:
     settings: dict[str, Any] = {"catalogue": small_catalogue, "split": "train"}
     shop = Crowd(settings).shop

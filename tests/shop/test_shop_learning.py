@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.crowd import Crowd
 from agents.shop.evaluation import evaluate_shopper
@@ -18,8 +19,11 @@ from agents.shop.ppo import PPOConfig, live, ppo
 from agents.shop.preference import PreferenceConfig, gather_pairs, prefer, preference_loss
 from agents.shop.rollouts import Decision, collect_rollouts, replay
 from agents.shop.training import ShopTraining, load_policy, train_shopper, trained_in
+from agents.shop.tuning import FineTuneConfig, PreferConfig
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.shop.catalogue import Catalogue
+from llmrec_env.shop.goals import Goal
+from llmrec_env.shop.reward import Purchase, Verdict
 
 pytest.importorskip("bm25s")
 SMALL = CompactConfig(width=32)
@@ -208,3 +212,42 @@ def test_stages_are_kept_shared_and_refused_with_other_settings(tmp_path: Path) 
 def test_bad_settings_are_named(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingError, match=said):
         ShopTraining(**wrong)
+
+
+@pytest.mark.realdata
+@pytest.mark.slow
+def test_a_causal_lm_goes_through_the_same_stages(stories: Path, tmp_path: Path) -> None:
+    """Imitation and DPO through TRL, PPO through the loop of the compact policy."""
+    pytest.importorskip("trl")
+    training = ShopTraining(
+        settings={"catalogue": 100, "goals_per_product": 1},
+        stages=("imitation", "dpo", "ppo"),
+        rollouts=2,
+        base_model=str(stories),
+        causal_lm=CausalLMConfig(prompt_tokens=128, rank=2),
+        fine_tuning=FineTuneConfig(epochs=1, batch_size=4, at_once=4),
+        lm_dpo=PreferConfig(batch_size=4, at_once=4),
+        ppo=PPOConfig(iterations=1, episodes=2, epochs=1, batches=1, validations=1),
+        validation_goals=2,
+    )
+    policy, folder = train_shopper(training, tmp_path)
+    sights = [Crowd({"catalogue": 100}, policy.observation).begin(0, 0)]
+    before, _ = policy(sights)
+    after, _ = load_policy(folder)(sights)
+    torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+
+
+def test_ppo_learns_from_a_rule_in_place_of_the_shops_reward(
+    imitator: CompactPolicy, settings: dict[str, Any]
+) -> None:
+    """A rule that likes what is cheap makes the policy buy what is cheaper."""
+
+    def cheap(goal: Goal, purchase: Purchase) -> Verdict:
+        return Verdict(max(0.0, 1.0 - purchase.price / 50.0), {})
+
+    policy, liked = copy_of(imitator), {**settings, "reward": cheap}
+    ppo(policy, liked, PPOConfig(iterations=6, episodes=64, entropy=0.0))
+    earned = [
+        evaluate_shopper(p, liked, range(80), sample_seed=0).score.mean for p in (imitator, policy)
+    ]
+    assert earned[1] > earned[0] + 3.0
