@@ -12,6 +12,7 @@ test goals decide nothing. Prints the table as Markdown.
 from __future__ import annotations
 
 import argparse
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from agents.shop.base import ShopAgent
+from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
 from agents.shop.crowd import Crowd
 from agents.shop.evaluation import (
@@ -30,10 +32,13 @@ from agents.shop.evaluation import (
 from agents.shop.imitation import ImitationConfig
 from agents.shop.oracle import Oracle
 from agents.shop.ppo import PPOConfig
+from agents.shop.pretraining import page_texts
 from agents.shop.rules import FirstHit, ScriptedBrowser
 from agents.shop.training import ShopTraining, train_shopper
+from agents.shop.tuning import FineTuneConfig, PreferConfig
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.parallel import available_cores, run_jobs
+from llmrec_env.language.base_models import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500
 PATHS = {
@@ -41,6 +46,15 @@ PATHS = {
     "imitation + DPO": ("imitation", "dpo"),
     "imitation + PPO": ("imitation", "ppo"),
     "imitation + DPO + PPO": ("imitation", "dpo", "ppo"),
+}
+LM_PATHS = {
+    "LoRA causal LM, fine-tuned": ("imitation",),
+    "LoRA causal LM, fine-tuned + DPO": ("imitation", "dpo"),
+}
+LM: dict[str, Any] = {
+    "causal_lm": CausalLMConfig(prompt_tokens=320),
+    "fine_tuning": FineTuneConfig(learning_rate=2e-3),
+    "lm_dpo": PreferConfig(learning_rate=1e-3),
 }
 
 HARDER: dict[str, Any] = {
@@ -81,6 +95,26 @@ def run_rules(task: str, data: str | None, split: int, out: Path) -> None:
         judge(name, agent, settings, out / f"{name}.json", sampled=False)
 
 
+def base_of(settings: dict[str, Any]) -> str:
+    """A small causal LM pretrained from nothing on pages of training goals: no hub is needed."""
+    texts = page_texts({**settings, "split": "train"}, range(700), show=True)
+    config = SmallModelConfig(max_tokens=360, batch_size=16, min_steps=600, max_steps=600)
+    return str(small_base_model_of(texts, config, show=True))
+
+
+def run_language_model(
+    task: str, data: str | None, split: int, seed: int, out: Path, base_model: str | None
+) -> None:
+    """The rows of a causal LM."""
+    settings = settings_of(task, data, split)
+    began = time.perf_counter()
+    base_model = base_model or base_of(settings)
+    pretraining = time.perf_counter() - began
+    for name, stages in LM_PATHS.items():
+        training = ShopTraining(settings, stages, base_model=base_model, seed=seed, **LM)
+        learn_and_judge(name, training, out, pretraining)
+
+
 def run_training(
     task: str, data: str | None, split: int, seed: int, out: Path, paths: dict[str, Any]
 ) -> None:
@@ -88,13 +122,17 @@ def run_training(
     settings, harder = settings_of(task, data, split), task == "paraphrased"
     for name, stages in paths.items():
         training = ShopTraining(settings, stages, seed=seed, **HARDER if harder else {})
-        policy, folder = train_shopper(training, out, show=True)
-        seconds = [
-            read_json(out / "+".join(stages[: n + 1]) / "stage.json")["seconds"]
-            for n in range(len(stages))
-        ]
-        test = {**settings, "split": "test"}
-        judge(name, policy, test, folder / "test.json", sampled=True, seconds=sum(seconds))
+        learn_and_judge(name, training, out)
+
+
+def learn_and_judge(name: str, training: ShopTraining, out: Path, before: float = 0.0) -> None:
+    """Train, and shop for the test goals; ``before`` are seconds that went into a base model."""
+    policy, folder = train_shopper(training, out, show=True)
+    stages = training.stages
+    folders = [out / "+".join(stages[: n + 1]) for n in range(len(stages))]
+    seconds = sum(read_json(path / "stage.json")["seconds"] for path in folders)
+    test = {**training.settings, "split": "test"}
+    judge(name, policy, test, folder / "test.json", sampled=True, seconds=before + seconds)
 
 
 def judge(
@@ -121,7 +159,7 @@ def judge(
 def gather(out: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows by agent."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted([*out.glob("split*/*.json"), *out.glob("split*/seed*/*/test.json")]):
+    for path in sorted([*out.glob("split*/*.json"), *out.glob("split*/*/*/test.json")]):
         row = read_json(path)
         rows.setdefault(row["agent"], []).append(row)
     return rows
@@ -159,7 +197,7 @@ def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
             base, others = pooled(rows["imitation"], "greedy", "successes")
             if np.array_equal(clusters, others):
                 gain = said(values - base, clusters, sign=True)
-        learned = name in PATHS
+        learned = name in PATHS or name in LM_PATHS
         cells += [
             gain,
             str(len(own)) if learned else "",
@@ -184,6 +222,8 @@ def main() -> None:
     parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--agents", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--lm", action="store_true", help="a LoRA causal LM instead")
+    parser.add_argument("--base-model", help="for --lm; pretrained here if not given")
     parser.add_argument("--out", type=Path, default=Path("runs/shop_agents"))
     parser.add_argument("--workers", type=int, default=available_cores())
     options = parser.parse_args()
@@ -193,13 +233,24 @@ def main() -> None:
     for seed in options.seeds:
         for split in options.splits:
             here = out / f"split{split}"
+            if options.lm:
+                jobs[f"LM, split {split}, seed {seed}"] = partial(
+                    run_language_model,
+                    task,
+                    data,
+                    split,
+                    seed,
+                    here / f"lm{seed}",
+                    options.base_model,
+                )
+                continue
             if seed == options.seeds[0]:
                 jobs[f"rules, split {split}"] = partial(run_rules, task, data, split, here)
             jobs[f"split {split}, seed {seed}"] = partial(
                 run_training, task, data, split, seed, here / f"seed{seed}", paths
             )
     run_jobs(jobs, options.workers)
-    order = ["first hit, options copied", "scripted browser", "oracle", *PATHS]
+    order = ["first hit, options copied", "scripted browser", "oracle", *PATHS, *LM_PATHS]
     print(table(gather(out), order))
 
 
