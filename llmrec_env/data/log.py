@@ -188,13 +188,25 @@ class InteractionLog:
             first_target=self.first_target[users],
         )
 
+    def rows_of(self, users: IntArray) -> tuple[IntArray, IntArray]:
+        """The interactions of some users, one user after the other.
+
+        Args:
+            users: int64 (N,).
+
+        Returns:
+            Where each user's begin and the last one's end, int64 (N + 1,), and their places in
+            ``items``, int64.
+        """
+        lengths = self.lengths[users]
+        starts = np.repeat(self.offsets[:-1][users], lengths)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return offsets, starts + np.arange(int(offsets[-1])) - np.repeat(offsets[:-1], lengths)
+
     def select_users(self, users: Sequence[int] | IntArray) -> InteractionLog:
         """The log of some users, in the order given."""
         chosen = np.asarray(users, dtype=np.int64)
-        lengths = self.lengths[chosen]
-        starts = np.repeat(self.offsets[:-1][chosen], lengths)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        rows = starts + np.arange(int(offsets[-1])) - np.repeat(offsets[:-1], lengths)
+        offsets, rows = self.rows_of(chosen)
         return replace(
             self,
             user_ids=self.user_ids[chosen],

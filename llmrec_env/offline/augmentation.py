@@ -193,10 +193,8 @@ def best_actions(
 
 def _owned(log: InteractionLog, users: IntArray) -> Pairs:
     """The users' own items, past and later, as pairs of a place in ``users`` and an item."""
-    lengths = log.lengths[users]
-    owners = np.repeat(np.arange(len(users)), lengths)
-    first = log.offsets[users] - (np.cumsum(lengths) - lengths)
-    return owners, log.items[first[owners] + np.arange(len(owners))]
+    offsets, rows = log.rows_of(users)
+    return np.repeat(np.arange(len(users)), np.diff(offsets)), log.items[rows]
 
 
 def _rewards(

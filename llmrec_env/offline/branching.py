@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
@@ -12,13 +11,6 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, best_actions
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
-
-
-def followed(log: InteractionLog) -> NDArray[np.bool_]:
-    """Which interactions another of the same user follows."""
-    followed = np.ones(len(log), dtype=bool)
-    followed[log.offsets[1:] - 1] = False
-    return followed
 
 
 def augmented_rows(
@@ -31,7 +23,7 @@ def augmented_rows(
     show: bool,
 ) -> Transitions:
     """One transition for each proposed action that a logged one stands beside."""
-    before = np.flatnonzero(followed(log))
+    before = np.flatnonzero(log.row_goes_on)
     step, rank = np.nonzero(proposals.actions[before] >= 0)
     action = proposals.actions[before[step], rank]
     user, rows = logged.user[step], before[step]
@@ -39,7 +31,7 @@ def augmented_rows(
     next_action, next_reward = logged.action[step], logged.reward[step]
     if simulator is not None:
         tried = np.maximum(proposals.actions[before], 0)  # any item stands in for a missing one
-        branches = simulator.branch(log.keep(followed(log)), tried, show=show)
+        branches = simulator.branch(log.keep(log.row_goes_on), tried, show=show)
         next_state = branches.states[step, rank]
         next_action = _next_actions(log, simulator, user, action, next_state, next_action)
         if paid == "language":

@@ -106,7 +106,7 @@ class D3rlpyPolicy:
         if not kept:
             return np.empty((0, self.n_items), dtype=np.float32)
         log = _log_of(kept, self.simulator.catalog if self.simulator else _catalog(self.n_items))
-        followed = np.setdiff1d(np.arange(len(log)), log.offsets[1:] - 1)
+        followed = np.flatnonzero(log.row_goes_on)
         if self.observation == "history":
             return self.action_scores(padded_histories(log, followed, self.input_size))
         if self.simulator is None:

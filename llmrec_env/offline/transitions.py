@@ -15,7 +15,7 @@ import polars as pl
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, propose
-from llmrec_env.offline.branching import augmented_rows, followed
+from llmrec_env.offline.branching import augmented_rows
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
 
@@ -164,7 +164,7 @@ def event_rewards(events: pl.Series) -> FloatArray:
 
 
 def _logged(log: InteractionLog, states: FloatArray, rewards: FloatArray, kind: str) -> Transitions:
-    before = np.flatnonzero(followed(log))
+    before = np.flatnonzero(log.row_goes_on)
     after = before + 1
     terminal = np.isin(after, log.offsets[1:] - 1)
     follower = np.where(terminal, after, after + 1)
