@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from agents.shop.fitting import fit
 from agents.shop.policy import ScoringPolicy
 from agents.shop.rollouts import Decision
 from llmrec_env.common.errors import SettingError
@@ -20,7 +21,6 @@ from llmrec_env.common.training import (
     TrainingConfig,
     TrainingHistory,
     shuffled_batches,
-    train,
 )
 
 
@@ -87,17 +87,7 @@ def imitate(
         patience=0,
         seed=config.seed,
     )
-    return train(
-        policy,
-        loss,
-        training,
-        evaluate=evaluate,
-        metric="success",
-        folder=folder,
-        run="imitation",
-        description="imitation",
-        show=show,
-    )
+    return fit(policy, loss, training, "imitation", evaluate, folder, show)
 
 
 def mean_valid(log_probs: Tensor) -> Tensor:

@@ -15,8 +15,9 @@ from torch.nn import functional as F
 
 from agents.shop.base import Sight
 from agents.shop.crowd import Crowd
+from agents.shop.fitting import fit
 from agents.shop.policy import ScoringPolicy, draw
-from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
+from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory
 
 FloatArray = NDArray[np.float32]
 
@@ -181,17 +182,7 @@ def ppo(
         patience=0,
         seed=config.seed,
     )
-    return train(
-        policy,
-        loss,
-        training,
-        evaluate=evaluate,
-        metric="success",
-        folder=folder,
-        run="ppo",
-        description="PPO",
-        show=show,
-    )
+    return fit(policy, loss, training, "PPO", evaluate, folder, show)
 
 
 def _losses(

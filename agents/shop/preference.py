@@ -15,10 +15,11 @@ from torch.nn import functional as F
 
 from agents.shop.base import Sight
 from agents.shop.crowd import Crowd
+from agents.shop.fitting import fit
 from agents.shop.oracle import Oracle
 from agents.shop.policy import ScoringPolicy, draw
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
+from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,14 +170,4 @@ def prefer(
         patience=0,
         seed=config.seed,
     )
-    return train(
-        policy,
-        loss,
-        training,
-        evaluate=evaluate,
-        metric="success",
-        folder=folder,
-        run="dpo",
-        description="DPO",
-        show=show,
-    )
+    return fit(policy, loss, training, "DPO", evaluate, folder, show)
