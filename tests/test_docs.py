@@ -164,9 +164,12 @@ def flags(words: list[str]) -> list[str]:
 
 
 def check_options(name: str, words: list[str]) -> None:
-    """``llmrec NAME`` exists and knows the options."""
+    """``llmrec NAME``, or ``llmrec GROUP NAME``, exists and knows the options."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert name in commands, f"llmrec {name}: expected one of {sorted(commands)}"
+    if hasattr(commands[name], "commands"):
+        commands, (name, *words) = commands[name].commands, words
+        assert name in commands, f"{name}: expected one of {sorted(commands)}"
     known = {o for option in commands[name].params for o in (*option.opts, *option.secondary_opts)}
     unknown = set(flags(words)) - known - {"--help"}
     assert not unknown, f"llmrec {name} knows no {unknown}"
