@@ -178,8 +178,8 @@ def pooled(rows: list[dict[str, Any]], way: str, what: str) -> tuple[Any, Any]:
 def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
     """The Markdown table: means over splits and seeds, 95% intervals over products."""
     lines = [
-        "| agent | success | score | success, sampled | above imitation | trainings | seconds |",
-        "|---|---|---|---|---|---|---|",
+        "| agent | success | score | sampled | above imitation | above browser | runs | seconds |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in (name for name in order if name in rows):
         own = rows[name]
@@ -191,20 +191,27 @@ def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
         ):
             known = all(way in row for row in own)
             cells.append(said(*pooled(own, way, what)) if known else "")
-        gain = ""
-        if name in PATHS and name != "imitation" and "imitation" in rows:
-            values, clusters = pooled(own, "greedy", "successes")
-            base, others = pooled(rows["imitation"], "greedy", "successes")
-            if np.array_equal(clusters, others):
-                gain = said(values - base, clusters, sign=True)
+        above = [beyond(rows, name, base) for base in ("imitation", "scripted browser")]
         learned = name in PATHS or name in LM_PATHS
         cells += [
-            gain,
+            *(above if learned else ("", "")),
             str(len(own)) if learned else "",
             f"{np.mean([row['seconds'] for row in own]):.0f}" if learned else "",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def beyond(rows: dict[str, list[dict[str, Any]]], name: str, base: str) -> str:
+    """How much higher an agent's greedy success is than another's, on the same goals."""
+    if name == base or base not in rows:
+        return ""
+    splits = {row["split"] for row in rows[name]} & {row["split"] for row in rows[base]}
+    one, other = (
+        pooled([row for row in rows[who] if row["split"] in splits], "greedy", "successes")
+        for who in (name, base)
+    )
+    return said(one[0] - other[0], one[1], sign=True)
 
 
 def said(values: Any, clusters: Any, sign: bool = False) -> str:

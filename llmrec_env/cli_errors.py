@@ -22,3 +22,6 @@ def clear_errors() -> Iterator[None]:
         Console(stderr=True).print(f"[red]error:[/red] {type(error).__name__}: ", end="")
         Console(stderr=True, markup=False, highlight=False).print(str(error), soft_wrap=True)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped; the same command goes on from what was finished")
+        raise typer.Exit(130) from None

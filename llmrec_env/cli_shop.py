@@ -63,7 +63,7 @@ def train(
     """Train a shopper by imitation, then DPO from generated rollouts or PPO on the reward."""
     with clear_errors():
         from agents.shop.compact import CompactConfig
-        from agents.shop.training import ShopTraining, train_shopper
+        from agents.shop.training import ShopTraining, train_shopper, validation_of
 
         training = ShopTraining(
             _settings(catalogue, instructions, reward, split_by, goals_per_product, goal_seed),
@@ -76,6 +76,10 @@ def train(
             seed=seed,
         )
         _, folder = train_shopper(training, out, show=True)
+        best = validation_of(folder)
+        if best:
+            told = f"success {best['success']:.1f}%, score {best['score']:.1f}"
+            Console().print(f"Validation goals: {told}", highlight=False)
         Console().print(f"Saved to {folder}", soft_wrap=True)
 
 
@@ -105,11 +109,18 @@ def evaluate(
         settings = _settings(
             catalogue, instructions, reward, split_by, goals_per_product, goal_seed
         )
+        if policy is not None and settings != _settings(
+            None, "synthetic", "repaired", "product", 10, 0
+        ):
+            raise SettingError(
+                "a policy is judged in the shop that it was trained in: leave out --catalogue and "
+                "the other options of the shop beside --policy"
+            )
         shopper, name, settings = _shopper(policy, agent, settings)
         settings = {**settings, "split": "test"}
         chosen = choose_goals(len(Crowd(settings).shop.goals), goals, seed)
         ways = {"greedy": None, "sampled": seed} if policy is not None else {"": None}
-        table = Table(title=f"{name}, {len(chosen)} test goals")
+        table = Table(title=f"{name}, test goals: {len(chosen)}")
         for column in ("actions", "success %", "score", "steps"):
             table.add_column(column)
         for way, sample_seed in ways.items():

@@ -40,12 +40,20 @@ class ShopResults:
     @property
     def score(self) -> Interval:
         """100 times the mean reward, with its 95% interval."""
-        return clustered_interval(100.0 * self.rewards, self.products)
+        return _per_cent(self.rewards, self.products)
 
     @property
     def success(self) -> Interval:
         """The share of goals with a reward of 1 in per cent, with its 95% interval."""
-        return clustered_interval(100.0 * self.successes, self.products)
+        return _per_cent(self.successes.astype(np.float64), self.products)
+
+
+def _per_cent(values: FloatArray, products: NDArray[np.str_]) -> Interval:
+    """In per cent, within what is possible; goals of a single product say nothing of others."""
+    mean, low, high = clustered_interval(100.0 * values, products)
+    if len(set(products.tolist())) < 2:
+        return Interval(mean, 0.0, 100.0)
+    return Interval(mean, max(0.0, low), min(100.0, high))
 
 
 def clustered_interval(values: FloatArray, clusters: NDArray[np.str_]) -> Interval:

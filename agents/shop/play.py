@@ -19,7 +19,9 @@ ID = "llmrec_env:LLMRec/Shop-v0"
 LONGEST_LINE = 2000
 """Characters of one text that are shown."""
 PROMPT = "> "
-HELP = 'a number, "search words", "click[value]", a button\'s text, or "quit"'
+HELP = 'a number, "click[value]", a button\'s text, or "quit"'
+SEARCH = 'or "search" and any words'
+ELSEWHERE = 'searching is for the first page, where "back to search" leads'
 QUIT = ("quit", "exit", "q")
 
 
@@ -134,7 +136,8 @@ def _next_action(session: Session, actions: Sequence[str], ask: Ask, show: Show)
         action = read_action(typed, actions, session.can_search)
         if action is not None:
             return action
-        show(f"{clean(typed, 60)!r} is no action here. Type {HELP}.")
+        where = SEARCH if session.can_search else ELSEWHERE
+        show(f"{clean(typed, 60)!r} is no action here. Type {HELP}; {where}.")
 
 
 def _wrapped(line: str) -> str:

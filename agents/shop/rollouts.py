@@ -13,7 +13,7 @@ from agents.shop.base import ShopAgent, Sight
 from agents.shop.crowd import Crowd
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.common.progress import track
+from llmrec_env.common.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,30 @@ def collect_rollouts(
     crowd = Crowd(settings, agent.observation, agent.action_mode)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     rollouts: list[Rollout] = []
-    for goal in track(goals, "rollouts", len(goals), show):
-        if limit is not None and len(rollouts) >= limit:
-            break
-        sight, actions, total, ended = crowd.begin(0, goal), [], 0.0, False
-        success = False
-        while not ended:
-            (action,) = agent.act([sight], rng)
-            actions.append(action if isinstance(action, str) else sight.actions[action])
-            outcome = crowd.step(0, action)
-            sight, ended, success = outcome.sight, outcome.ended, outcome.success
-            total += outcome.reward
-        if success or not perfect:
-            text = crowd.shop.goals[goal].instruction
-            rollouts.append(Rollout(goal, text, tuple(actions), total, success))
+    total = len(goals) if limit is None else limit
+    with progress_bar("rollouts", total, show) as advance:
+        for goal in goals:
+            if len(rollouts) >= total:
+                break
+            rollout = _shop_once(agent, crowd, goal, rng)
+            if rollout.success or not perfect:
+                rollouts.append(rollout)
+                advance(1, "")
     return rollouts
+
+
+def _shop_once(
+    agent: ShopAgent, crowd: Crowd, goal: int, rng: np.random.Generator | None
+) -> Rollout:
+    sight, actions, earned = crowd.begin(0, goal), [], 0.0
+    while True:
+        (action,) = agent.act([sight], rng)
+        actions.append(action if isinstance(action, str) else sight.actions[action])
+        outcome = crowd.step(0, action)
+        sight, earned = outcome.sight, earned + outcome.reward
+        if outcome.ended:
+            text = crowd.shop.goals[goal].instruction
+            return Rollout(goal, text, tuple(actions), earned, outcome.success)
 
 
 def replay(

@@ -74,7 +74,10 @@ class ShopTraining:
     def __post_init__(self) -> None:
         for stage in self.stages:
             if stage not in STAGES:
-                raise SettingError(f"a stage is one of {STAGES}, got {stage!r}")
+                raise SettingError(
+                    f"a stage is one of {', '.join(STAGES)}, got {stage!r}; on the command line "
+                    "several are joined by commas"
+                )
         if not self.stages or self.rollouts < 1:
             raise SettingError("training needs at least one stage and one rollout")
         if self.teacher not in TEACHERS:
@@ -154,19 +157,30 @@ def trained_in(folder: str | Path) -> dict[str, Any]:
     try:
         return dict(read_json(Path(folder) / FINISHED)["training"]["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
+        inside = sorted(path.parent.name for path in Path(folder).glob(f"*/{FINISHED}"))
+        hint = f"; it holds these: {', '.join(inside)}" if inside else ""
         raise DataError(
-            f"{folder}: no finished stage ({error!r:.200}); expected a folder that `llmrec shop "
-            "train` named at its end, such as RUN/imitation+dpo"
+            f"{folder}: no finished stage ({type(error).__name__}); expected a folder that `llmrec "
+            f"shop train` named at its end, such as RUN/imitation+dpo{hint}"
         ) from None
+
+
+def validation_of(folder: str | Path) -> dict[str, float]:
+    """Success and score of a finished stage on its validation goals, where it was measured."""
+    rows = [row for row in read_json(Path(folder) / FINISHED)["curve"] if "success" in row]
+    return max(rows, key=lambda row: row["success"], default={})
 
 
 def _finished(path: Path, training: ShopTraining, stages: tuple[str, ...]) -> ScoringPolicy | None:
     """The policy of a stage that was done before."""
     if not (path / FINISHED).exists():
         return None
-    if read_json(path / FINISHED)["training"] != _identity(training, stages):
+    before, now = read_json(path / FINISHED)["training"], _identity(training, stages)
+    others = sorted(name for name in now if now[name] != before.get(name))
+    if others:
         raise LLMRecError(
-            f"{path} holds a policy that was trained with other settings; name another folder"
+            f"{path} holds a policy that was trained with other settings ({', '.join(others)}); "
+            "name another folder"
         )
     return load_policy(path)
 

@@ -27,7 +27,7 @@ def test_train_then_evaluate_in_the_shop_of_the_training(tmp_path: Path) -> None
     assert judged.exit_code == 0, judged.output
     rows = re.findall(r"(greedy|sampled)\D+([\d.]+) \[", judged.output)
     assert [way for way, _ in rows] == ["greedy", "sampled"]
-    assert "12 test goals" in judged.output
+    assert "test goals: 12" in judged.output
 
 
 def test_the_oracle_and_the_rules_are_judged_without_training() -> None:
@@ -55,7 +55,8 @@ def test_a_person_can_buy() -> None:
     [
         (("evaluate", "--agent", "parrot"), "parrot"),
         (("evaluate", "--policy", "nowhere"), "no finished stage"),
-        (("train", "--out", "x", "--stages", "magic"), "magic"),
+        (("evaluate", "--policy", "x", "--catalogue", "9"), "leave out --catalogue"),
+        (("train", "--out", "x", "--stages", "magic"), "joined by commas"),
         (("train", "--out", "x", "--catalogue", "nowhere"), "nowhere"),
     ],
 )
