@@ -59,13 +59,16 @@ def url(page: Page, query: str, options: Mapping[str, str]) -> str:
 
 
 def _rich(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
+    # a list: join() would make one of a generator's texts, slowly
     return "\n".join(
-        text
-        if action is None
-        else f"[clicked button] {text} [clicked button_]"
-        if action in marked
-        else f"[button] {text} [button_]"
-        for text, action in lines
+        [
+            text
+            if action is None
+            else f"[clicked button] {text} [clicked button_]"
+            if action in marked
+            else f"[button] {text} [button_]"
+            for text, action in lines
+        ]
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmrec_env.shop.wishes import read_wish
+from llmrec_env.shop.wishes import base_of
 from llmrec_env.shop.words import words_of
 
 
@@ -23,7 +23,7 @@ class Suggestions:
     def of(self, instruction: str) -> tuple[str, ...]:
         """One to three different searches: whole, without options and price, category."""
         whole = clean_query(instruction)
-        short = clean_query(read_wish(instruction).base)
+        short = clean_query(base_of(instruction))
         return tuple(dict.fromkeys(q for q in (whole, short, self._kind(short)) if q))
 
     def _kind(self, text: str) -> str:

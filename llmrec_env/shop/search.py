@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +14,7 @@ from llmrec_env.shop.catalogue import Catalogue, Product
 from llmrec_env.shop.tantivy_search import TantivySearch
 
 LARGE = 100_000
-"""Catalogues above it are searched by tantivy, which skips documents that cannot come first."""
+"""Catalogues above it are searched by tantivy, which reads what has the rarest words."""
 
 
 class SearchEngine(Protocol):
@@ -43,8 +42,9 @@ def build_search(catalogue: Catalogue, folder: Path | None = None) -> SearchEngi
     if len(catalogue) > LARGE:
         if folder is None:
             raise SettingError(f"{len(catalogue)} products are indexed in a folder: name one")
-        return TantivySearch.build(_documents(catalogue), folder)
-    engine = Bm25Search.of(_documents(catalogue))
+        rows = _alike_together(catalogue)
+        return TantivySearch.build((document(catalogue[row]) for row in rows), folder, rows)
+    engine = Bm25Search.of(document(product) for product in catalogue)
     if folder is None:
         return engine
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,5 +57,8 @@ def open_search(catalogue: Catalogue, folder: Path) -> SearchEngine:
     return TantivySearch(folder) if len(catalogue) > LARGE else Bm25Search.open(folder)
 
 
-def _documents(catalogue: Catalogue) -> Iterator[str]:
-    return (document(product) for product in catalogue)
+def _alike_together(catalogue: Catalogue) -> list[int]:
+    """All rows, by department and by what the products are."""
+    kinds, departments = catalogue.arrays["query"], catalogue.arrays["category"]
+    rows: list[int] = np.lexsort((kinds, departments)).tolist()
+    return rows

@@ -15,7 +15,7 @@ from llmrec_env.shop.generated import generate_catalogue
 from llmrec_env.shop.search import LARGE, SearchEngine, build_search, open_search
 from llmrec_env.shop.webshop_files import find_webshop_files, read_webshop
 
-LAYOUT = "shop-1"
+LAYOUT = "shop-2"
 """Part of the name of a prepared folder: changes with what stands in it."""
 IN_MEMORY = 2000
 """Generated catalogues up to this size are made anew in each process, in under two seconds."""

@@ -300,8 +300,5 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
 
 
 def _objects(values: list[Any]) -> NDArray[np.object_]:
-    """Any objects, an element each: numpy would make a table of tuples of one length."""
-    array = np.empty(len(values), dtype=object)
-    for place, value in enumerate(values):
-        array[place] = value
-    return array
+    """Any objects, an element each: ``np.array`` would make a table of tuples of one length."""
+    return np.fromiter(values, dtype=object, count=len(values))

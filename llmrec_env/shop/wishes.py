@@ -37,16 +37,27 @@ class Wish:
 @lru_cache(maxsize=4096)
 def read_wish(instruction: str) -> Wish:
     """What an instruction says."""
-    priced = PRICE.sub("", instruction)
-    said = OPTIONS.search(priced)
+    base, said = _parted(instruction)
     uppers, lowers, stars = (form.findall(instruction) for form in (UPPER, LOWER, STARS))
     return Wish(
-        base=OPTIONS.sub("", priced),
-        options=_pairs(said[0]) if said else {},
+        base=base,
+        options=_pairs(said),
         price_upper=float(uppers[-1]) if uppers else NO_LIMIT,
         price_lower=float(lowers[-1]) if lowers else 0.0,
         rating_lower=float(stars[-1]) if stars else 0.0,
     )
+
+
+def base_of(instruction: str) -> str:
+    """An instruction without options and price."""
+    return _parted(instruction)[0]
+
+
+def _parted(instruction: str) -> tuple[str, str]:
+    """What stands before the options, and the options; without the price."""
+    priced = PRICE.sub("", instruction)
+    said = OPTIONS.search(priced)
+    return (priced[: said.start()] + priced[said.end() :], said[0]) if said else (priced, "")
 
 
 def _pairs(text: str) -> dict[str, str]:

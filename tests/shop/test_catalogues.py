@@ -17,6 +17,8 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.shop import departments as grammar
 from llmrec_env.shop.catalogue import Catalogue, CatalogueBuilder, HumanInstruction, Product
 from llmrec_env.shop.generated import generate_catalogue, generate_products
+from llmrec_env.shop.search import document
+from llmrec_env.shop.stems import Cutter
 from llmrec_env.shop.stock import open_stock
 from llmrec_env.shop.tantivy_search import TantivySearch
 from llmrec_env.shop.webshop_files import find_webshop_files, read_webshop
@@ -117,6 +119,71 @@ def test_both_engines_find_a_product_by_its_words(
             assert row in engine.search(small_catalogue.names[row])
         assert len(engine.search("zzzz the of")) == 0
         assert len(engine.search("free")) <= 50
+
+
+@pytest.fixture(scope="module")
+def indexed(small_catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tantivy index of the small catalogue, products of a kind together."""
+    folder: Path = tmp_path_factory.mktemp("tantivy") / "index"
+    rows = sorted(range(200), key=lambda row: small_catalogue[row].query)
+    TantivySearch.build((document(small_catalogue[row]) for row in rows), folder, rows)
+    return folder
+
+
+def stems_of(catalogue: Catalogue) -> list[set[str]]:
+    """The stems of each product."""
+    cut = Cutter()
+    return [set(cut(document(product))) for product in catalogue]
+
+
+def test_a_small_index_scores_every_product_that_has_a_word(
+    small_catalogue: Catalogue, indexed: Path
+) -> None:
+    stems, cut, engine = stems_of(small_catalogue), Cutter(), TantivySearch(indexed)
+    for row in range(0, 200, 20):
+        query = small_catalogue.instructions[row]
+        having = {other for other in range(200) if stems[other].intersection(cut(query))}
+        assert set(engine.search(query, k=200).tolist()) == having
+        best = engine.search(query)
+        assert best.tolist() == TantivySearch(indexed).search(query).tolist()
+        assert len(best) == min(50, len(having))
+
+
+def test_a_large_index_requires_the_rarest_words(small_catalogue: Catalogue, indexed: Path) -> None:
+    stems, everything = stems_of(small_catalogue), TantivySearch(indexed)
+    engine = TantivySearch(indexed, max_candidates=30)  # as if two hundred products were many
+    commonest = "size"
+    for word in ("gluten", "popcorn", "lavend"):
+        having = {row for row in range(200) if word in stems[row]}
+        hits = engine.search(f"{word} in any {commonest}", k=3).tolist()
+        assert set(hits) <= having
+        ranked = everything.search(f"{word} in any {commonest}", k=200).tolist()
+        assert hits == [row for row in ranked if row in having][:3]
+
+
+def test_words_that_too_few_products_have_are_not_required(
+    small_catalogue: Catalogue, indexed: Path
+) -> None:
+    stems, engine = stems_of(small_catalogue), TantivySearch(indexed, max_candidates=10)
+    popcorn = {row for row in range(200) if "popcorn" in stems[row]}
+    shampoo = {row for row in range(200) if "shampoo" in stems[row]}
+    assert popcorn
+    assert shampoo
+    assert not popcorn & shampoo
+    hits = engine.search("popcorn shampoo", k=50).tolist()  # nothing is both
+    assert set(hits) == popcorn | shampoo
+    assert hits == TantivySearch(indexed).search("popcorn shampoo", k=50).tolist()
+    assert engine.search("popcorn shampoo").tolist() == hits
+
+
+@pytest.mark.parametrize("max_candidates", [1, 10_000])
+def test_a_query_of_unknown_words_finds_nothing(indexed: Path, max_candidates: int) -> None:
+    engine = TantivySearch(indexed, max_candidates)
+    for query in ("", "the of", "zzzz", "zzzz qqqq the"):
+        hits = engine.search(query)
+        assert hits.shape == (0,)
+        assert hits.dtype == np.int64
+    assert engine.search("zzzz popcorn").tolist() == engine.search("popcorn").tolist()
 
 
 RECORD = {
