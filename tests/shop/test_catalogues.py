@@ -151,7 +151,7 @@ def test_a_small_index_scores_every_product_that_has_a_word(
 
 def test_a_large_index_requires_the_rarest_words(small_catalogue: Catalogue, indexed: Path) -> None:
     stems, everything = stems_of(small_catalogue), TantivySearch(indexed)
-    engine = TantivySearch(indexed, max_candidates=30)  # as if two hundred products were many
+    engine = TantivySearch(indexed, small=30)  # as if two hundred products were many
     commonest = "size"
     for word in ("gluten", "popcorn", "lavend"):
         having = {row for row in range(200) if word in stems[row]}
@@ -164,7 +164,7 @@ def test_a_large_index_requires_the_rarest_words(small_catalogue: Catalogue, ind
 def test_words_that_too_few_products_have_are_not_required(
     small_catalogue: Catalogue, indexed: Path
 ) -> None:
-    stems, engine = stems_of(small_catalogue), TantivySearch(indexed, max_candidates=10)
+    stems, engine = stems_of(small_catalogue), TantivySearch(indexed, small=10)
     popcorn = {row for row in range(200) if "popcorn" in stems[row]}
     shampoo = {row for row in range(200) if "shampoo" in stems[row]}
     assert popcorn
@@ -176,9 +176,9 @@ def test_words_that_too_few_products_have_are_not_required(
     assert engine.search("popcorn shampoo").tolist() == hits
 
 
-@pytest.mark.parametrize("max_candidates", [1, 10_000])
-def test_a_query_of_unknown_words_finds_nothing(indexed: Path, max_candidates: int) -> None:
-    engine = TantivySearch(indexed, max_candidates)
+@pytest.mark.parametrize("small", [1, 10_000])
+def test_a_query_of_unknown_words_finds_nothing(indexed: Path, small: int) -> None:
+    engine = TantivySearch(indexed, small)
     for query in ("", "the of", "zzzz", "zzzz qqqq the"):
         hits = engine.search(query)
         assert hits.shape == (0,)
