@@ -26,7 +26,7 @@ from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, repla
 from agents.shop.rules import ScriptedBrowser
 from agents.shop.tuning import FineTuneConfig, PreferConfig, fine_tune, tune_preferences
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
-from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.files import fingerprint, read_json, write_json
 from llmrec_env.common.training import Metrics, clear_checkpoint
 
 STAGES = ("imitation", "dpo", "ppo")
@@ -203,20 +203,24 @@ def _train_stage(
     if policy is None:
         policy = _new_policy(training)
     train = {**training.settings, "split": "train"}
-    teaching = _rollouts(training, path.parent / "rollouts.json", train, show)
-    where: Where = stages[-1], teaching, train, path / "checkpoint", show
+    teaching = _rollouts(training, path.parent, train, show)
+    identity = _identity(training, stages)
+    # of other settings a killed run is not continued
+    checkpoint = path / f"checkpoint-{fingerprint([json.dumps(identity, sort_keys=True)])}"
+    where: Where = stages[-1], teaching, train, checkpoint, show
     if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
         curve = _tune(policy, training, *where)
     else:
         curve = _learn(policy, training, *where)
     policy.save(path / "policy")
     record = {
-        "training": _identity(training, stages),
+        "training": identity,
         "seconds": time.perf_counter() - began,
         "curve": curve,
     }
     write_json(path / FINISHED, record)
-    clear_checkpoint(path / "checkpoint")
+    for left in path.glob("checkpoint-*"):
+        clear_checkpoint(left)
     return policy
 
 
@@ -279,9 +283,10 @@ def _tune(
 
 
 def _rollouts(
-    training: ShopTraining, path: Path, train: Mapping[str, Any], show: bool
+    training: ShopTraining, out: Path, train: Mapping[str, Any], show: bool
 ) -> list[Rollout]:
     """Perfect rollouts of training goals, from the file where they were written before."""
+    path = out / f"rollouts-{training.teacher}-{training.rollouts}-seed{training.seed}.json"
     if path.exists():
         return load_rollouts(path)
     shop = Crowd(train).shop
