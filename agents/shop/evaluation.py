@@ -95,7 +95,8 @@ def evaluate_shopper(
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
         show: whether to show a progress bar.
     """
-    crowd = Crowd(settings, agent.observation, agent.action_mode, SHOPPERS)
+    size = SHOPPERS if goals is None else min(SHOPPERS, max(1, len(goals)))
+    crowd = Crowd(settings, agent.observation, agent.action_mode, size)
     waiting = list(range(len(crowd.shop.goals))) if goals is None else list(goals)
     n = len(waiting)
     rewards, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
@@ -112,7 +113,7 @@ def evaluate_shopper(
             return
 
     with progress_bar("shop", n, show) as advance:
-        for row in range(SHOPPERS):
+        for row in range(size):
             admit(row)
         while sights:
             rows = list(sights)

@@ -11,13 +11,12 @@ from rich.console import Console
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.rendering import WIDTH, clean
+from llmrec_env.shop.env import LONGEST_LINE
 from llmrec_env.shop.session import Session
 
 Ask = Callable[[str], str]
 Show = Callable[[str], None]
 ID = "llmrec_env:LLMRec/Shop-v0"
-LONGEST_LINE = 2000
-"""Characters of one text that are shown."""
 PROMPT = "> "
 HELP = 'a number, "click[value]", a button\'s text, or "quit"'
 SEARCH = 'or "search" and any words'

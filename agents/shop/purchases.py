@@ -17,7 +17,7 @@ from llmrec_env.shop.goals import Goal
 from llmrec_env.shop.reward import Purchase, best_options
 from llmrec_env.shop.shop import Shop
 from llmrec_env.shop.wishes import read_wish
-from llmrec_env.shop.words import spaced
+from llmrec_env.shop.words import phrases_within
 
 KINDS = ("perfect", "one wrong option", "no options", "first hit", "other hit", "any product")
 """What is bought for a goal: see :func:`judged_purchases`."""
@@ -152,14 +152,12 @@ def _exchanged(
 
 def _named(product: Product, instruction: str, rng: np.random.Generator) -> dict[str, str]:
     """The values that an instruction asks for, by name or as a phrase."""
-    wish, said = read_wish(instruction), spaced(instruction)
-    chosen = {}
-    for name, values in product.options.items():
-        if wish.options.get(name) in values:
-            chosen[name] = wish.options[name]
-        elif phrases := [v for v in values if spaced(v).strip() and spaced(v) in said]:
-            chosen[name] = max(phrases, key=len)
-    return chosen
+    options, asked = product.options, read_wish(instruction).options
+    named = {name: value for name, value in asked.items() if value in options.get(name, ())}
+    said = phrases_within(options, instruction)
+    # in the order of the product's options, which the model reads
+    chosen = {name: named.get(name, said.get(name)) for name in options}
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _random(product: Product, instruction: str, rng: np.random.Generator) -> dict[str, str]:

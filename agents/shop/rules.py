@@ -7,7 +7,7 @@ from typing import Any
 from agents.shop.base import Rule, Sight
 from llmrec_env.shop.pages import Kind
 from llmrec_env.shop.wishes import read_wish
-from llmrec_env.shop.words import spaced
+from llmrec_env.shop.words import phrases_within
 
 BUY = "click[buy now]"
 NEXT = "click[next >]"
@@ -70,11 +70,7 @@ def asked(page: dict[str, Any]) -> dict[str, str]:
     offered = {option["name"]: option["values"] for option in page["options"]}
     if wish.options:
         return {n: v for n, v in wish.options.items() if v in offered.get(n, ())}
-    said = spaced(wish.base)
-    found = {
-        n: [v for v in vs if spaced(v).strip() and spaced(v) in said] for n, vs in offered.items()
-    }
-    return {name: max(values, key=len) for name, values in found.items() if values}
+    return phrases_within(offered, wish.base)
 
 
 def opening(hit: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from llmrec_env.shop.fits import FITS
+from llmrec_env.shop.fits import FITS, UNSEEN
 from llmrec_env.shop.pages import PAGE_SIZE, Kind, Page
 from llmrec_env.shop.shop import Shop
 from llmrec_env.shop.shopper import Shopper
@@ -27,7 +27,6 @@ EMBEDDING = 32
 CLAUSES = 12
 """Parts of an instruction that are seen one by one, at most."""
 CLAUSE = re.compile(r"[,.:;!?](?:\s|$)")
-UNSEEN: frozenset[Kind] = frozenset()
 MOVES = ("search", "index", "turn", "open", "results", "item", "choose", "read", "buy")
 MATCHES = (
     "words of the text in the instruction",

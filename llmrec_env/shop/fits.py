@@ -13,7 +13,7 @@ from llmrec_env.shop.pages import Kind
 from llmrec_env.shop.queries import Suggestions
 from llmrec_env.shop.stems import Cutter
 from llmrec_env.shop.wishes import Wish, read_wish
-from llmrec_env.shop.words import spaced
+from llmrec_env.shop.words import phrases_within
 
 FITS = (
     "words of the instruction in the title",
@@ -28,7 +28,7 @@ FITS = (
     "the product was opened",
 )
 """What :meth:`Fits.of` says, each in [0, 1]; what was not seen yet is 0."""
-NOTHING: frozenset[Kind] = frozenset()
+UNSEEN: frozenset[Kind] = frozenset()
 
 
 class Fits:
@@ -54,7 +54,7 @@ class Fits:
         """``of(instruction, row, kinds)``: float32 (10,), by the pages of the product seen."""
         self.phrases = lru_cache(maxsize=16_384)(self._phrases)
         """``phrases(instruction, row)``: the value of each option that is the longest phrase of the
-        instruction, by the option's name, where one is any."""
+        instruction, by the option's name; see :func:`llmrec_env.shop.words.phrases_within`."""
 
     def _of(self, instruction: str, row: int, kinds: frozenset[Kind]) -> NDArray[np.float32]:
         wish = read_wish(instruction)
@@ -80,13 +80,7 @@ class Fits:
         return fit
 
     def _phrases(self, instruction: str, row: int) -> dict[str, str]:
-        said = spaced(instruction)
-        found = {}
-        for name, values in self._product(row).options.items():
-            phrases = [value for value in values if spaced(value).strip() and spaced(value) in said]
-            if phrases:
-                found[name] = max(phrases, key=len)
-        return found
+        return phrases_within(self._product(row).options, instruction)
 
     def _read(self, row: int, kinds: frozenset[Kind]) -> tuple[set[str], set[tuple[str, str]]]:
         """The stems that were seen of a product, and which stand side by side."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
@@ -21,6 +22,16 @@ def spaced(text: str) -> str:
     A phrase stands in a text as whole words where the one's form is within the other's.
     """
     return f" {' '.join(words_of(text))} "
+
+
+def phrases_within(options: Mapping[str, Iterable[str]], text: str) -> dict[str, str]:
+    """The value of each option that is the longest phrase of a text, where one is any."""
+    said, found = spaced(text), {}
+    for name, values in options.items():
+        phrases = [value for value in values if spaced(value).strip() and spaced(value) in said]
+        if phrases:
+            found[name] = max(phrases, key=len)
+    return found
 
 
 def words_as_nouns(text: str) -> list[str]:
