@@ -108,6 +108,16 @@ def fit(
         str | None,
         typer.Option(help="Causal LM by hub name or folder; a small one is pretrained otherwise."),
     ] = None,
+    item_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Sentence encoder that reads the items' texts, by hub name or folder; the base "
+            "model itself if not given."
+        ),
+    ] = None,
+    item_ids: Annotated[
+        bool, typer.Option(help="Also learn a vector an item, beyond what its text says.")
+    ] = False,
     share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
     epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
     min_steps: Annotated[int, typer.Option(help="Optimiser steps at least.")] = 300,
@@ -125,17 +135,19 @@ def fit(
         from llmrec_env.demo.settings import open_source
         from llmrec_env.language.fitting import FitConfig, fit_language_environment
         from llmrec_env.language.learning import LearningConfig
+        from llmrec_env.language.model import LanguageEnvironmentConfig
 
         if (out / "config.json").exists():
             raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
         source = open_source(data, seed)
         learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
+        model = LanguageEnvironmentConfig(item_ids=item_ids)
         checkpoint = out.with_name(f"{out.name}.checkpoint")
-        model = fit_language_environment(
+        fitted = fit_language_environment(
             source.split.train,
             source.split.validation,
             base_model,
-            FitConfig(learning=learning),
+            FitConfig(model, learning=learning, item_encoder=item_encoder),
             users=source.split.test,
             checkpoint=checkpoint,
             device=device or "cpu",
@@ -144,9 +156,9 @@ def fit(
         )
 
         def save() -> None:
-            model.save_pretrained(out)
+            fitted.save_pretrained(out)
             clear_checkpoint(checkpoint)
-            curve = model.record["learning"]["curve"]
+            curve = fitted.record["learning"]["curve"]
             best = max(curve, key=lambda row: row["progress"])
             _print_rows(
                 "Validation users",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from llmrec_env.common import processes
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
@@ -20,6 +20,7 @@ from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
     learn_item_tokens,
+    pooled_tokens,
     read_features,
     word_embeddings,
 )
@@ -30,6 +31,7 @@ from llmrec_env.language.model import (
     LanguageEnvironmentConfig,
     check_window,
 )
+from llmrec_env.language.sentence_encoder import sentence_features
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class FitConfig:
     small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
     item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
+    items: Literal["text", "pooled", "random"] = "text"
+    """What the LM reads of an item: a token learned from its text, the mean of its words' embeddings,
+    or, as a control that knows no language, random numbers."""
+    item_encoder: str | None = None
+    """Sentence encoder that makes the item features (hub name or folder, of any model that
+    sentence-transformers loads); the base model itself where None."""
+
+    def __post_init__(self) -> None:
+        if self.items not in (kinds := ("text", "pooled", "random")):
+            raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
+        if self.items == "random" and self.item_encoder is not None:
+            raise SettingError("random items have no text that item_encoder could read")
 
 
 def fit_language_environment(
@@ -128,16 +142,26 @@ def untrained_language_environment(
     reader.to(device)
     size = min(config.model.state_size, base.config.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
-    if catalog.has_text:
+    if catalog.has_text and config.items != "random":
         limit = config.item_tokens.max_tokens
 
-        def read() -> tuple[Tensor, dict[str, float], Tensor]:
-            tokens, losses = learn_item_tokens(
-                catalog, base, tokenizer, config.item_tokens, checkpoint, show
-            )
-            return tokens, losses, read_features(catalog, base, tokenizer, size, limit, show)
+        def read() -> tuple[Tensor, dict[str, float] | None, Tensor]:
+            if config.items == "pooled":
+                tokens, losses = pooled_tokens(catalog, base, tokenizer, limit).cpu(), None
+            else:
+                tokens, losses = learn_item_tokens(
+                    catalog, base, tokenizer, config.item_tokens, checkpoint, show
+                )
+            if config.item_encoder is not None:
+                width = config.model.state_size
+                features = sentence_features(catalog, config.item_encoder, width, device, show)
+            else:
+                features = read_features(catalog, base, tokenizer, size, limit, show)
+            return tokens, losses, features
 
-        tokens, record["item_tokens"], features = processes.on_main(read)
+        tokens, losses, features = processes.on_main(read)
+        if losses is not None:
+            record["item_tokens"] = losses
         words = ItemWords.of(catalog, tokenizer, limit)
     else:
         tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)

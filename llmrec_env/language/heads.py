@@ -21,7 +21,7 @@ class Heads(nn.Module):
     With fixed unit features ``p_i`` and tf-idf weighted words ``b_i`` of an item, LM outputs ``h``,
     and ``m_t`` the mean of the read items' features with weights ``g^(t-i)``::
 
-        feature  f_i = norm(p_i + U b_i)                U = 0 at first
+        feature  f_i = norm(p_i + U b_i + q_i)          U = 0 and q = 0 at first; q only if asked for
         token    x_i = e_i + P f_i                      P = 0 at first
         state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
@@ -30,10 +30,11 @@ class Heads(nn.Module):
     """
 
     def __init__(
-        self, hidden_size: int, state_size: int, words: int = 0, decay: float = 0.6
+        self, hidden_size: int, state_size: int, words: int = 0, ids: int = 0, decay: float = 0.6
     ) -> None:
         super().__init__()
         self.word_correction = nn.Parameter(torch.zeros(words, state_size))
+        self.id_correction = nn.Parameter(torch.zeros(ids, state_size)) if ids else None
         self.token_correction = nn.Linear(state_size, hidden_size, bias=False)
         self.decay_logit = nn.Parameter(torch.tensor(math.log(decay / (1 - decay))))
         self.state_map = nn.Linear(state_size, state_size, bias=False)
@@ -56,18 +57,26 @@ class Heads(nn.Module):
         """The weight ``g`` in (0, 1) by which each step back counts less."""
         return torch.sigmoid(self.decay_logit)
 
-    def features(self, given: Tensor, words: ItemWords) -> Tensor:
-        """Unit features (n_items, D) from the fixed ones and the items' words."""
-        if len(self.word_correction) == 0:
-            return given
-        correction = nn.functional.embedding_bag(
-            words.ids,
-            self.word_correction,
-            words.offsets,
-            mode="sum",
-            per_sample_weights=words.weights,
-        )
-        return nn.functional.normalize(given + correction, dim=-1)
+    def features(self, given: Tensor, words: ItemWords, items: Tensor | None = None) -> Tensor:
+        """Unit features (M, D) of some items from the fixed ones, their words and their numbers.
+
+        Args:
+            given: (M, D), the fixed features.
+            words: of the items.
+            items: int64 (M,), their numbers in the catalogue; None where they are all of it.
+        """
+        raw = given
+        if len(self.word_correction):
+            raw = raw + nn.functional.embedding_bag(
+                words.ids,
+                self.word_correction,
+                words.offsets,
+                mode="sum",
+                per_sample_weights=words.weights,
+            )
+        if self.id_correction is not None:
+            raw = raw + (self.id_correction if items is None else self.id_correction[items])
+        return given if raw is given else nn.functional.normalize(raw, dim=-1)
 
     def means(self, features: Tensor) -> Tensor:
         """Recency-weighted mean of the features up to each place; (B, T, D) in and out."""

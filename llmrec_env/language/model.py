@@ -27,10 +27,13 @@ class LanguageEnvironmentConfig:
 
     window: Window = field(default_factory=Window)
     state_size: int = 256
-    """Length of a state at most; the LM's hidden size where that is smaller."""
+    """Length of a state at most; the width of what read the items' texts where that is smaller."""
     lora_rank: int = 8
     lora_alpha: int = 16
     lora_dropout: float = 0.0
+    item_ids: bool = False
+    """Whether each item also learns a vector of its own, beyond what its text says. An item that no
+    training user met is then read by its text alone."""
     seed: int = 0
     """Seed of the first weights of adapter and heads."""
 
@@ -96,7 +99,8 @@ class LanguageEnvironment(nn.Module):
             torch.manual_seed(self.config.seed)
             reader.adapt(self.config.lora_rank, self.config.lora_alpha, self.config.lora_dropout)
             self.reader = reader
-            self.heads = Heads(reader.hidden_size, item_features.shape[1], words.size)
+            ids = len(catalog) if self.config.item_ids else 0
+            self.heads = Heads(reader.hidden_size, item_features.shape[1], words.size, ids)
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
         self.register_buffer("word_ids", words.ids)
@@ -140,7 +144,7 @@ class LanguageEnvironment(nn.Module):
         given, tokens = self.item_features, self.item_tokens
         if items is not None:
             words, given, tokens = words.take(items), given[items], tokens[items]
-        features = self.heads.features(given, words)
+        features = self.heads.features(given, words, items)
         tokens = tokens + self.heads.token_correction(features)
         return ItemTables(tokens.to(self.dtype), features, self.heads.items(features))
 

@@ -1,0 +1,64 @@
+"""Item features from a sentence encoder: any model that sentence-transformers loads."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor
+
+from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.extras import require
+from llmrec_env.common.progress import track
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.language.item_tokens import semi_whiten
+
+BATCH = 64
+
+
+def sentence_features(
+    catalog: Catalog,
+    encoder: str | os.PathLike[str],
+    size: int,
+    device: str | torch.device = "cpu",
+    show: bool = False,
+) -> Tensor:
+    """What the encoder makes of each item's sentence, semi-whitened; float32 (n_items, D).
+
+    Args:
+        catalog: items with text.
+        encoder: hub name or folder, in the layout of sentence-transformers.
+        size: D at most; the encoder's own width where that is smaller.
+        device: where it reads.
+        show: progress bar.
+
+    Returns:
+        Unit rows; see :func:`llmrec_env.language.item_tokens.semi_whiten`.
+
+    Raises:
+        MissingExtraError: sentence-transformers is not installed.
+        LLMRecError: there is no such encoder, or it is not stored as safetensors.
+    """
+    library = require("sentence_transformers", "sentence")
+    try:
+        model = library.SentenceTransformer(
+            os.fspath(encoder),
+            device=str(device),
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+    except (OSError, ValueError, ImportError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise LLMRecError(
+            f"{os.fspath(encoder)} is no sentence encoder that sentence-transformers loads from "
+            f"safetensors: {reason}"
+        ) from error
+    sentences = catalog.sentences
+    starts = range(0, len(sentences), BATCH)
+    rows = [
+        model.encode(
+            sentences[first : first + BATCH], convert_to_tensor=True, show_progress_bar=False
+        )
+        for first in track(starts, "read item texts", show=show)
+    ]
+    return semi_whiten(torch.cat(rows).float().cpu(), size)

@@ -1,0 +1,131 @@
+"""What an LE knows of its items: a sentence encoder, vectors of their own, or nothing at all."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from tiny_models import TINY, catalog
+
+from llmrec_env.common.errors import LLMRecError, SettingError
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.splits import Split
+from llmrec_env.language.base_models import load_base_model
+from llmrec_env.language.fitting import (
+    FitConfig,
+    fit_language_environment,
+    untrained_language_environment,
+)
+from llmrec_env.language.item_tokens import pooled_tokens
+from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.sentence_encoder import sentence_features
+
+WITH_IDS = replace(TINY, model=replace(TINY.model, item_ids=True))
+
+
+@pytest.fixture(scope="session")
+def encoder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sentence encoder with random word vectors, as sentence-transformers saves it."""
+    library = pytest.importorskip("sentence_transformers")
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    torch.manual_seed(0)
+    tokenizer = Tokenizer.from_file(str(base_folder / "tokenizer.json"))
+    module = StaticEmbedding(tokenizer, embedding_dim=24)
+    folder = tmp_path_factory.mktemp("encoder")
+    library.SentenceTransformer(modules=[module], device="cpu").save(str(folder))
+    return folder
+
+
+def test_items_of_like_text_have_like_features(encoder: Path) -> None:
+    texts = ["red wooden chair", "red wooden chair", "copper pipe", "old lamp", "blue lamp"]
+    items = Catalog(pl.DataFrame({"item_id": list("abcde"), "title": texts}))
+    features = sentence_features(items, encoder, size=16)
+    assert features.dtype == torch.float32
+    assert torch.allclose(features.norm(dim=1), torch.ones(5), atol=1e-5)
+    closeness = features @ features.T
+    assert closeness[0, 1] == pytest.approx(1, abs=1e-5)
+    assert closeness[3, 4] > closeness[0, 3]
+
+
+def test_an_le_begins_with_the_encoders_features_and_needs_it_no_more(
+    split: Split, encoder: Path, tmp_path: Path
+) -> None:
+    there = shutil.copytree(encoder, tmp_path / "encoder")
+    config = replace(TINY, item_encoder=str(there))
+    model = fit_language_environment(split.train, split.validation, config=config)
+    expected = sentence_features(split.train.catalog, encoder, TINY.model.state_size)
+    assert torch.equal(model.item_features, expected)
+    model.save_pretrained(tmp_path / "le")
+    shutil.rmtree(there)
+    again = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    assert torch.equal(again.item_vectors(), model.item_vectors())
+
+
+def test_what_is_no_encoder_gets_one_clear_error(tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(LLMRecError, match="no sentence encoder"):
+        sentence_features(catalog(), tmp_path, size=8)
+
+
+def test_vectors_of_their_own_begin_at_nothing_and_are_learned_and_saved(
+    split: Split, untrained: LanguageEnvironment, tmp_path: Path
+) -> None:
+    begun = untrained_language_environment(split.train, config=WITH_IDS)
+    assert torch.allclose(begun.item_vectors(), untrained.item_vectors(), atol=1e-6)
+    model = fit_language_environment(split.train, split.validation, config=WITH_IDS)
+    learned = model.heads.id_correction
+    assert learned is not None
+    assert learned.shape == (split.train.n_items, model.state_size)
+    assert learned.abs().max() > 0
+    model.save_pretrained(tmp_path / "le")
+    again = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    assert torch.equal(again.item_vectors(), model.item_vectors())
+
+
+def test_some_items_are_read_as_all_of_them_are(split: Split) -> None:
+    model = fit_language_environment(split.train, split.validation, config=WITH_IDS)
+    items = torch.tensor([7, 3, 41])
+    some, whole = model.tables(items), model.tables()
+    assert torch.allclose(some.vectors, whole.vectors[items], atol=1e-6)
+    assert torch.allclose(some.tokens, whole.tokens[items], atol=1e-6)
+
+
+def test_random_items_say_nothing_of_the_texts(split: Split) -> None:
+    control = replace(TINY, items="random")
+    one = untrained_language_environment(split.train, config=control)
+    other = replace(
+        split.train,
+        catalog=Catalog(split.train.catalog.table.with_columns(pl.col("title").reverse())),
+    )
+    two = untrained_language_environment(other, one_base(split), config=control)
+    assert torch.equal(one.item_features, two.item_features)
+    assert len(one.word_ids) == 0
+
+
+def one_base(split: Split) -> Path:
+    """The base model of the split's own texts."""
+    from llmrec_env.language.base_models import small_base_model
+
+    return small_base_model(split.train.catalog, TINY.small_model)
+
+
+def test_pooled_items_are_the_mean_of_their_words(split: Split) -> None:
+    model = untrained_language_environment(split.train, config=replace(TINY, items="pooled"))
+    base, tokenizer = load_base_model(one_base(split))
+    limit = TINY.item_tokens.max_tokens
+    expected = pooled_tokens(split.train.catalog, base, tokenizer, limit)
+    assert np.allclose(model.item_tokens, expected, atol=1e-6)
+
+
+def test_contradicting_settings_are_refused() -> None:
+    with pytest.raises(SettingError, match="text, pooled, random"):
+        FitConfig(items="word2vec")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="item_encoder"):
+        FitConfig(items="random", item_encoder="somewhere")
