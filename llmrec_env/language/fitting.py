@@ -43,8 +43,8 @@ class FitConfig:
     item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     items: Literal["text", "pooled", "random"] = "text"
-    """What the LM reads of an item: a token learned from its text, the mean of its words' embeddings,
-    or, as a control that knows no language, random numbers."""
+    """What the LM reads of an item: a token learned from its text, the mean of its words'
+    embeddings, or, as a control that knows no language, random numbers."""
     item_encoder: str | None = None
     """Sentence encoder that makes the item features (hub name or folder, of any model that
     sentence-transformers loads); the base model itself where None."""

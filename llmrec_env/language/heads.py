@@ -21,7 +21,7 @@ class Heads(nn.Module):
     With fixed unit features ``p_i`` and tf-idf weighted words ``b_i`` of an item, LM outputs ``h``,
     and ``m_t`` the mean of the read items' features with weights ``g^(t-i)``::
 
-        feature  f_i = norm(p_i + U b_i + q_i)          U = 0 and q = 0 at first; q only if asked for
+        feature  f_i = norm(p_i + U b_i + q_i)          U = 0, q = 0 at first; q only if asked for
         token    x_i = e_i + P f_i                      P = 0 at first
         state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
