@@ -15,7 +15,7 @@ from agents.windows import Windows
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import UnmetItems
-from llmrec_env.offline.augmentation import propose, soft_targets
+from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
 from llmrec_env.offline.transitions import event_rewards
 from llmrec_env.users.base import Branches, Labels, UserSimulator
 
@@ -70,14 +70,23 @@ class TrainingData:
         simulator: UserSimulator | None,
         config: RecommenderConfig,
         show: bool,
+        given: Proposals | None = None,
     ) -> TrainingData:
         """Label and augment ``log`` as ``config`` asks for.
 
+        Args:
+            log: the training users.
+            simulator: the simulated user, where the settings ask for one.
+            config: what is to be learned.
+            show: whether to show progress bars.
+            given: proposed actions, which ``config.teacher`` then need not make.
+
         Raises:
-            DataError: nobody in the log has two interactions, or somebody met every item.
+            DataError: nobody in the log has two interactions, somebody met every item, or the
+                given proposals are not of this log.
             LLMRecError: the settings need a simulator and there is none, or it has other items.
         """
-        _check(log, simulator, config)
+        _check(log, simulator, config, given)
         labels = None
         if simulator is not None and config.needs_simulator:
             labels = simulator.label(log, show=show)
@@ -92,7 +101,7 @@ class TrainingData:
             states=states,
             negatives=UnmetItems(log) if use_q else None,
             n_negatives=config.negatives if use_q else 0,
-            proposals=_propose(log, simulator, labels, config, show) if config.augment else None,
+            proposals=_propose(log, simulator, labels, config, show, given),
         )
 
     def batch(self, chosen: IntArray, rng: np.random.Generator, device: torch.device) -> Batch:
@@ -138,10 +147,22 @@ def constant_rewards(log: InteractionLog) -> FloatArray:
     return event_rewards(log.feedback["event"])
 
 
-def _check(log: InteractionLog, simulator: UserSimulator | None, config: RecommenderConfig) -> None:
+def _check(
+    log: InteractionLog,
+    simulator: UserSimulator | None,
+    config: RecommenderConfig,
+    given: Proposals | None,
+) -> None:
     if not len(log) or int(log.lengths.max()) < 2:
         raise DataError("nothing to learn: no user of the log has two interactions")
-    if not config.needs_simulator:
+    if given is not None and not config.augment:
+        raise LLMRecError("proposals are given and augment is off; switch it on to learn from them")
+    if given is not None and len(given.actions) != len(log):
+        raise DataError(
+            f"proposals at {len(given.actions)} interactions do not fit a log of {len(log)}; make "
+            "them from the very log that is learned"
+        )
+    if not config.needs_simulator or (given is not None and not (config.state or config.reward)):
         return
     if simulator is None:
         raise LLMRecError(
@@ -160,9 +181,12 @@ def _propose(
     labels: Labels | None,
     config: RecommenderConfig,
     show: bool,
-) -> ProposedActions:
+    given: Proposals | None,
+) -> ProposedActions | None:
     """The teacher's K best items at every interaction, and what the simulator says of the first."""
-    proposals = propose(
+    if not config.augment:
+        return None
+    proposals = given or propose(
         log,
         simulator,
         k=config.augment_k,

@@ -26,6 +26,7 @@ from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_j
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
+from llmrec_env.offline.augmentation import Proposals
 from llmrec_env.users.base import UserSimulator
 
 FloatArray = NDArray[np.float32]
@@ -92,6 +93,7 @@ class Recommender:
         validation: InteractionLog | None = None,
         folder: str | os.PathLike[str] | None = None,
         show: bool = True,
+        proposals: Proposals | None = None,
     ) -> Recommender:
         """Learn from a log; processes begun by ``accelerate launch`` share its batches.
 
@@ -106,9 +108,11 @@ class Recommender:
                 weights of the best pass are kept. Without it, the training loss decides.
             folder: where checkpoints go; a run found there is continued.
             show: whether to show progress bars.
+            proposals: actions to learn from in place of those of ``config.teacher``, one row an
+                interaction of ``log``; any ranker makes some (:mod:`agents.teachers`).
 
         Raises:
-            DataError: the log holds nothing to learn, or ``validation`` has another catalogue.
+            DataError: the log holds nothing to learn, the proposals are not of it, or ``validation`` has another catalogue.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
         if validation is not None and validation.n_items != log.n_items:
@@ -116,7 +120,7 @@ class Recommender:
                 f"the validation log has {validation.n_items} items and the training log "
                 f"{log.n_items}: they must share one catalogue"
             )
-        data = TrainingData.prepare(log, simulator, self.config, show)
+        data = TrainingData.prepare(log, simulator, self.config, show, proposals)
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
