@@ -156,7 +156,7 @@ def _check(
     if not len(log) or int(log.lengths.max()) < 2:
         raise DataError("nothing to learn: no user of the log has two interactions")
     if given is not None and not config.augment:
-        raise LLMRecError("proposals are given and augment is off; switch it on to learn from them")
+        raise LLMRecError("proposals are given and augment is off; switch it on to use them")
     if given is not None and len(given.actions) != len(log):
         raise DataError(
             f"proposals at {len(given.actions)} interactions do not fit a log of {len(log)}; make "
