@@ -112,7 +112,8 @@ class Recommender:
                 interaction of ``log``; any ranker makes some (:mod:`agents.teachers`).
 
         Raises:
-            DataError: the log holds nothing to learn, the proposals are not of it, or ``validation`` has another catalogue.
+            DataError: the log holds nothing to learn, the proposals are not of it, or
+                ``validation`` has another catalogue.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
         if validation is not None and validation.n_items != log.n_items:
