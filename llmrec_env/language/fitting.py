@@ -31,7 +31,9 @@ from llmrec_env.language.model import (
     LanguageEnvironmentConfig,
     check_window,
 )
+from llmrec_env.language.readers import Reader
 from llmrec_env.language.sentence_encoder import sentence_features
+from llmrec_env.language.silent import SilentReader
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,10 @@ class FitConfig:
     item_encoder: str | None = None
     """Sentence encoder that makes the item features (hub name or folder, of any model that
     sentence-transformers loads); the base model itself where None."""
+
+    language_model: bool = True
+    """Whether the LM is asked at all. Without it, as a control, the LE is a bag of items: a mean of
+    their features, and a logistic reward."""
 
     def __post_init__(self) -> None:
         if self.items not in (kinds := ("text", "pooled", "random")):
@@ -137,7 +143,7 @@ def untrained_language_environment(
     name = None if base_model is None else _lasting_name(base_model)
     source = name or small_base_model(catalog, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
-    reader = HuggingFaceReader(base, tokenizer, name)
+    reader: Reader = HuggingFaceReader(base, tokenizer, name)
     check_window(config.model.window, reader)  # before minutes go into the item tokens
     reader.to(device)
     size = min(config.model.state_size, base.config.hidden_size)
@@ -166,6 +172,8 @@ def untrained_language_environment(
     else:
         tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
         words = ItemWords.none(len(catalog))
+    if not config.language_model:
+        reader = SilentReader(reader.hidden_size)
     model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
     model.record = record
     return model.to(device).eval()

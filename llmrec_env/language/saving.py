@@ -26,6 +26,7 @@ from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.qwen3 import Qwen3Reader
 from llmrec_env.language.readers import Reader
+from llmrec_env.language.silent import SilentReader
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -47,26 +48,45 @@ def save_model(
     copy_base: bool | None,
 ) -> None:
     """See :meth:`LanguageEnvironment.save_pretrained`."""
-    reader = _learning_reader(model)
-    copy = copy_base
-    if copy is None:
-        copy = reader.name is None or reader.base_model.num_parameters() < COPY_BASE_BELOW
-    if not copy and reader.name is None:
-        raise LLMRecError("this base model came from no named place; save it with copy_base=True")
-    from llmrec_env.language.base_models import quiet_transformers
-
-    with atomic_path(folder) as temporary, quiet_transformers():
+    silent = isinstance(model.reader, SilentReader)
+    language_model = None if silent else _SavedLanguageModel.of(_learning_reader(model), copy_base)
+    with atomic_path(folder) as temporary:
         temporary.mkdir()
-        place = "../base_model" if copy else reader.name
-        save_adapter(reader.causal_lm, temporary / "adapter", dtype, place)
-        if copy:
-            save_base(reader.base_model, temporary / "base_model", dtype)
-        reader.tokenizer.save_pretrained(temporary / "base_model")
+        if language_model is not None:
+            language_model.write(temporary, dtype)
         save_file(_own_tensors(model, dtype), temporary / "heads.safetensors")
         model.catalog.save(temporary / "catalog.parquet")
         if model.users is not None:
             model.users.save(temporary / "users.parquet")
-        write_json(temporary / "config.json", _description(model, reader, copy))
+        write_json(temporary / "config.json", _description(model, language_model))
+
+
+@dataclass(frozen=True)
+class _SavedLanguageModel:
+    """A base model and its adapter, and whether the weights go along."""
+
+    reader: HuggingFaceReader
+    copied: bool
+
+    @classmethod
+    def of(cls, reader: HuggingFaceReader, copy: bool | None) -> _SavedLanguageModel:
+        if copy is None:
+            copy = reader.name is None or reader.base_model.num_parameters() < COPY_BASE_BELOW
+        if not copy and reader.name is None:
+            raise LLMRecError(
+                "this base model came from no named place; save it with copy_base=True"
+            )
+        return cls(reader, copy)
+
+    def write(self, folder: Path, dtype: torch.dtype) -> None:
+        from llmrec_env.language.base_models import quiet_transformers
+
+        with quiet_transformers():
+            place = "../base_model" if self.copied else self.reader.name
+            save_adapter(self.reader.causal_lm, folder / "adapter", dtype, place)
+            if self.copied:
+                save_base(self.reader.base_model, folder / "base_model", dtype)
+            self.reader.tokenizer.save_pretrained(folder / "base_model")
 
 
 def _learning_reader(model: LanguageEnvironment) -> HuggingFaceReader:
@@ -113,6 +133,8 @@ class SavedModel:
 
     def reader(self, dtype: torch.dtype, fold: bool) -> Reader:
         """The base model; a fast reader with the adapter in it, where there is one to ``fold``."""
+        if self.description.get("silent", False):
+            return SilentReader(self.tensors["item_tokens"].shape[1])
         own = self.folder / "base_model"
         if fold and self.description["base_model"] is None and Qwen3Reader.reads(own):
             return Qwen3Reader.load(own, self.folder / "adapter", dtype)
@@ -140,7 +162,7 @@ class SavedModel:
         model.heads.load_state_dict(named)
         model.reward_mean.copy_(self.tensors["reward_mean"])
         model.reward_sd.copy_(self.tensors["reward_sd"])
-        if not model.reader.can_learn:
+        if not model.reader.can_learn or isinstance(model.reader, SilentReader):
             return
         from peft import set_peft_model_state_dict
 
@@ -188,13 +210,15 @@ def _own_tensors(model: LanguageEnvironment, dtype: torch.dtype) -> dict[str, Te
 
 
 def _description(
-    model: LanguageEnvironment, reader: HuggingFaceReader, copied: bool
+    model: LanguageEnvironment, language_model: _SavedLanguageModel | None
 ) -> dict[str, Any]:
     packages = ("torch", "transformers", "peft")
+    name = None if language_model is None else language_model.reader.name
     return {
         "format": FORMAT,
-        "base_model": None if copied else reader.name,
-        "base_name": reader.name,
+        "silent": language_model is None,
+        "base_model": None if language_model is None or language_model.copied else name,
+        "base_name": name,
         "n_items": len(model.catalog),
         "config": asdict(model.config),
         "record": model.record,

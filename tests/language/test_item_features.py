@@ -24,6 +24,7 @@ from llmrec_env.language.fitting import (
 from llmrec_env.language.item_tokens import pooled_tokens
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.sentence_encoder import sentence_features
+from llmrec_env.users.language import LanguageUser
 
 WITH_IDS = replace(TINY, model=replace(TINY.model, item_ids=True))
 
@@ -129,3 +130,31 @@ def test_contradicting_settings_are_refused() -> None:
         FitConfig(items="word2vec")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="item_encoder"):
         FitConfig(items="random", item_encoder="somewhere")
+
+
+def test_without_a_language_model_the_le_is_a_bag_of_items(split: Split, tmp_path: Path) -> None:
+    config = replace(WITH_IDS, items="random", language_model=False)
+    model = fit_language_environment(split.train, split.validation, config=config)
+    user = LanguageUser(model)
+    log = split.test
+    labels = user.label(log)
+    tables = model.tables()
+    history = torch.from_numpy(log.sequence(0)[:3].copy())
+    weights = model.heads.decay ** torch.arange(2, -1, -1)
+    mean = (weights[:, None] * tables.features[history]).sum(0) / weights.sum()
+    state = torch.nn.functional.normalize(model.heads.state_map(mean), dim=0)
+    assert labels.states[2] == pytest.approx(state.detach().numpy(), abs=1e-5)
+    closeness = state @ tables.vectors[log.sequence(0)[3]]
+    liking = model.liking(model.heads.cosine_weight * closeness + model.heads.score.bias[0])
+    assert labels.rewards[3] == pytest.approx(liking.item(), abs=1e-5)
+
+    session = user.open([log.sequence(0)[:3]])
+    assert session.states[0] == pytest.approx(labels.states[2], abs=1e-5)
+    session.respond(np.array([log.sequence(0)[3]]))
+    states = session.commit(np.array([True]))
+    assert states[0] == pytest.approx(labels.states[3], abs=1e-5)
+
+    model.save_pretrained(tmp_path / "bag")
+    assert not (tmp_path / "bag" / "adapter").exists()
+    again = LanguageUser(LanguageEnvironment.from_pretrained(tmp_path / "bag"))
+    assert np.array_equal(again.label(log).rewards, labels.rewards, equal_nan=True)
