@@ -7,8 +7,8 @@ every result says which.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.neighbours import ItemNeighbours
 from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
 
+Measured = TypeVar("Measured")
 CELLS = 2**25
 """Scores held at once, about: 128 MiB of float32."""
 
@@ -84,22 +85,48 @@ def step_ranks(
 
     Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
     """
-    found = [np.empty(0)]
-    with progress_bar("rank", log.n_users, show) as advance:
-        for users in _batches(log, batch_users):
-            found.append(_ranks_of_users(ranker, log, users, mask_met))
-            advance(len(users), "")
-    ranks = np.concatenate(found)
-    if not len(ranks):
+    return np.concatenate(per_batch(ranker, log, _ranks, mask_met, batch_users, show))
+
+
+def per_batch(
+    ranker: Ranker,
+    log: InteractionLog,
+    measure: Callable[[FloatArray, IntArray], Measured],
+    mask_met: bool = False,
+    batch_users: int = 64,
+    show: bool = False,
+) -> list[Measured]:
+    """Measure what a ranker says at every held-out step, holding one batch of users at a time.
+
+    Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
+
+    Args:
+        ranker: what scores.
+        log: held-out users.
+        measure: is given the scores, float32 (n, n_items), and the items taken, int64 (n,), of n
+            steps.
+        mask_met: whether items of the prefix score minus infinity.
+        batch_users: users scored at once, at most.
+        show: whether to show a progress bar.
+
+    Raises:
+        DataError: no step is held out, or the scores are NaN or of the wrong shape.
+    """
+    users = np.flatnonzero(log.lengths > np.maximum(log.first_target, 1))
+    if not len(users):
         raise DataError(
             "nothing to rank: no user of the log has a held-out step after another item"
         )
-    return ranks
+    found = []
+    with progress_bar("rank", len(users), show) as advance:
+        for batch in _batches(log, users, batch_users):
+            found.append(measure(*_scores_of_users(ranker, log, batch, mask_met)))
+            advance(len(batch), "")
+    return found
 
 
-def _batches(log: InteractionLog, batch_users: int) -> Iterator[IntArray]:
-    """Consecutive users with a held-out step, as many at a time as memory allows."""
-    users = np.flatnonzero(log.lengths > np.maximum(log.first_target, 1))
+def _batches(log: InteractionLog, users: IntArray, batch_users: int) -> Iterator[IntArray]:
+    """Consecutive users, as many at a time as memory allows."""
     cells = np.cumsum((log.lengths[users] - 1) * log.n_items)
     start = 0
     while start < len(users):
@@ -110,9 +137,9 @@ def _batches(log: InteractionLog, batch_users: int) -> Iterator[IntArray]:
         start = stop
 
 
-def _ranks_of_users(
+def _scores_of_users(
     ranker: Ranker, log: InteractionLog, users: IntArray, mask_met: bool
-) -> NDArray[np.float64]:
+) -> tuple[FloatArray, IntArray]:
     sequences = [log.sequence(user) for user in users]
     scores = ranker.score_steps(sequences)
     n_steps = sum(len(sequence) - 1 for sequence in sequences)
@@ -129,7 +156,7 @@ def _ranks_of_users(
         [np.arange(1, len(s)) >= log.first_target[u] for s, u in zip(sequences, users, strict=True)]
     )
     targets = np.concatenate([sequence[1:] for sequence in sequences])[held_out]
-    return _ranks(scores if held_out.all() else scores[held_out], targets)
+    return scores if held_out.all() else scores[held_out], targets
 
 
 def _ranks(scores: FloatArray, targets: IntArray) -> NDArray[np.float64]:
