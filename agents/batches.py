@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from agents.config import RecommenderConfig
-from agents.objectives.base import Augmentation, Batch
+from agents.objectives.base import Augmentation, Batch, LogFacts
 from agents.windows import Windows
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import UnmetItems
 from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
-from llmrec_env.offline.transitions import event_rewards
+from llmrec_env.offline.transitions import CLICK_REWARD, PURCHASE_REWARD, event_rewards
 from llmrec_env.users.base import Branches, Labels, UserSimulator
 
 FloatArray = NDArray[np.float32]
@@ -53,6 +53,7 @@ class TrainingData:
         negatives: draws items that a user never met, or None where no term needs them.
         n_negatives: how many a step.
         proposals: proposed actions, or None.
+        facts: of the whole log.
     """
 
     log: InteractionLog
@@ -62,6 +63,7 @@ class TrainingData:
     negatives: UnmetItems | None
     n_negatives: int
     proposals: ProposedActions | None
+    facts: LogFacts
 
     @classmethod
     def prepare(
@@ -71,6 +73,7 @@ class TrainingData:
         config: RecommenderConfig,
         show: bool,
         given: Proposals | None = None,
+        vectors: FloatArray | None = None,
     ) -> TrainingData:
         """Label and augment ``log`` as ``config`` asks for.
 
@@ -80,10 +83,12 @@ class TrainingData:
             config: what is to be learned.
             show: whether to show progress bars.
             given: proposed actions, which ``config.teacher`` then need not make.
+            vectors: float32 (n_items, d), what tells items apart, where a term asks for it.
 
         Raises:
-            DataError: nobody in the log has two interactions, somebody met every item, or the
-                given proposals are not of this log.
+            DataError: nobody in the log has two interactions, somebody met every item, the given
+                proposals are not of this log, or ``vectors`` of the items are not float
+                (n_items, d).
             LLMRecError: the settings need a simulator and there is none, or it has other items.
         """
         _check(log, simulator, config, given)
@@ -93,19 +98,31 @@ class TrainingData:
         states = np.zeros((len(log), 0), dtype=np.float32)
         if labels is not None and config.state:
             states = labels.states
-        use_q = config.objective == "snqn"
+        constant = constant_rewards(log, config.click_reward, config.purchase_reward)
+        proposals = None
+        if config.augment:
+            own = float(constant.mean())
+            proposals = _propose(log, simulator, labels, config, own, show, given)
+        draw = config.framework.negatives
         return cls(
             log=log,
             windows=Windows.over(log.lengths, config.max_length),
-            rewards=labels.rewards if labels and config.reward else constant_rewards(log),
+            rewards=labels.rewards if labels and config.reward else constant,
             states=states,
-            negatives=UnmetItems(log) if use_q else None,
-            n_negatives=config.negatives if use_q else 0,
-            proposals=_propose(log, simulator, labels, config, show, given),
+            negatives=UnmetItems(log) if draw else None,
+            n_negatives=config.negatives if draw else 0,
+            proposals=proposals,
+            facts=_facts(log, vectors),
         )
 
-    def batch(self, chosen: IntArray, rng: np.random.Generator, device: torch.device) -> Batch:
-        """The logged steps of the ``chosen`` windows."""
+    def batch(
+        self,
+        chosen: IntArray,
+        rng: np.random.Generator,
+        device: torch.device,
+        passes: float = 0.0,
+    ) -> Batch:
+        """The logged steps of the ``chosen`` windows, met after so many ``passes`` over the log."""
         windows = self.windows.batch(self.log.items, chosen, padding=self.log.n_items)
         rows, after = windows.rows, windows.rows + 1
         users = np.searchsorted(self.log.offsets, rows, side="right") - 1
@@ -113,6 +130,7 @@ class TrainingData:
         def tensor(values: NDArray[np.generic]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
+        first, end = self.log.offsets[users], self.log.offsets[users + 1]
         negatives = np.zeros((len(rows), 0), dtype=np.int64)
         if self.negatives is not None:
             negatives = self.negatives.sample(users, self.n_negatives, rng)
@@ -121,12 +139,21 @@ class TrainingData:
             owned=tensor(windows.owned),
             actions=tensor(self.log.items[after]),
             rewards=tensor(self.rewards[after]),
-            terminal=tensor((after + 1 == self.log.offsets[users + 1]).astype(np.float32)),
+            terminal=tensor((after + 1 == end).astype(np.float32)),
             negatives=tensor(negatives),
+            items_before=tensor(after - first),
+            items_after=tensor(end - after - 1),
+            facts=self._facts_on(device),
             language=tensor(self.states[rows]),
             next_language=tensor(self.states[after]),
             augmentation=self._augmentation(rows, device),
+            passes=passes,
         )
+
+    def _facts_on(self, device: torch.device) -> LogFacts:
+        if self.facts.share.device != device:  # once: they stay there
+            object.__setattr__(self, "facts", self.facts.to(device))
+        return self.facts
 
     def _augmentation(self, rows: IntArray, device: torch.device) -> Augmentation | None:
         if self.proposals is None:
@@ -136,7 +163,9 @@ class TrainingData:
         return Augmentation(*(torch.from_numpy(column[rows]).to(device) for column in columns))
 
 
-def constant_rewards(log: InteractionLog) -> FloatArray:
+def constant_rewards(
+    log: InteractionLog, click: float = CLICK_REWARD, purchase: float = PURCHASE_REWARD
+) -> FloatArray:
     """The framework's own rewards, float32 (n_interactions,): 1, or by kind of event where known.
 
     Raises:
@@ -144,7 +173,19 @@ def constant_rewards(log: InteractionLog) -> FloatArray:
     """
     if "event" not in log.feedback.columns:
         return np.ones(len(log), dtype=np.float32)
-    return event_rewards(log.feedback["event"])
+    return event_rewards(log.feedback["event"], click, purchase)
+
+
+def _facts(log: InteractionLog, vectors: FloatArray | None) -> LogFacts:
+    if vectors is not None:
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != log.n_items or not np.isfinite(vectors).all():
+            raise DataError(
+                f"diversity_vectors must be finite numbers of shape ({log.n_items}, d), one row "
+                f"an item of the catalogue; got shape {vectors.shape}"
+            )
+    given = None if vectors is None else torch.from_numpy(vectors)
+    return LogFacts.of(torch.from_numpy(log.item_counts()), int(log.lengths.max()) - 1, given)
 
 
 def _check(
@@ -180,12 +221,14 @@ def _propose(
     simulator: UserSimulator | None,
     labels: Labels | None,
     config: RecommenderConfig,
+    constant: float,
     show: bool,
     given: Proposals | None,
-) -> ProposedActions | None:
-    """The teacher's K best items at every interaction, and what the simulator says of the first."""
-    if not config.augment:
-        return None
+) -> ProposedActions:
+    """The teacher's K best items at every interaction, and what the simulator says of the first.
+
+    Without the LE's reward an action earns ``constant``, the mean of the framework's own rewards.
+    """
     proposals = given or propose(
         log,
         simulator,
@@ -198,7 +241,7 @@ def _propose(
     )
     missing = proposals.actions < 0
     actions = np.where(missing, 0, proposals.actions)
-    rewards = np.ones(len(log), dtype=np.float32)
+    rewards = np.full(len(log), constant, dtype=np.float32)
     states = np.zeros((len(log), 0), dtype=np.float32)
     if simulator is not None and (config.state or config.reward):
         branches: Branches = simulator.branch(log, actions[:, :1], show=show)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from agents.objectives.frameworks import FRAMEWORKS, Framework
 from llmrec_env.common.errors import SettingError
 
 Backbone = Literal["sasrec", "gru4rec"]
-Objective = Literal["supervised", "snqn"]
+Objective = str
 Target = Literal["twin", "periodic"]
+DiversityVectors = Literal["output", "input"]
+ProxyCounts = Literal["history", "future"]
 Teacher = Literal["language", "random", "popular", "cooccurrence"]
 
 VARIANTS = {
@@ -35,11 +38,12 @@ class RecommenderConfig:
     backbone: Backbone = "sasrec"
     """Sequence encoder: "sasrec" (causal transformer) or "gru4rec" (gated recurrent units)."""
     objective: Objective = "supervised"
-    """Framework on the logged actions: "supervised", or "snqn" (supervised + double Q-learning)."""
+    """Framework on the logged actions (:mod:`agents.objectives`): "supervised"; "sqn", "sac",
+    "snqn", "sa2c" or "smorl" (double Q-learning); "proxy" (their control); one of your own."""
     state: bool = False
-    """LE state: join the simulator's state to the input of the Q head (SNQN only)."""
+    """LE state: join the simulator's state to the input of the Q head, where there is one."""
     reward: bool = False
-    """LE reward: the simulator's liking replaces the constant one (1, or by event; SNQN only)."""
+    """LE reward: the simulator's liking replaces the constant one, where there is a Q head."""
     augment: bool = False
     """LE augmentation: learn from proposed positive actions besides the logged ones."""
 
@@ -68,6 +72,31 @@ class RecommenderConfig:
     """Q target: "twin" (two full copies, a fair coin picks the learner) or "periodic" (a copy)."""
     target_period: int = 100
     """Steps between two copies of the learner into a "periodic" target."""
+    click_reward: float = 0.2
+    """Reward of a view or click, in a log that tells events (one that does not: always 1)."""
+    purchase_reward: float = 1.0
+    """Reward of an addition to the cart, a purchase or a transaction."""
+
+    warm_up: float = 2.0
+    """Passes (a fraction: steps) in which "sac" learns as SQN and "sa2c" as SNQN; published as
+    15,000 steps of 256. Below ``patience``, or learning may stop before the switch."""
+    propensity: float = 0.0
+    """Power in [0, 1] of the inverse-propensity factor of "sa2c"; 0 does without."""
+    accuracy_weight: float = 1.0
+    """Weight of the accuracy head of "smorl"; alpha, the weight of all heads, is ``q_weight``."""
+    diversity_weight: float = 1.0
+    """Weight of the diversity head of "smorl"."""
+    novelty_weight: float = 1.0
+    """Weight of the novelty head of "smorl"."""
+    diversity_vectors: DiversityVectors = "output"
+    """Vectors that diversity compares: the "output" table or the "input" embedding of the network;
+    vectors given to ``fit`` come before either."""
+    popular_share: float = 0.1
+    """Share of the catalogue, the most popular items, that the novelty of "smorl" does not pay."""
+    proxy_weight: float = 1.0
+    """Weight of the auxiliary loss of "proxy"."""
+    proxy_counts: ProxyCounts = "history"
+    """What "proxy" predicts: the number of items before ("history") or after ("future")."""
 
     augment_weight: float = 0.5
     """Weight (lambda) of the terms on the proposed actions."""
@@ -83,7 +112,7 @@ class RecommenderConfig:
     weight_decay: float = 0.4
     """Decoupled weight decay of AdamW."""
     epochs: int = 20
-    """Passes over the log, at most; each of SNQN's two copies gets as many."""
+    """Passes over the log, at most; each of two copies that learn gets as many."""
     patience: int = 3
     """Passes without a better validation NDCG@10 before stopping; 0 never stops early."""
     batch_size: int = 512
@@ -111,16 +140,41 @@ class RecommenderConfig:
             )
         if self.backbone == "sasrec" and self.dim % self.heads:
             raise SettingError(f"dim={self.dim} cannot be split over heads={self.heads}")
-        if self.objective == "supervised" and (self.state or self.reward):
+        self._check_objective()
+
+    def _check_objective(self) -> None:
+        if self.objective not in FRAMEWORKS:
             raise SettingError(
-                "state and reward act on the Q head, which objective='supervised' has not; "
-                "use objective='snqn', or switch them off"
+                f"objective must be one of {', '.join(FRAMEWORKS)}, got {self.objective!r}; one of "
+                "your own must be registered first (agents.objectives.register)"
             )
+        if not self.framework.q_heads and (self.state or self.reward):
+            raise SettingError(
+                f"state and reward act on the Q head, which objective={self.objective!r} has not; "
+                "use objective='snqn' or another with Q-learning, or switch them off"
+            )
+        for name in ("warm_up", "accuracy_weight", "diversity_weight", "novelty_weight"):
+            if getattr(self, name) < 0:
+                raise SettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        for name in ("propensity", "popular_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
 
     @property
     def variant(self) -> str:
         """The name of the LEA switches: "LES", "LER", "LESR", "LEA", "LEASR", …; "" without any."""
         return VARIANTS[self.state, self.reward, self.augment]
+
+    @property
+    def framework(self) -> Framework:
+        """What ``objective`` declares: terms, heads, draws."""
+        return FRAMEWORKS[self.objective]
+
+    @property
+    def q_weights(self) -> tuple[float, ...]:
+        """The weight of each Q head in the sum that picks the best action; empty without one."""
+        framework = self.framework
+        return framework.q_weights(self) if framework.q_weights else (1.0,) * framework.q_heads
 
     @property
     def needs_simulator(self) -> bool:
@@ -129,14 +183,15 @@ class RecommenderConfig:
 
     @property
     def copies(self) -> int:
-        """Copies of the network that learn: two under SNQN's fair coin, else one."""
-        return 2 if self.objective == "snqn" and self.target == "twin" else 1
+        """Copies of the network that learn: two under the fair coin of Q-learning, else one."""
+        return 2 if self.framework.q_heads and self.target == "twin" else 1
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "backbone": get_args(Backbone),
-    "objective": get_args(Objective),
     "target": get_args(Target),
+    "diversity_vectors": get_args(DiversityVectors),
+    "proxy_counts": get_args(ProxyCounts),
     "teacher": get_args(Teacher),
 }
 POSITIVE = (

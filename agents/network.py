@@ -1,4 +1,4 @@
-"""The network of a recommender: one sequence encoder, two linear heads."""
+"""The network of a recommender: one sequence encoder, and the linear heads of its framework."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from agents.config import RecommenderConfig
 
 
 class Network(nn.Module):
-    """Supervised logits f(s), which rank, and Q-values, which shape the encoder in learning.
+    """Supervised logits f(s), which rank, and heads that shape the encoder in learning.
 
-    The Q head may read the simulator's state beside the encoder's: serving needs f(s) alone, so no
-    language model.
+    Those are the Q-values and what else the framework declares. The Q heads may read the
+    simulator's state beside the encoder's: serving needs f(s) alone, so no language model.
 
     Attributes:
-        state_size: length of the simulator's state that the Q head reads; 0 where it reads none.
+        state_size: length of the simulator's state that the Q heads read; 0 where they read none.
+        q_weights: the weight of each Q head in the sum that picks the best action.
     """
 
     def __init__(self, config: RecommenderConfig, n_items: int, state_size: int = 0) -> None:
@@ -28,32 +29,66 @@ class Network(nn.Module):
         self.encoder = BACKBONES[config.backbone].from_config(n_items, config)
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.output = None if config.tied else nn.Embedding(n_items, config.dim)
+        self.q_weights = config.q_weights
         self.q_head = None
-        if config.objective == "snqn":
-            self.q_head = nn.Linear(config.dim + state_size, n_items)
-        for head in (self.output, self.q_head):
+        if self.q_weights:
+            self.q_head = nn.Linear(config.dim + state_size, len(self.q_weights) * n_items)
+        self.heads = nn.ModuleDict(
+            {
+                name: nn.Linear(config.dim, n_items if size is None else size)
+                for name, size in config.framework.heads.items()
+            }
+        )
+        for head in (self.output, self.q_head, *self.heads.values()):
             if head is not None:
                 initialise(head)
 
+    @property
+    def item_inputs(self) -> Tensor:
+        """The item embedding, float32 (n_items, dim)."""
+        return self.encoder.item_embedding.weight[: self.n_items]
+
+    @property
+    def item_outputs(self) -> Tensor:
+        """The table of the supervised head, float32 (n_items, dim); the embedding if tied."""
+        return self.item_inputs if self.output is None else self.output.weight
+
     def logits(self, states: Tensor) -> Tensor:
         """f(s), float32 (P, n_items), for states (P, dim)."""
-        if self.output is None:
-            table = self.encoder.item_embedding.weight[: self.n_items]
-        else:
-            table = self.output.weight
-        return F.linear(states, table, self.bias)
+        return F.linear(states, self.item_outputs, self.bias)
+
+    def read_head(self, name: str, states: Tensor, outputs: Tensor | None = None) -> Tensor:
+        """A further head at states (P, dim): all its outputs, or those of int64 (P, J)."""
+        head = self.heads[name]
+        assert isinstance(head, nn.Linear)
+        return head(states) if outputs is None else _some_outputs(head, states, outputs)
 
     def q(self, states: Tensor, language: Tensor | None) -> Tensor:
-        """Q(s, .) of all items, float32 (P, n_items)."""
-        assert self.q_head is not None, "a supervised network has no Q head"
-        return self.q_head(self._join(states, language))
+        """Q(s, .) of all items, float32 (P, n_items); of several heads their weighted sum."""
+        head, joined = self._q_head(), self._join(states, language)
+        if len(self.q_weights) == 1:
+            return head(joined)
+        weights = head.weight.new_tensor(self.q_weights)
+        # Summed before the product, which then costs no more than that of one head.
+        table = torch.einsum("h,hnd->nd", weights, head.weight.view(len(weights), self.n_items, -1))
+        return F.linear(joined, table, weights @ head.bias.view(len(weights), self.n_items))
 
     def q_of(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:
-        """Q(s, a) of some actions int64 (P, J), float32 (P, J), without the others' cost."""
-        assert self.q_head is not None, "a supervised network has no Q head"
-        weights = F.embedding(actions, self.q_head.weight)
-        bias = self.q_head.bias[actions]
-        return torch.einsum("pd,pjd->pj", self._join(states, language), weights) + bias
+        """Q(s, a) of some actions int64 (P, J) by the first Q head, float32 (P, J).
+
+        Without the cost of the others.
+        """
+        return _some_outputs(self._q_head(), self._join(states, language), actions)
+
+    def q_of_heads(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:
+        """Q(s, a) of one action a state, int64 (P,), by every Q head: float32 (P, q_heads)."""
+        begins = torch.arange(len(self.q_weights), device=actions.device) * self.n_items
+        rows = actions[:, None] + begins
+        return _some_outputs(self._q_head(), self._join(states, language), rows)
+
+    def _q_head(self) -> nn.Linear:
+        assert self.q_head is not None, "this framework has no Q head"
+        return self.q_head
 
     def _join(self, states: Tensor, language: Tensor | None) -> Tensor:
         if not self.state_size:
@@ -61,3 +96,9 @@ class Network(nn.Module):
         assert language is not None, "this Q head reads the simulator's states"
         # The encoder's states have unit variance; unit vectors are brought to the same scale.
         return torch.cat([states, language * self.state_size**0.5], dim=1)
+
+
+def _some_outputs(head: nn.Linear, inputs: Tensor, rows: Tensor) -> Tensor:
+    """Outputs ``rows`` int64 (P, J) of a head at inputs (P, d), float32 (P, J)."""
+    weights = F.embedding(rows, head.weight)
+    return torch.einsum("pd,pjd->pj", inputs, weights) + head.bias[rows]

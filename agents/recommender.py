@@ -65,10 +65,11 @@ class Recommender:
     def name(self) -> str:
         """Backbone and kind, such as "SASRec LEASR", for tables."""
         backbone = {"sasrec": "SASRec", "gru4rec": "GRU4Rec"}[self.config.backbone]
-        kind = self.config.variant
-        if not kind or self.config.objective == "supervised":
-            kind = " ".join(filter(None, [self.config.objective, kind]))
-        return f"{backbone} {kind.replace('snqn', 'SNQN')}"
+        framework, variant = self.config.framework, self.config.variant
+        title = framework.title or framework.name
+        if variant and framework.name == "snqn":  # on which LEA is built unless one says otherwise
+            return f"{backbone} {variant}"
+        return f"{backbone} {title} {variant}".strip()
 
     @property
     def network(self) -> Network:
@@ -94,6 +95,7 @@ class Recommender:
         folder: str | os.PathLike[str] | None = None,
         show: bool = True,
         proposals: Proposals | None = None,
+        diversity_vectors: FloatArray | None = None,
     ) -> Recommender:
         """Learn from a log; processes begun by ``accelerate launch`` share its batches.
 
@@ -110,10 +112,12 @@ class Recommender:
             show: whether to show progress bars.
             proposals: actions to learn from in place of those of ``config.teacher``, one row an
                 interaction of ``log``; any ranker makes some (:mod:`agents.teachers`).
+            diversity_vectors: float32 (n_items, d), what the diversity of SMORL compares instead of
+                the network's own vectors.
 
         Raises:
-            DataError: the log holds nothing to learn, the proposals are not of it, or
-                ``validation`` has another catalogue.
+            DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
+                has another catalogue, or ``diversity_vectors`` are not those of its items.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
         if validation is not None and validation.n_items != log.n_items:
@@ -121,7 +125,9 @@ class Recommender:
                 f"the validation log has {validation.n_items} items and the training log "
                 f"{log.n_items}: they must share one catalogue"
             )
-        data = TrainingData.prepare(log, simulator, self.config, show, proposals)
+        data = TrainingData.prepare(
+            log, simulator, self.config, show, proposals, diversity_vectors
+        )
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def fit_network(
     """Fit ``network``, in place, to ``data``.
 
     Args:
-        network: what will serve; under SNQN it is one of two copies.
+        network: what will serve; under Q-learning it is one of two copies.
         data: the log, labelled and augmented.
         config: objective, lengths, rates.
         evaluate: validation metrics of ``network`` as it stands, among them NDCG@10.
@@ -43,13 +44,15 @@ def fit_network(
     device = next(network.parameters()).device
     batches = WindowBatches(data.windows, config.batch_size, config.seed)
 
+    steps_a_pass = -(-batches.per_epoch * config.copies // processes.count())
+
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        batch = data.batch(batches(number), rng, device)
-        # A copy that is overwritten now and then must be so in all processes at once, by the step.
-        outputs = Outputs(*copies.roles(number // processes.count(), rng), batch)
+        # Phases, and when a copy is overwritten, go by the step: so in all processes at once.
+        step = number // processes.count()
+        batch = data.batch(batches(number), rng, device, passes=step / steps_a_pass)
+        outputs = Outputs(*copies.roles(step, rng), batch)
         return {term.name: term(outputs, batch) for term in terms}
 
-    steps_a_pass = -(-batches.per_epoch * config.copies // processes.count())
     settings = TrainingConfig(
         steps=config.epochs * steps_a_pass,
         learning_rate=config.learning_rate,
@@ -58,7 +61,6 @@ def fit_network(
         patience=config.patience,
         seed=config.seed,
     )
-    name = f"{config.backbone} {config.variant or config.objective}"
     return train(
         copies,
         loss,
@@ -66,7 +68,8 @@ def fit_network(
         evaluate=evaluate,
         metric=METRIC,
         folder=folder,
-        description=name,
+        run=str(replace(config, device="")),  # two objectives may have the same parameters
+        description=f"{config.backbone} {config.objective} {config.variant}".strip(),
         show=show,
     )
 
@@ -83,7 +86,7 @@ class Copies(nn.Module):
         super().__init__()
         self.config = config
         self.networks = nn.ModuleList([network])
-        if config.objective == "snqn":
+        if config.framework.q_heads:
             with torch.random.fork_rng([]):
                 torch.manual_seed(config.seed + 1)
                 second = Network(config, network.n_items, network.state_size)

@@ -255,27 +255,36 @@ def train(
     data: Data = None,
     simulator: Simulator = None,
     backbone: Annotated[str, typer.Option(help="sasrec or gru4rec.")] = "sasrec",
-    objective: Annotated[str, typer.Option(help="supervised or snqn.")] = "snqn",
-    state: Annotated[bool, typer.Option(help="LE state to the Q head.")] = True,
-    reward: Annotated[bool, typer.Option(help="LE reward.")] = True,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="supervised, sqn, sac, snqn, sa2c, smorl or proxy (the control without RL)."
+        ),
+    ] = "snqn",
+    state: Annotated[
+        bool, typer.Option(help="LE state to the Q head, of objectives with one.")
+    ] = True,
+    reward: Annotated[bool, typer.Option(help="LE reward, of objectives with a Q head.")] = True,
     augment: Annotated[bool, typer.Option(help="LE augmentation.")] = True,
     epochs: Annotated[int, typer.Option(help="Passes over the log at most.")] = 20,
     device: Device = None,
     dtype: Dtype = None,
     seed: Seed = 0,
 ) -> None:
-    """Train a recommender on the log: plain, SNQN, or LEA with any of its switches."""
+    """Train a recommender on the log: any objective, with LEA's switches on top or without."""
     with clear_errors():
         from agents import Recommender, RecommenderConfig
+        from agents.objectives import FRAMEWORKS
         from llmrec_env.common import processes
         from llmrec_env.demo.settings import open_source
         from llmrec_env.evaluation.ranking import evaluate_ranking
 
+        has_q = objective in FRAMEWORKS and FRAMEWORKS[objective].q_heads > 0
         config = RecommenderConfig(
             backbone=backbone,  # type: ignore[arg-type]
-            objective=objective,  # type: ignore[arg-type]
-            state=state and objective != "supervised",
-            reward=reward and objective != "supervised",
+            objective=objective,
+            state=state and has_q,
+            reward=reward and has_q,
             augment=augment,
             epochs=epochs,
             seed=seed,

@@ -1,24 +1,52 @@
-"""Objectives as loss terms that add up."""
+"""Objectives as loss terms that add up.
+
+========== ======================================================== ===================
+objective  loss on the logged actions                               paper
+========== ======================================================== ===================
+supervised L_s                                                      arXiv 1808.09781
+sqn        L_s + L_q(a+, r)                                         arXiv 2006.05779
+sac        warm-up as sqn, then stop_grad(Q(s, a+)) L_s + L_q       arXiv 2006.05779
+snqn       L_s + L_q(a+, r) + sum over a- of L_q(a-, 0)             arXiv 2111.03474
+sa2c       warm-up as snqn, then A L_s + the same Q losses          arXiv 2111.03474
+smorl      L_s + alpha sum_m w_m TD_m, three Q heads                arXiv 2110.15097
+proxy      L_s + 1/2 (n / N - h(s)[a+])^2, no Q-learning            Labarca et al., 2024
+========== ======================================================== ===================
+
+On top of each, LE augmentation adds ``lambda * [L_s(a^) + L_q(a^, r^)]`` (the second where there is
+a Q head). How to add a term or a framework: :mod:`agents.objectives.frameworks`.
+"""
 
 from __future__ import annotations
 
-from agents.config import RecommenderConfig
-from agents.objectives.base import Augmentation, Batch, LossTerm, Outputs
-from agents.objectives.lea import AugmentedNextItem, AugmentedQ
-from agents.objectives.q_learning import LoggedQ, NegativeQ
-from agents.objectives.supervised import NextItem
+from typing import TYPE_CHECKING
 
-__all__ = ["Augmentation", "Batch", "LossTerm", "Outputs", "loss_terms"]
+from agents.objectives.base import Augmentation, Batch, LogFacts, LossTerm, Outputs
+from agents.objectives.frameworks import FRAMEWORKS, Framework, register
+from agents.objectives.lea import AugmentedNextItem, AugmentedQ
+
+if TYPE_CHECKING:
+    from agents.config import RecommenderConfig
+
+__all__ = [
+    "FRAMEWORKS",
+    "Augmentation",
+    "Batch",
+    "Framework",
+    "LogFacts",
+    "LossTerm",
+    "Outputs",
+    "loss_terms",
+    "register",
+]
 
 
 def loss_terms(config: RecommenderConfig) -> list[LossTerm]:
     """The terms that a recommender's settings name."""
-    terms: list[LossTerm] = [NextItem(config.label_smoothing)]
-    if config.objective == "snqn":
-        terms.append(LoggedQ(config.gamma, config.q_weight))
-        terms.append(NegativeQ(config.gamma, config.q_weight))
+    framework = config.framework
+    terms = framework.terms(config)
     if config.augment:
         terms.append(AugmentedNextItem(config.augment_weight))
-    if config.augment and config.objective == "snqn":
-        terms.append(AugmentedQ(config.gamma, config.augment_weight * config.q_weight))
+    if config.augment and framework.q_heads:
+        weight = config.augment_weight * config.q_weight * config.q_weights[0]
+        terms.append(AugmentedQ(config.gamma, weight))
     return terms

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from agents.backbones import Reading
-from agents.network import Network
+
+if TYPE_CHECKING:
+    from agents.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,36 @@ class Augmentation:
 
 
 @dataclass(frozen=True, eq=False)
+class LogFacts:
+    """What is known of the training log as a whole, the same in every batch.
+
+    Attributes:
+        share: float32 (n_items,), each item's share of all interactions.
+        rank: int64 (n_items,), 0 for the item with most interactions.
+        longest: most items that any logged action has before it.
+        vectors: float32 (n_items, d), given vectors of the items, or None.
+    """
+
+    share: Tensor
+    rank: Tensor
+    longest: int
+    vectors: Tensor | None = None
+
+    @classmethod
+    def of(cls, counts: Tensor, longest: int, vectors: Tensor | None = None) -> LogFacts:
+        """From the number of interactions of each item, int64 (n_items,)."""
+        order = counts.argsort(descending=True, stable=True)
+        return cls(counts / counts.sum(), order.argsort(), longest, vectors)
+
+    def to(self, device: torch.device) -> LogFacts:
+        """The same on a device."""
+        vectors = None if self.vectors is None else self.vectors.to(device)
+        return replace(
+            self, share=self.share.to(device), rank=self.rank.to(device), vectors=vectors
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """P logged steps (state, action, reward, next state).
 
@@ -46,9 +79,13 @@ class Batch:
         rewards: float32 (P,).
         terminal: float32 (P,), 1 where the action is its user's last.
         negatives: int64 (P, J), items that the user never met; J = 0 where no term needs them.
+        items_before: int64 (P,), how many items the user took before the logged action.
+        items_after: int64 (P,), how many after it.
+        facts: of the whole log.
         language: float32 (P, state_size), the simulator's states, where the Q head reads them.
         next_language: float32 (P, state_size), the same after the logged actions.
         augmentation: proposed actions, where learning is augmented.
+        passes: passes over the log that each copy has made before this batch, with fractions.
     """
 
     items: Tensor
@@ -57,9 +94,13 @@ class Batch:
     rewards: Tensor
     terminal: Tensor
     negatives: Tensor
+    items_before: Tensor
+    items_after: Tensor
+    facts: LogFacts
     language: Tensor | None = None
     next_language: Tensor | None = None
     augmentation: Augmentation | None = None
+    passes: float = 0.0
 
 
 class Outputs:
@@ -76,23 +117,58 @@ class Outputs:
         self.batch = batch
 
     @cached_property
+    def states(self) -> Tensor:
+        """The encoder's states, float32 (P, dim)."""
+        return self._reading.states[self.batch.owned]
+
+    @cached_property
     def logits(self) -> Tensor:
         """Supervised logits at the states, float32 (P, n_items)."""
-        return self.learner.logits(self._states)
+        return self.learner.logits(self.states)
+
+    def head(self, name: str, outputs: Tensor | None = None) -> Tensor:
+        """A further head that the framework declares, at the states.
+
+        Args:
+            name: of the head.
+            outputs: int64 (P, J), which of its outputs; None: all.
+
+        Returns:
+            float32 (P, J), or (P, size of the head).
+        """
+        return self.learner.read_head(name, self.states, outputs)
 
     def q_values(self, actions: Tensor) -> Tensor:
-        """Q(s, a) with gradient: int64 (P, J) in, float32 (P, J) out."""
-        return self.learner.q_of(self._states, self.batch.language, actions)
+        """Q(s, a) of the first Q head with gradient: int64 (P, J) in, float32 (P, J) out."""
+        return self.learner.q_of(self.states, self.batch.language, actions)
 
     @cached_property
+    def logged_q(self) -> Tensor:
+        """Q(s, a+) of every Q head with gradient, float32 (P, q_heads)."""
+        return self.learner.q_of_heads(self.states, self.batch.language, self.batch.actions)
+
+    @cached_property
+    def negative_q(self) -> Tensor:
+        """Q(s, a-) of the first Q head with gradient, float32 (P, J)."""
+        return self.q_values(self.batch.negatives)
+
+    @property
     def value(self) -> Tensor:
         """The value of the states, float32 (P,), no gradient."""
-        return self._values[self.batch.owned]
+        return self._values[self.batch.owned][:, 0]
 
     @cached_property
-    def next_value(self) -> Tensor:
-        """The value of the states after the logged actions, float32 (P,), no gradient."""
+    def next_values(self) -> Tensor:
+        """The value of the states after the logged actions by every Q head, no gradient.
+
+        float32 (P, q_heads); 0 after a user's last action.
+        """
         return self._values[self._after]
+
+    @property
+    def next_value(self) -> Tensor:
+        """The same by the first Q head, float32 (P,)."""
+        return self.next_values[:, 0]
 
     @cached_property
     def augmented_next_value(self) -> Tensor:
@@ -107,7 +183,7 @@ class Outputs:
                 network.encoder.extend(reading, appended)[self.batch.owned]
                 for network, reading in zip((self.learner, self.target), readings, strict=True)
             )
-        return self._double_q(learner, target, augmentation.language)
+        return self._double_q(learner, target, augmentation.language)[:, 0]
 
     @cached_property
     def _after(self) -> Tensor:
@@ -116,17 +192,19 @@ class Outputs:
 
     @cached_property
     def _values(self) -> Tensor:
-        """float32 (B, T); most states are also the next state of the step before: valued once."""
+        """float32 (B, T, q_heads); most states are also the next of the one before: valued once."""
         batch = self.batch
-        last = self._after & ~batch.owned
+        goes_on = batch.terminal == 0
+        last = self._after.clone()
+        last[self._after] = goes_on
+        last &= ~batch.owned
         next_language = batch.next_language
         if next_language is not None:
             next_language = next_language[last[self._after]]
-        values = torch.zeros_like(self._target_reading.states[..., 0])
+        states = self._target_reading.states
+        values = states.new_zeros(*states.shape[:2], len(self.learner.q_weights))
         for places, language in ((batch.owned, batch.language), (last, next_language)):
-            values[places] = self._double_q(
-                self._reading.states[places], self._target_reading.states[places], language
-            )
+            values[places] = self._double_q(self._reading.states[places], states[places], language)
         return values
 
     @cached_property
@@ -138,18 +216,15 @@ class Outputs:
         with torch.no_grad():
             return self.target.encoder.read(self.batch.items)
 
-    @cached_property
-    def _states(self) -> Tensor:
-        return self._reading.states[self.batch.owned]
-
     @torch.no_grad()
     def _double_q(self, learner: Tensor, target: Tensor, language: Tensor | None) -> Tensor:
-        best = self.learner.q(learner, language).argmax(dim=1, keepdim=True)
-        return self.target.q_of(target, language, best)[:, 0]
+        """float32 (N, q_heads): one action for all heads, the best by their weighted sum."""
+        best = self.learner.q(learner, language).argmax(dim=1)
+        return self.target.q_of_heads(target, language, best)
 
 
 class LossTerm(ABC):
-    """One summand of the loss. The trainer adds up whatever terms it is given."""
+    """One summand of the loss. The trainer adds up whatever terms the framework names."""
 
     name: str
     """What the term is called in progress bars and histories."""

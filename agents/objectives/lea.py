@@ -1,6 +1,8 @@
 """LE augmentation: learning from actions that the language model proposed (arXiv 2403.16948).
 
-``lambda * [L_s(a^) + L_q(a^, r^)]`` is added to the loss of the framework on the logged actions.
+``lambda * [L_s(a^) + L_q(a^, r^)]`` is added to the loss of the framework on the logged actions,
+whatever the framework; the second term where it has a Q head. What a framework does to the logged
+``L_s`` (the weights of SAC and SA2C) it does not do to ``L_s(a^)``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Q-learning terms of SNQN (Xin et al., arXiv 2006.05779 and 2111.03474)."""
+"""The Q-learning terms of SQN and SNQN (Xin et al., arXiv 2006.05779 and 2111.03474)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ class LoggedQ(LossTerm):
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = batch.rewards + self.gamma * (1 - batch.terminal) * outputs.next_value
-        q = outputs.q_values(batch.actions[:, None])[:, 0]
-        return self.weight * half_squared_error(q, target).mean()
+        return self.weight * half_squared_error(outputs.logged_q[:, 0], target).mean()
 
 
 @dataclass(frozen=True)
@@ -39,5 +38,5 @@ class NegativeQ(LossTerm):
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         target = self.gamma * outputs.value[:, None]
-        errors = half_squared_error(outputs.q_values(batch.negatives), target)
+        errors = half_squared_error(outputs.negative_q, target)
         return self.weight * errors.sum(dim=1).mean()

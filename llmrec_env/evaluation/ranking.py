@@ -66,12 +66,17 @@ def evaluate_ranking(
         DataError: no step is held out, or the scores are NaN or of the wrong shape.
     """
     ranks = step_ranks(ranker, log, mask_met, batch_users, show)
+    return {**ranking_metrics(ranks, ks), "mask_met": mask_met}
+
+
+def ranking_metrics(ranks: NDArray[np.float64], ks: Sequence[int]) -> dict[str, float]:
+    """HR@k and NDCG@k of ranks float64 (n_steps,), and the number of steps."""
     metrics: dict[str, float] = {}
     for k in ks:
         hits = ranks < k
         metrics[f"HR@{k}"] = float(hits.mean())
         metrics[f"NDCG@{k}"] = float(np.where(hits, 1 / np.log2(ranks + 2), 0.0).mean())
-    return {**metrics, "steps": len(ranks), "mask_met": mask_met}
+    return {**metrics, "steps": len(ranks)}
 
 
 def step_ranks(

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.events import purchased
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, propose
 from llmrec_env.offline.branching import augmented_rows
@@ -22,13 +23,8 @@ from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
 State = Literal["language", "history"]
 Reward = Literal["language", "constant", "rating", "event"]
 
-EVENT_REWARDS = {
-    "view": 0.2,
-    "click": 0.2,
-    "addtocart": 1.0,
-    "purchase": 1.0,
-    "transaction": 1.0,
-}
+CLICK_REWARD, PURCHASE_REWARD = 0.2, 1.0
+"""Rewards of the two kinds of events, as published by the SQN line of work."""
 
 
 def transitions(
@@ -49,7 +45,7 @@ def transitions(
         state: "language" (``simulator.label`` states) or "history" (the last ``history_length``
             items). None: "language" with a simulator, else "history".
         reward: "language" (the simulator's liking of the logged item), "constant" (1), "rating"
-            (scaled to [0, 1] over the log) or "event" (:data:`EVENT_REWARDS`). None: "language"
+            (scaled to [0, 1] over the log) or "event" (:func:`event_rewards`). None: "language"
             with a simulator, else "constant". Unless it is "language", an augmented action earns
             the mean logged reward.
         augment: add the K actions that the simulator proposes at every step, or those of
@@ -146,21 +142,15 @@ def _rewards(log: InteractionLog, labels: Labels | None, paid: str) -> FloatArra
     return event_rewards(values)
 
 
-def event_rewards(events: pl.Series) -> FloatArray:
-    """Rewards of :data:`EVENT_REWARDS` for a log's events, whatever their case, float32 (n,).
+def event_rewards(
+    events: pl.Series, click: float = CLICK_REWARD, purchase: float = PURCHASE_REWARD
+) -> FloatArray:
+    """Rewards of a log's clicks and purchases (:mod:`llmrec_env.data.events`), float32 (n,).
 
     Raises:
-        DataError: an event is none of those with a reward.
+        DataError: an event is neither.
     """
-    rewards = events.str.to_lowercase().replace_strict(
-        EVENT_REWARDS, default=None, return_dtype=pl.Float32
-    )
-    if rewards.null_count():
-        raise DataError(
-            f"the log has the event {events.filter(rewards.is_null())[0]!r}; rewards by event are "
-            f"known for {', '.join(EVENT_REWARDS)}: rename the events or drop the column"
-        )
-    return rewards.to_numpy()
+    return np.where(purchased(events), np.float32(purchase), np.float32(click))
 
 
 def _logged(log: InteractionLog, states: FloatArray, rewards: FloatArray, kind: str) -> Transitions:

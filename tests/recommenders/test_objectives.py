@@ -11,7 +11,7 @@ from torch import Tensor
 
 from agents import LossTerm, RecommenderConfig
 from agents.network import Network
-from agents.objectives import Augmentation, Batch, Outputs, loss_terms
+from agents.objectives import Augmentation, Batch, LogFacts, Outputs, loss_terms
 from agents.objectives.lea import AugmentedNextItem, AugmentedQ
 from agents.objectives.q_learning import LoggedQ, NegativeQ
 from agents.objectives.supervised import NextItem
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.core
 N_ITEMS, GAMMA = 9, 0.5
 HISTORIES = [[0, 1], [0, 1, 2], [3, 4]]  # prefixes of users (0, 1, 2, 5) and (3, 4, 6)
 ACTIONS = [2, 5, 6]
+COUNTS = [5, 1, 2, 1, 1, 3, 1, 1, 5]
 
 
 def network(seed: int, state_size: int = 0) -> Network:
@@ -41,6 +42,9 @@ def batch() -> Batch:
         rewards=torch.tensor([0.3, 0.9, 1.0]),
         terminal=torch.tensor([0.0, 1.0, 1.0]),
         negatives=torch.tensor([[7, 8], [6, 6], [0, 8]]),
+        items_before=torch.tensor([2, 3, 2]),
+        items_after=torch.tensor([1, 0, 0]),
+        facts=LogFacts.of(torch.tensor(COUNTS), longest=3),
         augmentation=Augmentation(
             actions=torch.tensor([[8, 3], [4, 7], [0, 0]]),
             weights=torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.0, 0.0]]),
@@ -145,7 +149,8 @@ def test_the_language_state_reaches_the_q_head_only(batch: Batch) -> None:
         outcomes.append((outputs.logits, outputs.q_values(batch.negatives), outputs.next_value))
     assert torch.equal(outcomes[0][0], outcomes[1][0])
     assert not torch.isclose(outcomes[0][1], outcomes[1][1]).any()
-    assert not torch.isclose(outcomes[0][2], outcomes[1][2]).any()
+    assert not torch.isclose(outcomes[0][2][0], outcomes[1][2][0])
+    assert outcomes[0][2][1:].tolist() == [0.0, 0.0]  # after a last action nothing is valued
 
 
 def test_a_uniform_network_pays_log_n(batch: Batch) -> None:

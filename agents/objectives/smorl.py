@@ -1,0 +1,72 @@
+"""SMORL: Q-learning of accuracy, diversity and novelty at once (arXiv 2110.15097).
+
+Stamenkovic et al., "Choosing the Best of Both Worlds: Diverse and Novel Recommendations through
+Multi-Objective Reinforcement Learning".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from agents.objectives.base import Batch, LossTerm, Outputs, half_squared_error
+
+
+@dataclass(frozen=True)
+class ScalarizedQ(LossTerm):
+    """``alpha * sum_m w_m TD_m`` over three Q heads that share the encoder.
+
+    ``TD_m = 1/2 (r_m + gamma Q'_m(s', argmax_b sum_j w_j Q_j(s', b)) - Q_m(s, a+))^2``, with one
+    next action for all heads, the best by the weighted sum. The rewards:
+
+    - accuracy: that of the logged action, as under SQN;
+    - diversity: 1 minus the cosine of the vectors of the state's last item and of the item that the
+      supervised head ranks first, in [0, 2];
+    - novelty: 1 if the item ranked first is not among the most popular, else 0.
+
+    The last two speak of what would be recommended, and are credited to the logged action, as the
+    paper has it. The item ranked first may be one that the user has met.
+
+    Where the paper is silent or asks for more than a log: its diversity vectors come from a GRU4Rec
+    trained before; here they are the network's own, without gradient, unless vectors are given to
+    ``fit``. Popularity is the count in the training log, ties by item number. With LE augmentation
+    only the accuracy head learns of the proposed action: the LE's reward is a liking, and the other
+    two rewards do not depend on the action.
+
+    Attributes:
+        gamma: discount.
+        alpha: weight of the sum.
+        weights: w of accuracy, diversity and novelty.
+        vectors: "output" (the table of the supervised head) or "input" (the item embedding).
+        popular_share: share of the items that count as popular.
+    """
+
+    gamma: float = 0.5
+    alpha: float = 1.0
+    weights: tuple[float, ...] = (1.0, 1.0, 1.0)
+    vectors: str = "output"
+    popular_share: float = 0.1
+    name = "q_smorl"
+
+    def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
+        bootstrapped = (1 - batch.terminal[:, None]) * outputs.next_values
+        target = self.rewards(outputs, batch) + self.gamma * bootstrapped
+        errors = half_squared_error(outputs.logged_q, target).mean(dim=0)
+        return self.alpha * (errors.new_tensor(self.weights) * errors).sum()
+
+    @torch.no_grad()
+    def rewards(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Rewards of accuracy, diversity and novelty, float32 (P, 3)."""
+        first = outputs.logits.argmax(dim=1)
+        last = batch.items[batch.owned]
+        vectors = batch.facts.vectors
+        if vectors is None:
+            network = outputs.learner
+            vectors = network.item_inputs if self.vectors == "input" else network.item_outputs
+        diversity = 1 - F.cosine_similarity(vectors[last], vectors[first], dim=1)
+        n_popular = round(self.popular_share * len(vectors))
+        novelty = (batch.facts.rank[first] >= n_popular).float()
+        return torch.stack([batch.rewards, diversity, novelty], dim=1)

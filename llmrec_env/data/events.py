@@ -1,0 +1,32 @@
+"""Kinds of events: clicks and purchases, as the SQN line of work tells them apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+
+CLICKS = ("view", "click")
+PURCHASES = ("addtocart", "purchase", "transaction")
+
+
+def purchased(events: pl.Series) -> NDArray[np.bool_]:
+    """Which events of a log are one of :data:`PURCHASES` and not of :data:`CLICKS`, bool (n,).
+
+    Upper and lower case are alike.
+
+    Raises:
+        DataError: an event is neither.
+    """
+    names = events.str.to_lowercase()
+    bought = names.is_in(PURCHASES).fill_null(False)
+    unknown = ~(bought | names.is_in(CLICKS).fill_null(False))
+    if unknown.any():
+        raise DataError(
+            f"the log has the event {events.filter(unknown)[0]!r}; known are the clicks "
+            f"{', '.join(CLICKS)} and the purchases {', '.join(PURCHASES)}: rename the events or "
+            "drop the column"
+        )
+    return bought.to_numpy()

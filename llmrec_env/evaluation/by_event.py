@@ -1,0 +1,51 @@
+"""Next-item ranking of click steps and of purchase steps, each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.data.events import purchased
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.ranking import Ranker, ranking_metrics, step_ranks
+
+
+def evaluate_by_event(
+    ranker: Ranker,
+    log: InteractionLog,
+    ks: Sequence[int] = (5, 10, 20),
+    mask_met: bool = False,
+    batch_users: int = 64,
+    show: bool = False,
+) -> dict[str, dict[str, float]]:
+    """Rank the logged next item where it was clicked, and where it was bought.
+
+    The SQN line of work reports these two (arXiv 2006.05779). A step is of the kind of the event
+    with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`).
+
+    Args:
+        ranker, log, ks, mask_met, batch_users, show: as of :func:`evaluate_ranking`.
+
+    Returns:
+        ``{"all": …, "click": …, "purchase": …}``, each as from :func:`evaluate_ranking`; a kind
+        without a step is absent.
+
+    Raises:
+        DataError: the log tells no events, one is of no known kind, or no step is held out.
+    """
+    if "event" not in log.feedback.columns:
+        raise DataError(
+            f"this log has no column 'event' (it has {log.feedback.columns}), so clicks and "
+            "purchases cannot be told apart; use evaluate_ranking"
+        )
+    held_out = log.row_positions >= np.maximum(log.first_target, 1)[log.row_users]
+    bought = purchased(log.feedback["event"])[held_out]
+    ranks = step_ranks(ranker, log, mask_met, batch_users, show)
+    kinds = {"all": np.ones_like(bought), "click": ~bought, "purchase": bought}
+    return {
+        kind: {**ranking_metrics(ranks[steps], ks), "mask_met": mask_met}
+        for kind, steps in kinds.items()
+        if steps.any()
+    }
