@@ -8,9 +8,10 @@ from typing import Literal, get_args
 from agents.objectives.frameworks import FRAMEWORKS, Framework
 from llmrec_env.common.errors import SettingError
 
-Backbone = Literal["sasrec", "gru4rec"]
+Backbone = Literal["sasrec", "gru4rec", "caser", "nextitnet"]
 Objective = str
 Target = Literal["twin", "periodic"]
+ItemInit = Literal["random", "text"]
 DiversityVectors = Literal["output", "input"]
 ProxyCounts = Literal["history", "future"]
 Teacher = Literal["language", "random", "popular", "cooccurrence"]
@@ -36,7 +37,8 @@ class RecommenderConfig:
     """
 
     backbone: Backbone = "sasrec"
-    """Sequence encoder: "sasrec" (causal transformer) or "gru4rec" (gated recurrent units)."""
+    """Sequence encoder: "sasrec" (causal transformer), "gru4rec" (gated recurrent units), "caser"
+    (filters over the last items) or "nextitnet" (dilated causal convolutions)."""
     objective: Objective = "supervised"
     """Framework on the logged actions (:mod:`agents.objectives`): "supervised"; "sqn", "sac",
     "snqn", "sa2c" or "smorl" (double Q-learning); "proxy" (their control); one of your own."""
@@ -50,13 +52,24 @@ class RecommenderConfig:
     dim: int = 64
     """Width of item embeddings and encoder states."""
     layers: int | None = None
-    """Blocks of SASRec, or stacked layers of GRU4Rec; None makes it 2 or 1."""
+    """Blocks of SASRec (None: 2) or NextItNet (None: enough to see ``max_length`` items), or
+    stacked layers of GRU4Rec (None: 1)."""
     heads: int = 2
     """Attention heads of SASRec."""
+    window: int = 5
+    """Last items that Caser sees."""
+    horizontal_filters: int = 16
+    """Horizontal filters of Caser of each height from 1 to ``window``."""
+    vertical_filters: int = 4
+    """Vertical filters of Caser."""
+    kernel_size: int = 3
+    """Items that a convolution of NextItNet joins."""
     dropout: float = 0.5
     """Share of activations dropped in training."""
     max_length: int = 50
     """Items of a history that the encoder reads, at most."""
+    item_init: ItemInit = "random"
+    """What item embeddings begin as: "random", or the vectors that ``fit`` is given ("text")."""
     tied: bool = False
     """Whether the output table of the supervised head is the item embedding."""
 
@@ -140,6 +153,13 @@ class RecommenderConfig:
             )
         if self.backbone == "sasrec" and self.dim % self.heads:
             raise SettingError(f"dim={self.dim} cannot be split over heads={self.heads}")
+        if self.backbone == "caser" and self.window > self.max_length:
+            raise SettingError(
+                f"Caser sees the last window={self.window} items, and no history is read further "
+                f"back than max_length={self.max_length}; lower the one or raise the other"
+            )
+        if self.backbone == "nextitnet" and self.kernel_size < 2:
+            raise SettingError(f"kernel_size must be at least 2, got {self.kernel_size}")
         self._check_objective()
 
     def _check_objective(self) -> None:
@@ -192,9 +212,16 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "target": get_args(Target),
     "diversity_vectors": get_args(DiversityVectors),
     "proxy_counts": get_args(ProxyCounts),
+    "item_init": get_args(ItemInit),
     "teacher": get_args(Teacher),
 }
+ENCODER_SIZES = (
+    *("dim", "layers", "heads", "window", "horizontal_filters", "vertical_filters", "kernel_size"),
+    *("dropout", "max_length"),
+)
+"""The settings that shape a sequence encoder."""
 POSITIVE = (
-    *("dim", "layers", "heads", "max_length", "negatives", "target_period", "augment_k"),
-    *("temperature", "learning_rate", "epochs", "batch_size", "validation_users"),
+    *(name for name in ENCODER_SIZES if name != "dropout"),
+    *("negatives", "target_period", "augment_k", "temperature"),
+    *("learning_rate", "epochs", "batch_size", "validation_users"),
 )

@@ -29,7 +29,7 @@ class LEA(Recommender):
     """A framework that learns with a language model as the environment (arXiv 2403.16948).
 
     Args:
-        backbone: "sasrec" or "gru4rec".
+        backbone: "sasrec", "gru4rec", "caser" or "nextitnet".
         state: join the simulator's state to the input of the Q head (LES).
         reward: let the simulator's liking be the reward (LER).
         augment: learn from the actions that the simulator proposes (LEA); all three: LEASR.

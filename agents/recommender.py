@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from agents.backbones import BACKBONES
 from agents.batches import TrainingData
 from agents.config import RecommenderConfig
+from agents.item_init import check_vectors, principal_table
 from agents.network import Network
 from agents.training import fit_network
 from agents.windows import Windows, last_window
@@ -64,7 +66,7 @@ class Recommender:
     @property
     def name(self) -> str:
         """Backbone and kind, such as "SASRec LEASR", for tables."""
-        backbone = {"sasrec": "SASRec", "gru4rec": "GRU4Rec"}[self.config.backbone]
+        backbone = BACKBONES[self.config.backbone].name
         framework, variant = self.config.framework, self.config.variant
         title = framework.title or framework.name
         if variant and framework.name == "snqn":  # on which LEA is built unless one says otherwise
@@ -96,6 +98,7 @@ class Recommender:
         show: bool = True,
         proposals: Proposals | None = None,
         diversity_vectors: FloatArray | None = None,
+        item_vectors: ArrayLike | None = None,
     ) -> Recommender:
         """Learn from a log; processes begun by ``accelerate launch`` share its batches.
 
@@ -114,10 +117,18 @@ class Recommender:
                 interaction of ``log``; any ranker makes some (:mod:`agents.teachers`).
             diversity_vectors: float32 (n_items, d), what the diversity of SMORL compares instead of
                 the network's own vectors.
+            item_vectors: finite numbers (n_items, d), one row an item of the catalogue, for
+                ``item_init="text"``: the item embedding begins as their ``dim`` principal
+                directions, at the scale of random weights, and then learns. They may be an LE's
+                (``simulator.tables.vectors``, :func:`agents.sb3.language_vectors`) or what a
+                sentence encoder makes of ``log.catalog.sentences``. A saved recommender needs them
+                no more.
 
         Raises:
             DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
-                has another catalogue, or ``diversity_vectors`` are not those of its items.
+                has another catalogue, or ``diversity_vectors`` or ``item_vectors`` are of another
+                shape, not finite or all the same.
+            SettingError: ``item_vectors`` are given without ``item_init="text"``, or the reverse.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
         if validation is not None and validation.n_items != log.n_items:
@@ -125,12 +136,14 @@ class Recommender:
                 f"the validation log has {validation.n_items} items and the training log "
                 f"{log.n_items}: they must share one catalogue"
             )
-        data = TrainingData.prepare(
-            log, simulator, self.config, show, proposals, diversity_vectors
-        )
+        vectors = check_vectors(item_vectors, self.config.item_init, log.n_items)
+        data = TrainingData.prepare(log, simulator, self.config, show, proposals, diversity_vectors)
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
+        if vectors is not None:
+            table = principal_table(vectors, self.config.dim)
+            self.network.encoder.begin_with(torch.from_numpy(table))
         self.catalog_id = fingerprint(log.catalog.ids)
         evaluate = None
         if validation is not None:

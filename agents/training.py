@@ -90,6 +90,9 @@ class Copies(nn.Module):
             with torch.random.fork_rng([]):
                 torch.manual_seed(config.seed + 1)
                 second = Network(config, network.n_items, network.state_size)
+            if config.item_init == "text":
+                known = network.encoder.item_embedding.weight[: network.n_items]
+                second.encoder.begin_with(known.cpu())
             self.networks.append(second.to(next(network.parameters()).device))
 
     def roles(self, step: int, rng: np.random.Generator) -> tuple[Network, Network]:

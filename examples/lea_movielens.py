@@ -13,6 +13,7 @@ import argparse
 
 import llmrec_env
 from agents import LEA, SNQN, Supervised
+from agents.backbones import BACKBONES
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker
 from llmrec_env.language.base_models import SmallModelConfig
@@ -54,7 +55,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "data", nargs="?", help="folder of a dataset; the generated world if absent"
     )
-    parser.add_argument("--backbone", default="sasrec", choices=["sasrec", "gru4rec"])
+    parser.add_argument("--backbone", default="sasrec", choices=list(BACKBONES))
     parser.add_argument("--users", type=int, default=2000, help="users of the log, at most")
     parser.add_argument("--epochs", type=int, default=40, help="passes of a recommender, at most")
     parser.add_argument("--small", action="store_true", help="a tiny LE, to see it run")

@@ -254,7 +254,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Where the recommender is saved.")],
     data: Data = None,
     simulator: Simulator = None,
-    backbone: Annotated[str, typer.Option(help="sasrec or gru4rec.")] = "sasrec",
+    backbone: Annotated[str, typer.Option(help="sasrec, gru4rec, caser or nextitnet.")] = "sasrec",
     objective: Annotated[
         str,
         typer.Option(

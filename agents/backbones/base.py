@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
+
+
+INITIAL_STD = 0.02
+"""Standard deviation of initial embeddings and linear maps."""
 
 
 class Reading(NamedTuple):
@@ -35,6 +40,9 @@ class SequenceEncoder(nn.Module, ABC):
         dim: width of a state.
     """
 
+    name: str
+    """What tables call it."""
+
     def __init__(self, n_items: int, dim: int) -> None:
         super().__init__()
         self.n_items = n_items
@@ -45,6 +53,11 @@ class SequenceEncoder(nn.Module, ABC):
     @abstractmethod
     def from_config(cls, n_items: int, config: RecommenderConfig) -> SequenceEncoder:
         """An encoder with the sizes that ``config`` asks for."""
+
+    @torch.no_grad()
+    def begin_with(self, table: Tensor) -> None:
+        """Let the item embedding begin as ``table``, float32 (n_items, dim)."""
+        self.item_embedding.weight[: self.n_items] = table
 
     def forward(self, items: Tensor) -> Tensor:
         """States after every item: int64 (B, T) in, float32 (B, T, dim) out."""
@@ -64,6 +77,12 @@ class SequenceEncoder(nn.Module, ABC):
             reading: of items (B, T).
             appended: int64 (B, T), an item to try after each prefix.
         """
+
+
+def delayed(x: Tensor, steps: int) -> Tensor:
+    """What stood ``steps`` places earlier in ``x`` (B, T, d); zeros where nothing did."""
+    length = x.shape[1]
+    return F.pad(x[:, : max(0, length - steps)], (0, 0, min(steps, length), 0))
 
 
 class Dropout(nn.Module):
@@ -89,7 +108,7 @@ class Dropout(nn.Module):
 def initialise(module: nn.Module) -> None:
     """Small normal weights for embeddings and linear maps, zero biases."""
     if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(module.weight, std=INITIAL_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)
     if isinstance(module, nn.Embedding) and module.padding_idx is not None:

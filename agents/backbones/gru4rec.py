@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class GRU4Rec(SequenceEncoder):
     """Stacked gated recurrent units over item embeddings."""
 
+    name = "GRU4Rec"
+
     def __init__(self, n_items: int, dim: int = 64, layers: int = 1, dropout: float = 0.5) -> None:
         super().__init__(n_items, dim)
         self.dropout = Dropout(dropout)

@@ -21,6 +21,8 @@ class SASRec(SequenceEncoder):
     an item can be tried after a full window.
     """
 
+    name = "SASRec"
+
     def __init__(
         self,
         n_items: int,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from agents import GRU4Rec, SASRec, SequenceEncoder
+from agents import Caser, GRU4Rec, NextItNet, SASRec, SequenceEncoder
+from agents.backbones import BACKBONES
 
 pytestmark = pytest.mark.core
 
@@ -13,6 +14,8 @@ N_ITEMS, LENGTH = 20, 7
 MAKERS = {
     "sasrec": lambda: SASRec(N_ITEMS, dim=8, layers=2, heads=2, dropout=0.3, max_length=LENGTH),
     "gru4rec": lambda: GRU4Rec(N_ITEMS, dim=8, layers=2, dropout=0.3),
+    "caser": lambda: Caser(N_ITEMS, dim=8, window=LENGTH, dropout=0.3),
+    "nextitnet": lambda: NextItNet(N_ITEMS, dim=8, dilations=(1, 2), dropout=0.3),
 }
 
 
@@ -23,6 +26,10 @@ def encoder(request: pytest.FixtureRequest) -> SequenceEncoder:
     for parameter in encoder.parameters():  # away from the small initial values
         torch.nn.init.normal_(parameter, std=0.5)
     return encoder.eval()
+
+
+def test_every_backbone_is_held_to_this() -> None:
+    assert set(MAKERS) == set(BACKBONES)
 
 
 @pytest.fixture

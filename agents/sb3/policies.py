@@ -107,7 +107,7 @@ class ItemPolicy(_ItemHead, ActorCriticPolicy):
 
     Args:
         observation_space: of ``observation="state"``; any, where a ``features_extractor_class``
-            that can read it is given.
+            that can read it is given, such as ``SequenceFeatures``.
         action_space: Discrete(n_items).
         lr_schedule: as SB3 gives it.
         item_vectors: float32 (n_items, d).
@@ -145,5 +145,6 @@ def _check_observations(space: spaces.Space[Any]) -> None:
     if not isinstance(space, spaces.Box) or space.dtype != np.float32:
         raise SettingError(
             "this policy reads the user's state, and the observation holds item indices: make the "
-            'environment with observation="state", or name a features_extractor_class'
+            'environment with observation="state", or name a features_extractor_class such as '
+            "SequenceFeatures"
         )

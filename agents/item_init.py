@@ -1,0 +1,72 @@
+"""What an item embedding knows before it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from agents.backbones.base import INITIAL_STD
+from llmrec_env.common.errors import DataError, SettingError
+
+FloatArray = NDArray[np.float32]
+
+
+def check_vectors(
+    vectors: ArrayLike | None, item_init: str, n_items: int
+) -> NDArray[np.float64] | None:
+    """The items' vectors as the setting ``item_init`` asks for them.
+
+    Returns:
+        float64 (n_items, d); None where items begin at random.
+
+    Raises:
+        SettingError: there are vectors and the setting has no use for them, or the reverse.
+        DataError: they are not of shape (n_items, d), not finite, or all the same.
+    """
+    if item_init == "random":
+        if vectors is not None:
+            raise SettingError(
+                'item_vectors have no use where item_init="random"; set item_init="text"'
+            )
+        return None
+    if vectors is None:
+        raise SettingError(
+            f"item_init={item_init!r} begins with what is known of the items: call "
+            "fit(log, item_vectors=...) with one vector an item"
+        )
+    values = np.asarray(vectors, dtype=np.float64)
+    if values.ndim != 2 or len(values) != n_items or not values.shape[1]:
+        raise DataError(
+            f"item_vectors must be of shape ({n_items}, d), one row an item of the catalogue, in "
+            f"its order; got {values.shape}"
+        )
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise DataError(
+            f"item_vectors must be finite; row {int(np.argmin(finite))} is not "
+            f"({int((~finite).sum())} such rows)"
+        )
+    if np.ptp(values, axis=0).max() == 0:
+        raise DataError("item_vectors are all the same: they tell nothing of the items")
+    return values
+
+
+def principal_table(vectors: NDArray[np.float64], dim: int) -> FloatArray:
+    """Vectors brought to the width and scale of an embedding that has yet to learn.
+
+    Their differences from the mean along the ``dim`` directions in which they differ most; columns
+    beyond their own width are 0. A mean entry, squared, is that of random initial weights.
+
+    Args:
+        vectors: float64 (n_items, d), not all the same.
+        dim: width of the embedding.
+
+    Returns:
+        float32 (n_items, dim).
+    """
+    centred = vectors - vectors.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)  # the last is the longest
+    kept = centred @ directions[:, ::-1][:, :dim]
+    table = np.zeros((len(vectors), dim))
+    table[:, : kept.shape[1]] = kept
+    return (table * (INITIAL_STD / np.sqrt(np.mean(table**2)))).astype(np.float32)
