@@ -51,7 +51,7 @@ def main(model_name: str, data_path: str, dataset: str, seed: int) -> None:
     model = get_model(model_name)(config, train.dataset)
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
     began = time.process_time()
-    best, found = trainer.fit(train, valid, verbose=False, show_progress=False)
+    _, found = trainer.fit(train, valid, verbose=False, show_progress=False)
     seconds = time.process_time() - began
     result = trainer.evaluate(test, load_best_model=True, show_progress=False)
     told = {
