@@ -94,7 +94,9 @@ class TrainingData:
         _check(log, simulator, config, given)
         labels = None
         if simulator is not None and config.needs_simulator:
-            labels = simulator.label(log, show=show)
+            # A fused state is read in service too, where nobody is known by name.
+            strangers = config.state_reader == "fused"
+            labels = simulator.label(log.with_strangers() if strangers else log, show=show)
         states = np.zeros((len(log), 0), dtype=np.float32)
         if labels is not None and config.state:
             states = labels.states

@@ -14,6 +14,8 @@ Target = Literal["twin", "periodic"]
 ItemInit = Literal["random", "text"]
 DiversityVectors = Literal["output", "input"]
 ProxyCounts = Literal["history", "future"]
+StateTo = Literal["q_head", "fused", "distilled"]
+Schedule = Literal["constant", "rise", "fall"]
 Teacher = Literal["language", "random", "popular", "cooccurrence"]
 
 VARIANTS = {
@@ -43,7 +45,7 @@ class RecommenderConfig:
     """Framework on the logged actions (:mod:`agents.objectives`): "supervised"; "sqn", "sac",
     "snqn", "sa2c" or "smorl" (double Q-learning); "proxy" (their control); one of your own."""
     state: bool = False
-    """LE state: join the simulator's state to the input of the Q head, where there is one."""
+    """LE state: learn with the simulator's state, where ``state_to`` says."""
     reward: bool = False
     """LE reward: the simulator's liking replaces the constant one, where there is a Q head."""
     augment: bool = False
@@ -111,8 +113,19 @@ class RecommenderConfig:
     proxy_counts: ProxyCounts = "history"
     """What "proxy" predicts: the number of items before ("history") or after ("future")."""
 
+    state_to: StateTo = "q_head"
+    """Where the LE state goes: beside the encoder's into the Q head ("q_head"), added to it through
+    a map that begins at zero ("fused"; serving then asks the simulator), or into an auxiliary
+    target that the encoder's state learns to predict ("distilled"). All but "fused" serve alone."""
+    state_weight: float = 1.0
+    """Weight of the auxiliary target of a "distilled" state."""
+
     augment_weight: float = 0.5
     """Weight (lambda) of the terms on the proposed actions."""
+    augment_schedule: Schedule = "constant"
+    """How lambda moves over the first ``augment_passes``: not at all, up from 0, or down to 0."""
+    augment_passes: float = 5.0
+    """Passes over the log in which a moving lambda arrives."""
     augment_k: int = 20
     """Proposed actions a step that are soft targets; 1 makes the best one a hard target."""
     temperature: float = 1.0
@@ -168,12 +181,14 @@ class RecommenderConfig:
                 f"objective must be one of {', '.join(FRAMEWORKS)}, got {self.objective!r}; one of "
                 "your own must be registered first (agents.objectives.register)"
             )
-        if not self.framework.q_heads and (self.state or self.reward):
+        on_q_head = self.reward or (self.state and self.state_to == "q_head")
+        if not self.framework.q_heads and on_q_head:
             raise SettingError(
                 f"state and reward act on the Q head, which objective={self.objective!r} has not; "
-                "use objective='snqn' or another with Q-learning, or switch them off"
+                "use objective='snqn' or another with Q-learning, or switch them off (a state may "
+                "also go elsewhere: state_to)"
             )
-        for name in ("warm_up", "accuracy_weight", "diversity_weight", "novelty_weight"):
+        for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
         for name in ("propensity", "popular_share"):
@@ -197,6 +212,11 @@ class RecommenderConfig:
         return framework.q_weights(self) if framework.q_weights else (1.0,) * framework.q_heads
 
     @property
+    def state_reader(self) -> str:
+        """What reads the LE state: a value of ``state_to``, or "" where there is none."""
+        return self.state_to if self.state else ""
+
+    @property
     def needs_simulator(self) -> bool:
         """Whether learning asks a simulated user."""
         return self.state or self.reward or (self.augment and self.teacher == "language")
@@ -214,6 +234,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "proxy_counts": get_args(ProxyCounts),
     "item_init": get_args(ItemInit),
     "teacher": get_args(Teacher),
+    "state_to": get_args(StateTo),
+    "augment_schedule": get_args(Schedule),
 }
 ENCODER_SIZES = (
     *("dim", "layers", "heads", "window", "horizontal_filters", "vertical_filters", "kernel_size"),
@@ -222,6 +244,10 @@ ENCODER_SIZES = (
 """The settings that shape a sequence encoder."""
 POSITIVE = (
     *(name for name in ENCODER_SIZES if name != "dropout"),
-    *("negatives", "target_period", "augment_k", "temperature"),
+    *("negatives", "target_period", "augment_k", "temperature", "augment_passes"),
     *("learning_rate", "epochs", "batch_size", "validation_users"),
+)
+NOT_NEGATIVE = (
+    *("warm_up", "accuracy_weight", "diversity_weight", "novelty_weight"),
+    *("state_weight", "augment_weight"),
 )

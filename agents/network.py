@@ -9,16 +9,19 @@ from torch.nn import functional as F
 from agents.backbones import BACKBONES
 from agents.backbones.base import initialise
 from agents.config import RecommenderConfig
+from agents.objectives.base import LANGUAGE
 
 
 class Network(nn.Module):
     """Supervised logits f(s), which rank, and heads that shape the encoder in learning.
 
-    Those are the Q-values and what else the framework declares. The Q heads may read the
-    simulator's state beside the encoder's: serving needs f(s) alone, so no language model.
+    Those are the Q-values and what else the framework declares. The simulator's state may stand
+    beside the encoder's in front of the Q heads, or be what a head must predict: serving needs f(s)
+    alone, so no language model. Or it is fused into s, and f(s) needs it too.
 
     Attributes:
-        state_size: length of the simulator's state that the Q heads read; 0 where they read none.
+        state_size: length of the simulator's state; 0 where nothing reads it.
+        state_reader: what reads it (``RecommenderConfig.state_reader``).
         q_weights: the weight of each Q head in the sum that picks the best action.
     """
 
@@ -26,22 +29,31 @@ class Network(nn.Module):
         super().__init__()
         self.n_items = n_items
         self.state_size = state_size
+        self.state_reader = config.state_reader
         self.encoder = BACKBONES[config.backbone].from_config(n_items, config)
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.output = None if config.tied else nn.Embedding(n_items, config.dim)
         self.q_weights = config.q_weights
         self.q_head = None
         if self.q_weights:
-            self.q_head = nn.Linear(config.dim + state_size, len(self.q_weights) * n_items)
+            beside = state_size if self.state_reader == "q_head" else 0
+            self.q_head = nn.Linear(config.dim + beside, len(self.q_weights) * n_items)
+        sizes = dict(config.framework.heads)
+        if self.state_reader == "distilled":
+            sizes[LANGUAGE] = state_size
         self.heads = nn.ModuleDict(
             {
                 name: nn.Linear(config.dim, n_items if size is None else size)
-                for name, size in config.framework.heads.items()
+                for name, size in sizes.items()
             }
         )
         for head in (self.output, self.q_head, *self.heads.values()):
             if head is not None:
                 initialise(head)
+        self.fusion = None
+        if self.state_reader == "fused":
+            self.fusion = nn.Linear(state_size, config.dim, bias=False)
+            nn.init.zeros_(self.fusion.weight)
 
     @property
     def item_inputs(self) -> Tensor:
@@ -53,8 +65,17 @@ class Network(nn.Module):
         """The table of the supervised head, float32 (n_items, dim); the embedding if tied."""
         return self.item_inputs if self.output is None else self.output.weight
 
+    def fuse(self, states: Tensor, language: Tensor | None) -> Tensor:
+        """The states (P, dim) that every head reads: the encoder's, with the simulator's in them.
+
+        Only where it is to be fused; it begins as the encoder's alone.
+        """
+        if self.fusion is None:
+            return states
+        return states + self.fusion(self._scaled(language))
+
     def logits(self, states: Tensor) -> Tensor:
-        """f(s), float32 (P, n_items), for states (P, dim)."""
+        """f(s), float32 (P, n_items), for states (P, dim) as :meth:`fuse` gives them."""
         return F.linear(states, self.item_outputs, self.bias)
 
     def read_head(self, name: str, states: Tensor, outputs: Tensor | None = None) -> Tensor:
@@ -91,11 +112,14 @@ class Network(nn.Module):
         return self.q_head
 
     def _join(self, states: Tensor, language: Tensor | None) -> Tensor:
-        if not self.state_size:
+        if self.state_reader != "q_head":
             return states
-        assert language is not None, "this Q head reads the simulator's states"
+        return torch.cat([states, self._scaled(language)], dim=1)
+
+    def _scaled(self, language: Tensor | None) -> Tensor:
+        assert language is not None, "this network reads the simulator's states"
         # The encoder's states have unit variance; unit vectors are brought to the same scale.
-        return torch.cat([states, language * self.state_size**0.5], dim=1)
+        return language * self.state_size**0.5
 
 
 def _some_outputs(head: nn.Linear, inputs: Tensor, rows: Tensor) -> Tensor:

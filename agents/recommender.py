@@ -53,12 +53,15 @@ class Recommender:
         config: as given.
         history: one row a validation (step, losses, HR@10 and NDCG@10), filled by :meth:`fit`.
         catalog_id: fingerprint of the item ids that it was fitted on.
+        simulator: the simulated user whose states it serves with, where they are fused into its
+            own (``state_to="fused"``); None in every other recommender.
     """
 
     def __init__(self, config: RecommenderConfig | None = None) -> None:
         self.config = config or RecommenderConfig()
         self.history: list[dict[str, float]] = []
         self.catalog_id = ""
+        self.simulator: UserSimulator | None = None
         self._network: Network | None = None
         self._popularity: FloatArray = np.empty(0, dtype=np.float32)
         self._rng = np.random.default_rng(self.config.seed)
@@ -138,6 +141,7 @@ class Recommender:
             )
         vectors = check_vectors(item_vectors, self.config.item_init, log.n_items)
         data = TrainingData.prepare(log, simulator, self.config, show, proposals, diversity_vectors)
+        self.simulator = simulator if self.config.state_reader == "fused" else None
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
@@ -169,12 +173,13 @@ class Recommender:
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         items = np.concatenate([np.asarray(s, dtype=np.int64) for s in [[], *sequences]])
         self._check_items(items)
+        language = self._language_states(sequences)
         windows = Windows.over(lengths, self.config.max_length)
         scores = np.empty((windows.n_states, self.n_items), dtype=np.float32)
         done = 0
         for chosen in _chunks(len(windows)):
             batch = windows.batch(items, chosen, padding=self.n_items)
-            some = self._logits(batch.items, batch.owned)
+            some = self._logits(batch.items, batch.owned, language[batch.rows])
             scores[done : done + len(some)] = some
             done += len(some)
         return scores
@@ -196,7 +201,10 @@ class Recommender:
             rows = known[chosen]
             items = last_window([arrays[i] for i in rows], self.config.max_length, self.n_items)
             last = (items != self.n_items).sum(axis=1) - 1
-            scores[rows] = self._logits(items, np.arange(items.shape[1]) == last[:, None])
+            whole = [arrays[i] for i in rows]
+            ends = np.cumsum([len(history) for history in whole]) - 1
+            language = self._language_states(whole)[ends]
+            scores[rows] = self._logits(items, np.arange(items.shape[1]) == last[:, None], language)
         return scores
 
     def recommend(
@@ -288,7 +296,11 @@ class Recommender:
 
     @classmethod
     def load(
-        cls, folder: str | os.PathLike[str], catalog: Catalog | None = None, device: str = "cpu"
+        cls,
+        folder: str | os.PathLike[str],
+        catalog: Catalog | None = None,
+        device: str = "cpu",
+        simulator: UserSimulator | None = None,
     ) -> Recommender:
         """Read what :meth:`save` wrote.
 
@@ -296,6 +308,8 @@ class Recommender:
             folder: the folder.
             catalog: the items that it will be asked about; checked where given.
             device: torch device that will serve.
+            simulator: the simulated user that it learned with, where it serves with their states
+                (``state_to="fused"``).
 
         Raises:
             DataError: the folder holds no recommender of this format, or one of another catalogue.
@@ -321,6 +335,7 @@ class Recommender:
             ) from error
         recommender.history = about["history"]
         recommender.catalog_id = about["catalog_id"]
+        recommender.simulator = simulator
         recommender._check_catalog(catalog, path)
         return recommender
 
@@ -357,13 +372,36 @@ class Recommender:
         metrics = evaluate_ranking(self, validation, ks=(10,))
         return {name: metrics[name] for name in ("HR@10", "NDCG@10")}
 
+    def _language_states(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """The simulator's states after every item, float32 (sum(len_i), state_size).
+
+        Of no width where serving needs none.
+        """
+        if self.config.state_reader != "fused":
+            return np.empty((sum(map(len, sequences)), 0), dtype=np.float32)
+        if self.simulator is None:
+            raise LLMRecError(
+                "this recommender's states have a simulated user's in them (state_to='fused'), so "
+                "it cannot serve alone: give the one it learned with, load(folder, simulator=...)"
+            )
+        log = InteractionLog.of_strangers(self.simulator.catalog, sequences)
+        return self.simulator.label(log).states
+
     @torch.no_grad()
-    def _logits(self, items: IntArray, wanted: NDArray[np.bool_]) -> FloatArray:
-        """f(s) at the ``wanted`` places (bool (B, T)) of right-padded ``items`` (B, T)."""
+    def _logits(
+        self, items: IntArray, wanted: NDArray[np.bool_], language: FloatArray
+    ) -> FloatArray:
+        """f(s) at the P ``wanted`` places (bool (B, T)) of right-padded ``items`` (B, T).
+
+        ``language`` holds the simulator's states there, (P, state_size), where they are read.
+        """
         network = self.network
         device = network.bias.device
         states = network.encoder(torch.from_numpy(items).to(device))
-        return network.logits(states[torch.from_numpy(wanted).to(device)]).cpu().numpy()
+        own = states[torch.from_numpy(wanted).to(device)]
+        return (
+            network.logits(network.fuse(own, torch.from_numpy(language).to(device))).cpu().numpy()
+        )
 
     def _histories(self, observation: Observation) -> list[IntArray]:
         rows = observation["history"] if isinstance(observation, Mapping) else observation

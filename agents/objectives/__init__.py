@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from agents.objectives.base import Augmentation, Batch, LogFacts, LossTerm, Outputs
 from agents.objectives.frameworks import FRAMEWORKS, Framework, register
-from agents.objectives.lea import AugmentedNextItem, AugmentedQ
+from agents.objectives.lea import AugmentedNextItem, AugmentedQ, DistilledState, Schedule
 
 if TYPE_CHECKING:
     from agents.config import RecommenderConfig
@@ -44,9 +44,12 @@ def loss_terms(config: RecommenderConfig) -> list[LossTerm]:
     """The terms that a recommender's settings name."""
     framework = config.framework
     terms = framework.terms(config)
+    if config.state_reader == "distilled":
+        terms.append(DistilledState(config.state_weight))
+    schedule = Schedule(config.augment_schedule, config.augment_passes)
     if config.augment:
-        terms.append(AugmentedNextItem(config.augment_weight))
+        terms.append(AugmentedNextItem(config.augment_weight, schedule))
     if config.augment and framework.q_heads:
         weight = config.augment_weight * config.q_weight * config.q_weights[0]
-        terms.append(AugmentedQ(config.gamma, weight))
+        terms.append(AugmentedQ(config.gamma, weight, schedule))
     return terms

@@ -15,6 +15,9 @@ from agents.backbones import Reading
 if TYPE_CHECKING:
     from agents.network import Network
 
+LANGUAGE = "language"
+"""The head that predicts the simulator's state, where that is distilled."""
+
 
 @dataclass(frozen=True, eq=False)
 class Augmentation:
@@ -82,7 +85,7 @@ class Batch:
         items_before: int64 (P,), how many items the user took before the logged action.
         items_after: int64 (P,), how many after it.
         facts: of the whole log.
-        language: float32 (P, state_size), the simulator's states, where the Q head reads them.
+        language: float32 (P, state_size), the simulator's states; state_size 0 where none are read.
         next_language: float32 (P, state_size), the same after the logged actions.
         augmentation: proposed actions, where learning is augmented.
         passes: passes over the log that each copy has made before this batch, with fractions.
@@ -118,8 +121,8 @@ class Outputs:
 
     @cached_property
     def states(self) -> Tensor:
-        """The encoder's states, float32 (P, dim)."""
-        return self._reading.states[self.batch.owned]
+        """The states that heads read, float32 (P, dim)."""
+        return self.learner.fuse(self._reading.states[self.batch.owned], self.batch.language)
 
     @cached_property
     def logits(self) -> Tensor:
@@ -219,8 +222,8 @@ class Outputs:
     @torch.no_grad()
     def _double_q(self, learner: Tensor, target: Tensor, language: Tensor | None) -> Tensor:
         """float32 (N, q_heads): one action for all heads, the best by their weighted sum."""
-        best = self.learner.q(learner, language).argmax(dim=1)
-        return self.target.q_of_heads(target, language, best)
+        best = self.learner.q(self.learner.fuse(learner, language), language).argmax(dim=1)
+        return self.target.q_of_heads(self.target.fuse(target, language), language, best)
 
 
 class LossTerm(ABC):

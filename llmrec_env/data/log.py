@@ -140,6 +140,22 @@ class InteractionLog:
         """The user of each interaction, int64, shape (n_interactions,)."""
         return np.repeat(np.arange(self.n_users), self.lengths)
 
+    @classmethod
+    def of_strangers(cls, catalog: Catalog, sequences: Sequence[IntArray]) -> InteractionLog:
+        """A log of users whom nobody knows by name, from int64 sequences of items."""
+        lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
+        return cls(
+            catalog=catalog,
+            user_ids=pl.Series([""] * len(sequences), dtype=pl.String),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            items=np.concatenate([np.empty(0, dtype=np.int64), *sequences]),
+        ).with_strangers()
+
+    def with_strangers(self) -> InteractionLog:
+        """The same log of users whom nobody knows by name."""
+        names = pl.Series([f"stranger {i}" for i in range(self.n_users)], dtype=pl.String)
+        return replace(self, user_ids=names)
+
     @property
     def row_positions(self) -> IntArray:
         """The position of each interaction in its user's sequence, shape (n_interactions,)."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
@@ -227,13 +226,7 @@ class SimulatorRanker:
 
     def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
         """Scores after each prefix, float32 (sum(len_i - 1), n_items)."""
-        lengths = np.array([len(sequence) for sequence in sequences])
-        log = InteractionLog(
-            catalog=self._simulator.catalog,
-            user_ids=pl.Series([f"ranked user {i}" for i in range(len(sequences))]),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            items=np.concatenate(sequences),
-        )
+        log = InteractionLog.of_strangers(self._simulator.catalog, sequences)
         _, rows = _prefixes(sequences)
         return self._simulator.preferences(self._simulator.label(log).states[rows])
 

@@ -26,7 +26,7 @@ COUNTS = [5, 1, 2, 1, 1, 3, 1, 1, 5]
 
 def network(seed: int, state_size: int = 0) -> Network:
     torch.manual_seed(seed)
-    config = RecommenderConfig("gru4rec", "snqn", dim=6, dropout=0.0)
+    config = RecommenderConfig("gru4rec", "snqn", state=state_size > 0, dim=6, dropout=0.0)
     made = Network(config, N_ITEMS, state_size).eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)

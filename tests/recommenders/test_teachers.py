@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,8 +36,7 @@ class Next:
 def test_the_simulated_user_as_a_ranker_proposes_what_it_proposes_itself(
     user: TrueTasteUser,
 ) -> None:
-    log = user.world.log  # of strangers: a ranker is told no names
-    log = replace(log, user_ids=pl.Series([f"stranger {i}" for i in range(log.n_users)]))
+    log = user.world.log.with_strangers()  # a ranker is told no names
     own = propose(log, user, k=5)
     ranked = proposals_of(SimulatorRanker(user), log, k=5)
     steps = log.row_goes_on
