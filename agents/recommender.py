@@ -123,9 +123,9 @@ class Recommender:
             item_vectors: finite numbers (n_items, d), one row an item of the catalogue, for
                 ``item_init="text"``: the item embedding begins as their ``dim`` principal
                 directions, at the scale of random weights, and then learns. They may be an LE's
-                (``simulator.tables.vectors``, :func:`agents.sb3.language_vectors`) or what a
-                sentence encoder makes of ``log.catalog.sentences``. A saved recommender needs them
-                no more.
+                (``simulator.tables.vectors.float().cpu()``, which is what
+                :func:`agents.sb3.language_vectors` gives) or what a sentence encoder makes of
+                ``log.catalog.sentences``. A saved recommender needs them no more.
 
         Raises:
             DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
