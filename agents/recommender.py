@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -50,12 +51,15 @@ class Recommender:
         config: as given.
         history: one row a validation (step, losses, HR@10 and NDCG@10), filled by :meth:`fit`.
         catalog_id: fingerprint of the item ids that it was fitted on.
+        seconds: CPU seconds of :meth:`fit` by what they went into: "labelling" (asking the
+            simulator and proposing actions) and "learning" (validation included).
     """
 
     def __init__(self, config: RecommenderConfig | None = None) -> None:
         self.config = config or RecommenderConfig()
         self.history: list[dict[str, float]] = []
         self.catalog_id = ""
+        self.seconds: dict[str, float] = {}
         self._network: Network | None = None
         self._popularity: FloatArray = np.empty(0, dtype=np.float32)
         self._rng = np.random.default_rng(self.config.seed)
@@ -116,7 +120,9 @@ class Recommender:
                 f"the validation log has {validation.n_items} items and the training log "
                 f"{log.n_items}: they must share one catalogue"
             )
+        began = time.process_time()  # other processes may share the cores
         data = TrainingData.prepare(log, simulator, self.config, show)
+        labelled = time.process_time()
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
@@ -127,6 +133,8 @@ class Recommender:
         path = Path(folder) if folder is not None else None
         history = fit_network(self.network, data, self.config, evaluate, path, show)
         self.history = history.rows
+        ended = time.process_time()
+        self.seconds = {"labelling": labelled - began, "learning": ended - labelled}
         return self
 
     def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
