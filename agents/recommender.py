@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -55,6 +56,8 @@ class Recommender:
         catalog_id: fingerprint of the item ids that it was fitted on.
         simulator: the simulated user whose states it serves with, where they are fused into its
             own (``state_to="fused"``); None in every other recommender.
+        seconds: CPU seconds of :meth:`fit` by what they went into: "labelling" (asking the
+            simulator and proposing actions) and "learning" (validation included).
     """
 
     def __init__(self, config: RecommenderConfig | None = None) -> None:
@@ -62,6 +65,7 @@ class Recommender:
         self.history: list[dict[str, float]] = []
         self.catalog_id = ""
         self.simulator: UserSimulator | None = None
+        self.seconds: dict[str, float] = {}
         self._network: Network | None = None
         self._popularity: FloatArray = np.empty(0, dtype=np.float32)
         self._rng = np.random.default_rng(self.config.seed)
@@ -140,7 +144,9 @@ class Recommender:
                 f"{log.n_items}: they must share one catalogue"
             )
         vectors = check_vectors(item_vectors, self.config.item_init, log.n_items)
+        began = time.process_time()  # other processes may share the cores
         data = TrainingData.prepare(log, simulator, self.config, show, proposals, diversity_vectors)
+        labelled = time.process_time()
         self.simulator = simulator if self.config.state_reader == "fused" else None
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
@@ -155,6 +161,8 @@ class Recommender:
         path = Path(folder) if folder is not None else None
         history = fit_network(self.network, data, self.config, evaluate, path, show)
         self.history = history.rows
+        ended = time.process_time()
+        self.seconds = {"labelling": labelled - began, "learning": ended - labelled}
         return self
 
     def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:

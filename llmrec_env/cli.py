@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from llmrec_env import cli_shop
+from llmrec_env import cli_bench, cli_shop
 from llmrec_env.cli_errors import clear_errors
 from llmrec_env.common.errors import LLMRecError, SettingError
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_shop.app, name="shop")
+app.add_typer(cli_bench.app, name="bench")
 
 Data = Annotated[
     str | None,

@@ -19,5 +19,9 @@ class SettingError(LLMRecError, ValueError):
     """An option has a value that does not exist or lies out of range."""
 
 
+class DivergedError(LLMRecError, ArithmeticError):
+    """A training's loss is no number any more."""
+
+
 class MissingExtraError(LLMRecError, ImportError):
     """An optional dependency is not installed."""

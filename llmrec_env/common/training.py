@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from llmrec_env.common import processes
-from llmrec_env.common.errors import LLMRecError, SettingError
+from llmrec_env.common.errors import DivergedError, LLMRecError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.progress import progress_bar
 
@@ -234,7 +234,7 @@ class _Run:
         values = torch.stack(list(terms.values()))
         means = processes.mean(values.detach())
         if not torch.isfinite(means.sum()):  # in all processes at once
-            raise LLMRecError(
+            raise DivergedError(
                 f"the loss is {float(means.sum())} at step {self.step}; lower the learning rate "
                 f"(now {self.config.learning_rate})"
             )

@@ -72,10 +72,41 @@ def ranking_metrics(ranks: NDArray[np.float64], ks: Sequence[int]) -> dict[str, 
     """HR@k and NDCG@k of ranks float64 (n_steps,), and the number of steps."""
     metrics: dict[str, float] = {}
     for k in ks:
-        hits = ranks < k
+        hits, gains = _gains(ranks, k)
         metrics[f"HR@{k}"] = float(hits.mean())
-        metrics[f"NDCG@{k}"] = float(np.where(hits, 1 / np.log2(ranks + 2), 0.0).mean())
+        metrics[f"NDCG@{k}"] = float(gains.mean())
     return {**metrics, "steps": len(ranks)}
+
+
+def user_metrics(log: InteractionLog, ranks: NDArray[np.float64], k: int = 10) -> pl.DataFrame:
+    """Means over each user's own steps, to compare rankers user by user.
+
+    Args:
+        log: the held-out users.
+        ranks: what :func:`step_ranks` gave for them.
+        k: cut-off.
+
+    Returns:
+        A row for every user with a held-out step, in the order of the log: ``user_id``, ``HR@k``,
+        ``NDCG@k`` and ``steps``.
+
+    Raises:
+        DataError: the ranks are not those of this log's steps.
+    """
+    steps = np.maximum(log.lengths - np.maximum(log.first_target, 1), 0)
+    if int(steps.sum()) != len(ranks):
+        raise DataError(f"{len(ranks)} ranks for a log with {int(steps.sum())} held-out steps")
+    users = np.flatnonzero(steps)
+    owner = np.repeat(np.arange(len(users)), steps[users])
+    hits, gains = _gains(ranks, k)
+    return pl.DataFrame(
+        {
+            "user_id": log.user_ids[users],
+            f"HR@{k}": np.bincount(owner, hits) / steps[users],
+            f"NDCG@{k}": np.bincount(owner, gains) / steps[users],
+            "steps": steps[users],
+        }
+    )
 
 
 def step_ranks(
@@ -127,6 +158,12 @@ def per_batch(
             found.append(measure(*_scores_of_users(ranker, log, batch, mask_met)))
             advance(len(batch), "")
     return found
+
+
+def _gains(ranks: NDArray[np.float64], k: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Whether each rank is a hit, and its NDCG."""
+    hits = ranks < k
+    return hits, np.where(hits, 1 / np.log2(ranks + 2), 0.0)
 
 
 def _batches(log: InteractionLog, users: IntArray, batch_users: int) -> Iterator[IntArray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -86,8 +87,14 @@ def _render(figure: Figure, width: float, form: str, **options: Any) -> bytes:
 
 def _height(figure: Figure, width: float) -> float:
     if isinstance(figure, Forest):
-        return 0.9 + 0.34 * len(figure.rows)
+        lines = [_wrapped(name, width).count("\n") + 1 for name in figure.rows]
+        return 0.9 + (0.2 + 0.16 * max(lines, default=1)) * len(figure.rows)
     return 3.3 if width > NARROW else 3.0
+
+
+def _wrapped(name: str, width: float) -> str:
+    """A name beside a picture of this width, on as many lines as leave the picture its room."""
+    return textwrap.fill(name, 18 if width <= NARROW else 34)
 
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -106,7 +113,9 @@ def _arms(estimate: Estimate) -> tuple[float, float]:
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        columns = 2 if axes.figure.get_figwidth() <= NARROW else min(len(handles), 4)
+        longest = max(map(len, labels))
+        room = 1 if longest > 18 else 2  # names side by side where the picture is narrow
+        columns = room if axes.figure.get_figwidth() <= NARROW else min(len(handles), 4)
         axes.figure.legend(handles, labels, loc="outside upper left", ncols=columns)
 
 
@@ -122,8 +131,12 @@ def _curves(axes: Axes, figure: Curves) -> None:
     for number, (name, level) in enumerate(figure.levels.items()):
         axes.axhline(level, color=INK, lw=1.1, ls=DASHES[1 + number % 3], alpha=0.7, label=name)
     axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
-    if max((max(curve.x, default=0) for curve in figure.series), default=0) >= 10_000:
-        axes.xaxis.set_major_formatter(require("matplotlib.ticker", "report").EngFormatter(sep=""))
+    ticker = require("matplotlib.ticker", "report")
+    places = [x for curve in figure.series for x in curve.x]
+    if all(x == int(x) for x in places):  # steps and passes have no halves
+        axes.xaxis.set_major_locator(ticker.MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    if max(places, default=0) >= 10_000:
+        axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     axes.grid(axis="y")
     _legend(axes)
 
@@ -157,10 +170,12 @@ def _forest(axes: Axes, figure: Forest) -> None:
     if figure.reference is not None:
         axes.axvline(figure.reference, color=INK, lw=1, ls=DASHES[1], alpha=0.7)
     axes.errorbar(means, places, xerr=arms, fmt="o", color=COLOURS[0], ms=6, elinewidth=1.8)
-    axes.set_yticks(places, list(figure.rows))
+    axes.set_yticks(places, [_wrapped(name, axes.figure.get_figwidth()) for name in figure.rows])
     axes.set_ylim(-0.6, len(places) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(figure.x_label)
+    ticks = 3 if axes.figure.get_figwidth() <= NARROW else 5  # long names leave little room
+    axes.xaxis.set_major_locator(require("matplotlib.ticker", "report").MaxNLocator(ticks))
     axes.grid(axis="x")
 
 

@@ -147,13 +147,17 @@ def _table(table: Table, width: int) -> Group:
     shown = RichTable(
         title=RichText(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD
     )
+    narrow = width < WIDE_CONSOLE
+    lines = [[_lines(cell, table.digits, narrow) for cell in row] for row in table.rows]
     for column, name in enumerate(table.columns):
-        shown.add_column(RichText(name), justify="right" if is_numeric(table, column) else "left")
+        right = is_numeric(table, column)
+        # Where room is short texts break over lines; a number that is cut off says nothing.
+        parts = [part for row in lines for part in row[column].split("\n")] if right else []
+        least = max(map(len, parts), default=0) or None
+        shown.add_column(RichText(name), justify="right" if right else "left", min_width=least)
     best = best_cells(table)
-    for number, row in enumerate(table.rows):
-        texts = [cell_text(cell, table.digits) for cell in row]
-        if width < WIDE_CONSOLE:
-            texts = [re.sub(r" (?=[\[±])", "\n", text) for text in texts]
+    for number, texts in enumerate(lines):
+        row = table.rows[number]
         bold = ["bold" if (number, column) in best else "" for column in range(len(row))]
         cells = [RichText(text, style=style) for text, style in zip(texts, bold, strict=True)]
         shown.add_row(*cells, style="dim" if row[0] in table.controls else "")
@@ -161,6 +165,14 @@ def _table(table: Table, width: int) -> Group:
     below = " ".join(part for part in (masked_text(table.masked), controls, table.note) if part)
     command = f"$ {table.command}" if table.command else ""
     return Group(shown, *(RichText(line, style="dim") for line in (below, command) if line))
+
+
+def _lines(cell: Cell, digits: int, narrow: bool) -> str:
+    """A cell as text; where room is short, an interval goes below its number."""
+    text = cell_text(cell, digits)
+    if narrow and isinstance(cell, Estimate):
+        return re.sub(r" (?=[\[±])|(?<=,) ", "\n", text)
+    return text
 
 
 def _curves(curves: Curves) -> RichTable:

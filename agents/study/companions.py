@@ -1,0 +1,188 @@
+"""The simulated users that recipes name: made once for a split, kept, timed.
+
+A new companion is one function under :func:`companion`. It is called in one process to learn and in
+others to load: what takes long it writes into ``folder``, whole or not at all, and reads there the
+next time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.study.places import Place, as_name
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.top_k import Pairs
+from llmrec_env.common.training import clear_checkpoint
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.users.base import (
+    Branches,
+    FloatArray,
+    Histories,
+    IntArray,
+    Labels,
+    Session,
+    UserSimulator,
+)
+
+Make = Callable[[Place, Path, "Stopwatch"], UserSimulator]
+COMPANIONS: dict[str, Make] = {}
+
+
+class Stopwatch:
+    """CPU seconds by what they went into."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timing(self, what: str) -> Any:
+        """Count the seconds of a block."""
+        began = time.process_time()
+        yield
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.process_time() - began
+
+
+def companion(name: str) -> Callable[[Make], Make]:
+    """Register a function that makes, or loads, the simulated user ``name`` of a split."""
+
+    def register(make: Make) -> Make:
+        COMPANIONS[name] = make
+        return make
+
+    return register
+
+
+@companion("LE")
+def language_environment(place: Place, folder: Path, watch: Stopwatch) -> UserSimulator:
+    """The LE, learned from the split's training users."""
+    from llmrec_env.users.language import LanguageUser
+
+    if not (folder / "config.json").exists():
+        # Only here: these import transformers, which a run with a learned LE does without.
+        from llmrec_env.language.base_models import SmallModelConfig, small_base_model
+        from llmrec_env.language.fitting import FitConfig, fit_language_environment
+        from llmrec_env.language.learning import LearningConfig
+
+        settings, split = place.settings, place.source.split
+        small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
+        if settings.base_model is None and split.train.catalog.has_text:
+            with watch.timing("base model"):
+                small_base_model(split.train.catalog, small, place.show)
+        learning = LearningConfig(
+            epochs=settings.steps(settings.le_epochs),
+            min_steps=settings.steps(300),
+            seed=place.split,
+        )
+        checkpoint = folder.with_name(f"{folder.name}.checkpoint")
+        with watch.timing("learning"):
+            model = fit_language_environment(
+                split.train,
+                split.validation,
+                settings.base_model,
+                FitConfig(small_model=small, learning=learning),
+                checkpoint=checkpoint,
+                show=place.show,
+            )
+        model.save_pretrained(folder)
+        clear_checkpoint(checkpoint)
+    return LanguageUser.from_pretrained(folder)
+
+
+def build(name: str, place: Place) -> None:
+    """Make a companion of a split and let it label the training users, unless that is done.
+
+    ``costs.json`` holds the CPU seconds by what they went into; those of learning are the last
+    try's, where an earlier one was killed.
+
+    Raises:
+        SettingError: there is no such companion.
+    """
+    home = _home(name, place)
+    if is_built(name, place):
+        return
+    watch = Stopwatch()
+    simulator = _make(name)(place, home / "model", watch)
+    costs = home / "costs.json"
+    if watch.seconds or not costs.exists():
+        write_json(costs, watch.seconds)
+    with watch.timing("labelling"):
+        labels = simulator.label(place.source.split.train, show=place.show)
+    write_json(costs, {**read_json(costs), **watch.seconds})
+    with atomic_path(home / "labels") as temporary:
+        temporary.mkdir()
+        np.save(temporary / "states.npy", labels.states)
+        np.save(temporary / "rewards.npy", labels.rewards)
+
+
+def is_built(name: str, place: Place) -> bool:
+    """Whether :func:`build` has nothing left to do."""
+    return (_home(name, place) / "labels").is_dir()
+
+
+def costs(name: str, place: Place) -> dict[str, float]:
+    """CPU seconds of a companion that is built: "learning", "labelling" and others."""
+    found: dict[str, float] = read_json(_home(name, place) / "costs.json")
+    return found
+
+
+@lru_cache(maxsize=2)
+def open_companion(name: str, place: Place) -> UserSimulator:
+    """A companion that is built, which knows its labels of the training users by heart."""
+    home = _home(name, place)
+    simulator = _make(name)(place, home / "model", Stopwatch())
+    # Mapped, not read: processes that work side by side share the states.
+    states, rewards = (
+        np.asarray(np.load(home / "labels" / f"{part}.npy", mmap_mode="r"))
+        for part in ("states", "rewards")
+    )
+    return Labelled(simulator, place.source.split.train, Labels(states, rewards))
+
+
+class Labelled(UserSimulator):
+    """A simulated user whose labels of one log are known already."""
+
+    def __init__(self, simulator: UserSimulator, log: InteractionLog, labels: Labels) -> None:
+        self.catalog = simulator.catalog
+        self.state_size = simulator.state_size
+        self.users = simulator.users
+        self._simulator = simulator
+        self._log = log
+        self._known = labels
+
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users."""
+        return self._simulator.open(histories, users)
+
+    def preferences(self, states: FloatArray) -> FloatArray:
+        """The action model: float32 logits (N, n_items)."""
+        return self._simulator.preferences(states)
+
+    def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+        """The K items that the action model ranks highest."""
+        return self._simulator.best_items(states, k, but)
+
+    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+        """States and rewards of a log; nothing is computed for the one that is known."""
+        return self._known if log is self._log else self._simulator.label(log, show=show)
+
+    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+        """Rewards and next states of actions tried along a log."""
+        return self._simulator.branch(log, actions, show=show)
+
+
+def _make(name: str) -> Make:
+    if name not in COMPANIONS:
+        raise SettingError(f"no companion is named {name!r}, only {', '.join(COMPANIONS)}")
+    return COMPANIONS[name]
+
+
+def _home(name: str, place: Place) -> Path:
+    return place.folder / "companions" / as_name(name)

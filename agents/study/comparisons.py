@@ -1,0 +1,130 @@
+"""Which rows of a study are held against which, and what that settles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from agents.study.grid import Run
+from agents.study.recipes import PLAIN, Recipe
+from agents.study.settings import StudySettings
+from agents.study.statistics import Difference, holm, paired_difference
+from llmrec_env.reporting import Finding
+
+BEST_CONTROL = "the best control"
+FRAMEWORK = "its framework"
+LIMIT = 0.05
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows against a reference on the same backbone.
+
+    Attributes:
+        reference: what they are held against.
+        rows: by name of the row: the other row's name, the difference, its corrected p-value.
+    """
+
+    reference: str
+    rows: Mapping[str, tuple[str, Difference, float]]
+
+
+def compare(
+    settings: StudySettings, users: Mapping[str, pl.DataFrame], validation: Mapping[str, float]
+) -> list[Comparison]:
+    """All comparisons of a study that its recipes allow.
+
+    Args:
+        settings: of the study.
+        users: per-user test metrics by row.
+        validation: mean validation NDCG@10 by row; it chooses the best control.
+    """
+    found = []
+    for reference in (PLAIN, FRAMEWORK, BEST_CONTROL):
+        pairs = [
+            (ours, theirs)
+            for backbone in settings.backbones
+            for ours, theirs in _pairs(settings, backbone, reference, validation)
+        ]
+        differences = [paired_difference(users[a], users[b]) for a, b in pairs]
+        corrected = holm([difference.p for difference in differences])
+        rows = {
+            ours: (theirs, difference, p)
+            for (ours, theirs), difference, p in zip(pairs, differences, corrected, strict=True)
+        }
+        if rows:
+            found.append(Comparison(reference, rows))
+    return found
+
+
+def findings(comparisons: Sequence[Comparison], settings: StudySettings) -> list[Finding]:
+    """For each row that learns from a simulated user: whether it beats all it is held against."""
+    claims = []
+    for backbone in settings.backbones:
+        for recipe in settings.recipes:
+            if recipe.kind != "language":
+                continue
+            name = _name(recipe.name, backbone)
+            held = {c.reference: c.rows[name] for c in comparisons if name in c.rows}
+            if not held:
+                continue
+            beaten = [d.low > 0 and p < LIMIT for _, d, p in held.values()]
+            evidence = "; ".join(
+                f"{other}: {d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}], p {p_text(p)}, "
+                f"{d.agreeing} of {len(d.splits)} splits"
+                for other, d, p in held.values()
+            )
+            claims.append(
+                Finding(
+                    f"{name} ranks better than {_listed(list(held))}",
+                    all(beaten),
+                    f"test NDCG@10 above {evidence} (95% intervals over users, Holm's p)",
+                )
+            )
+    return claims
+
+
+def p_text(value: float) -> str:
+    """A p-value as a person reads it."""
+    return "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _pairs(
+    settings: StudySettings, backbone: str, reference: str, validation: Mapping[str, float]
+) -> list[tuple[str, str]]:
+    """Names of the rows to compare on one backbone."""
+    pairs = []
+    for recipe in settings.recipes:
+        other = _other(recipe, settings, backbone, reference, validation)
+        if other is not None:
+            pairs.append((_name(recipe.name, backbone), other))
+    return pairs
+
+
+def _other(
+    recipe: Recipe,
+    settings: StudySettings,
+    backbone: str,
+    reference: str,
+    validation: Mapping[str, float],
+) -> str | None:
+    if reference == BEST_CONTROL:
+        controls = [_name(r.name, backbone) for r in settings.recipes if r.kind == "control"]
+        known = ["item-kNN", "popularity", *controls]
+        return max(known, key=validation.__getitem__) if recipe.kind == "language" else None
+    wanted = PLAIN if reference == PLAIN else recipe.framework
+    if reference == FRAMEWORK and wanted == PLAIN:
+        return None  # the comparison with plain says it already
+    if wanted is None or wanted == recipe.name or wanted not in settings.objectives:
+        return None
+    return _name(wanted, backbone)
+
+
+def _name(recipe: str, backbone: str) -> str:
+    return Run(0, recipe, backbone, 0).row_name
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

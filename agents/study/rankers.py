@@ -1,0 +1,86 @@
+"""The rows of a table that need no backbone: what counting does, and each companion alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.study.companions import open_companion
+from agents.study.places import Place
+from agents.study.recipes import Kind
+from agents.study.settings import StudySettings
+from llmrec_env.evaluation.ranking import (
+    ItemKNN,
+    Popularity,
+    Ranker,
+    SimulatorRanker,
+    evaluate_ranking,
+)
+from llmrec_env.users.base import FloatArray, Histories
+
+ALONE = " alone"
+NEIGHBOURS = (10, 30, 100, 300)
+REACHES = (3, 10, 30)
+
+
+@dataclass(frozen=True)
+class FixedRanker:
+    """A ranker that needs no backbone.
+
+    Attributes:
+        ranker: what ranks.
+        kind: as a recipe's.
+        chosen: settings that validation chose.
+        companion: the simulated user that it asks, or None.
+        serve: scores float32 (N, n_items) after N histories, where that can be timed.
+    """
+
+    ranker: Ranker
+    kind: Kind
+    chosen: dict[str, Any] = field(default_factory=dict)
+    companion: str | None = None
+    serve: Callable[[Histories], FloatArray] | None = None
+
+
+def ranker_names(settings: StudySettings) -> list[str]:
+    """The rows without a backbone, the companions that a study builds among them."""
+    return [*RANKERS, *(f"{name}{ALONE}" for name in settings.companions)]
+
+
+def make_ranker(name: str, place: Place) -> FixedRanker:
+    """A row of :func:`ranker_names` on a split."""
+    if name in RANKERS:
+        return RANKERS[name](place)
+    return _alone(name.removesuffix(ALONE), place)
+
+
+def _popularity(place: Place) -> FixedRanker:
+    return FixedRanker(Popularity(place.source.split.train), "control")
+
+
+def _item_knn(place: Place) -> FixedRanker:
+    """Item neighbours; how many, and how far back, validation NDCG@10 chooses on every split."""
+    split = place.source.split
+
+    def quality(chosen: dict[str, int]) -> float:
+        ranker = ItemKNN(split.train, **chosen)
+        return evaluate_ranking(ranker, split.validation, ks=(10,))["NDCG@10"]
+
+    best = max(({"k": k, "reach": reach} for reach in REACHES for k in NEIGHBOURS), key=quality)
+    return FixedRanker(ItemKNN(split.train, **best), "control", dict(best))
+
+
+def _alone(companion: str, place: Place) -> FixedRanker:
+    simulator = open_companion(companion, place)
+
+    def serve(histories: Histories) -> FloatArray:
+        return simulator.preferences(simulator.open(histories).states)
+
+    return FixedRanker(SimulatorRanker(simulator), "language", companion=companion, serve=serve)
+
+
+RANKERS: dict[str, Callable[[Place], FixedRanker]] = {
+    "popularity": _popularity,
+    "item-kNN": _item_knn,
+}

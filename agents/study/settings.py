@@ -1,0 +1,100 @@
+"""The settings of a study."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agents.config import CHOICES
+from agents.study.recipes import RECIPES, Recipe, find_recipes
+from llmrec_env.common.errors import SettingError
+from llmrec_env.demo.settings import WORLD_SIZE
+
+BACKBONES = ("sasrec", "gru4rec")
+OBJECTIVES = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
+GROWING = ("data", "backbones", "objectives", "seeds", "splits")
+"""Settings that say which runs there are, or where the log lies, and change no run's numbers."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Which recommenders are compared on which log, and how hard each is tuned.
+
+    Raises:
+        SettingError: a name is unknown, or a number out of range.
+    """
+
+    data: str | None = None
+    """Folder or file of a dataset; None takes the generated world."""
+    backbones: tuple[str, ...] = BACKBONES
+    """Sequence encoders."""
+    objectives: tuple[str, ...] = OBJECTIVES
+    """Names of recipes; see :data:`agents.study.recipes.RECIPES`."""
+    seeds: int = 5
+    """Training seeds 0, 1, … of every recipe on every split."""
+    splits: int = 3
+    """Splits by user with seeds 0, 1, …; hyper-parameters are searched on the first."""
+    trials: int = 10
+    """Settings tried for every recipe and backbone, the defaults first; 0 takes the defaults."""
+    epochs: int = 20
+    """Passes over the log at most, the same for every recipe."""
+    base_model: str | None = None
+    """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
+    le_epochs: int = 6
+    """Passes over the log of the LE at most."""
+    effort: float = 1.0
+    """Scales all training lengths; 0.01 only shows that everything runs."""
+    world_size: tuple[int, int] = WORLD_SIZE
+    """Items and users of the generated world."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objectives", find_recipes(self.objectives))
+        for name in self.backbones:
+            if name not in CHOICES["backbone"]:
+                raise SettingError(
+                    f"no backbone is named {name!r}; --backbones takes any of "
+                    f"{', '.join(CHOICES['backbone'])}, joined by commas"
+                )
+        for name in ("backbones", "objectives"):
+            if not getattr(self, name):
+                raise SettingError(f"{name} is empty; name one at least")
+        for name, least in {"seeds": 1, "splits": 1, "trials": 0, "epochs": 1}.items():
+            if getattr(self, name) < least:
+                raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")
+        if self.effort <= 0:
+            raise SettingError(f"effort must be positive, got {self.effort}")
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        """The recipes, in the order asked for."""
+        return [RECIPES[name] for name in self.objectives]
+
+    @property
+    def companions(self) -> list[str]:
+        """The simulated users that the recipes name, each once."""
+        return list(dict.fromkeys(r.companion for r in self.recipes if r.companion is not None))
+
+    def steps(self, full: int, least: int = 1) -> int:
+        """A training length under this effort."""
+        return max(least, round(full * self.effort))
+
+    @property
+    def command(self) -> str:
+        """The command line that makes this study."""
+        usual = StudySettings()
+        words = ["llmrec", "bench"]
+        for name in ("data", "backbones", "objectives", "seeds", "splits"):
+            value = getattr(self, name)
+            text = ",".join(value) if isinstance(value, tuple) else value
+            words += [] if value is None else [f"--{name}", str(text)]
+        for name in ("trials", "epochs", "base_model", "effort"):
+            value = getattr(self, name)
+            if value != getattr(usual, name):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that make the numbers: a folder holds one study of them."""
+        return {name: value for name, value in asdict(self).items() if name not in GROWING}

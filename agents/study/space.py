@@ -1,0 +1,46 @@
+"""Which values of a setting are tried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Range:
+    """All numbers from ``low`` to ``high``; with ``log``, equal ratios are equally likely."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A few values without an order."""
+
+    values: tuple[Any, ...]
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
+
+
+Space = Mapping[str, Range | Choice]
+"""Fields of ``RecommenderConfig`` and what they may be."""
+
+HOST: Space = {
+    "learning_rate": Range(5e-4, 1e-2, log=True),
+    "dropout": Range(0.0, 0.7),
+    "weight_decay": Range(0.01, 1.0, log=True),
+    "dim": Choice((32, 64, 128)),
+}
+"""What is searched of every backbone under every recipe."""
+Q_LEARNING: Space = {"q_weight": Range(0.01, 1.0, log=True)}
+TARGETS: Space = {
+    "augment_weight": Range(0.1, 2.0, log=True),
+    "temperature": Range(0.5, 4.0, log=True),
+}

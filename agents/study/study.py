@@ -1,0 +1,138 @@
+"""A whole study: companions, searches and runs side by side, and the report."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from agents.study import companions, grid, running, search
+from agents.study.places import Place, close_sources
+from agents.study.recipes import Recipe
+from agents.study.report import build_report
+from agents.study.settings import StudySettings
+from llmrec_env.common import progress
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.extras import require
+from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.parallel import Job, available_cores, run_jobs
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.reporting import Report
+from llmrec_env.reporting.markdown import report_markdown
+
+
+def run_study(
+    settings: StudySettings,
+    folder: str | os.PathLike[str],
+    show: bool = True,
+    workers: int | None = None,
+) -> Report:
+    """Do what a study lacks, save its report to ``folder`` and return it.
+
+    More backbones, objectives, seeds or splits may be asked of a folder later: what is done stays.
+
+    Args:
+        settings: what is compared.
+        folder: the study's folder: companions, searches, one folder a run, ``runs.csv``,
+            ``runs.parquet``, ``results.json``, ``results.md``, ``report.html`` and ``figures``.
+        show: progress bars.
+        workers: processes at work at once, one thread each; one a core where None. With more than
+            one, a script has to call this under ``if __name__ == "__main__":``.
+
+    Raises:
+        SettingError: the folder holds a study of other data or settings.
+        MissingExtraError: the extra ``bench`` is not installed.
+    """
+    out = Path(folder)
+    require("scipy.stats", "bench")
+    if settings.trials > 1:
+        require("optuna", "bench")
+    close_sources()
+    companions.open_companion.cache_clear()
+    places = [Place(settings, out, split, show) for split in range(settings.splits)]
+    _claim(out, settings, places[0].source.log)
+    workers = workers or available_cores()
+    for jobs in (_alone, _together, _runs):
+        # Made one after the other: what is searched says which settings a run has.
+        run_jobs(jobs(places), workers, show)
+    grid.write_overview(grid.runs_of(settings), out)
+    report = build_report(settings, out)
+    with atomic_path(out / "results.md") as temporary:
+        temporary.write_text(report_markdown(report), encoding="utf-8")
+    report.save(out, show=show)
+    return report
+
+
+def _alone(places: list[Place]) -> dict[str, Job]:
+    """The companions of the first split, and beside them the searches that need none."""
+    first = places[0]
+    return {**_builds(first), **_searches(first, with_companion=False)}
+
+
+def _together(places: list[Place]) -> dict[str, Job]:
+    """The other searches, and the companions of the other splits."""
+    jobs = _searches(places[0], with_companion=True)
+    for place in places[1:]:
+        jobs |= _builds(place)
+    return jobs
+
+
+def _runs(places: list[Place]) -> dict[str, Job]:
+    """The runs that are not done."""
+    first = places[0]
+    runs = grid.runs_of(first.settings)
+    for run in runs:
+        running.check_run(run, places[run.split])
+    missing = [run for run in runs if not run.is_done(first.out)]
+    if first.show:
+        done = len(runs) - len(missing)
+        progress.console.print(f"{done} of {len(runs)} runs are done, {len(missing)} to go")
+    return {run.name: partial(running.do_run, run, places[run.split], runs) for run in missing}
+
+
+def _builds(place: Place) -> dict[str, Job]:
+    return {
+        f"{name}, split {place.split}": partial(companions.build, name, place)
+        for name in place.settings.companions
+        if not companions.is_built(name, place)
+    }
+
+
+def _searches(place: Place, with_companion: bool) -> dict[str, Job]:
+    settings = place.settings
+    jobs: dict[str, Job] = {}
+
+    def wanted(recipe: Recipe) -> bool:
+        return (recipe.companion is not None) == with_companion
+
+    for recipe in filter(wanted, settings.recipes):
+        for backbone in settings.backbones:
+            if not search.is_searched(settings, place.out, backbone, recipe):
+                name = f"search {backbone} {recipe.name}"
+                jobs[name] = partial(search.search, backbone, recipe, place)
+    return jobs
+
+
+def _claim(out: Path, settings: StudySettings, log: InteractionLog) -> None:
+    """Write down whose folder this is, or refuse it."""
+    path = out / "study.json"
+    now: dict[str, Any] = {**settings.fixed, "log": _content(log)}
+    now["world_size"] = list(now["world_size"])
+    if path.exists() and (before := read_json(path)) != now:
+        other = ", ".join(
+            "other data" if name == "log" else f"{name}={before.get(name)!r} instead of {value!r}"
+            for name, value in now.items()
+            if before.get(name) != value
+        )
+        raise SettingError(
+            f"{out} holds a study with other settings ({other}); name another folder with --out, "
+            "or remove it"
+        )
+    write_json(path, now)
+
+
+def _content(log: InteractionLog) -> str:
+    """A fingerprint of the interactions, in their order, and of the items' texts."""
+    texts = [*log.catalog.ids, *log.catalog.sentences, *log.user_ids.to_list()]
+    return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])

@@ -1,0 +1,80 @@
+"""``llmrec bench``: whole studies, one command each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from llmrec_env.cli_errors import clear_errors
+
+app = typer.Typer(help="Studies of recommenders over splits and seeds.")
+
+
+@app.callback(invoke_without_command=True)
+def study(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder or file of a dataset; the generated world where not given."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The study's folder; a killed one goes on.")] = Path(
+        "runs/bench"
+    ),
+    backbones: Annotated[
+        str, typer.Option(help="Sequence encoders, joined by commas.")
+    ] = "sasrec,gru4rec",
+    objectives: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipes, joined by commas: plain, SNQN, LEASR, soft targets, co-occurrence "
+            "targets and others; a wrong name lists them all."
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 5,
+    splits: Annotated[int, typer.Option(min=1, help="Splits by user.")] = 3,
+    trials: Annotated[
+        int, typer.Option(min=0, help="Settings tried for every recipe and backbone; 0: defaults.")
+    ] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
+    base_model: Annotated[
+        str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
+    ] = None,
+    effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
+    ] = None,
+) -> None:
+    """Compare recipes on backbones over splits and seeds, each tuned with as many trials.
+
+    Ends in tables, report.html, results.md and one row a run in runs.csv.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with clear_errors():
+        from agents.study import StudySettings, run_study
+        from agents.study.settings import OBJECTIVES
+
+        settings = StudySettings(
+            data=data,
+            backbones=_names(backbones),
+            objectives=OBJECTIVES if objectives is None else _names(objectives),
+            seeds=seeds,
+            splits=splits,
+            trials=trials,
+            epochs=epochs,
+            base_model=base_model,
+            effort=effort,
+        )
+        report = run_study(settings, out, workers=workers)
+        console = Console()
+        report.print(console)
+        page = out / "report.html"
+        console.print(f"\nReport: {page if page.exists() else out / 'results.json'}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -1,0 +1,92 @@
+"""Recipes are complete: what they name exists, and the defaults are among what is tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agents.config import CHOICES
+from agents.study import RECIPES, Recipe, StudySettings
+from agents.study.companions import COMPANIONS
+from agents.study.places import as_name
+from agents.study.search import STARTUP, _propose, defaults
+from agents.study.space import HOST
+from llmrec_env.cli import app
+from llmrec_env.common.errors import SettingError
+
+RUNNER = CliRunner()
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
+def test_a_recipe_names_what_exists_and_can_be_learned(recipe: Recipe) -> None:
+    for backbone in CHOICES["backbone"]:
+        config = recipe.config(backbone)
+        assert config.needs_simulator == (recipe.companion is not None)
+        usual = defaults(backbone, recipe)
+        assert all(value in recipe.space[name] for name, value in usual.items())
+    assert recipe.companion is None or recipe.companion in COMPANIONS
+    assert recipe.framework is None or recipe.framework in RECIPES
+    assert (recipe.kind == "language") == (recipe.companion is not None)
+
+
+def test_no_two_recipes_share_a_folder() -> None:
+    assert len({as_name(name).lower() for name in RECIPES}) == len(RECIPES)
+
+
+def test_trials_begin_with_the_defaults_and_draw_the_host_alike_for_all() -> None:
+    pytest.importorskip("optuna")
+    plain, leasr = RECIPES["plain"], RECIPES["LEASR"]
+    assert _propose(leasr, "sasrec", [], 0) == defaults("sasrec", leasr)
+    found = {}
+    for recipe in (plain, leasr):
+        trials: list[dict[str, object]] = []
+        for number in range(STARTUP):
+            params = _propose(recipe, "sasrec", trials, number)
+            assert all(value in recipe.space[name] for name, value in params.items())
+            assert params == _propose(recipe, "sasrec", trials, number)
+            trials.append({"params": params, "value": None if number == 1 else 0.1})
+        found[recipe.name] = [{name: t["params"][name] for name in HOST} for t in trials]  # type: ignore[index]
+    assert found["plain"] == found["LEASR"]
+    assert len({str(params) for params in found["plain"]}) == STARTUP
+
+
+def test_names_may_be_written_in_any_case_and_twice() -> None:
+    settings = StudySettings(objectives=("PLAIN", "snqn", "plain "))
+    assert settings.objectives == ("plain", "SNQN")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": ("plain", "LEAPFROG")}, "no recipe is named 'LEAPFROG'.*plain.*LEASR"),
+        ({"backbones": ("bert",)}, "no backbone is named 'bert'.*sasrec, gru4rec"),
+        ({"objectives": ()}, "objectives is empty"),
+        ({"seeds": 0}, "seeds must be 1 or more"),
+        ({"trials": -1}, "trials must be 0 or more"),
+        ({"effort": 0.0}, "effort must be positive"),
+    ],
+)
+def test_what_does_not_exist_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        replace(StudySettings(), **changes)
+
+
+def test_a_wrong_name_is_one_line_that_lists_the_right_ones(tmp_path: Path) -> None:
+    command = ["bench", "--objectives", "plain,LEAPFROG", "--out", str(tmp_path / "study")]
+    result = RUNNER.invoke(app, command)
+    assert result.exit_code == 1
+    assert "no recipe is named 'LEAPFROG'" in result.output
+    assert "co-occurrence targets" in result.output
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "study").exists()
+
+
+def test_the_command_of_a_study_makes_the_same_study() -> None:
+    settings = StudySettings("log folder", ("sasrec",), ("plain", "soft targets"), 2, 1, trials=4)
+    assert settings.command == (
+        "llmrec bench --data 'log folder' --backbones sasrec --objectives 'plain,soft targets' "
+        "--seeds 2 --splits 1 --trials 4"
+    )

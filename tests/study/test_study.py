@@ -1,0 +1,171 @@
+"""A whole study on a tiny world: killed, continued, grown, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pytest
+
+from agents import Recommender
+from agents.study import StudySettings, run_study
+from agents.study.grid import runs_of
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import read_json
+from llmrec_env.reporting import Forest, Report
+
+pytest.importorskip("optuna")
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+pytestmark = pytest.mark.slow
+
+SETTINGS = StudySettings(
+    backbones=("gru4rec",),
+    objectives=("plain", "random targets", "soft targets"),
+    seeds=2,
+    splits=2,
+    trials=2,
+    effort=0.01,
+    world_size=(60, 60),
+)
+TRIALS, RUNS = 3 * 2, 3 * 2 * 2
+
+
+class Killed(Exception):
+    """The machine went away."""
+
+
+class Trainings:
+    """Counts the trainings, and ends the program before one of them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.count, self.killed_at = 0, 10**6
+        fit = Recommender.fit
+
+        def counted(own: Recommender, *args: Any, **options: Any) -> Recommender:
+            if self.count == self.killed_at:
+                raise Killed
+            self.count += 1
+            return fit(own, *args, **options)
+
+        patch.setattr(Recommender, "fit", counted)
+
+
+class Study(NamedTuple):
+    """A finished study, and how many trainings each try took."""
+
+    report: Report
+    out: Path
+    tries: list[int]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    """A study that was killed in the middle of its searches, then of its runs, and finished."""
+    out = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMREC_CACHE", str(out / "cache"))
+        trainings, tries = Trainings(patch), []
+        for killed_at in (TRIALS - 1, TRIALS + 5):
+            trainings.killed_at = killed_at
+            with pytest.raises(Killed):
+                run_study(SETTINGS, out / "run", show=False, workers=1)
+            tries.append(trainings.count)
+        trainings.killed_at = 10**6
+        report = run_study(SETTINGS, out / "run", show=False, workers=1)
+        yield Study(report, out / "run", [*tries, trainings.count])
+
+
+def test_a_killed_study_repeats_nothing(study: Study) -> None:
+    assert study.tries == [TRIALS - 1, TRIALS + 5, TRIALS + RUNS]
+    overview = pl.read_parquet(study.out / "runs.parquet")
+    assert overview.height == len(runs_of(SETTINGS))
+    assert pl.read_csv(study.out / "runs.csv").height == overview.height
+    trained = overview.filter(pl.col("backbone").is_not_null())
+    assert trained.group_by("split", "recipe").len()["len"].to_list() == [2] * 6
+
+
+def test_it_goes_on_as_if_it_had_not_been_killed(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another study without language finds the same hyper-parameters and the same metrics."""
+    settings = replace(SETTINGS, objectives=("plain", "random targets"), seeds=1)
+    again = run_study(settings, tmp_path, show=False, workers=1)
+    for name in ("gru4rec/plain/seed0", "gru4rec/random_targets/seed0"):
+        rows = [read_json(o / f"split1/runs/{name}/row.json") for o in (study.out, tmp_path)]
+        for part in ("test", "validation", "config"):
+            assert rows[0][part] == rows[1][part]
+    assert (
+        again.table("Next-item ranking").rows[0] == study.report.table("Next-item ranking").rows[0]
+    )
+
+
+def test_a_study_may_grow_but_not_change(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainings = Trainings(monkeypatch)
+    grown = replace(SETTINGS, seeds=3, objectives=("plain", "random targets"))
+    run_study(grown, study.out, show=False, workers=1)
+    assert trainings.count == 2 * 2  # the new seed of two recipes on two splits
+    with pytest.raises(SettingError, match="epochs=20 instead of 3"):
+        run_study(replace(SETTINGS, epochs=3), study.out, show=False, workers=1)
+    other = replace(SETTINGS, data=str(saved_log(study.out.parent / "other")))
+    with pytest.raises(SettingError, match="other data"):
+        run_study(other, study.out, show=False, workers=1)
+
+
+def saved_log(folder: Path) -> Path:
+    """Another log, in the plain format."""
+    folder.mkdir()
+    users, items = [f"u{i % 20}" for i in range(100)], ["a", "b"] * 50
+    table = pl.DataFrame({"user_id": users, "item_id": items})
+    table.write_csv(folder / "interactions.csv")
+    return folder
+
+
+def test_users_metrics_add_up_to_the_rows(study: Study) -> None:
+    for run in runs_of(SETTINGS):
+        row = read_json(run.folder(study.out) / "row.json")
+        users = pl.read_parquet(run.folder(study.out) / "users.parquet")
+        assert users["steps"].sum() == row["test"]["steps"]
+        for metric in ("HR@10", "NDCG@10"):
+            mean = np.average(users[metric].to_numpy(), weights=users["steps"].to_numpy())
+            assert mean == pytest.approx(row["test"][metric])
+
+
+def test_the_report_says_what_was_found_and_on_what_it_rests(study: Study) -> None:
+    report, ranking = study.report, study.report.table("Next-item ranking")
+    names = [row[0] for row in ranking.rows]
+    assert names == ["popularity", "item-kNN", "LE alone"] + [
+        f"gru4rec {name}" for name in SETTINGS.objectives
+    ]
+    for title in ("Next-item ranking", "Other cut-offs", "NDCG@10 above plain", "Costs"):
+        table = report.table(title)
+        assert table.masked is False
+        for said in ("steps of", "test users", "2 splits", "2 training seeds"):
+            assert said in table.note
+    mean = {row[0]: row[ranking.columns.index("NDCG@10")] for row in ranking.rows}
+    above = report.table("NDCG@10 above plain").rows
+    for name, difference, *_ in above:
+        assert difference.mean == pytest.approx(mean[name] - mean["gru4rec plain"], abs=1e-9)
+    forests = [e for s in report.sections for e in s.elements if isinstance(e, Forest)]
+    assert set(forests[0].rows) == {"gru4rec random targets", "gru4rec soft targets"}
+    page = (study.out / "report.html").read_text(encoding="utf-8")
+    assert forests[0].title in page
+    pictures = [path.name for path in (study.out / "figures").glob("*.png")]
+    assert any("above-plain" in name for name in pictures)
+    assert any("learning-curves" in name for name in pictures)
+    markdown = (study.out / "results.md").read_text(encoding="utf-8")
+    assert "| gru4rec soft targets |" in markdown
+
+
+def test_costs_are_told_apart(study: Study) -> None:
+    costs = {row[0]: row[1:] for row in study.report.table("Costs").rows}
+    _, labels, learning, *serving = costs["gru4rec soft targets"]
+    assert min(labels, learning, *serving) > 0
+    assert costs["gru4rec plain"][2] == 0
+    made = study.report.table("Making the simulated users")
+    assert [row[0] for row in made.rows] == ["LE, split 0", "LE, split 1"]
