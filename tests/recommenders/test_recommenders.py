@@ -13,6 +13,7 @@ from torch import nn
 from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised, training
 from agents.batches import TrainingData
 from agents.network import Network
+from agents.objectives import FRAMEWORKS
 from agents.training import Copies
 from agents.windows import WindowBatches
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
@@ -112,7 +113,7 @@ def test_the_same_seed_gives_the_same_numbers(fitted: Recommender, user: TrueTas
 
 
 @pytest.mark.parametrize("backbone", ["sasrec", "gru4rec"])
-@pytest.mark.parametrize("objective", ["supervised", "snqn"])
+@pytest.mark.parametrize("objective", list(FRAMEWORKS))
 def test_learns_that_the_next_item_follows(
     backbone: str, objective: str, cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
@@ -228,6 +229,8 @@ def test_presets_name_the_usual_settings() -> None:
     assert LEA("gru4rec").name == "GRU4Rec LEASR"
     assert LEA(state=False, reward=False).name == "SASRec LEA"
     assert LEA(augment=False, state=False).name == "SASRec LER"
+    assert LEA(objective="sa2c").name == "SASRec SA2C LEASR"
+    assert Supervised(augment=True).name == "SASRec supervised LEA"
     assert LEA(state=False, reward=False, objective="supervised").config.needs_simulator
     assert not LEA(state=False, reward=False, teacher="popular").config.needs_simulator
 
@@ -238,6 +241,11 @@ def test_presets_name_the_usual_settings() -> None:
         ({"backbone": "transformer"}, "backbone must be one of sasrec, gru4rec"),
         ({"state": True}, "use objective='snqn'"),
         ({"reward": True}, "use objective='snqn'"),
+        ({"objective": "proxy", "state": True}, "which objective='proxy' has not"),
+        ({"objective": "dqn"}, "objective must be one of supervised, sqn, sac, snqn, sa2c, smorl"),
+        ({"warm_up": -1}, "warm_up must be 0 or more"),
+        ({"propensity": 2}, r"propensity must lie in \[0, 1\]"),
+        ({"diversity_vectors": "text"}, "diversity_vectors must be one of output, input"),
         ({"dim": 10, "heads": 3}, "dim=10 cannot be split over heads=3"),
         ({"epochs": 0}, "epochs must be positive"),
         ({"layers": 0}, "layers must be positive"),
