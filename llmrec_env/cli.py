@@ -374,6 +374,7 @@ def _print_card(source: Any, user: Any, seed: int) -> None:
 
 def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed: int) -> None:
     from agents import Recommender
+    from llmrec_env.evaluation.by_event import evaluate_by_event
     from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
     from llmrec_env.evaluation.returns import (
         PopularPolicy,
@@ -384,10 +385,13 @@ def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed
 
     model, train, test = Recommender.load(folder), source.split.train, source.split.test
     rankers: dict[str, Any] = {"popularity": Popularity(train), model.name: model}
-    _print_rows(
-        "Next item, test users",
-        [{"who": who, **evaluate_ranking(r, test, show=True)} for who, r in rankers.items()],
-    )
+    if "event" in test.feedback.columns:
+        found = {who: evaluate_by_event(r, test, show=True) for who, r in rankers.items()}
+    else:
+        found = {who: {"all": evaluate_ranking(r, test, show=True)} for who, r in rankers.items()}
+    for kind in found["popularity"]:
+        title = "Next item, test users" + ("" if kind == "all" else f", {kind} steps")
+        _print_rows(title, [{"who": who, **metrics[kind]} for who, metrics in found.items()])
     if episodes:
         policies: dict[str, Any] = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
         rows = []

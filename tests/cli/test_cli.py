@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
+from agents.objectives import FRAMEWORKS
 from llmrec_env.cli import app
 from llmrec_env.data.loading import load
 from llmrec_env.data.synthetic import generate_world
@@ -97,7 +100,8 @@ def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path)
     assert (le / "config.json").exists()
     run("label", *where, "--simulator", str(le), "--out", str(table), "--augment", "1")
     assert Transitions.load(table).augmented.any()
-    run("train", *where, "--simulator", str(le), "--out", str(model), "--epochs", "1")
+    train = ("train", *where, "--simulator", str(le), "--out", str(model), "--epochs", "1")
+    run(*train, "--objective", "sa2c")
     # sixty users leave six for the test, so fewer episodes than the default asks for
     printed = run("evaluate", *where, "--simulator", str(le), "--recommender", str(model))
     assert "popular" in printed
@@ -105,6 +109,15 @@ def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path)
     assert again.exit_code == 1
     assert "holds a saved LE" in again.output
     assert "accuracy" in run("evaluate", *where, "--simulator", str(le))
+
+
+def test_train_names_every_objective_and_refuses_others(tmp_path: Path) -> None:
+    options = typer.main.get_command(app).commands["train"].params
+    said = next(option.help for option in options if option.name == "objective")
+    assert all(re.search(rf"\b{name}\b", said) for name in FRAMEWORKS)
+    refused = runner.invoke(app, ["train", "--objective", "dqn", "--out", str(tmp_path / "model")])
+    assert refused.exit_code == 1
+    assert "supervised, sqn, sac" in refused.output
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ def test_events_have_rewards_of_their_own(make_log: MakeLog) -> None:
     assert constant_rewards(plain).tolist() == [1.0, 1.0, 1.0]
     told = make_log(sequences, n_items=3, event=["view", "addtocart", "view"])
     assert constant_rewards(told).tolist() == pytest.approx([0.2, 1.0, 0.2])
+    assert constant_rewards(told, click=0.5, purchase=3).tolist() == [0.5, 3.0, 0.5]
     unknown = make_log(sequences, n_items=3, event=["view", "sneeze", "view"])
     with pytest.raises(DataError, match="'sneeze'"):
         constant_rewards(unknown)
@@ -61,6 +62,14 @@ def test_a_batch_holds_what_the_simulator_says(user: TrueTasteUser, tiny: MakeCo
     assert np.array_equal(batch.language.numpy(), labels.states[rows])
     assert np.array_equal(batch.next_language.numpy(), labels.states[rows + 1])
     assert np.flatnonzero(batch.terminal).tolist() == (np.cumsum(log.lengths - 1) - 1).tolist()
+    assert batch.items_before.tolist() == (log.row_positions[rows] + 1).tolist()
+    total = batch.items_before + 1 + batch.items_after
+    assert total.tolist() == log.lengths[log.row_users[rows]].tolist()
+    assert batch.facts.longest == batch.items_before.max()
+    assert torch.bincount(batch.facts.rank).tolist() == [1] * log.n_items
+    by_rank = log.item_counts()[batch.facts.rank.argsort().numpy()]
+    assert by_rank.tolist() == sorted(log.item_counts(), reverse=True)
+    assert batch.facts.share.numpy() == pytest.approx(log.item_counts() / len(log))
     met = [set(log.sequence(u).tolist()) for u in log.row_users[rows]]
     assert all(not m & set(n) for m, n in zip(met, batch.negatives.tolist(), strict=True))
 
@@ -88,11 +97,26 @@ def test_constant_rewards_and_no_states_where_the_switches_are_off(
     assert data.states.shape[1] == 0
 
 
+def test_a_proposed_action_earns_the_mean_of_clicks_and_purchases(
+    make_log: MakeLog, tiny: MakeConfig
+) -> None:
+    log = make_log([[0, 1, 2], [1, 2, 3]], n_items=9, event=["view", "view", "transaction"] * 2)
+    config = tiny(objective="sqn", augment=True, teacher="popular", click_reward=0.1)
+    data = TrainingData.prepare(log, None, config, show=False)
+    batch = data.batch(np.arange(2), np.random.default_rng(0), torch.device("cpu"))
+    assert batch.augmentation is not None
+    assert set(batch.rewards.tolist()) == {np.float32(0.1), 1.0}
+    assert batch.augmentation.rewards.tolist() == pytest.approx([0.4] * 4)
+
+
 def test_refusals_name_the_mend(make_log: MakeLog, user: TrueTasteUser, tiny: MakeConfig) -> None:
     log = make_log([[0, 1]], n_items=3)
     with pytest.raises(DataError, match="two interactions"):
         TrainingData.prepare(make_log([[0], [1]], n_items=3), None, tiny(), show=False)
     with pytest.raises(LLMRecError, match="simulator="):
         TrainingData.prepare(log, None, tiny(objective="snqn", reward=True), show=False)
+    for vectors in (np.ones((2, 4)), np.ones(3), np.full((3, 4), np.nan)):
+        with pytest.raises(DataError, match=r"shape \(3, d\)"):
+            TrainingData.prepare(log, None, tiny(objective="smorl"), False, vectors)
     with pytest.raises(LLMRecError, match="40 items and the log 3"):
         TrainingData.prepare(log, user, tiny(augment=True), show=False)

@@ -14,6 +14,7 @@ from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised, traini
 from agents.backbones import BACKBONES
 from agents.batches import TrainingData
 from agents.network import Network
+from agents.objectives import FRAMEWORKS
 from agents.training import Copies
 from agents.windows import WindowBatches
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
@@ -115,8 +116,10 @@ def test_the_same_seed_gives_the_same_numbers(fitted: Recommender, user: TrueTas
     assert np.array_equal(again.score_steps(sequences), fitted.score_steps(sequences))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-@pytest.mark.parametrize("objective", ["supervised", "snqn"])
+@pytest.mark.parametrize(
+    ("backbone", "objective"),
+    [("sasrec", o) for o in FRAMEWORKS] + [(b, "snqn") for b in BACKBONES if b != "sasrec"],
+)
 def test_learns_that_the_next_item_follows(
     backbone: str, objective: str, cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
@@ -246,6 +249,8 @@ def test_presets_name_the_usual_settings() -> None:
     assert Supervised("nextitnet").name == "NextItNet supervised"
     assert LEA(state=False, reward=False).name == "SASRec LEA"
     assert LEA(augment=False, state=False).name == "SASRec LER"
+    assert LEA(objective="sa2c").name == "SASRec SA2C LEASR"
+    assert Supervised(augment=True).name == "SASRec supervised LEA"
     assert LEA(state=False, reward=False, objective="supervised").config.needs_simulator
     assert not LEA(state=False, reward=False, teacher="popular").config.needs_simulator
 
@@ -256,6 +261,11 @@ def test_presets_name_the_usual_settings() -> None:
         ({"backbone": "transformer"}, "backbone must be one of sasrec, gru4rec, caser"),
         ({"state": True}, "use objective='snqn'"),
         ({"reward": True}, "use objective='snqn'"),
+        ({"objective": "proxy", "state": True}, "which objective='proxy' has not"),
+        ({"objective": "dqn"}, "objective must be one of supervised, sqn, sac, snqn, sa2c, smorl"),
+        ({"warm_up": -1}, "warm_up must be 0 or more"),
+        ({"propensity": 2}, r"propensity must lie in \[0, 1\]"),
+        ({"diversity_vectors": "text"}, "diversity_vectors must be one of output, input"),
         ({"dim": 10, "heads": 3}, "dim=10 cannot be split over heads=3"),
         ({"backbone": "caser", "window": 9, "max_length": 8}, "window=9 items"),
         ({"backbone": "nextitnet", "kernel_size": 1}, "kernel_size must be at least 2"),
