@@ -42,6 +42,10 @@ def study(
     base_model: Annotated[
         str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
     ] = None,
+    item_encoder: Annotated[
+        str | None,
+        typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
+    ] = None,
     effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
     workers: Annotated[
         int | None,
@@ -67,6 +71,7 @@ def study(
             trials=trials,
             epochs=epochs,
             base_model=base_model,
+            item_encoder=item_encoder,
             effort=effort,
         )
         report = run_study(settings, out, workers=workers)

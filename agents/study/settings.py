@@ -41,6 +41,8 @@ class StudySettings:
     """Passes over the log at most, the same for every recipe."""
     base_model: str | None = None
     """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
+    item_encoder: str | None = None
+    """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
     effort: float = 1.0
@@ -88,7 +90,7 @@ class StudySettings:
             value = getattr(self, name)
             text = ",".join(value) if isinstance(value, tuple) else value
             words += [] if value is None else [f"--{name}", str(text)]
-        for name in ("trials", "epochs", "base_model", "effort"):
+        for name in ("trials", "epochs", "base_model", "item_encoder", "effort"):
             value = getattr(self, name)
             if value != getattr(usual, name):
                 words += [f"--{name.replace('_', '-')}", str(value)]

@@ -9,16 +9,20 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.files import fingerprint
 from llmrec_env.common.placement import check_device, check_dtype
+from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
+    find_tensors,
+    keep_tensors,
     learn_item_tokens,
     pooled_tokens,
     read_features,
@@ -158,12 +162,7 @@ def untrained_language_environment(
                 tokens, losses = learn_item_tokens(
                     catalog, base, tokenizer, config.item_tokens, checkpoint, show
                 )
-            if config.item_encoder is not None:
-                width = config.model.state_size
-                features = sentence_features(catalog, config.item_encoder, width, device, show)
-            else:
-                features = read_features(catalog, base, tokenizer, size, limit, show)
-            return tokens, losses, features
+            return tokens, losses, _features(catalog, base, tokenizer, config, checkpoint, show)
 
         tokens, losses, features = processes.on_main(read)
         if losses is not None:
@@ -177,6 +176,33 @@ def untrained_language_environment(
     model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
     model.record = record
     return model.to(device).eval()
+
+
+def _features(
+    catalog: Catalog,
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    config: FitConfig,
+    checkpoint: str | Path | None,
+    show: bool,
+) -> Tensor:
+    """Item features as the settings ask for them, kept beside the item tokens."""
+    encoder, limit = config.item_encoder, config.item_tokens.max_tokens
+    width = config.model.state_size
+    reader = word_embeddings(base).cpu().numpy().tobytes() if encoder is None else str(encoder)
+    run = fingerprint([*catalog.sentences, reader, str(width), str(limit)])
+    path = None if checkpoint is None else Path(checkpoint) / "item_features" / run
+    found = None if path is None else find_tensors(path, run)
+    if found is None:
+        if encoder is None:
+            size = min(width, base.config.hidden_size)
+            features = read_features(catalog, base, tokenizer, size, limit, show)
+        else:
+            features = sentence_features(catalog, encoder, width, base.device, show)
+        found = {"features": features.contiguous()}
+        if path is not None:
+            keep_tensors(path, run, found)
+    return found["features"]
 
 
 def _lasting_name(base_model: str | os.PathLike[str]) -> str:

@@ -138,21 +138,21 @@ def learn_item_tokens(
         for first in range(0, len(rows), config.block):
             block = slice(first, first + config.block)
             kept = None if folder is None else Path(folder) / "item_tokens" / f"{first:08d}"
-            found = None if kept is None else _found(kept, run)
+            found = None if kept is None else find_tensors(kept, run)
             if found is None:
                 found = _learn_block(start[block], rows[block], model, config)
                 if kept is not None:
-                    _keep(kept, run, *found)
-            learned[block] = found[0]
-            sums += found[1]
-            advance(len(found[0]), f"nll {float(sums[1] / sums[2]):.3f}")
+                    keep_tensors(kept, run, found)
+            learned[block] = found["tokens"]
+            sums += found["sums"]
+            advance(len(found["tokens"]), f"nll {float(sums[1] / sums[2]):.3f}")
     before, after = float(sums[0] / sums[2]), float(sums[1] / sums[2])
     return learned, {"before": before, "after": after}
 
 
 def _learn_block(
     start: Tensor, rows: list[list[int]], model: PreTrainedModel, config: ItemTokenConfig
-) -> tuple[Tensor, Tensor]:
+) -> dict[str, Tensor]:
     """Learned tokens of a block, and its summed loss before, after, and number of words."""
     words = model.get_input_embeddings()
     ids, real = padded(rows, model.device)
@@ -178,11 +178,16 @@ def _learn_block(
         optimizer.step()
     with torch.no_grad():
         last = float(loss())
-    return tokens.detach().float().cpu(), torch.tensor([first, last, float(real.sum())])
+    sums = torch.tensor([first, last, float(real.sum())])
+    return {"tokens": tokens.detach().float().cpu(), "sums": sums}
 
 
-def _found(path: Path, run: str) -> tuple[Tensor, Tensor] | None:
-    """A block that was learned before, and its sums."""
+def find_tensors(path: Path, run: str) -> dict[str, Tensor] | None:
+    """What :func:`keep_tensors` wrote, or None where there is nothing.
+
+    Raises:
+        LLMRecError: it is of another run.
+    """
     if not path.exists():
         return None
     with safe_open(path, framework="pt") as saved:
@@ -191,10 +196,10 @@ def _found(path: Path, run: str) -> tuple[Tensor, Tensor] | None:
                 f"{path.parent} holds the item tokens of another run (other texts, settings or "
                 "base model); remove the folder or name another"
             )
-        return saved.get_tensor("tokens"), saved.get_tensor("sums")
+        return {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
 
 
-def _keep(path: Path, run: str, tokens: Tensor, sums: Tensor) -> None:
-    """Write one block to a file of its own, so that each is written once."""
+def keep_tensors(path: Path, run: str, tensors: dict[str, Tensor]) -> None:
+    """Write what was read or learned of the texts to a file that names its run."""
     with atomic_path(path) as temporary:
-        save_file({"tokens": tokens, "sums": sums}, temporary, metadata={"run": run})
+        save_file(tensors, temporary, metadata={"run": run})
