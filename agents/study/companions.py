@@ -20,7 +20,6 @@ from agents.study.places import Place, as_name
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.top_k import Pairs
-from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import (
     Branches,
@@ -58,42 +57,6 @@ def companion(name: str) -> Callable[[Make], Make]:
         return make
 
     return register
-
-
-@companion("LE")
-def language_environment(place: Place, folder: Path, watch: Stopwatch) -> UserSimulator:
-    """The LE, learned from the split's training users."""
-    from llmrec_env.users.language import LanguageUser
-
-    if not (folder / "config.json").exists():
-        # Only here: these import transformers, which a run with a learned LE does without.
-        from llmrec_env.language.base_models import SmallModelConfig, small_base_model
-        from llmrec_env.language.fitting import FitConfig, fit_language_environment
-        from llmrec_env.language.learning import LearningConfig
-
-        settings, split = place.settings, place.source.split
-        small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
-        if settings.base_model is None and split.train.catalog.has_text:
-            with watch.timing("base model"):
-                small_base_model(split.train.catalog, small, place.show)
-        learning = LearningConfig(
-            epochs=settings.steps(settings.le_epochs),
-            min_steps=settings.steps(300),
-            seed=place.split,
-        )
-        checkpoint = folder.with_name(f"{folder.name}.checkpoint")
-        with watch.timing("learning"):
-            model = fit_language_environment(
-                split.train,
-                split.validation,
-                settings.base_model,
-                FitConfig(small_model=small, learning=learning),
-                checkpoint=checkpoint,
-                show=place.show,
-            )
-        model.save_pretrained(folder)
-        clear_checkpoint(checkpoint)
-    return LanguageUser.from_pretrained(folder)
 
 
 def build(name: str, place: Place) -> None:

@@ -32,6 +32,11 @@ class Place:
         return _source(self.settings.data, self.split, self.settings.world_size)
 
     @property
+    def texts(self) -> Path:
+        """Where what was read of the item texts is kept, for all splits."""
+        return self.out / "texts"
+
+    @property
     def folder(self) -> Path:
         """Where this split's things lie."""
         return self.out / f"split{self.split}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agents.config import RecommenderConfig
-from agents.study.space import HOST, Q_LEARNING, TARGETS, Range, Space
+from agents.study.space import HOST, PROXY, Q_LEARNING, TARGETS, Range, Space
 from llmrec_env.common.errors import SettingError
 
 Kind = Literal["plain", "framework", "control", "language"]
@@ -29,6 +29,8 @@ class Recipe:
         companion: name of the simulated user that labels and augments (:mod:`.companions`).
         framework: the recipe without the simulated user, with which it is compared.
         own_space: what is searched besides the host's settings.
+        teacher: who proposes actions, where no simulated user does (:mod:`.teachers`).
+        fused_with: what ranks beside it in service (:mod:`.fusions`).
     """
 
     name: str
@@ -37,6 +39,8 @@ class Recipe:
     companion: str | None = None
     framework: str | None = None
     own_space: Space = field(default_factory=dict)
+    teacher: str | None = None
+    fused_with: str | None = None
 
     @property
     def space(self) -> Space:
@@ -48,6 +52,12 @@ class Recipe:
         return RecommenderConfig(**{"backbone": backbone, **self.settings, **changes})
 
 
+FRAMEWORKS = ("SQN", "SAC", "SA2C", "SMORL")
+LANGUAGE_TEACHERS = (*("LE 10%", "LE 30%", "LE pooled", "LE with ids"),)
+CONTROL_TEACHERS = (
+    *("frozen text", "text without LM", "LE unpretrained", "LE without text", "bag of items"),
+)
+"""Companions whose soft targets show what language, its LM and its learning add."""
 SNQN: dict[str, Any] = {"objective": "snqn", "target": "periodic"}
 """One copy learns, as many steps as a plain backbone takes; the fair coin would take twice that."""
 
@@ -71,6 +81,25 @@ def _added(teacher: str) -> Recipe:
     return Recipe(f"SNQN + {targets.name}", "control", settings, None, "SNQN", space)
 
 
+def _soft(companion: str, kind: Kind = "language", **more: Any) -> Recipe:
+    """A plain backbone that learns the soft targets of a companion."""
+    name = "soft targets" if companion == "LE" else f"{companion} targets"
+    return Recipe(name, kind, {"augment": True, **more}, companion, PLAIN, TARGETS)
+
+
+def _framework(name: str, space: Space) -> Recipe:
+    settings = {"objective": name.lower(), "target": "periodic"}
+    return Recipe(name, "framework", settings, own_space=space)
+
+
+def _leasr(framework: str) -> Recipe:
+    """LEASR on another framework than SNQN."""
+    switches = {"state": True, "reward": True, "augment": True}
+    settings = {"objective": framework.lower(), "target": "periodic", **switches}
+    space = {**Q_LEARNING, **TARGETS}
+    return Recipe(f"{framework} LEASR", "language", settings, "LE", framework, space)
+
+
 _TEACHERS = ("random", "popular", "cooccurrence")
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
@@ -89,7 +118,59 @@ RECIPES: dict[str, Recipe] = {
         _language("LEA", TARGETS, augment=True),
         _language("LESR", {}, state=True, reward=True),
         _language("LEASR", TARGETS, state=True, reward=True, augment=True),
-        Recipe("soft targets", "language", {"augment": True}, "LE", PLAIN, TARGETS),
+        *(_framework(name, Q_LEARNING) for name in FRAMEWORKS),
+        *map(_leasr, FRAMEWORKS),
+        Recipe("proxy", "control", {"objective": "proxy"}, framework=PLAIN, own_space=PROXY),
+        Recipe(
+            "proxy LEA",
+            "control",
+            {"objective": "proxy", "augment": True},
+            "LE",
+            "proxy",
+            {**PROXY, **TARGETS},
+        ),
+        _soft("LE"),
+        *(_soft(name) for name in LANGUAGE_TEACHERS),
+        *(_soft(name, "control") for name in CONTROL_TEACHERS),
+        Recipe("top-1 target", "language", {"augment": True, "augment_k": 1}, "LE", PLAIN, TARGETS),
+        Recipe("LE fused", "language", {"state": True, "state_to": "fused"}, "LE", PLAIN),
+        Recipe(
+            "LE distilled",
+            "language",
+            {"state": True, "state_to": "distilled"},
+            "LE",
+            PLAIN,
+            {"state_weight": Range(0.05, 2.0, log=True)},
+        ),
+        Recipe(
+            "LEASR of a bag of items",
+            "control",
+            {**SNQN, "state": True, "reward": True, "augment": True},
+            "bag of items",
+            "SNQN",
+            {**Q_LEARNING, **TARGETS},
+        ),
+        Recipe(
+            "item-kNN targets",
+            "control",
+            {"augment": True},
+            None,
+            PLAIN,
+            TARGETS,
+            teacher="item-kNN",
+        ),
+        Recipe(
+            "LE and item-kNN targets",
+            "language",
+            {"augment": True},
+            "LE",
+            PLAIN,
+            TARGETS,
+            teacher="LE and item-kNN",
+        ),
+        Recipe("plain and LE in service", "language", {}, "LE", PLAIN, fused_with="LE"),
+        Recipe("plain and item-kNN in service", "control", {}, None, PLAIN, fused_with="item-kNN"),
+        Recipe("two plain in service", "control", {}, None, PLAIN, fused_with="twin"),
         *map(_teacher, _TEACHERS),
         *map(_added, _TEACHERS),
     )

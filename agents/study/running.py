@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from agents.recommender import Recommender
-from agents.study.companions import open_companion
+from agents.study.fitting import fit_recipe
+from agents.study.fusions import fuse
 from agents.study.grid import Row, Run, write_overview
 from agents.study.places import Place
 from agents.study.rankers import make_ranker
@@ -76,22 +77,26 @@ def check_run(run: Run, place: Place) -> None:
 def _trained(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
     recipe, split = RECIPES[run.recipe], place.source.split
     settings = _settings(run, place)
-    recommender = Recommender(recipe.config(**settings["config"]))
-    simulator = None if recipe.companion is None else open_companion(recipe.companion, place)
-    recommender.fit(split.train, simulator, split.validation, show=place.show)
+    recommender = fit_recipe(recipe, place, recipe.config(**settings["config"]))
     k = min(10, recommender.n_items)
     serving = _serving(lambda histories: recommender.recommend(histories, k=k), split.test)
+    ranker: Ranker = recommender
+    fused: dict[str, Any] = {}
+    if recipe.fused_with is not None:
+        again = partial(fit_recipe, recipe, place)
+        ranker, fused = fuse(recipe.fused_with, recommender, again, place)
+        serving = {}  # of two rankers, each of which has a row
     row = {
         "kind": recipe.kind,
         "companion": recipe.companion,
         "settings": settings,
-        "chosen": settings["chosen"],
+        "chosen": {**settings["chosen"], **fused},
         "fingerprint": fingerprint([json.dumps([settings, versions()], sort_keys=True)]),
         "config": asdict(recommender.config),
         "seconds": recommender.seconds,
         "serving": serving,
     }
-    return row, recommender, recommender.history
+    return row, ranker, recommender.history
 
 
 def _settings(run: Run, place: Place) -> dict[str, Any]:
@@ -106,6 +111,8 @@ def _settings(run: Run, place: Place) -> dict[str, Any]:
         "chosen": found,
         "recipe": dict(recipe.settings),
         "companion": recipe.companion,
+        "teacher": recipe.teacher,
+        "fused with": recipe.fused_with,
     }
     plain: dict[str, Any] = json.loads(json.dumps(made))
     return plain

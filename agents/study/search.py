@@ -9,11 +9,11 @@ from those alone: a search that was killed goes on as if it had not been.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from agents.recommender import Recommender
-from agents.study.companions import open_companion
+from agents.study.fitting import fit_recipe
 from agents.study.places import Place, as_name
 from agents.study.recipes import Recipe
 from agents.study.settings import StudySettings
@@ -125,13 +125,10 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
 
 def _judge(backbone: str, recipe: Recipe, params: dict[str, Any], place: Place) -> Trial:
     """Train once; the best validation of all passes counts, as it would when training ends."""
-    settings, split = place.settings, place.source.split
-    epochs = settings.steps(settings.epochs)
+    epochs = place.settings.steps(place.settings.epochs)
     config = recipe.config(backbone, **params, epochs=epochs, seed=SEARCH_SEED)
-    simulator = None if recipe.companion is None else open_companion(recipe.companion, place)
-    recommender = Recommender(config)
     try:
-        recommender.fit(split.train, simulator, split.validation, show=place.show)
+        recommender = fit_recipe(recipe, place, config)
     except DivergedError:
         return {"value": None, "seconds": 0.0}
     best = max(row[METRIC] for row in recommender.history)
@@ -141,7 +138,7 @@ def _judge(backbone: str, recipe: Recipe, params: dict[str, Any], place: Place) 
 def _identity(backbone: str, recipe: Recipe) -> Any:
     """What a search depends on besides the study's settings, as JSON gives it back."""
     space = {name: repr(values) for name, values in recipe.space.items()}
-    return json.loads(json.dumps([backbone, dict(recipe.settings), recipe.companion, space]))
+    return json.loads(json.dumps([backbone, asdict(replace(recipe, own_space={})), space]))
 
 
 def _file(out: Path, backbone: str, recipe: Recipe) -> Path:

@@ -40,6 +40,7 @@ HOST: Space = {
 }
 """What is searched of every backbone under every recipe."""
 Q_LEARNING: Space = {"q_weight": Range(0.01, 1.0, log=True)}
+PROXY: Space = {"proxy_weight": Range(0.01, 10.0, log=True)}
 TARGETS: Space = {
     "augment_weight": Range(0.1, 2.0, log=True),
     "temperature": Range(0.5, 4.0, log=True),

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agents.study import companions, grid, running, search
+from agents.study import companions, grid, language_kinds, running, search
 from agents.study.places import Place, close_sources
 from agents.study.recipes import Recipe
 from agents.study.report import build_report
@@ -53,7 +53,7 @@ def run_study(
     places = [Place(settings, out, split, show) for split in range(settings.splits)]
     _claim(out, settings, places[0].source.log)
     workers = workers or available_cores()
-    for jobs in (_alone, _together, _runs):
+    for jobs in (_texts, _alone, _together, _runs):
         # Made one after the other: what is searched says which settings a run has.
         run_jobs(jobs(places), workers, show)
     grid.write_overview(grid.runs_of(settings), out)
@@ -62,6 +62,14 @@ def run_study(
         temporary.write_text(report_markdown(report), encoding="utf-8")
     report.save(out, show=show)
     return report
+
+
+def _texts(places: list[Place]) -> dict[str, Job]:
+    """What all companions share."""
+    first = places[0]
+    if not language_kinds.reads_texts(first):
+        return {}
+    return {"item texts": partial(language_kinds.read_texts, first)}
 
 
 def _alone(places: list[Place]) -> dict[str, Job]:
