@@ -167,7 +167,8 @@ def check_options(name: str, words: list[str]) -> None:
     """``llmrec NAME``, or ``llmrec GROUP NAME``, exists and knows the options."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert name in commands, f"llmrec {name}: expected one of {sorted(commands)}"
-    if hasattr(commands[name], "commands"):
+    group = hasattr(commands[name], "commands")
+    if group and not (words and words[0].startswith("-")):  # or the group's own options
         commands, (name, *words) = commands[name].commands, words
         assert name in commands, f"{name}: expected one of {sorted(commands)}"
     known = {o for option in commands[name].params for o in (*option.opts, *option.secondary_opts)}

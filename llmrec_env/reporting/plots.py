@@ -89,12 +89,15 @@ def _height(figure: Figure, width: float) -> float:
     if isinstance(figure, Forest):
         lines = [_wrapped(name, width).count("\n") + 1 for name in figure.rows]
         return 0.9 + (0.2 + 0.16 * max(lines, default=1)) * len(figure.rows)
-    return 3.3 if width > NARROW else 3.0
+    if width > NARROW:
+        return 3.3
+    names = [curve.name for curve in figure.series] if isinstance(figure, Curves) else []
+    return 2.6 + 0.22 * max(2, -(-len(names) // _legend_columns(names)))
 
 
 def _wrapped(name: str, width: float) -> str:
     """A name beside a picture of this width, on as many lines as leave the picture its room."""
-    return textwrap.fill(name, 18 if width <= NARROW else 34)
+    return textwrap.fill(name, 22 if width <= NARROW else 34, break_on_hyphens=False)
 
 
 def _numbers(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -113,10 +116,14 @@ def _arms(estimate: Estimate) -> tuple[float, float]:
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        longest = max(map(len, labels))
-        room = 1 if longest > 18 else 2  # names side by side where the picture is narrow
-        columns = room if axes.figure.get_figwidth() <= NARROW else min(len(handles), 4)
+        narrow = axes.figure.get_figwidth() <= NARROW
+        columns = _legend_columns(labels) if narrow else min(len(handles), 4)
         axes.figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+
+
+def _legend_columns(names: Sequence[str]) -> int:
+    """Names side by side in a narrow picture."""
+    return 1 if max(map(len, names), default=0) > 18 else 2
 
 
 def _curves(axes: Axes, figure: Curves) -> None:

@@ -151,10 +151,14 @@ def _table(table: Table, width: int) -> Group:
     lines = [[_lines(cell, table.digits, narrow) for cell in row] for row in table.rows]
     for column, name in enumerate(table.columns):
         right = is_numeric(table, column)
-        # Where room is short texts break over lines; a number that is cut off says nothing.
-        parts = [part for row in lines for part in row[column].split("\n")] if right else []
-        least = max(map(len, parts), default=0) or None
-        shown.add_column(RichText(name), justify="right" if right else "left", min_width=least)
+        # Where room is short cells break between words; a number that is cut off says nothing.
+        words = " ".join([name, *(row[column] for row in lines if right)]).split()
+        shown.add_column(
+            RichText(name),
+            justify="right" if right else "left",
+            min_width=max(map(len, words), default=None),
+            overflow="fold",
+        )
     best = best_cells(table)
     for number, texts in enumerate(lines):
         row = table.rows[number]
@@ -171,7 +175,7 @@ def _lines(cell: Cell, digits: int, narrow: bool) -> str:
     """A cell as text; where room is short, an interval goes below its number."""
     text = cell_text(cell, digits)
     if narrow and isinstance(cell, Estimate):
-        return re.sub(r" (?=[\[±])|(?<=,) ", "\n", text)
+        return re.sub(r" (?=[\[±])", "\n", text)
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -90,9 +91,7 @@ def test_a_killed_study_repeats_nothing(study: Study) -> None:
     assert trained.group_by("split", "recipe").len()["len"].to_list() == [2] * 6
 
 
-def test_it_goes_on_as_if_it_had_not_been_killed(
-    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_goes_on_as_if_it_had_not_been_killed(study: Study, tmp_path: Path) -> None:
     """Another study without language finds the same hyper-parameters and the same metrics."""
     settings = replace(SETTINGS, objectives=("plain", "random targets"), seeds=1)
     again = run_study(settings, tmp_path, show=False, workers=1)
@@ -105,16 +104,19 @@ def test_it_goes_on_as_if_it_had_not_been_killed(
     )
 
 
-def test_a_study_may_grow_but_not_change(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainings = Trainings(monkeypatch)
+def test_a_study_may_grow_but_not_change(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainings, out = Trainings(monkeypatch), tmp_path / "copy"
+    shutil.copytree(study.out, out)
     grown = replace(SETTINGS, seeds=3, objectives=("plain", "random targets"))
-    run_study(grown, study.out, show=False, workers=1)
+    run_study(grown, out, show=False, workers=1)
     assert trainings.count == 2 * 2  # the new seed of two recipes on two splits
     with pytest.raises(SettingError, match="epochs=20 instead of 3"):
-        run_study(replace(SETTINGS, epochs=3), study.out, show=False, workers=1)
-    other = replace(SETTINGS, data=str(saved_log(study.out.parent / "other")))
+        run_study(replace(SETTINGS, epochs=3), out, show=False, workers=1)
+    other = replace(SETTINGS, data=str(saved_log(tmp_path / "other")))
     with pytest.raises(SettingError, match="other data"):
-        run_study(other, study.out, show=False, workers=1)
+        run_study(other, out, show=False, workers=1)
 
 
 def saved_log(folder: Path) -> Path:
