@@ -99,6 +99,8 @@ def _flat(row: Row) -> Row:
     for part, word in (
         ("test", "test"),
         ("validation", "validation"),
+        ("beyond", "lists"),
+        ("returns", "return"),
         ("seconds", "seconds"),
         ("serving", "serving"),
         ("chosen", "setting"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from agents.study import effort
+from agents.study.beyond import EPISODES
 from agents.study.comparisons import Comparison, compare, findings, p_text
 from agents.study.places import Place
 from agents.study.recipes import PLAIN
@@ -67,6 +68,7 @@ def build_report(settings: StudySettings, out: Path) -> Report:
         )
     )
     _ranking(report, results)
+    _beyond(report, results)
     _differences(report, results, comparisons)
     _curves(report, results)
     effort.write(report, results)
@@ -121,6 +123,36 @@ def _ranking(report: Report, results: Results) -> None:
             "seed.",
         ),
         table("Other cut-offs", {**others}, "Means over seeds and splits."),
+    )
+
+
+def _beyond(report: Report, results: Results) -> None:
+    columns = [name for name in results.rows[results.names[0]][0]["beyond"] if "@" in name]
+    answering = sorted({who for own in results.rows.values() for who in own[0]["returns"]})
+
+    def earned(name: str, who: str) -> float | None:
+        known = who in results.rows[name][0]["returns"]
+        return results.mean(name, "returns", who) if known else None
+
+    report.section("Beyond accuracy", "What is shown, and what it earns from simulated users.").add(
+        Table(
+            "Lists and returns",
+            ["recommender", *columns, *(f"return, {who}" for who in answering)],
+            [
+                [
+                    name,
+                    *(results.mean(name, "beyond", column) for column in columns),
+                    *(earned(name, who) for who in answering),
+                ]
+                for name in results.names
+            ],
+            masked=False,
+            note=f"{results.basis} Lists of the ten best; diversity is between the items' "
+            f"categories. Returns: one episode of at most {EPISODES} test users a run, there with "
+            "met items masked.",
+            command=report.command,
+            digits=3,
+        )
     )
 
 

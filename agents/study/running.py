@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.study import beyond
 from agents.study.fitting import fit_recipe
 from agents.study.fusions import fuse
 from agents.study.grid import Row, Run, write_overview
@@ -45,6 +46,8 @@ def do_run(run: Run, place: Place, all_runs: Iterable[Run]) -> None:
     row["validation"] = evaluate_ranking(ranker, split.validation, KS, show=place.show)
     ranks = step_ranks(ranker, split.test, show=place.show)
     row["test"] = {**ranking_metrics(ranks, KS), "mask_met": False}
+    row["beyond"] = beyond.lists(ranker, place)
+    row["returns"] = beyond.returns(ranker, place)
     users = user_metrics(split.test, ranks)
     row["test_users"] = users.height
     row["versions"] = versions()
