@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env import cli_shop
+from llmrec_env.cli_bench_offline import offline
 from llmrec_env.cli_errors import clear_errors
 from llmrec_env.common.errors import LLMRecError, SettingError
 
@@ -20,6 +21,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cli_shop.app, name="shop")
+bench = typer.Typer(help="Benchmarks of many runs, each of which is kept.", no_args_is_help=True)
+bench.command("offline")(offline)
+app.add_typer(bench, name="bench")
 
 Data = Annotated[
     str | None,
