@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 from functools import partial
@@ -20,6 +21,7 @@ from agents.study.offline.algorithms import ALGORITHMS
 from agents.study.offline.datasets import DATASETS
 from agents.study.offline.report import difference
 from llmrec_env.cli import app
+from llmrec_env.cli_bench_offline import offline
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import split_by_user
@@ -125,6 +127,20 @@ def test_other_settings_do_not_share_a_folder(folder: Path) -> None:
 def test_jobs_may_cross_into_processes() -> None:
     job = partial(running._run, TINY, Path("out"), TINY.runs[0], False)
     assert pickle.loads(pickle.dumps(job)).args == job.args
+
+
+def test_the_command_line_has_the_defaults_of_the_settings() -> None:
+    given = {name: option.default for name, option in inspect.signature(offline).parameters.items()}
+    for name in ("algorithms", "datasets"):
+        given[name] = tuple(given[name].split(","))
+    settings = vars(OfflineSettings())
+    assert {name: given[name] for name in settings if name in given} == {
+        name: value for name, value in settings.items() if name != "world_size"
+    }
+    assert OfflineSettings().command == "llmrec bench offline"
+    assert OfflineSettings(steps=5, algorithms=("bc", "dqn")).command == (
+        "llmrec bench offline --algorithms bc,dqn --steps 5"
+    )
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,8 @@ def build_report(settings: OfflineSettings, source: Source, rows: Sequence[Found
         seeds={"split": settings.seed, "first of training": settings.seed},
         seconds=_cpu_seconds(rows),
     )
-    report.section("In short").add(*_findings(settings, groups, world))
+    if claims := _findings(settings, groups, world):
+        report.section("In short").add(*claims)
     section = report.section(
         "Offline learning with d3rlpy",
         f"Training seeds: {settings.seeds}; ± is the standard deviation over them. One split of "
