@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from llmrec_env.cli_bench_offline import offline
 from llmrec_env.cli_errors import clear_errors
 
 app = typer.Typer(help="Studies of recommenders over splits and seeds.")
+app.command("offline")(offline)
 
 
 @app.callback(invoke_without_command=True)

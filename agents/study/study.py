@@ -58,9 +58,9 @@ def run_study(
         run_jobs(jobs(places), workers, show)
     grid.write_overview(grid.runs_of(settings), out)
     report = build_report(settings, out)
-    with atomic_path(out / "results.md") as temporary:
-        temporary.write_text(report_markdown(report), encoding="utf-8")
     report.save(out, show=show)
+    with atomic_path(out / "results.md") as temporary:
+        temporary.write_text(report_markdown(report, out), encoding="utf-8")
     return report
 
 

@@ -154,11 +154,15 @@ class Curves(Figure):
 
 @dataclass(frozen=True)
 class Bars(Figure):
-    """Bars with intervals: one colour for each of ``series``, side by side in each group."""
+    """Bars with intervals: one colour for each of ``series``, side by side in each group.
+
+    ``levels`` are horizontal lines to compare with.
+    """
 
     groups: Sequence[str]
     series: Mapping[str, Sequence[Estimate]]
     y_label: str
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def check(self) -> None:
         """Every series has one bar in each group."""

@@ -1,67 +1,109 @@
-"""The tables of a report as Markdown, to stand in a page of documentation."""
+"""A report as Markdown: what a person pastes into an issue, or a repository shows."""
 
 from __future__ import annotations
 
-from llmrec_env.reporting.elements import Cell, Finding, Table, Text
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from llmrec_env.reporting.elements import (
+    Element,
+    Facts,
+    Figure,
+    Finding,
+    Table,
+    Text,
+    Transcript,
+)
+from llmrec_env.reporting.page import figure_files
 from llmrec_env.reporting.report import Report
-from llmrec_env.reporting.tables import best_cells, cell_text, is_numeric, masked_text
+from llmrec_env.reporting.tables import (
+    VERDICTS,
+    best_cells,
+    cell_text,
+    fact_text,
+    is_numeric,
+    masked_text,
+)
 
-MARKS = {True: "holds", False: "does not hold", None: "not tested"}
 
+def report_markdown(report: Report, folder: str | os.PathLike[str] | None = None) -> str:
+    """The sections of a report as Markdown, every text escaped.
 
-def report_markdown(report: Report) -> str:
-    """Title, command, findings, paragraphs and tables of a report; figures are left out."""
+    Args:
+        report: what a run found.
+        folder: the run folder; figures that were drawn there are shown, by paths relative to it.
+    """
+    images = {id(figure): name for figure, name in figure_files(report)}
+    drawn = {key: name for key, name in images.items() if folder and (Path(folder) / name).exists()}
     parts = [f"# {_escape(report.title)}", _escape(report.lede)]
     if report.command:
-        parts.append(_code(report.command))
+        parts.append(f"```console\n$ {report.command}\n```")
     for section in report.sections:
-        shown = [_element(element) for element in section.elements]
-        if any(shown):
-            parts += [f"## {_escape(section.title)}", _escape(section.lede), *shown]
+        parts += [f"## {_escape(section.title)}", _escape(section.lede)]
+        for element in section.elements:
+            parts += _element(element, drawn)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def table_markdown(table: Table) -> str:
-    """A table with its note: the best values in bold, controls in italics."""
-    best = best_cells(table)
-    marks = ["---:" if is_numeric(table, column) else "---" for column in range(len(table.columns))]
-    lines = [[_escape(name) for name in table.columns], marks]
-    for number, row in enumerate(table.rows):
-        cells = [_cell(cell, table.digits, (number, i) in best) for i, cell in enumerate(row)]
-        if row[0] in table.controls:
-            cells[0] = f"*{cells[0]}*"
-        lines.append(cells)
-    shown = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    controls = "Rows in italics are controls." if table.controls else ""
-    below = [masked_text(table.masked), controls, table.note]
-    told = _escape(" ".join(part for part in below if part))
-    return "\n\n".join(part for part in (f"**{_escape(table.title)}**", shown, told) if part)
-
-
-def _element(element: object) -> str:
+def _element(element: Element, drawn: dict[int, str]) -> Iterator[str]:
     match element:
-        case Table():
-            return table_markdown(element)
-        case Text(text=text):
-            return _escape(text)
+        case Text():
+            yield _escape(element.text)
+        case Facts():
+            yield _lines(["", ""], [[k, fact_text(v)] for k, v in element.values.items()], {1})
         case Finding():
-            evidence = f": {_escape(element.evidence)}" if element.evidence else ""
-            return f"- {_escape(element.claim)} (**{MARKS[element.holds]}**){evidence}"
-    return ""
+            mark = VERDICTS[element.holds][0]
+            yield f"{mark} **{_escape(element.claim)}** {_escape(element.evidence)}"
+        case Table():
+            yield from _table(element)
+        case Figure():
+            yield f"**{_escape(element.title)}**"
+            if id(element) in drawn:
+                yield f"![{_escape(element.title)}]({drawn[id(element)]})"
+            yield _escape(element.caption)
+        case Transcript():
+            yield f"**{_escape(element.title)}** {_escape(element.user)}"
+            rows = [
+                [turn.item, cell_text(turn.liking), cell_text(turn.accepted)]
+                for turn in element.turns
+            ]
+            yield _lines(["shown", "liking", "taken"], rows, {1})
 
 
-def _cell(cell: Cell, digits: int, bold: bool) -> str:
-    text = _escape(cell_text(cell, digits)).replace("\n", " ")
-    return f"**{text}**" if bold else text
+def _table(table: Table) -> Iterator[str]:
+    yield f"**{_escape(table.title)}**"
+    best = best_cells(table)
+    rows = [
+        [
+            f"**{cell_text(cell, table.digits)}**"
+            if (number, column) in best
+            else cell_text(cell, table.digits)
+            for column, cell in enumerate(row)
+        ]
+        for number, row in enumerate(table.rows)
+    ]
+    for row in rows:
+        row[0] = f"{row[0]} (control)" if row[0] in table.controls else row[0]
+    numeric = {column for column in range(len(table.columns)) if is_numeric(table, column)}
+    yield _lines(list(table.columns), rows, numeric)
+    yield " ".join(part for part in (masked_text(table.masked), _escape(table.note)) if part)
+
+
+def _lines(header: list[str], rows: list[list[str]], right: set[int]) -> str:
+    """A pipe table; the columns in ``right`` are set to the right."""
+    rule = ["---:" if column in right else "---" for column in range(len(header))]
+    lines = [[_cell(text) for text in header], rule, *([_cell(text) for text in r] for r in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    bold = re.fullmatch(r"\*\*(.*)\*\*", text, re.DOTALL)
+    inner = _escape(bold[1] if bold else text).replace("\n", " ")
+    return f"**{inner}**" if bold else inner
 
 
 def _escape(text: str) -> str:
-    """Data may hold marks of Markdown or HTML; here they are letters."""
-    escaped = text.replace("\\", "\\\\")
-    for mark in "|*_`<[#":
-        escaped = escaped.replace(mark, f"\\{mark}")
-    return escaped
-
-
-def _code(text: str) -> str:
-    return f"    {text}"
+    """Text from data as itself: it brings no markup and no cells of its own."""
+    return re.sub(r"([\\`*_\[\]<>|#&])", r"\\\1", text)

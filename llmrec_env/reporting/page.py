@@ -35,9 +35,9 @@ def write_page(report: Report, folder: Path, show: bool = False) -> Path:
         MissingExtraError: matplotlib or jinja2 is not installed.
     """
     template = _templates().get_template("report.html.j2")
-    figures = [e for section in report.sections for e in section.elements if isinstance(e, Figure)]
+    figures = _figures(report)
     images = [_draw(figure) for figure in track(figures, "draw the report", show=show)]
-    _write_figures(figures, images, folder / "figures")
+    _write_figures(report, images, folder)
     text = template.render(
         report=report,
         config=report.config,
@@ -82,11 +82,21 @@ def _setting_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _write_figures(figures: Sequence[Figure], images: Sequence[Image], folder: Path) -> None:
-    with atomic_path(folder) as temporary:
+def figure_files(report: Report) -> list[tuple[Figure, str]]:
+    """The figures of a report, and where in the run folder the image of each lies."""
+    figures = _figures(report)
+    return [(f, f"figures/{i:02d}-{slug(f.title)}.png") for i, f in enumerate(figures, start=1)]
+
+
+def _figures(report: Report) -> list[Figure]:
+    return [e for section in report.sections for e in section.elements if isinstance(e, Figure)]
+
+
+def _write_figures(report: Report, images: Sequence[Image], folder: Path) -> None:
+    with atomic_path(folder / "figures") as temporary:
         temporary.mkdir()
-        for number, (figure, image) in enumerate(zip(figures, images, strict=True), start=1):
-            (temporary / f"{number:02d}-{slug(figure.title)}.png").write_bytes(image.png)
+        for (_, name), image in zip(figure_files(report), images, strict=True):
+            (temporary / Path(name).name).write_bytes(image.png)
 
 
 def slug(title: str) -> str:

@@ -6,7 +6,7 @@ import base64
 import io
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ STYLE: dict[str, Any] = {
     "ytick.color": INK,
 }
 WIDE, NARROW = 7.2, 3.9
+LETTER = 0.08  # inches that a letter takes, about
+UPRIGHT = 14  # letters for which there is room below the axis
 Axes = Any
 
 
@@ -126,6 +128,11 @@ def _legend_columns(names: Sequence[str]) -> int:
     return 1 if max(map(len, names), default=0) > 18 else 2
 
 
+def _levels(axes: Axes, levels: Mapping[str, float]) -> None:
+    for number, (name, level) in enumerate(levels.items()):
+        axes.axhline(level, color=INK, lw=1.1, ls=DASHES[1 + number % 3], alpha=0.7, label=name)
+
+
 def _curves(axes: Axes, figure: Curves) -> None:
     for number, curve in enumerate(figure.series):
         colour, dash = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)]
@@ -135,8 +142,7 @@ def _curves(axes: Axes, figure: Curves) -> None:
         if curve.low is not None and curve.high is not None:
             low, high = _numbers(curve.low), _numbers(curve.high)
             axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
-    for number, (name, level) in enumerate(figure.levels.items()):
-        axes.axhline(level, color=INK, lw=1.1, ls=DASHES[1 + number % 3], alpha=0.7, label=name)
+    _levels(axes, figure.levels)
     axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
     ticker = require("matplotlib.ticker", "report")
     places = [x for curve in figure.series for x in curve.x]
@@ -163,11 +169,19 @@ def _bars(axes: Axes, figure: Bars) -> None:
             label=name,
             error_kw={"elinewidth": 1.2, "ecolor": INK},
         )
+    _levels(axes, figure.levels)
     axes.set_xticks(range(len(figure.groups)), figure.groups)
-    axes.tick_params(axis="x", length=0)
+    axes.tick_params(axis="x", length=0, rotation=_rotation(axes, figure.groups))
     axes.set_ylabel(figure.y_label)
     axes.grid(axis="y")
     _legend(axes)
+
+
+def _rotation(axes: Axes, names: Sequence[str]) -> int:
+    """Degrees by which names below an axis are turned: upright where they would run together."""
+    widest = max((len(line) for name in names for line in name.split("\n")), default=0)
+    crowded = widest * len(names) * LETTER > axes.figure.get_figwidth() - 0.8
+    return 90 if crowded and widest <= UPRIGHT else 0
 
 
 def _forest(axes: Axes, figure: Forest) -> None:
