@@ -123,7 +123,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe("proxy", "control", {"objective": "proxy"}, framework=PLAIN, own_space=PROXY),
         Recipe(
             "proxy LEA",
-            "control",
+            "language",
             {"objective": "proxy", "augment": True},
             "LE",
             "proxy",

@@ -14,6 +14,7 @@ from agents.study.companions import COMPANIONS
 from agents.study.places import as_name
 from agents.study.search import STARTUP, _propose, defaults
 from agents.study.space import HOST
+from agents.study.teachers import TEACHERS
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
 
@@ -24,12 +25,14 @@ RUNNER = CliRunner()
 def test_a_recipe_names_what_exists_and_can_be_learned(recipe: Recipe) -> None:
     for backbone in CHOICES["backbone"]:
         config = recipe.config(backbone)
-        assert config.needs_simulator == (recipe.companion is not None)
+        served = {recipe.companion, recipe.teacher} != {None}
+        assert served or not config.needs_simulator
         usual = defaults(backbone, recipe)
         assert all(value in recipe.space[name] for name, value in usual.items())
     assert recipe.companion is None or recipe.companion in COMPANIONS
     assert recipe.framework is None or recipe.framework in RECIPES
-    assert (recipe.kind == "language") == (recipe.companion is not None)
+    assert recipe.companion is not None or recipe.kind != "language"
+    assert recipe.teacher is None or recipe.teacher in TEACHERS
 
 
 def test_no_two_recipes_share_a_folder() -> None:

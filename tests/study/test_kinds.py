@@ -1,0 +1,137 @@
+"""Every kind of LE, teacher and fusion that a study's rows name, on a tiny world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from agents.study import StudySettings, run_study
+from agents.study.companions import open_companion
+from agents.study.fusions import WEIGHTS
+from agents.study.language_kinds import KINDS
+from agents.study.places import Place
+from agents.study.teachers import TEACHERS, open_teacher
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import read_json
+from llmrec_env.language import item_tokens
+from llmrec_env.reporting import Report
+
+pytest.importorskip("scipy")
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+pytestmark = pytest.mark.slow
+
+OF_KINDS = [
+    "soft targets" if name == "LE" else f"{name} targets"
+    for name in KINDS
+    if name not in ("LE 30%", "LE pooled", "LE with ids", "LE unpretrained")
+]
+OTHERS = ("LE and item-kNN targets", "plain and LE in service", "two plain in service")
+SETTINGS = StudySettings(
+    backbones=("gru4rec",),
+    objectives=("plain", *OF_KINDS, *OTHERS),
+    seeds=1,
+    splits=1,
+    trials=0,
+    effort=0.01,
+    world_size=(60, 60),
+)
+
+
+class Study(NamedTuple):
+    """A finished study, and how many blocks of item tokens were learned for it."""
+
+    report: Report
+    out: Path
+    blocks: int
+
+    def place(self, split: int = 0) -> Place:
+        return Place(SETTINGS, self.out, split)
+
+    def about(self, companion: str) -> dict[str, object]:
+        name = companion.replace(" ", "_")
+        return dict(read_json(self.out / "split0/companions" / name / "model/config.json"))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
+    out = tmp_path_factory.mktemp("study")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMREC_CACHE", str(out / "cache"))
+        learned, learn = [], item_tokens._learn_block
+
+        def counted(*arguments: object) -> object:
+            learned.append(1)
+            return learn(*arguments)  # type: ignore[arg-type]
+
+        patch.setattr(item_tokens, "_learn_block", counted)
+        report = run_study(SETTINGS, out / "run", show=False, workers=1)
+        yield Study(report, out / "run", len(learned))
+
+
+def test_every_row_is_there(study: Study) -> None:
+    rows = {row[0] for row in study.report.table("Next-item ranking").rows}
+    assert {f"gru4rec {name}" for name in SETTINGS.objectives} <= rows
+    beyond = study.report.table("Lists and returns")
+    assert list(beyond.columns[-2:]) == ["return, LE", "return, true"]
+    by_name = {str(row[0]): row for row in beyond.rows}
+    assert by_name["popularity"][1] < by_name["item-kNN"][1]  # coverage
+    assert all(value is not None and value > 0 for value in by_name["gru4rec plain"][-2:])
+
+
+def test_the_texts_are_read_once_for_all_kinds(study: Study) -> None:
+    assert study.blocks == 1  # of 60 items
+
+
+def test_kinds_are_what_they_say(study: Study) -> None:
+    users = study.place().source.split.train.n_users
+    learning = study.about("LE")["record"]["learning"]  # type: ignore[index]
+    assert learning["users"] == users
+    tenth = study.about("LE 10%")["record"]["learning"]  # type: ignore[index]
+    assert tenth["users"] == round(0.1 * users)
+    assert "learning" not in study.about("frozen text")["record"]  # type: ignore[operator]
+    assert study.about("bag of items")["silent"]
+    assert study.about("text without LM")["silent"]
+    assert not study.about("LE without text")["silent"]
+    assert "item_tokens" not in study.about("LE without text")["record"]  # type: ignore[operator]
+
+
+def test_teachers_propose_what_nobody_owns(study: Study) -> None:
+    place = study.place()
+    log = place.source.split.train
+    for name in TEACHERS:
+        found = open_teacher(name, place, 5)
+        assert found.actions.shape == (len(log), 5)
+        for row in np.flatnonzero(log.row_goes_on)[:50]:
+            own = log.sequence(log.row_users[row])
+            assert not set(own.tolist()) & set(found.actions[row].tolist())
+    with pytest.raises(SettingError, match="no teacher is named 'guru'"):
+        open_teacher("guru", place)
+
+
+def test_a_mixture_holds_something_of_both(study: Study) -> None:
+    place = study.place()
+    states = open_companion("LE", place).label(place.source.split.train).states
+    both = open_teacher("LE and item-kNN", place)
+    rows = np.flatnonzero(place.source.split.train.row_goes_on)[:20]
+    own, _ = open_companion("LE", place).best_items(
+        states[rows], 1, (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+    )
+    neighbours = open_teacher("item-kNN", place).actions[rows, 0]
+    listed = [set(both.actions[row].tolist()) for row in rows]
+    held = [n in found for n, found in zip(neighbours.tolist(), listed, strict=True)]
+    assert np.mean(held) > 0.8
+    assert any(item in found for item, found in zip(own[:, 0].tolist(), listed, strict=True))
+
+
+def test_validation_chooses_the_weight_of_a_fusion(study: Study) -> None:
+    for name in ("plain and LE in service", "two plain in service"):
+        row = read_json(
+            study.out / "split0/runs/gru4rec" / name.replace(" ", "_") / "seed0/row.json"
+        )
+        assert row["chosen"]["fusion weight"] in WEIGHTS
+        assert row["returns"] == {}
