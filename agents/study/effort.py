@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.study.companions import costs
 from agents.study.grid import Run
+from agents.study.language_kinds import seconds_of_texts
 from agents.study.places import Place
 from agents.study.recipes import Recipe
 from agents.study.results import METRIC, Results
@@ -76,10 +77,17 @@ def _companions(results: Results, made: Costs) -> Table:
             for split, cost in enumerate(costs_of)
         ],
         masked=False,
-        note=f"{results.basis} A base model is pretrained once for a catalogue and then found "
-        "where it was kept; a learning that was killed counts from where it was continued.",
+        note=f"{results.basis} {_texts(results)}A learning that was killed counts from where it "
+        "was continued.",
         digits=1,
     )
+
+
+def _texts(results: Results) -> str:
+    seconds = seconds_of_texts(Place(results.settings, results.out, 0))
+    if seconds is None:
+        return ""
+    return f"Before all of them the item texts were read once, in {seconds:,.0f} CPU s. "
 
 
 def _search(report: Report, results: Results) -> None:

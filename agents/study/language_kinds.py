@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agents.study.companions import Stopwatch, companion
 from agents.study.places import Place
+from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.users.base import UserSimulator
 
@@ -35,6 +36,7 @@ class LanguageKind:
     pretrained: bool = True
 
 
+COSTS = "costs.json"
 KINDS = {
     "LE": LanguageKind(),
     "LE 10%": LanguageKind(share=0.1),
@@ -129,7 +131,8 @@ def _unread_base_model(place: Place) -> Path:
 
 def reads_texts(place: Place) -> bool:
     """Whether :func:`read_texts` has something to do."""
-    return any(name in KINDS for name in place.settings.companions) and not place.texts.exists()
+    known = any(name in KINDS for name in place.settings.companions)
+    return known and not (place.texts / COSTS).exists()
 
 
 def read_texts(place: Place) -> None:
@@ -138,11 +141,20 @@ def read_texts(place: Place) -> None:
     kinds = [KINDS[name] for name in settings.companions if name in KINDS]
     from llmrec_env.language.fitting import untrained_language_environment
 
-    for items in dict.fromkeys(kind.items for kind in kinds):
-        untrained_language_environment(
-            place.source.split.train,
-            settings.base_model,
-            _fit_config(LanguageKind(items=items), place),
-            checkpoint=place.texts,
-            show=place.show,
-        )
+    watch = Stopwatch()
+    with watch.timing("reading texts"):
+        for items in dict.fromkeys(kind.items for kind in kinds):
+            untrained_language_environment(
+                place.source.split.train,
+                settings.base_model,
+                _fit_config(LanguageKind(items=items), place),
+                checkpoint=place.texts,
+                show=place.show,
+            )
+    write_json(place.texts / COSTS, watch.seconds)
+
+
+def seconds_of_texts(place: Place) -> float | None:
+    """CPU seconds of the last try of :func:`read_texts`, a base model's pretraining included."""
+    path = place.texts / COSTS
+    return float(read_json(path)["reading texts"]) if path.exists() else None
