@@ -73,7 +73,7 @@ class TrainingData:
         config: RecommenderConfig,
         show: bool,
         given: Proposals | None = None,
-        vectors: FloatArray | None = None,
+        vectors: NDArray[np.float64] | None = None,
     ) -> TrainingData:
         """Label and augment ``log`` as ``config`` asks for.
 
@@ -83,12 +83,11 @@ class TrainingData:
             config: what is to be learned.
             show: whether to show progress bars.
             given: proposed actions, which ``config.teacher`` then need not make.
-            vectors: float32 (n_items, d), what tells items apart, where a term asks for it.
+            vectors: float64 (n_items, d), checked, what is known of the items.
 
         Raises:
-            DataError: nobody in the log has two interactions, somebody met every item, the given
-                proposals are not of this log, or ``vectors`` of the items are not float
-                (n_items, d).
+            DataError: nobody in the log has two interactions, somebody met every item, or the
+                given proposals are not of this log.
             LLMRecError: the settings need a simulator and there is none, or it has other items.
         """
         _check(log, simulator, config, given)
@@ -178,15 +177,8 @@ def constant_rewards(
     return event_rewards(log.feedback["event"], click, purchase)
 
 
-def _facts(log: InteractionLog, vectors: FloatArray | None) -> LogFacts:
-    if vectors is not None:
-        vectors = np.asarray(vectors, dtype=np.float32)
-        if vectors.ndim != 2 or len(vectors) != log.n_items or not np.isfinite(vectors).all():
-            raise DataError(
-                f"diversity_vectors must be finite numbers of shape ({log.n_items}, d), one row "
-                f"an item of the catalogue; got shape {vectors.shape}"
-            )
-    given = None if vectors is None else torch.from_numpy(vectors)
+def _facts(log: InteractionLog, vectors: NDArray[np.float64] | None) -> LogFacts:
+    given = None if vectors is None else torch.from_numpy(vectors).float()
     return LogFacts.of(torch.from_numpy(log.item_counts()), int(log.lengths.max()) - 1, given)
 
 

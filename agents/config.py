@@ -12,7 +12,7 @@ Backbone = Literal["sasrec", "gru4rec", "caser", "nextitnet"]
 Objective = str
 Target = Literal["twin", "periodic"]
 ItemInit = Literal["random", "text"]
-DiversityVectors = Literal["output", "input"]
+DiversityVectors = Literal["output", "input", "given"]
 ProxyCounts = Literal["history", "future"]
 StateTo = Literal["q_head", "fused", "distilled"]
 Schedule = Literal["constant", "rise", "fall"]
@@ -104,8 +104,8 @@ class RecommenderConfig:
     novelty_weight: float = 1.0
     """Weight of the novelty head of "smorl"."""
     diversity_vectors: DiversityVectors = "output"
-    """Vectors that diversity compares: the "output" table or the "input" embedding of the network;
-    vectors given to ``fit`` come before either."""
+    """Vectors that diversity compares: the "output" table or the "input" embedding of the network,
+    or those that ``fit`` is given ("given")."""
     popular_share: float = 0.1
     """Share of the catalogue, the most popular items, that the novelty of "smorl" does not pay."""
     proxy_weight: float = 1.0
@@ -210,6 +210,11 @@ class RecommenderConfig:
         """The weight of each Q head in the sum that picks the best action; empty without one."""
         framework = self.framework
         return framework.q_weights(self) if framework.q_weights else (1.0,) * framework.q_heads
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether ``fit`` has to be given vectors of the items."""
+        return self.item_init == "text" or self.diversity_vectors == "given"
 
     @property
     def state_reader(self) -> str:

@@ -12,26 +12,27 @@ FloatArray = NDArray[np.float32]
 
 
 def check_vectors(
-    vectors: ArrayLike | None, item_init: str, n_items: int
+    vectors: ArrayLike | None, wanted: bool, n_items: int
 ) -> NDArray[np.float64] | None:
-    """The items' vectors as the setting ``item_init`` asks for them.
+    """The items' vectors, where the settings ask for them.
 
     Returns:
-        float64 (n_items, d); None where items begin at random.
+        float64 (n_items, d); None where they do not.
 
     Raises:
         SettingError: there are vectors and the setting has no use for them, or the reverse.
         DataError: they are not of shape (n_items, d), not finite, or all the same.
     """
-    if item_init == "random":
+    if not wanted:
         if vectors is not None:
             raise SettingError(
-                'item_vectors have no use where item_init="random"; set item_init="text"'
+                'item_vectors have no use with these settings; set item_init="text", or '
+                'diversity_vectors="given" for "smorl"'
             )
         return None
     if vectors is None:
         raise SettingError(
-            f"item_init={item_init!r} begins with what is known of the items: call "
+            'item_init="text" and diversity_vectors="given" need to know of the items: call '
             "fit(log, item_vectors=...) with one vector an item"
         )
     values = np.asarray(vectors, dtype=np.float64)

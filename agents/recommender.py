@@ -104,7 +104,6 @@ class Recommender:
         folder: str | os.PathLike[str] | None = None,
         show: bool = True,
         proposals: Proposals | None = None,
-        diversity_vectors: FloatArray | None = None,
         item_vectors: ArrayLike | None = None,
     ) -> Recommender:
         """Learn from a log; processes begun by ``accelerate launch`` share its batches.
@@ -122,20 +121,19 @@ class Recommender:
             show: whether to show progress bars.
             proposals: actions to learn from in place of those of ``config.teacher``, one row an
                 interaction of ``log``; any ranker makes some (:mod:`agents.teachers`).
-            diversity_vectors: float32 (n_items, d), what the diversity of SMORL compares instead of
-                the network's own vectors.
-            item_vectors: finite numbers (n_items, d), one row an item of the catalogue, for
-                ``item_init="text"``: the item embedding begins as their ``dim`` principal
-                directions, at the scale of random weights, and then learns. They may be an LE's
+            item_vectors: finite numbers (n_items, d), one row an item of the catalogue. With
+                ``item_init="text"`` the item embedding begins as their ``dim`` principal
+                directions, at the scale of random weights, and then learns; with
+                ``diversity_vectors="given"`` SMORL compares them. They may be an LE's
                 (``simulator.tables.vectors.float().cpu()``, which is what
                 :func:`agents.sb3.language_vectors` gives) or what a sentence encoder makes of
                 ``log.catalog.sentences``. A saved recommender needs them no more.
 
         Raises:
             DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
-                has another catalogue, or ``diversity_vectors`` or ``item_vectors`` are of another
-                shape, not finite or all the same.
-            SettingError: ``item_vectors`` are given without ``item_init="text"``, or the reverse.
+                has another catalogue, or ``item_vectors`` are of another shape, not finite or all
+                the same.
+            SettingError: ``item_vectors`` are given and no setting asks for them, or the reverse.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
         if validation is not None and validation.n_items != log.n_items:
@@ -143,15 +141,15 @@ class Recommender:
                 f"the validation log has {validation.n_items} items and the training log "
                 f"{log.n_items}: they must share one catalogue"
             )
-        vectors = check_vectors(item_vectors, self.config.item_init, log.n_items)
+        vectors = check_vectors(item_vectors, self.config.reads_vectors, log.n_items)
         began = time.process_time()  # other processes may share the cores
-        data = TrainingData.prepare(log, simulator, self.config, show, proposals, diversity_vectors)
+        data = TrainingData.prepare(log, simulator, self.config, show, proposals, vectors)
         labelled = time.process_time()
         self.simulator = simulator if self.config.state_reader == "fused" else None
         counts = log.item_counts().astype(np.float32)
         device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
-        if vectors is not None:
+        if vectors is not None and self.config.item_init == "text":
             table = principal_table(vectors, self.config.dim)
             self.network.encoder.begin_with(torch.from_numpy(table))
         self.catalog_id = fingerprint(log.catalog.ids)

@@ -40,7 +40,8 @@ class ScalarizedQ(LossTerm):
         gamma: discount.
         alpha: weight of the sum.
         weights: w of accuracy, diversity and novelty.
-        vectors: "output" (the table of the supervised head) or "input" (the item embedding).
+        vectors: "output" (the table of the supervised head), "input" (the item embedding), or
+            "given" (what ``fit`` was told of the items).
         popular_share: share of the items that count as popular.
     """
 
@@ -62,10 +63,11 @@ class ScalarizedQ(LossTerm):
         """Rewards of accuracy, diversity and novelty, float32 (P, 3)."""
         first = outputs.logits.argmax(dim=1)
         last = batch.items[batch.owned]
-        vectors = batch.facts.vectors
-        if vectors is None:
-            network = outputs.learner
-            vectors = network.item_inputs if self.vectors == "input" else network.item_outputs
+        network = outputs.learner
+        vectors = network.item_inputs if self.vectors == "input" else network.item_outputs
+        if self.vectors == "given":
+            assert batch.facts.vectors is not None, "no vectors of the items are given"
+            vectors = batch.facts.vectors
         diversity = 1 - F.cosine_similarity(vectors[last], vectors[first], dim=1)
         n_popular = round(self.popular_share * len(vectors))
         novelty = (batch.facts.rank[first] >= n_popular).float()

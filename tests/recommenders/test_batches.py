@@ -115,8 +115,5 @@ def test_refusals_name_the_mend(make_log: MakeLog, user: TrueTasteUser, tiny: Ma
         TrainingData.prepare(make_log([[0], [1]], n_items=3), None, tiny(), show=False)
     with pytest.raises(LLMRecError, match="simulator="):
         TrainingData.prepare(log, None, tiny(objective="snqn", reward=True), show=False)
-    for vectors in (np.ones((2, 4)), np.ones(3), np.full((3, 4), np.nan)):
-        with pytest.raises(DataError, match=r"shape \(3, d\)"):
-            TrainingData.prepare(log, None, tiny(objective="smorl"), False, vectors)
     with pytest.raises(LLMRecError, match="40 items and the log 3"):
         TrainingData.prepare(log, user, tiny(augment=True), show=False)

@@ -138,3 +138,14 @@ def test_vectors_that_tell_nothing_are_refused_before_anything_is_learned(
 def test_vectors_without_use_are_refused(cycle_log: InteractionLog, tiny: MakeConfig) -> None:
     with pytest.raises(SettingError, match='set item_init="text"'):
         Recommender(tiny()).fit(cycle_log, item_vectors=some_vectors(3), show=False)
+
+
+def test_given_vectors_may_serve_diversity_alone(
+    cycle_log: InteractionLog, tiny: MakeConfig
+) -> None:
+    smorl = {"objective": "smorl", "epochs": 1}
+    own = Recommender(tiny(**smorl)).fit(cycle_log, show=False)
+    told = Recommender(tiny(**smorl, diversity_vectors="given"))
+    told.fit(cycle_log, item_vectors=some_vectors(3), show=False)
+    sequences = [cycle_log.sequence(0)]
+    assert not np.array_equal(told.score_steps(sequences), own.score_steps(sequences))

@@ -235,8 +235,7 @@ def test_smorl(batch: Batch, favourite: int, vectors: str) -> None:
         for m, values in enumerate(heads(learner, history)):
             y = rewards[m] + GAMMA * bootstrapped[m]
             total += weights[m] * 0.5 * (y - values[action]) ** 2
-    choice = "output" if vectors == "given" else vectors
-    term = ScalarizedQ(GAMMA, 0.3, tuple(weights), choice, popular_share=0.1)
+    term = ScalarizedQ(GAMMA, 0.3, tuple(weights), vectors, popular_share=0.1)
     loss = term(Outputs(learner, target, batch), batch)
     assert loss.item() == pytest.approx(0.3 * total / 3, rel=1e-4)
     loss.backward()

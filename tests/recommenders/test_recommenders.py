@@ -265,7 +265,7 @@ def test_presets_name_the_usual_settings() -> None:
         ({"objective": "dqn"}, "objective must be one of supervised, sqn, sac, snqn, sa2c, smorl"),
         ({"warm_up": -1}, "warm_up must be 0 or more"),
         ({"propensity": 2}, r"propensity must lie in \[0, 1\]"),
-        ({"diversity_vectors": "text"}, "diversity_vectors must be one of output, input"),
+        ({"diversity_vectors": "text"}, "diversity_vectors must be one of output, input, given"),
         ({"dim": 10, "heads": 3}, "dim=10 cannot be split over heads=3"),
         ({"backbone": "caser", "window": 9, "max_length": 8}, "window=9 items"),
         ({"backbone": "nextitnet", "kernel_size": 1}, "kernel_size must be at least 2"),
