@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.ranking import Ranker, ranking_metrics, step_ranks
+from llmrec_env.evaluation.ranking import Ranker, held_out_rows, ranking_metrics, step_ranks
 from llmrec_env.users.base import IntArray
 
 EDGES = (0, 2, 5, 20)
@@ -69,10 +69,7 @@ def step_bins(log: InteractionLog, counts: IntArray, edges: Sequence[int] = EDGE
             f"counts must be of shape ({log.n_items},), one an item of the log's catalogue; got "
             f"shape {counts.shape}"
         )
-    held_out: NDArray[np.bool_] = (
-        log.row_positions >= np.maximum(log.first_target, 1)[log.row_users]
-    )
-    return np.searchsorted(np.asarray(edges), counts[log.items[held_out]], side="left")
+    return np.searchsorted(np.asarray(edges), counts[log.items[held_out_rows(log)]], side="left")
 
 
 def bin_names(edges: Sequence[int] = EDGES) -> list[str]:
@@ -91,9 +88,5 @@ def bin_names(edges: Sequence[int] = EDGES) -> list[str]:
 
 
 def _check(edges: Sequence[int]) -> None:
-    if (
-        not len(edges)
-        or edges[0] < 0
-        or any(a >= b for a, b in zip(edges, edges[1:], strict=False))
-    ):
+    if not len(edges) or edges[0] < 0 or any(a >= b for a, b in pairwise(edges)):
         raise DataError(f"edges must be counts that rise, such as {EDGES}; got {tuple(edges)}")
