@@ -101,7 +101,7 @@ class TrainingData:
             states = labels.states
         constant = constant_rewards(log, config.click_reward, config.purchase_reward)
         proposals = None
-        if config.augment:
+        if config.augmented:
             own = float(constant.mean())
             proposals = _propose(log, simulator, labels, config, own, show, given)
         draw = config.framework.negatives
@@ -242,4 +242,13 @@ def _propose(
         rewards = branches.rewards[:, 0] if config.reward else rewards
         states = branches.states[:, 0] if config.state else states
     weights = soft_targets(proposals, config.temperature)
+    weights[_left_out(log, weights, config)] = 0.0
     return ProposedActions(actions, weights, rewards, states)
+
+
+def _left_out(log: InteractionLog, weights: FloatArray, config: RecommenderConfig) -> IntArray:
+    """Rows of the steps with proposed actions that do not learn from them, (n,)."""
+    proposed = np.flatnonzero(log.row_goes_on & (weights.sum(axis=1) > 0))
+    # One order for all shares, so that of two shares the lower is part of the higher.
+    order = np.random.default_rng(config.seed).permutation(proposed)
+    return order[round(config.augment_share * len(order)) :]

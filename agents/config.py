@@ -126,6 +126,9 @@ class RecommenderConfig:
     """How lambda moves over the first ``augment_passes``: not at all, up from 0, or down to 0."""
     augment_passes: float = 5.0
     """Passes over the log in which a moving lambda arrives."""
+    augment_share: float = 1.0
+    """Share of the steps with proposed actions that learn from them, a seeded choice; what a lower
+    share takes is among what a higher one does, and 0 is as if ``augment`` were off."""
     augment_k: int = 20
     """Proposed actions a step that are soft targets; 1 makes the best one a hard target."""
     temperature: float = 1.0
@@ -191,7 +194,7 @@ class RecommenderConfig:
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        for name in ("propensity", "popular_share"):
+        for name in ("propensity", "popular_share", "augment_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SettingError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
 
@@ -224,7 +227,12 @@ class RecommenderConfig:
     @property
     def needs_simulator(self) -> bool:
         """Whether learning asks a simulated user."""
-        return self.state or self.reward or (self.augment and self.teacher == "language")
+        return self.state or self.reward or (self.augmented and self.teacher == "language")
+
+    @property
+    def augmented(self) -> bool:
+        """Whether any step learns from proposed actions."""
+        return self.augment and self.augment_share > 0
 
     @property
     def copies(self) -> int:

@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from llmrec_env.cli_bench_offline import offline
+from llmrec_env.cli_bench_sensitivity import sensitivity
 from llmrec_env.cli_errors import clear_errors
 
 app = typer.Typer(help="Studies of recommenders over splits and seeds.")
 app.command("offline")(offline)
+app.command("sensitivity")(sensitivity)
 
 
 @app.callback(invoke_without_command=True)

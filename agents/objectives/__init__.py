@@ -47,9 +47,9 @@ def loss_terms(config: RecommenderConfig) -> list[LossTerm]:
     if config.state_reader == "distilled":
         terms.append(DistilledState(config.state_weight))
     schedule = Schedule(config.augment_schedule, config.augment_passes)
-    if config.augment:
+    if config.augmented:
         terms.append(AugmentedNextItem(config.augment_weight, schedule))
-    if config.augment and framework.q_heads:
+    if config.augmented and framework.q_heads:
         weight = config.augment_weight * config.q_weight * config.q_weights[0]
         terms.append(AugmentedQ(config.gamma, weight, schedule))
     return terms

@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from agents.study import companions, grid, language_kinds, running, search
+from agents.study.claims import claim
 from agents.study.places import Place, close_sources
 from agents.study.recipes import Recipe
 from agents.study.report import build_report
 from agents.study.settings import StudySettings
 from llmrec_env.common import progress
-from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.files import atomic_path
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
-from llmrec_env.data.log import InteractionLog
 from llmrec_env.reporting import Report
 from llmrec_env.reporting.markdown import report_markdown
 
@@ -51,7 +49,7 @@ def run_study(
     close_sources()
     companions.open_companion.cache_clear()
     places = [Place(settings, out, split, show) for split in range(settings.splits)]
-    _claim(out, settings, places[0].source.log)
+    claim(out, "study.json", settings.fixed, places[0].source.log)
     workers = workers or available_cores()
     for jobs in (_texts, _alone, _together, _runs):
         # Made one after the other: what is searched says which settings a run has.
@@ -120,27 +118,3 @@ def _searches(place: Place, with_companion: bool) -> dict[str, Job]:
                 name = f"search {backbone} {recipe.name}"
                 jobs[name] = partial(search.search, backbone, recipe, place)
     return jobs
-
-
-def _claim(out: Path, settings: StudySettings, log: InteractionLog) -> None:
-    """Write down whose folder this is, or refuse it."""
-    path = out / "study.json"
-    now: dict[str, Any] = {**settings.fixed, "log": _content(log)}
-    now["world_size"] = list(now["world_size"])
-    if path.exists() and (before := read_json(path)) != now:
-        other = ", ".join(
-            "other data" if name == "log" else f"{name}={before.get(name)!r} instead of {value!r}"
-            for name, value in now.items()
-            if before.get(name) != value
-        )
-        raise SettingError(
-            f"{out} holds a study with other settings ({other}); name another folder with --out, "
-            "or remove it"
-        )
-    write_json(path, now)
-
-
-def _content(log: InteractionLog) -> str:
-    """A fingerprint of the interactions, in their order, and of the items' texts."""
-    texts = [*log.catalog.ids, *log.catalog.sentences, *log.user_ids.to_list()]
-    return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])

@@ -9,7 +9,7 @@ import numpy as np
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.events import purchased
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.ranking import Ranker, ranking_metrics, step_ranks
+from llmrec_env.evaluation.ranking import Ranker, held_out_rows, ranking_metrics, step_ranks
 
 
 def evaluate_by_event(
@@ -40,8 +40,7 @@ def evaluate_by_event(
             f"this log has no column 'event' (it has {log.feedback.columns}), so clicks and "
             "purchases cannot be told apart; use evaluate_ranking"
         )
-    held_out = log.row_positions >= np.maximum(log.first_target, 1)[log.row_users]
-    bought = purchased(log.feedback["event"])[held_out]
+    bought = purchased(log.feedback["event"])[held_out_rows(log)]
     ranks = step_ranks(ranker, log, mask_met, batch_users, show)
     kinds = {"all": np.ones_like(bought), "click": ~bought, "purchase": bought}
     return {

@@ -79,26 +79,43 @@ def ranking_metrics(ranks: NDArray[np.float64], ks: Sequence[int]) -> dict[str, 
     return {**metrics, "steps": len(ranks)}
 
 
-def user_metrics(log: InteractionLog, ranks: NDArray[np.float64], k: int = 10) -> pl.DataFrame:
+def held_out_rows(log: InteractionLog) -> NDArray[np.bool_]:
+    """Whether an interaction is the item of a held-out step, bool (n_interactions,).
+
+    In the order of these rows stand the ranks that :func:`step_ranks` gives.
+    """
+    first: IntArray = np.maximum(log.first_target, 1)
+    return log.row_positions >= first[log.row_users]
+
+
+def user_metrics(
+    log: InteractionLog,
+    ranks: NDArray[np.float64],
+    k: int = 10,
+    only: NDArray[np.bool_] | None = None,
+) -> pl.DataFrame:
     """Means over each user's own steps, to compare rankers user by user.
 
     Args:
         log: the held-out users.
         ranks: what :func:`step_ranks` gave for them.
         k: cut-off.
+        only: which of the steps count, bool (n_steps,); all where None.
 
     Returns:
-        A row for every user with a held-out step, in the order of the log: ``user_id``, ``HR@k``,
-        ``NDCG@k`` and ``steps``.
+        A row for every user with a step that counts, in the order of the log: ``user_id``,
+        ``HR@k``, ``NDCG@k`` and ``steps``.
 
     Raises:
         DataError: the ranks are not those of this log's steps.
     """
-    steps = np.maximum(log.lengths - np.maximum(log.first_target, 1), 0)
-    if int(steps.sum()) != len(ranks):
-        raise DataError(f"{len(ranks)} ranks for a log with {int(steps.sum())} held-out steps")
-    users = np.flatnonzero(steps)
-    owner = np.repeat(np.arange(len(users)), steps[users])
+    owner = log.row_users[held_out_rows(log)]
+    if len(owner) != len(ranks):
+        raise DataError(f"{len(ranks)} ranks for a log with {len(owner)} held-out steps")
+    if only is not None:
+        owner, ranks = owner[only], ranks[only]
+    steps = np.bincount(owner, minlength=log.n_users)
+    users, owner = np.unique(owner, return_inverse=True)
     hits, gains = _gains(ranks, k)
     return pl.DataFrame(
         {

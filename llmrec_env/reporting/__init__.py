@@ -2,6 +2,7 @@
 
 from llmrec_env.reporting.elements import (
     Bars,
+    Cloud,
     Curve,
     Curves,
     Element,
@@ -9,6 +10,7 @@ from llmrec_env.reporting.elements import (
     Facts,
     Finding,
     Forest,
+    Scatter,
     Table,
     Text,
     Transcript,
@@ -18,6 +20,7 @@ from llmrec_env.reporting.report import Report, Section, versions
 
 __all__ = [
     "Bars",
+    "Cloud",
     "Curve",
     "Curves",
     "Element",
@@ -26,6 +29,7 @@ __all__ = [
     "Finding",
     "Forest",
     "Report",
+    "Scatter",
     "Section",
     "Table",
     "Text",

@@ -116,13 +116,17 @@ class Table(Element):
 
 @dataclass(frozen=True)
 class Curve(Element):
-    """One line: y over x, with an optional band from low to high."""
+    """One line: y over x, with an optional band from low to high.
+
+    ``levels`` are what this line is to be compared with, horizontal and of its colour.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float | None]
     low: Sequence[float | None] | None = None
     high: Sequence[float | None] | None = None
+    levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def check(self) -> None:
         """All columns are equally long."""
@@ -144,12 +148,25 @@ class Figure(Element):
 
 @dataclass(frozen=True)
 class Curves(Figure):
-    """Lines in one picture; ``levels`` are horizontal lines to compare with."""
+    """Lines in one picture; ``levels`` are horizontal lines to compare with.
+
+    With ``log_x`` equal ratios of x are equally far apart, and each x is marked.
+    """
 
     series: Sequence[Curve]
     x_label: str
     y_label: str
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    log_x: bool = False
+
+    def check(self) -> None:
+        """What stands on a logarithmic axis is positive."""
+        for curve in self.series:
+            if self.log_x and min(curve.x, default=1) <= 0:
+                raise DataError(
+                    f"curves {self.title!r}: {curve.name!r} has x={min(curve.x)}, which has no "
+                    "place on a logarithmic axis"
+                )
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,7 @@ class Bars(Figure):
     series: Mapping[str, Sequence[Estimate]]
     y_label: str
     levels: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    x_label: str = ""
 
     def check(self) -> None:
         """Every series has one bar in each group."""
@@ -181,6 +199,38 @@ class Forest(Figure):
     rows: Mapping[str, Estimate]
     x_label: str
     reference: float | None = 0.0
+
+
+@dataclass(frozen=True)
+class Cloud(Element):
+    """Points of one kind in the plane."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+
+    def check(self) -> None:
+        """Every point has two coordinates."""
+        if len(self.x) != len(self.y):
+            raise DataError(f"cloud: {len(self.y)} values of y, expected {len(self.x)}")
+
+
+@dataclass(frozen=True)
+class Scatter(Figure):
+    """Clouds side by side, one picture for each of ``panels``.
+
+    A cloud's name has one colour in all panels; the one named ``rest`` is grey and lies behind.
+    """
+
+    panels: Mapping[str, Mapping[str, Cloud]]
+    rest: str = ""
+
+    def check(self) -> None:
+        """There is a panel, and all have the same clouds."""
+        names = [list(clouds) for clouds in self.panels.values()]
+        if not names or any(own != names[0] for own in names):
+            raise DataError(
+                f"scatter {self.title!r}: panels must have clouds of the same names; got {names}"
+            )
 
 
 @dataclass(frozen=True)

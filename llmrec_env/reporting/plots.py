@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import textwrap
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.extras import require
-from llmrec_env.reporting.elements import Bars, Curves, Estimate, Figure, Forest
+from llmrec_env.reporting.elements import Bars, Curves, Estimate, Figure, Forest, Scatter
 
 # Okabe and Ito's colours, without black and in an order that stays apart on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = "osD^vP"
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 # Stands for the colour of text; MODES gives what each mode of the page makes of a colour.
 INK = "#010203"
@@ -55,8 +57,10 @@ def draw(figure: Figure, width: float = WIDE) -> Any:
     drawing = require("matplotlib.figure", "report")
     with matplotlib.rc_context(STYLE):
         canvas = drawing.Figure(figsize=(width, _height(figure, width)), layout="constrained")
-        axes = canvas.add_subplot()
-        _DRAWERS[type(figure)](axes, figure)
+        if isinstance(figure, Scatter):
+            _scatter(canvas, figure)
+        else:
+            _DRAWERS[type(figure)](canvas.add_subplot(), figure)
     return canvas
 
 
@@ -91,6 +95,8 @@ def _height(figure: Figure, width: float) -> float:
     if isinstance(figure, Forest):
         lines = [_wrapped(name, width).count("\n") + 1 for name in figure.rows]
         return 0.9 + (0.2 + 0.16 * max(lines, default=1)) * len(figure.rows)
+    if isinstance(figure, Scatter):
+        return 4.0 if width > NARROW else 3.0 * len(figure.panels) + 0.6
     if width > NARROW:
         return 3.3
     names = [curve.name for curve in figure.series] if isinstance(figure, Curves) else []
@@ -107,20 +113,30 @@ def _numbers(values: Sequence[float | None]) -> np.ndarray[Any, np.dtype[np.floa
 
 
 def _arms(estimate: Estimate) -> tuple[float, float]:
-    """How far the interval reaches below and above the mean; the deviation where there is none."""
+    """How far the interval reaches below and above the mean, or the deviation; NaN of neither."""
     if estimate.mean is None:
-        return 0.0, 0.0
+        return math.nan, math.nan
     if estimate.low is not None and estimate.high is not None:
         return max(estimate.mean - estimate.low, 0.0), max(estimate.high - estimate.mean, 0.0)
-    return estimate.sd or 0.0, estimate.sd or 0.0
+    return (math.nan, math.nan) if estimate.sd is None else (estimate.sd, estimate.sd)
 
 
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        narrow = axes.figure.get_figwidth() <= NARROW
-        columns = _legend_columns(labels) if narrow else min(len(handles), 4)
+        width = axes.figure.get_figwidth()
+        columns = _legend_columns(labels) if width <= NARROW else _fitting_columns(labels, width)
         axes.figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+
+
+def _fitting_columns(names: Sequence[str], width: float) -> int:
+    """Names side by side, filled column by column, in a picture so wide; four at most."""
+    for columns in range(min(len(names), 4), 1, -1):
+        rows = -(-len(names) // columns)
+        longest = (max(map(len, names[i : i + rows])) for i in range(0, len(names), rows))
+        if sum(LETTER * letters + 0.6 for letters in longest) <= width:
+            return columns
+    return 1
 
 
 def _legend_columns(names: Sequence[str]) -> int:
@@ -142,11 +158,20 @@ def _curves(axes: Axes, figure: Curves) -> None:
         if curve.low is not None and curve.high is not None:
             low, high = _numbers(curve.low), _numbers(curve.high)
             axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+    for number, curve in enumerate(figure.series):
+        for count, (name, level) in enumerate(curve.levels.items()):
+            colour, dash = COLOURS[number % len(COLOURS)], DASHES[2 + count % 2]
+            axes.axhline(level, color=colour, lw=1.3, ls=dash, label=name)
     _levels(axes, figure.levels)
     axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
     ticker = require("matplotlib.ticker", "report")
     places = [x for curve in figure.series for x in curve.x]
-    if all(x == int(x) for x in places):  # steps and passes have no halves
+    if figure.log_x:
+        axes.set_xscale("log")
+        marks = sorted(set(places))
+        axes.set_xticks(marks, [f"{mark:g}" for mark in marks])
+        axes.xaxis.set_minor_locator(ticker.NullLocator())
+    elif all(x == int(x) for x in places):  # steps and passes have no halves
         axes.xaxis.set_major_locator(ticker.MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
     if max(places, default=0) >= 10_000:
         axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
@@ -172,7 +197,7 @@ def _bars(axes: Axes, figure: Bars) -> None:
     _levels(axes, figure.levels)
     axes.set_xticks(range(len(figure.groups)), figure.groups)
     axes.tick_params(axis="x", length=0, rotation=_rotation(axes, figure.groups))
-    axes.set_ylabel(figure.y_label)
+    axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
     axes.grid(axis="y")
     _legend(axes)
 
@@ -198,6 +223,32 @@ def _forest(axes: Axes, figure: Forest) -> None:
     ticks = 3 if axes.figure.get_figwidth() <= NARROW else 5  # long names leave little room
     axes.xaxis.set_major_locator(require("matplotlib.ticker", "report").MaxNLocator(ticks))
     axes.grid(axis="x")
+
+
+def _scatter(canvas: Any, figure: Scatter) -> None:
+    count = len(figure.panels)
+    rows, columns = (1, count) if canvas.get_figwidth() > NARROW else (count, 1)
+    places = canvas.subplots(rows, columns, squeeze=False).flat
+    for axes, (panel, clouds) in zip(places, figure.panels.items(), strict=True):
+        axes.set_title(panel, fontsize=10)
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set(visible=True, alpha=0.4)
+        named = [name for name in clouds if name != figure.rest]
+        # The grey ones come last in the legend, and are drawn behind the others.
+        for number, name in enumerate([*named, *(name for name in clouds if name == figure.rest)]):
+            grey = name == figure.rest
+            axes.scatter(
+                _numbers(clouds[name].x),
+                _numbers(clouds[name].y),
+                s=12 if grey else 18,
+                color=INK if grey else COLOURS[number % len(COLOURS)],
+                marker="." if grey else MARKERS[number % len(MARKERS)],
+                alpha=0.25 if grey else 0.75,
+                linewidths=0,
+                zorder=1 if grey else 2,
+                label=name,
+            )
+    _legend(axes)
 
 
 _DRAWERS: dict[type[Figure], Callable[[Axes, Any], None]] = {

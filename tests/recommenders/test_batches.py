@@ -7,12 +7,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agents import RecommenderConfig
 from agents.batches import TrainingData, constant_rewards
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import UnmetItems
+from llmrec_env.offline.augmentation import propose, soft_targets
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
@@ -107,6 +110,28 @@ def test_a_proposed_action_earns_the_mean_of_clicks_and_purchases(
     assert batch.augmentation is not None
     assert set(batch.rewards.tolist()) == {np.float32(0.1), 1.0}
     assert batch.augmentation.rewards.tolist() == pytest.approx([0.4] * 4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(low=st.floats(0.01, 1), high=st.floats(0.01, 1), seed=st.integers(0, 9))
+def test_a_share_of_the_steps_learns_from_proposals(
+    low: float, high: float, seed: int, user: TrueTasteUser, tiny: MakeConfig
+) -> None:
+    log, (low, high) = user.world.log, sorted((low, high))
+
+    def weights(share: float) -> np.ndarray:
+        config = tiny(augment=True, augment_share=share, seed=seed)
+        data = TrainingData.prepare(log, user, config, show=False)
+        assert data.proposals is not None
+        return data.proposals.weights[log.row_goes_on]
+
+    whole = soft_targets(propose(log, user, k=3))[log.row_goes_on]
+    assert np.array_equal(weights(1.0), whole)
+    some, more = weights(low), weights(high)
+    learned, learned_more = some.any(axis=1), more.any(axis=1)
+    assert learned.sum() == round(low * len(whole))
+    assert not (learned & ~learned_more).any()
+    assert np.array_equal(some[learned], whole[learned])
 
 
 def test_refusals_name_the_mend(make_log: MakeLog, user: TrueTasteUser, tiny: MakeConfig) -> None:

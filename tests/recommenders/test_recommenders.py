@@ -116,6 +116,22 @@ def test_the_same_seed_gives_the_same_numbers(fitted: Recommender, user: TrueTas
     assert np.array_equal(again.score_steps(sequences), fitted.score_steps(sequences))
 
 
+@pytest.mark.parametrize("objective", ["supervised", "snqn"])
+def test_a_share_of_nothing_is_learning_without_proposals(
+    objective: str, user: TrueTasteUser, tiny: MakeConfig
+) -> None:
+    log = user.world.log
+    settings = {"objective": objective, "target": "periodic", "dropout": 0.3}
+    plain = Recommender(tiny(**settings))
+    none = Recommender(tiny(**settings, augment=True, augment_share=0.0))
+    for recommender in (plain, none):
+        simulator = None if recommender is plain else user
+        recommender.fit(log.select_users(range(20)), simulator, show=False)
+    assert none.history == plain.history
+    sequences = log.sequences()[20:24]
+    assert np.array_equal(none.score_steps(sequences), plain.score_steps(sequences))
+
+
 @pytest.mark.parametrize(
     ("backbone", "objective"),
     [("sasrec", o) for o in FRAMEWORKS] + [(b, "snqn") for b in BACKBONES if b != "sasrec"],
@@ -266,6 +282,7 @@ def test_presets_name_the_usual_settings() -> None:
         ({"warm_up": -1}, "warm_up must be 0 or more"),
         ({"propensity": 2}, r"propensity must lie in \[0, 1\]"),
         ({"diversity_vectors": "text"}, "diversity_vectors must be one of output, input, given"),
+        ({"augment_share": 1.5}, r"augment_share must lie in \[0, 1\]"),
         ({"dim": 10, "heads": 3}, "dim=10 cannot be split over heads=3"),
         ({"backbone": "caser", "window": 9, "max_length": 8}, "window=9 items"),
         ({"backbone": "nextitnet", "kernel_size": 1}, "kernel_size must be at least 2"),

@@ -18,6 +18,7 @@ from rich.console import Console
 from llmrec_env.common.errors import DataError
 from llmrec_env.reporting import (
     Bars,
+    Cloud,
     Curve,
     Curves,
     Estimate,
@@ -25,6 +26,7 @@ from llmrec_env.reporting import (
     Finding,
     Forest,
     Report,
+    Scatter,
     Table,
     Text,
     Transcript,
@@ -57,10 +59,21 @@ def sample_report() -> Report:
         ),
     )
     band = [0.0, math.nan, 0.2]
+    clouds = {HOSTILE: Cloud([0, 1], [1, 2]), "rest": Cloud(np.zeros(1), [0.5])}
     report.section("Figures").add(
         Curves("Curves", "A caption", [Curve(HOSTILE, np.arange(3), band, band, band)], "x", "y"),
         Curves("Levels", HOSTILE, [Curve("a", [1], [2])], "x", "y", levels={HOSTILE: 0.5}),
+        Curves(
+            "Log",
+            "Caption",
+            [Curve("a", [0.1, 1], [1, 2], levels={HOSTILE: 1})],
+            "x",
+            "y",
+            {},
+            True,
+        ),
         Bars("Bars", "Caption", ["LE", HOSTILE], {"PPO": [Estimate(1, 0, 2), Estimate(2)]}, "y"),
+        Scatter("Map", "Caption", {HOSTILE: clouds, "B": clouds}, "rest"),
         Forest("Forest", "Caption", {HOSTILE: Estimate(0.1, sd=0.2)}, "x"),
         Transcript("Episode", HOSTILE, [HOSTILE], [Turn(HOSTILE, 0.5, True, HOSTILE)], HOSTILE),
     )
@@ -131,8 +144,8 @@ def test_the_page_is_one_file_that_runs_nothing_and_fetches_nothing(tmp_path: Pa
     assert not {"script", "link", "iframe", "object"} & set(tags.tags)
     assert all(address.startswith(("#", "data:image/svg+xml;")) for address in tags.addresses)
     assert "<script>alert('$x$')</script>" in tags.text
-    assert tags.tags.count("img") == tags.tags.count("figcaption") == 4
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 4
+    assert tags.tags.count("img") == tags.tags.count("figcaption") == 6
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 6
 
 
 def test_the_page_is_made_again_from_the_folder_alone(tmp_path: Path) -> None:
@@ -181,6 +194,9 @@ def test_a_sparkline_rises_with_its_values() -> None:
         (lambda: Table("t", ["a"], [["x"]], best=["b"]), "names 'b'"),
         (lambda: Curve("c", [1, 2], [1]), "1 values of y, expected 2"),
         (lambda: Bars("b", "c", ["g"], {"s": []}, "y"), "has 0 bars, expected 1"),
+        (lambda: Cloud([1, 2], [1]), "1 values of y, expected 2"),
+        (lambda: Scatter("s", "c", {"A": {"x": Cloud([], [])}, "B": {}}), "of the same names"),
+        (lambda: Curves("c", "", [Curve("a", [0], [1])], "", "", log_x=True), "no place on a log"),
         (lambda: Text(object()), "cannot hold a object"),  # type: ignore[arg-type]
     ],
 )

@@ -1,0 +1,54 @@
+"""Whose folder a folder is: of which study, settings and data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.data.log import InteractionLog
+
+COMMANDS = {"study.json": "llmrec bench", "sensitivity.json": "llmrec bench sensitivity"}
+"""The file in which each kind of study writes down whose its folder is."""
+
+
+def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog) -> None:
+    """Write down whose folder this is, or refuse it.
+
+    Args:
+        out: the folder.
+        name: a file of :data:`COMMANDS`.
+        settings: what makes the numbers of the study.
+        log: what it is a study of.
+
+    Raises:
+        SettingError: the folder holds a study of another kind, of other settings or of other data.
+    """
+    for other, command in COMMANDS.items():
+        if other != name and (out / other).exists():
+            raise SettingError(
+                f"{out} is a folder of `{command}`, whose results would be lost; name another "
+                "folder with --out"
+            )
+    path = out / name
+    now = json.loads(json.dumps({**settings, "log": _content(log)}))
+    if path.exists() and (before := read_json(path)) != now:
+        differing = ", ".join(
+            "other data" if key == "log" else f"{key}={before.get(key)!r} instead of {value!r}"
+            for key, value in now.items()
+            if before.get(key) != value
+        )
+        raise SettingError(
+            f"{out} holds a study with other settings ({differing}); name another folder with "
+            "--out, or remove it"
+        )
+    write_json(path, now)
+
+
+def _content(log: InteractionLog) -> str:
+    """A fingerprint of the interactions, in their order, and of the items' texts."""
+    texts = [*log.catalog.ids, *log.catalog.sentences, *log.user_ids.to_list()]
+    return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])

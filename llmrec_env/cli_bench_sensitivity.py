@@ -1,0 +1,76 @@
+"""``llmrec bench sensitivity``: how a result depends on its settings, as pictures with numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from llmrec_env.cli_errors import clear_errors
+
+
+def sensitivity(
+    data: Annotated[
+        str | None,
+        typer.Option(help="Folder or file of a dataset; the generated world where not given."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Where all of it goes; a killed run goes on.")] = Path(
+        "runs/sensitivity"
+    ),
+    backbone: Annotated[str, typer.Option(help="Sequence encoder.")] = "sasrec",
+    parts: Annotated[
+        str, typer.Option(help="What is asked, joined by commas.")
+    ] = "weight,k,share,balance,cold,map",
+    values: Annotated[
+        list[str] | None,
+        typer.Option(help="Other values for a curve, such as weight=0.1,0.5,2; once a part."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every point.")] = 3,
+    split: Annotated[int, typer.Option(min=0, help="Seed of the split by user.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
+    base_model: Annotated[
+        str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
+    ] = None,
+    item_encoder: Annotated[
+        str | None,
+        typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
+    ] = None,
+    projection: Annotated[
+        str,
+        typer.Option(help="Of the map: pca, tsne (scikit-learn), or auto: tsne if it is there."),
+    ] = "auto",
+    effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
+    ] = None,
+) -> None:
+    """Move one setting at a time; rank cold and warm items apart; map the users' states.
+
+    weight, k, share: of the augmentation; balance: of the supervised and the RL loss. Ends in
+    figures, report.html, results.md and one row a point in points.csv.
+    """
+    with clear_errors():
+        from agents.study.sensitivity import SensitivitySettings, run_sensitivity
+        from agents.study.sensitivity.settings import parse_values
+
+        settings = SensitivitySettings(
+            data=data,
+            backbone=backbone,
+            parts=tuple(dict.fromkeys(name.strip() for name in parts.split(",") if name.strip())),
+            values=parse_values(values or []),
+            seeds=seeds,
+            split=split,
+            epochs=epochs,
+            base_model=base_model,
+            item_encoder=item_encoder,
+            projection=projection,  # type: ignore[arg-type]  # checked there
+            effort=effort,
+        )
+        report = run_sensitivity(settings, out, workers=workers)
+        console = Console()
+        report.print(console)
+        page = out / "report.html"
+        console.print(f"\nReport: {page if page.exists() else out / 'results.md'}", soft_wrap=True)
