@@ -125,7 +125,7 @@ def test_every_part_has_its_pictures_and_rows(done: Done) -> None:
     assert pl.read_csv(done.out / "points.csv").height == done.points.height
     pictures = {path.stem.partition("-")[2] for path in (done.out / "figures").glob("*.png")}
     assert len(pictures) == len(done.figures)
-    for title in ("weight of the augmentation", "proposed actions", "share of augmented data"):
+    for title in ("Weight of the augmentation", "Proposed actions", "Share of augmented data"):
         assert any(name.startswith(title) for name in done.figures)
     page, markdown = ((done.out / name).read_text() for name in ("report.html", "results.md"))
     assert all(title in page and title in markdown for title in done.figures)
@@ -151,10 +151,10 @@ def test_lines_are_the_means_of_the_points(done: Done) -> None:
 
 
 def test_without_a_share_it_is_the_plain_backbone(done: Done) -> None:
-    table = done.report.table("share of augmented data, soft targets")
+    table = done.report.table("Share of augmented data, soft targets")
     plain, nothing, *_, whole = table.rows
     assert nothing[1:] == plain[1:]
-    usual = done.report.table("weight of the augmentation, soft targets").rows[1]
+    usual = done.report.table("Weight of the augmentation, soft targets").rows[1]
     assert whole[1:] == usual[1:]
     assert whole[1:] != plain[1:]
 
@@ -198,7 +198,7 @@ def test_more_may_be_asked_and_a_diverging_value_is_told(
     values = {"weight": (0.5, 2, 1e38)}
     report, count = again(done, monkeypatch, parts=("weight",), values=values)
     assert count == 2
-    table = report.table("weight of the augmentation, soft targets")
+    table = report.table("Weight of the augmentation, soft targets")
     assert "2 trainings diverged" in table.note
     assert table.rows[-1][1].mean is None
     assert again(done, monkeypatch, parts=("weight",), values=values)[1] == 0

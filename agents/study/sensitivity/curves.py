@@ -97,7 +97,7 @@ def write(
         ),
         _lines(
             swept,
-            f"Over-fitting: {sweep.title}",
+            f"Over-fitting: {sweep.label}, {sweep.recipe}",
             f"{METRIC} of users that were learned from beside that of users that were not, with "
             f"the weights of the pass that validation kept; mean over {seeds}, bands: one standard "
             "deviation. The wider the two are apart, the more is learned by heart. Met items not "

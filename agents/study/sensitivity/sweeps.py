@@ -33,7 +33,7 @@ class Sweep:
     @property
     def title(self) -> str:
         """Of its pictures and tables."""
-        return f"{self.label}, {self.recipe}"
+        return f"{self.label[0].upper()}{self.label[1:]}, {self.recipe}"
 
     @property
     def usual(self) -> Value:
