@@ -131,7 +131,8 @@ def _beyond(report: Report, results: Results) -> None:
     answering = sorted({who for own in results.rows.values() for who in own[0]["returns"]})
 
     def earned(name: str, who: str) -> float | None:
-        known = who in results.rows[name][0]["returns"]
+        # Runs that were added when the study had no such user do not know.
+        known = all(who in row["returns"] for row in results.rows[name])
         return results.mean(name, "returns", who) if known else None
 
     report.section("Beyond accuracy", "What is shown, and what it earns from simulated users.").add(
