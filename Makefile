@@ -1,7 +1,7 @@
 # One command to be right: make check
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
-.PHONY: check format-check lint types fast-tests format test demo
+.PHONY: check format-check lint types fast-tests format test coverage demo
 
 check: format-check lint types fast-tests
 
@@ -23,6 +23,10 @@ format:
 
 test:
 	$(PYTHON) -m pytest
+
+# apart from `test`, since tracing every line costs a good part of the time
+coverage:
+	$(PYTHON) -m pytest --cov=llmrec_env --cov=agents --cov-report=term:skip-covered
 
 demo:
 	$(PYTHON) -m llmrec_env.cli demo
