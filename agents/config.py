@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from agents.objectives.frameworks import FRAMEWORKS, Framework
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.softmax import Precision
 
 Backbone = Literal["sasrec", "gru4rec", "caser", "nextitnet"]
 Objective = str
@@ -150,6 +151,10 @@ class RecommenderConfig:
     """Validation users ranked after a pass, at most (a seeded choice)."""
     seed: int = 0
     """Seed of initial weights, batches, negatives, coins and dropout."""
+    precision: Precision = "auto"
+    """Number format of products over the whole catalogue in learning: "float32", "bfloat16" (twice
+    as fast where the machine has instructions for it), or "auto", which picks by that. Serving is in
+    float32."""
     device: str = "cpu"
     """Torch device that learns and serves."""
 
@@ -242,6 +247,7 @@ class RecommenderConfig:
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "backbone": get_args(Backbone),
+    "precision": get_args(Precision),
     "target": get_args(Target),
     "diversity_vectors": get_args(DiversityVectors),
     "proxy_counts": get_args(ProxyCounts),

@@ -10,6 +10,12 @@ from agents.backbones import BACKBONES
 from agents.backbones.base import initialise
 from agents.config import RecommenderConfig
 from agents.objectives.base import LANGUAGE
+from llmrec_env.common.softmax import (
+    best_entries,
+    linear_entries,
+    log_normaliser,
+    product_dtype,
+)
 
 
 class Network(nn.Module):
@@ -30,6 +36,7 @@ class Network(nn.Module):
         self.n_items = n_items
         self.state_size = state_size
         self.state_reader = config.state_reader
+        self.precision = config.precision
         self.encoder = BACKBONES[config.backbone].from_config(n_items, config)
         self.bias = nn.Parameter(torch.zeros(n_items))
         self.output = None if config.tied else nn.Embedding(n_items, config.dim)
@@ -78,34 +85,57 @@ class Network(nn.Module):
         """f(s), float32 (P, n_items), for states (P, dim) as :meth:`fuse` gives them."""
         return F.linear(states, self.item_outputs, self.bias)
 
+    def log_normaliser(self, states: Tensor) -> Tensor:
+        """``log sum_a exp f(s)[a]``, float32 (P,): for learning, without the logits themselves."""
+        return log_normaliser(states, self.item_outputs, self.bias, self._product_dtype)
+
+    def logits_of(self, states: Tensor, items: Tensor) -> Tensor:
+        """f(s) of some items int64 (P, J), float32 (P, J)."""
+        return linear_entries(states, self.item_outputs, self.bias, items)
+
+    def mean_logit(self, states: Tensor) -> Tensor:
+        """The mean of f(s) over all items, float32 (P,)."""
+        return states @ self.item_outputs.mean(dim=0) + self.bias.mean()
+
     def read_head(self, name: str, states: Tensor, outputs: Tensor | None = None) -> Tensor:
         """A further head at states (P, dim): all its outputs, or those of int64 (P, J)."""
         head = self.heads[name]
         assert isinstance(head, nn.Linear)
-        return head(states) if outputs is None else _some_outputs(head, states, outputs)
+        return head(states) if outputs is None else _some(head, states, outputs)
 
     def q(self, states: Tensor, language: Tensor | None) -> Tensor:
         """Q(s, .) of all items, float32 (P, n_items); of several heads their weighted sum."""
-        head, joined = self._q_head(), self._join(states, language)
-        if len(self.q_weights) == 1:
-            return head(joined)
-        weights = head.weight.new_tensor(self.q_weights)
-        # Summed before the product, which then costs no more than that of one head.
-        table = torch.einsum("h,hnd->nd", weights, head.weight.view(len(weights), self.n_items, -1))
-        return F.linear(joined, table, weights @ head.bias.view(len(weights), self.n_items))
+        return F.linear(self._join(states, language), *self._q_table())
+
+    def best_by_q(self, states: Tensor, language: Tensor | None) -> Tensor:
+        """argmax_a Q(s, a), int64 (P,), no gradient: for learning, where a near tie is no matter."""
+        return best_entries(self._join(states, language), *self._q_table(), self._product_dtype)
 
     def q_of(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:
         """Q(s, a) of some actions int64 (P, J) by the first Q head, float32 (P, J).
 
         Without the cost of the others.
         """
-        return _some_outputs(self._q_head(), self._join(states, language), actions)
+        return _some(self._q_head(), self._join(states, language), actions)
 
     def q_of_heads(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:
         """Q(s, a) of one action a state, int64 (P,), by every Q head: float32 (P, q_heads)."""
         begins = torch.arange(len(self.q_weights), device=actions.device) * self.n_items
         rows = actions[:, None] + begins
-        return _some_outputs(self._q_head(), self._join(states, language), rows)
+        return _some(self._q_head(), self._join(states, language), rows)
+
+    def _q_table(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the Q-values; several heads are summed before the product."""
+        head = self._q_head()
+        if len(self.q_weights) == 1:
+            return head.weight, head.bias
+        weights = head.weight.new_tensor(self.q_weights)
+        table = torch.einsum("h,hnd->nd", weights, head.weight.view(len(weights), self.n_items, -1))
+        return table, weights @ head.bias.view(len(weights), self.n_items)
+
+    @property
+    def _product_dtype(self) -> torch.dtype:
+        return product_dtype(self.precision, self.bias.device)
 
     def _q_head(self) -> nn.Linear:
         assert self.q_head is not None, "this framework has no Q head"
@@ -122,7 +152,5 @@ class Network(nn.Module):
         return language * self.state_size**0.5
 
 
-def _some_outputs(head: nn.Linear, inputs: Tensor, rows: Tensor) -> Tensor:
-    """Outputs ``rows`` int64 (P, J) of a head at inputs (P, d), float32 (P, J)."""
-    weights = F.embedding(rows, head.weight)
-    return torch.einsum("pd,pjd->pj", inputs, weights) + head.bias[rows]
+def _some(head: nn.Linear, states: Tensor, outputs: Tensor) -> Tensor:
+    return linear_entries(states, head.weight, head.bias, outputs)

@@ -42,6 +42,10 @@ def study(
     trials: Annotated[
         int, typer.Option(min=0, help="Settings tried for every recipe and backbone; 0: defaults.")
     ] = 10,
+    tune: Annotated[
+        str,
+        typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all."),
+    ] = "each",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
     base_model: Annotated[
         str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
@@ -56,7 +60,7 @@ def study(
         typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
     ] = None,
 ) -> None:
-    """Compare recipes on backbones over splits and seeds, each tuned with as many trials.
+    """Compare recipes on backbones over splits and seeds, tuned on validation users.
 
     Ends in tables, report.html, results.md and one row a run in runs.csv.
     """
@@ -73,6 +77,7 @@ def study(
             seeds=seeds,
             splits=splits,
             trials=trials,
+            tune=tune,  # type: ignore[arg-type]  # checked there
             epochs=epochs,
             base_model=base_model,
             item_encoder=item_encoder,

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from agents.objectives.base import Batch, Outputs
 from agents.objectives.supervised import NextItem
@@ -45,10 +44,7 @@ class WeighedNextItem(NextItem):
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         if batch.passes < self.warm_up:
             return super().__call__(outputs, batch)
-        losses = F.cross_entropy(
-            outputs.logits, batch.actions, label_smoothing=self.smoothing, reduction="none"
-        )
-        return (self.weights(outputs, batch).detach() * losses).mean()
+        return (self.weights(outputs, batch).detach() * self.losses(outputs, batch)).mean()
 
     @abstractmethod
     def weights(self, outputs: Outputs, batch: Batch) -> Tensor:
@@ -89,7 +85,6 @@ class AdvantageNextItem(WeighedNextItem):
         advantages = (taken[:, 0] - mean).clamp(*ADVANTAGES)
         if not self.propensity:
             return advantages
-        logits = outputs.logits
-        log_policy = logits.gather(1, batch.actions[:, None])[:, 0] - logits.logsumexp(dim=1)
-        ratio = log_policy.exp() / batch.facts.share[batch.actions]
+        policy = outputs.log_probabilities(batch.actions[:, None])[:, 0].exp()
+        ratio = policy / batch.facts.share[batch.actions]
         return advantages * ratio.clamp(*PROPENSITY_RATIOS) ** self.propensity

@@ -126,8 +126,25 @@ class Outputs:
 
     @cached_property
     def logits(self) -> Tensor:
-        """Supervised logits at the states, float32 (P, n_items)."""
+        """Supervised logits at the states, float32 (P, n_items); see :meth:`log_probabilities`."""
         return self.learner.logits(self.states)
+
+    @cached_property
+    def log_normaliser(self) -> Tensor:
+        """``log sum_a exp f(s)[a]`` over all items with gradient, float32 (P,)."""
+        return self.learner.log_normaliser(self.states)
+
+    def log_probabilities(self, actions: Tensor) -> Tensor:
+        """``log softmax(f(s))[a]`` with gradient: int64 (P, J) in, float32 (P, J) out.
+
+        What several terms ask for shares one pass over the catalogue, and :attr:`logits` is none.
+        """
+        return self.learner.logits_of(self.states, actions) - self.log_normaliser[:, None]
+
+    @cached_property
+    def mean_log_probability(self) -> Tensor:
+        """The mean of ``log softmax(f(s))`` over all items with gradient, float32 (P,)."""
+        return self.learner.mean_logit(self.states) - self.log_normaliser
 
     def head(self, name: str, outputs: Tensor | None = None) -> Tensor:
         """A further head that the framework declares, at the states.
@@ -222,7 +239,7 @@ class Outputs:
     @torch.no_grad()
     def _double_q(self, learner: Tensor, target: Tensor, language: Tensor | None) -> Tensor:
         """float32 (N, q_heads): one action for all heads, the best by their weighted sum."""
-        best = self.learner.q(self.learner.fuse(learner, language), language).argmax(dim=1)
+        best = self.learner.best_by_q(self.learner.fuse(learner, language), language)
         return self.target.q_of_heads(self.target.fuse(target, language), language, best)
 
 

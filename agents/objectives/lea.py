@@ -49,10 +49,7 @@ class AugmentedNextItem(LossTerm):
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
         augmentation = _augmentation(batch)
-        logits = outputs.logits
-        log_probabilities = logits.gather(1, augmentation.actions) - logits.logsumexp(
-            1, keepdim=True
-        )
+        log_probabilities = outputs.log_probabilities(augmentation.actions)
         weight = self.weight * self.schedule.share(batch.passes)
         return -weight * (augmentation.weights * log_probabilities).sum(dim=1).mean()
 

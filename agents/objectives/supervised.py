@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch.nn import functional as F
 
 from agents.objectives.base import Batch, LossTerm, Outputs
 
@@ -22,4 +21,11 @@ class NextItem(LossTerm):
     name = "supervised"
 
     def __call__(self, outputs: Outputs, batch: Batch) -> Tensor:
-        return F.cross_entropy(outputs.logits, batch.actions, label_smoothing=self.smoothing)
+        return self.losses(outputs, batch).mean()
+
+    def losses(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """``L_s`` of each logged action, float32 (P,)."""
+        own = outputs.log_probabilities(batch.actions[:, None])[:, 0]
+        if not self.smoothing:
+            return -own
+        return -(1 - self.smoothing) * own - self.smoothing * outputs.mean_log_probability

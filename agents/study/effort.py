@@ -14,7 +14,7 @@ from agents.study.places import Place
 from agents.study.recipes import Recipe
 from agents.study.results import METRIC, Results
 from agents.study.running import BATCH
-from agents.study.search import defaults, finished_trials
+from agents.study.search import chosen, defaults, finished_trials
 from llmrec_env.reporting import Report, Table, Text
 
 PARTS = ("learning", "labelling")
@@ -96,10 +96,12 @@ def _search(report: Report, results: Results) -> None:
         told = "Nothing was searched (--trials 0): every recipe took its defaults."
         report.section("Hyper-parameters", told)
         return
+    tuned = "every recipe and" if settings.tune == "each" else "the plain recipe on every"
+    others = "" if settings.tune == "each" else "Every other recipe takes what plain was given. "
     section = report.section(
         "Hyper-parameters",
-        f"{settings.trials} trials for every recipe and backbone, on validation users of split 0 "
-        "with a training seed of their own; the first is the defaults. What was chosen holds for "
+        f"{settings.trials} trials for {tuned} backbone, on validation users of split 0 with a "
+        f"training seed of their own; the first is the defaults. {others}What was chosen holds for "
         "all splits and seeds; test users decided nothing.",
     )
     steps = results.rows["popularity"][0]["validation"]["steps"]
@@ -110,7 +112,7 @@ def _search(report: Report, results: Results) -> None:
             [
                 _chosen(results, backbone, recipe)
                 for backbone in settings.backbones
-                for recipe in settings.recipes
+                for recipe in settings.searches
             ],
             masked=False,
             note=f"{METRIC} of validation users of split 0 ({steps:,} steps; at most 1,000 users "
@@ -128,11 +130,10 @@ def _chosen(results: Results, backbone: str, recipe: Recipe) -> list[Any]:
     """A row: trials, validation of the defaults and of the best, seconds, the settings."""
     settings = results.settings
     trials = finished_trials(results.out, backbone, recipe)[: settings.trials]
-    name = Run(0, recipe.name, backbone, 0).row_name
-    found = results.rows[name][0]["chosen"]
+    found = chosen(settings, results.out, backbone, recipe)
     usual = found == defaults(backbone, recipe)
     return [
-        name,
+        Run(0, recipe.name, backbone, 0).row_name,
         len(trials),
         trials[0]["value"],
         max(trial["value"] for trial in trials if trial["value"] is not None),

@@ -17,9 +17,6 @@ from llmrec_env.evaluation.ranking import Ranker, SimulatorRanker, evaluate_rank
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
 """Weights of the second ranker that are tried; the first weighs 1."""
-TWIN = 500_000
-"""How far the training seed of a twin lies from that of its first."""
-
 Fit = Callable[[RecommenderConfig], Recommender]
 """The recipe's training."""
 
@@ -30,7 +27,8 @@ def fuse(
     """A fitted recommender fused with another ranker, and the weight that validation chose.
 
     Args:
-        name: "LE" or another companion, "item-kNN", or "twin": the same recipe with another seed.
+        name: "LE" or another companion, "item-kNN", or "twin": the same recipe with another seed
+            (0 and 1, 2 and 3, … are twins).
         recommender: fitted.
         fit: fits another with other settings.
         place: the split.
@@ -52,7 +50,8 @@ def fuse(
 def _other(name: str, recommender: Recommender, fit: Fit, place: Place) -> Ranker:
     if name == "twin":
         config = recommender.config
-        return fit(replace(config, seed=config.seed + TWIN))
+        # The neighbour among the study's seeds, which plain is trained with anyway.
+        return fit(replace(config, seed=config.seed ^ 1))
     if name == "item-kNN":
         return FromCounts(make_ranker(name, place).ranker)
     try:

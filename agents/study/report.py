@@ -40,8 +40,8 @@ def build_report(settings: StudySettings, out: Path) -> Report:
     report = Report(
         title=f"llmrec bench on {source.name}",
         lede=(
-            "Recommenders that learn from a log, alone and with a simulated user, each tuned with "
-            "as many trials, judged on users nobody learned from."
+            "Recommenders that learn from a log, alone and with a simulated user, judged on users "
+            "nobody learned from."
         ),
         command=settings.command,
         settings={**settings.fixed, "data": settings.data},

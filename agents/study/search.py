@@ -1,5 +1,7 @@
 """Hyper-parameters: as many trials for every recipe and backbone, judged on validation alone.
 
+Or trials of the plain backbone alone, whose settings all recipes take (``StudySettings.tune``).
+
 Searched on the first split only, with a training seed of its own; what is found is then used on all
 splits with all seeds. The first trial is the recipe's defaults, no trial is cut short, and Optuna's
 TPE proposes the others. Each finished trial stands in a JSON file, and every next one is proposed
@@ -77,6 +79,7 @@ def chosen(settings: StudySettings, out: Path, backbone: str, recipe: Recipe) ->
     Raises:
         SettingError: every trial diverged.
     """
+    recipe = settings.tuned(recipe)
     trials = finished_trials(out, backbone, recipe)[: settings.trials]
     known = [trial for trial in trials if trial["value"] is not None]
     if trials and not known:

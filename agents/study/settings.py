@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from agents.config import CHOICES
-from agents.study.recipes import RECIPES, Recipe, find_recipes
+from agents.study.recipes import PLAIN, RECIPES, Recipe, find_recipes
 from llmrec_env.common.errors import SettingError
 from llmrec_env.demo.settings import WORLD_SIZE
 
 BACKBONES = ("sasrec", "gru4rec")
 OBJECTIVES = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
+Tune = Literal["each", "host"]
 GROWING = ("data", "backbones", "objectives", "seeds", "splits")
 """Settings that say which runs there are, or where the log lies, and change no run's numbers."""
 
@@ -37,6 +38,9 @@ class StudySettings:
     """Splits by user with seeds 0, 1, …; hyper-parameters are searched on the first."""
     trials: int = 10
     """Settings tried for every recipe and backbone, the defaults first; 0 takes the defaults."""
+    tune: Tune = "each"
+    """What is tuned: "each" recipe, or the "host", the plain backbone, whose settings all recipes
+    then take as they are: if that favours any, then plain."""
     epochs: int = 20
     """Passes over the log at most, the same for every recipe."""
     base_model: str | None = None
@@ -58,6 +62,8 @@ class StudySettings:
                     f"no backbone is named {name!r}; --backbones takes any of "
                     f"{', '.join(CHOICES['backbone'])}, joined by commas"
                 )
+        if self.tune not in get_args(Tune):
+            raise SettingError(f"tune must be 'each' or 'host', got {self.tune!r}")
         for name in ("backbones", "objectives"):
             if not getattr(self, name):
                 raise SettingError(f"{name} is empty; name one at least")
@@ -71,6 +77,15 @@ class StudySettings:
     def recipes(self) -> list[Recipe]:
         """The recipes, in the order asked for."""
         return [RECIPES[name] for name in self.objectives]
+
+    def tuned(self, recipe: Recipe) -> Recipe:
+        """The recipe whose trials choose the settings of ``recipe``."""
+        return recipe if self.tune == "each" else RECIPES[PLAIN]
+
+    @property
+    def searches(self) -> list[Recipe]:
+        """The recipes that have trials, each once."""
+        return list({tuned.name: tuned for tuned in map(self.tuned, self.recipes)}.values())
 
     @property
     def companions(self) -> list[str]:
@@ -90,7 +105,7 @@ class StudySettings:
             value = getattr(self, name)
             text = ",".join(value) if isinstance(value, tuple) else value
             words += [] if value is None else [f"--{name}", str(text)]
-        for name in ("trials", "epochs", "base_model", "item_encoder", "effort"):
+        for name in ("trials", "tune", "epochs", "base_model", "item_encoder", "effort"):
             value = getattr(self, name)
             if value != getattr(usual, name):
                 words += [f"--{name.replace('_', '-')}", str(value)]

@@ -112,7 +112,7 @@ def _searches(place: Place, with_companion: bool) -> dict[str, Job]:
     def wanted(recipe: Recipe) -> bool:
         return (recipe.companion is not None) == with_companion
 
-    for recipe in filter(wanted, settings.recipes):
+    for recipe in filter(wanted, settings.searches):
         for backbone in settings.backbones:
             if not search.is_searched(settings, place.out, backbone, recipe):
                 name = f"search {backbone} {recipe.name}"

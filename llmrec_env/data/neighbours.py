@@ -15,7 +15,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ItemNeighbours:
-    """The nearest neighbours of each item by cosine co-occurrence.
+    """The nearest neighbours of each item by co-occurrence.
 
     Attributes:
         items: int64 (n_items, K), nearest first; any item where there are fewer than K.
@@ -28,15 +28,36 @@ class ItemNeighbours:
     reach: int
 
     @classmethod
-    def of(cls, log: InteractionLog, k: int = 100, reach: int = 10) -> ItemNeighbours:
-        """Count pairs of items with at most ``reach - 1`` interactions of one user between them.
+    def of(
+        cls,
+        log: InteractionLog,
+        k: int = 100,
+        reach: int = 10,
+        *,
+        span: int | None = None,
+        decay: float = 0.0,
+        backward: float = 1.0,
+        popularity: float = 0.5,
+    ) -> ItemNeighbours:
+        """Count pairs of items that the same users take near one another.
 
-        The similarity of two items is how often they are such a pair, over the geometric mean of
-        how often each occurs.
+        ``s(i, j) = sum over pairs of w * d^-decay / (n_i^0.5 * n_j^popularity)``, d the places from
+        i to j in a user's sequence, w 1 where i came first and ``backward`` where j did, n how
+        often each occurs. The defaults are cosine co-occurrence; ``popularity=0`` ranks by how
+        likely j is beside i.
+
+        Args:
+            log: the users.
+            k: neighbours of an item.
+            reach: how many of the last items of a history :meth:`scores` reads.
+            span: the largest d; ``reach`` where None.
+            decay: how fast a pair counts less with d.
+            backward: what a pair counts in the other direction.
+            popularity: how much a popular neighbour is marked down.
         """
-        left, right, together = _pairs(log, reach)
+        left, right, together = _pairs(log, span or reach, decay, backward)
         counts = log.item_counts()
-        similarity = together / np.sqrt(counts[left] * counts[right])
+        similarity = together / (counts[left] ** 0.5 * counts[right] ** popularity)
         order = np.lexsort((-similarity, left))
         left, right, similarity = left[order], right[order], similarity[order]
         rank = np.arange(len(left)) - np.searchsorted(left, left)
@@ -71,15 +92,19 @@ class ItemNeighbours:
         return total.reshape(len(rows), len(self.items)).astype(np.float32)
 
 
-def _pairs(log: InteractionLog, reach: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Ordered pairs (item, item, count) of different items that were taken near one another."""
+def _pairs(
+    log: InteractionLog, span: int, decay: float, backward: float
+) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+    """Ordered pairs (item, item, weight) of different items that were taken near one another."""
     users = log.row_users
-    found = [np.empty(0, dtype=np.int64)]
-    for distance in range(1, reach + 1):
+    found, weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    for distance in range(1, min(span, int(log.lengths.max(initial=1)) - 1) + 1):
         same = np.flatnonzero(users[:-distance] == users[distance:])
         left, right = log.items[same], log.items[same + distance]
         left, right = left[left != right], right[left != right]
         found += [left * log.n_items + right, right * log.n_items + left]
-    unique, counts = np.unique(np.concatenate(found), return_counts=True)
+        forward = np.full(len(left), distance**-decay)
+        weights += [forward, backward * forward]
+    unique, pair = np.unique(np.concatenate(found), return_inverse=True)
     left, right = np.divmod(unique, log.n_items)
-    return left, right, counts
+    return left, right, np.bincount(pair, np.concatenate(weights), minlength=len(unique))

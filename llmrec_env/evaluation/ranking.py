@@ -8,7 +8,7 @@ every result says which.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -259,10 +259,13 @@ class ItemKNN:
         log: the training users.
         k: neighbours of an item.
         reach: items of the history that count, the d-th newest weighing 1 / d.
+        similarity: further settings of :meth:`ItemNeighbours.of`.
     """
 
-    def __init__(self, log: InteractionLog, k: int = 100, reach: int = 10) -> None:
-        self._neighbours = ItemNeighbours.of(log, k, reach)
+    def __init__(
+        self, log: InteractionLog, k: int = 100, reach: int = 10, **similarity: Any
+    ) -> None:
+        self._neighbours = ItemNeighbours.of(log, k, reach, **similarity)
 
     def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
         """Scores after each prefix, float32 (sum(len_i - 1), n_items)."""
