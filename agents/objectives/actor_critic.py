@@ -77,9 +77,9 @@ class AdvantageNextItem(WeighedNextItem):
 
     propensity: float = 0.0
 
-    @torch.no_grad()
     def weights(self, outputs: Outputs, batch: Batch) -> Tensor:
         """``A`` or ``A * rho``, float32 (P,)."""
+        # With gradients, which the caller stops: the critic's own terms read the same outputs.
         taken = outputs.logged_q[:, :1]
         mean = torch.cat([taken, outputs.negative_q], dim=1).mean(dim=1)
         advantages = (taken[:, 0] - mean).clamp(*ADVANTAGES)

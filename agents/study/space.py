@@ -33,10 +33,11 @@ Space = Mapping[str, Range | Choice]
 """Fields of ``RecommenderConfig`` and what they may be."""
 
 HOST: Space = {
-    "learning_rate": Range(5e-4, 1e-2, log=True),
-    "dropout": Range(0.0, 0.7),
-    "weight_decay": Range(0.01, 1.0, log=True),
-    "dim": Choice((32, 64, 128)),
+    "learning_rate": Range(5e-4, 5e-3, log=True),
+    "dropout": Range(0.2, 0.7),
+    "weight_decay": Range(0.05, 2.0, log=True),
+    "dim": Choice((64, 128, 256)),
+    "layers": Choice((None, 1)),
 }
 """What is searched of every backbone under every recipe."""
 Q_LEARNING: Space = {"q_weight": Range(0.01, 1.0, log=True)}

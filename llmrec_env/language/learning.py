@@ -23,6 +23,7 @@ from torch import Tensor
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
+from llmrec_env.common.softmax import Precision, log_normaliser, product_dtype
 from llmrec_env.common.training import (
     Losses,
     Metrics,
@@ -74,6 +75,9 @@ class LearningConfig:
     """Validations without progress before stopping."""
     validation_users: int = 500
     """Held-out users that a validation reads at most."""
+    precision: Precision = "auto"
+    """Number format of the products over the whole catalogue; "auto" is bfloat16 where the machine
+    has instructions for it."""
     seed: int = 0
 
 
@@ -295,7 +299,11 @@ def _state_loss(
 ) -> Tensor:
     cross_entropy = torch.nn.functional.cross_entropy
     if config.state_loss == "catalogue":
-        return cross_entropy(model.heads.logits(states, vectors), taken)
+        scaled = states * model.heads.log_scale.exp()
+        bias = vectors.new_zeros(len(vectors))
+        dtype = product_dtype(config.precision, vectors.device)
+        own = (scaled * vectors[taken]).sum(-1)
+        return (log_normaliser(scaled, vectors, bias, dtype) - own).mean()
     if config.state_loss == "in_batch":
         items, target = torch.unique(taken, return_inverse=True)
         return cross_entropy(model.heads.logits(states, vectors[items]), target)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -27,11 +29,10 @@ ACTIONS = [2, 5, 6]
 COUNTS = [5, 1, 2, 1, 1, 3, 1, 1, 5]
 
 
-def network(seed: int, state_size: int = 0, objective: str = "snqn", **settings: float) -> Network:
+def network(seed: int, state_size: int = 0, objective: str = "snqn", **settings: Any) -> Network:
     torch.manual_seed(seed)
-    config = RecommenderConfig(
-        "gru4rec", objective, state=state_size > 0, dim=6, dropout=0.0, **settings
-    )
+    settings = {"dim": 6, "dropout": 0.0, "precision": "float32", **settings}
+    config = RecommenderConfig("gru4rec", objective, state=state_size > 0, **settings)
     made = Network(config, N_ITEMS, state_size).eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
@@ -197,6 +198,19 @@ def test_actors_warm_up_without_weights_and_then_leave_the_critic_alone(
     assert learner.q_head.weight.grad is None
     assert learner.q_head.bias.grad is None
     assert learner.encoder.item_embedding.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("objective", ["sac", "sa2c"])
+def test_the_critic_goes_on_to_learn_beside_its_actor(objective: str, batch: Batch) -> None:
+    settings = {"objective": objective, "warm_up": 2.0, "dim": 6, "precision": "float32"}
+    terms = loss_terms(RecommenderConfig(**settings, propensity=0.5))
+    gradients = []
+    for passes in (0.0, 2.0):
+        learner = network(0, objective=objective)
+        outputs = Outputs(learner, network(1, objective=objective), replace(batch, passes=passes))
+        sum(term(outputs, outputs.batch) for term in terms).backward()
+        gradients.append(learner.q_head.weight.grad)
+    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 SMORL = {"accuracy_weight": 1.0, "diversity_weight": 2.0, "novelty_weight": 0.5}
