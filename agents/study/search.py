@@ -3,8 +3,8 @@
 Or trials of the plain backbone alone, whose settings all recipes take (``StudySettings.tune``).
 
 Searched on the first split only, with a training seed of its own; what is found is then used on all
-splits with all seeds. The first trial is the recipe's defaults, no trial is cut short, and Optuna's
-TPE proposes the others. Each finished trial stands in a JSON file, and every next one is proposed
+splits with all seeds. The first trial is the recipe's defaults, the second those of a wider host, no
+trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file, and every next one is proposed
 from those alone: a search that was killed goes on as if it had not been.
 """
 
@@ -19,7 +19,7 @@ from agents.study.fitting import fit_recipe
 from agents.study.places import Place, as_name
 from agents.study.recipes import Recipe
 from agents.study.settings import StudySettings
-from agents.study.space import Choice, Range, Space
+from agents.study.space import WIDE, Choice, Range, Space
 from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import read_json, write_json
@@ -97,8 +97,8 @@ def defaults(backbone: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def _propose(recipe: Recipe, backbone: str, trials: list[Trial], number: int) -> dict[str, Any]:
-    if number == 0:
-        return defaults(backbone, recipe)
+    if number < 2:
+        return {**defaults(backbone, recipe), **(WIDE if number else {})}
     optuna = require("optuna", "bench")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = _distributions(optuna.distributions, recipe.space)

@@ -36,10 +36,18 @@ HOST: Space = {
     "learning_rate": Range(5e-4, 5e-3, log=True),
     "dropout": Range(0.2, 0.7),
     "weight_decay": Range(0.05, 2.0, log=True),
-    "dim": Choice((64, 128, 256)),
+    "dim": Choice((64, 128)),
     "layers": Choice((None, 1)),
 }
 """What is searched of every backbone under every recipe."""
+WIDE: Mapping[str, Any] = {
+    "learning_rate": 2e-3,
+    "dropout": 0.5,
+    "weight_decay": 0.4,
+    "dim": 128,
+    "layers": None,
+}
+"""The host of the second trial: twice as wide as the defaults, at a rate to go with that."""
 Q_LEARNING: Space = {"q_weight": Range(0.01, 1.0, log=True)}
 PROXY: Space = {"proxy_weight": Range(0.01, 10.0, log=True)}
 TARGETS: Space = {
