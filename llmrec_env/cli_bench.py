@@ -55,6 +55,9 @@ def study(
         typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
     ] = None,
     effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
+    device: Annotated[
+        str, typer.Option(help="Torch device, such as cuda; all workers share it.")
+    ] = "cpu",
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
@@ -82,6 +85,7 @@ def study(
             base_model=base_model,
             item_encoder=item_encoder,
             effort=effort,
+            device=device,
         )
         report = run_study(settings, out, workers=workers)
         console = Console()

@@ -14,6 +14,7 @@ from agents.study.statistics import Difference, holm, paired_difference
 from llmrec_env.reporting import Finding
 
 BEST_CONTROL = "the best control"
+BEST_WITHOUT_TEXT = "the best control without text"
 FRAMEWORK = "its framework"
 LIMIT = 0.05
 
@@ -42,7 +43,10 @@ def compare(
         validation: mean validation NDCG@10 by row; it chooses the best control.
     """
     found = []
-    for reference in (PLAIN, FRAMEWORK, BEST_CONTROL):
+    references = [PLAIN, FRAMEWORK, BEST_CONTROL]
+    if any(recipe.kind == "control" and recipe.reads_text for recipe in settings.recipes):
+        references.append(BEST_WITHOUT_TEXT)
+    for reference in references:
         pairs = [
             (ours, theirs)
             for backbone in settings.backbones
@@ -110,10 +114,20 @@ def _other(
     reference: str,
     validation: Mapping[str, float],
 ) -> str | None:
-    if reference == BEST_CONTROL:
-        controls = [_name(r.name, backbone) for r in settings.recipes if r.kind == "control"]
-        known = ["item-kNN", "popularity", *controls]
-        return max(known, key=validation.__getitem__) if recipe.kind == "language" else None
+    if reference in (BEST_CONTROL, BEST_WITHOUT_TEXT):
+        if recipe.kind != "language":
+            return None
+        # What serves alone is held against what serves alone, an ensemble against ensembles.
+        fused = recipe.fused_with is not None
+        known = [] if fused else ["item-kNN", "popularity"]
+        known += [
+            _name(other.name, backbone)
+            for other in settings.recipes
+            if other.kind == "control"
+            and (other.fused_with is not None) == fused
+            and not (reference == BEST_WITHOUT_TEXT and other.reads_text)
+        ]
+        return max(known, key=validation.__getitem__, default=None)
     wanted = PLAIN if reference == PLAIN else recipe.framework
     if reference == FRAMEWORK and wanted == PLAIN:
         return None  # the comparison with plain says it already

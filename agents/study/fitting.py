@@ -48,7 +48,7 @@ def _plain(place: Place, config: RecommenderConfig) -> Recommender:
             fitted.save(temporary)
             write_json(temporary / SECONDS, fitted.seconds)
         return fitted
-    recommender = Recommender.load(folder, place.source.split.train.catalog)
+    recommender = Recommender.load(folder, place.source.split.train.catalog, config.device)
     recommender.seconds = read_json(folder / SECONDS)
     return recommender
 

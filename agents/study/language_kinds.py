@@ -60,7 +60,7 @@ def _register(name: str, kind: LanguageKind) -> None:
 
         if not (folder / "config.json").exists():
             _learn(kind, place, folder, watch)
-        return LanguageUser.from_pretrained(folder)
+        return LanguageUser.from_pretrained(folder, device=place.settings.device)
 
 
 for _name, _kind in KINDS.items():
@@ -78,7 +78,12 @@ def _learn(kind: LanguageKind, place: Place, folder: Path, watch: Stopwatch) -> 
     base = settings.base_model if kind.pretrained else _unread_base_model(place)
     with watch.timing("reading texts"):
         model = untrained_language_environment(
-            split.train, base, _fit_config(kind, place), checkpoint=place.texts, show=place.show
+            split.train,
+            base,
+            _fit_config(kind, place),
+            checkpoint=place.texts,
+            device=settings.device,
+            show=place.show,
         )
     if not kind.share:
         calibrate(model, split.validation, place.split)
@@ -149,6 +154,7 @@ def read_texts(place: Place) -> None:
                 settings.base_model,
                 _fit_config(LanguageKind(items=items), place),
                 checkpoint=place.texts,
+                device=settings.device,
                 show=place.show,
             )
     write_json(place.texts / COSTS, watch.seconds)

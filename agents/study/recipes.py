@@ -43,6 +43,11 @@ class Recipe:
     fused_with: str | None = None
 
     @property
+    def reads_text(self) -> bool:
+        """Whether anything that it learns from has read the item texts."""
+        return self.kind == "language" or self.companion in TEXT_CONTROLS
+
+    @property
     def space(self) -> Space:
         """All that is searched; the host's settings first, so that all recipes draw them alike."""
         return {**HOST, **self.own_space}
@@ -54,9 +59,8 @@ class Recipe:
 
 FRAMEWORKS = ("SQN", "SAC", "SA2C", "SMORL")
 LANGUAGE_TEACHERS = (*("LE 10%", "LE 30%", "LE pooled", "LE with ids"),)
-CONTROL_TEACHERS = (
-    *("frozen text", "text without LM", "LE unpretrained", "LE without text", "bag of items"),
-)
+TEXT_CONTROLS = ("frozen text", "text without LM", "LE unpretrained")
+CONTROL_TEACHERS = (*TEXT_CONTROLS, "LE without text", "bag of items")
 """Companions whose soft targets show what language, its LM and its learning add."""
 SNQN: dict[str, Any] = {"objective": "snqn", "target": "periodic"}
 """One copy learns, as many steps as a plain backbone takes; the fair coin would take twice that."""

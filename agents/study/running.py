@@ -80,7 +80,9 @@ def check_run(run: Run, place: Place) -> None:
 def _trained(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
     recipe, split = RECIPES[run.recipe], place.source.split
     settings = _settings(run, place)
-    recommender = fit_recipe(recipe, place, recipe.config(**settings["config"]))
+    recommender = fit_recipe(
+        recipe, place, recipe.config(**settings["config"], device=place.settings.device)
+    )
     k = min(10, recommender.n_items)
     serving = _serving(lambda histories: recommender.recommend(histories, k=k), split.test)
     ranker: Ranker = recommender

@@ -129,7 +129,8 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
 def _judge(backbone: str, recipe: Recipe, params: dict[str, Any], place: Place) -> Trial:
     """Train once; the best validation of all passes counts, as it would when training ends."""
     epochs = place.settings.steps(place.settings.epochs)
-    config = recipe.config(backbone, **params, epochs=epochs, seed=SEARCH_SEED)
+    device = place.settings.device
+    config = recipe.config(backbone, **params, epochs=epochs, seed=SEARCH_SEED, device=device)
     try:
         recommender = fit_recipe(recipe, place, config)
     except DivergedError:

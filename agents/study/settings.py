@@ -14,8 +14,9 @@ from llmrec_env.demo.settings import WORLD_SIZE
 BACKBONES = ("sasrec", "gru4rec")
 OBJECTIVES = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
 Tune = Literal["each", "host"]
-GROWING = ("data", "backbones", "objectives", "seeds", "splits")
-"""Settings that say which runs there are, or where the log lies, and change no run's numbers."""
+GROWING = ("data", "backbones", "objectives", "seeds", "splits", "device")
+"""Settings that say which runs there are, where the log lies or where is computed: they change no
+run's numbers by more than rounding."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class StudySettings:
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
+    device: str = "cpu"
+    """Torch device of LEs and recommenders; all workers share it."""
     effort: float = 1.0
     """Scales all training lengths; 0.01 only shows that everything runs."""
     world_size: tuple[int, int] = WORLD_SIZE
@@ -105,7 +108,7 @@ class StudySettings:
             value = getattr(self, name)
             text = ",".join(value) if isinstance(value, tuple) else value
             words += [] if value is None else [f"--{name}", str(text)]
-        for name in ("trials", "tune", "epochs", "base_model", "item_encoder", "effort"):
+        for name in ("trials", "tune", "epochs", "base_model", "item_encoder", "device", "effort"):
             value = getattr(self, name)
             if value != getattr(usual, name):
                 words += [f"--{name.replace('_', '-')}", str(value)]

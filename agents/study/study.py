@@ -16,6 +16,7 @@ from llmrec_env.common import progress
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import atomic_path
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
+from llmrec_env.common.placement import check_device
 from llmrec_env.reporting import Report
 from llmrec_env.reporting.markdown import report_markdown
 
@@ -39,11 +40,12 @@ def run_study(
             one, a script has to call this under ``if __name__ == "__main__":``.
 
     Raises:
-        SettingError: the folder holds a study of other data or settings.
+        SettingError: the folder holds a study of other data or settings, or there is no such device.
         MissingExtraError: the extra ``bench`` is not installed.
     """
     out = Path(folder)
     require("scipy.stats", "bench")
+    check_device(settings.device)
     if settings.trials > 1:
         require("optuna", "bench")
     close_sources()

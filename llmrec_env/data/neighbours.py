@@ -34,28 +34,28 @@ class ItemNeighbours:
         k: int = 100,
         reach: int = 10,
         *,
-        span: int | None = None,
-        decay: float = 0.0,
-        backward: float = 1.0,
-        popularity: float = 0.5,
+        span: int = 50,
+        decay: float = 0.5,
+        backward: float = 0.3,
+        popularity: float = 0.2,
     ) -> ItemNeighbours:
         """Count pairs of items that the same users take near one another.
 
         ``s(i, j) = sum over pairs of w * d^-decay / (n_i^0.5 * n_j^popularity)``, d the places from
         i to j in a user's sequence, w 1 where i came first and ``backward`` where j did, n how
-        often each occurs. The defaults are cosine co-occurrence; ``popularity=0`` ranks by how
-        likely j is beside i.
+        often each occurs. Cosine co-occurrence is ``decay=0, backward=1, popularity=0.5``, which
+        marks popular neighbours down so far that it ranks worse on every log tried here.
 
         Args:
             log: the users.
             k: neighbours of an item.
             reach: how many of the last items of a history :meth:`scores` reads.
-            span: the largest d; ``reach`` where None.
+            span: the largest d.
             decay: how fast a pair counts less with d.
             backward: what a pair counts in the other direction.
             popularity: how much a popular neighbour is marked down.
         """
-        left, right, together = _pairs(log, span or reach, decay, backward)
+        left, right, together = _pairs(log, span, decay, backward)
         counts = log.item_counts()
         similarity = together / (counts[left] ** 0.5 * counts[right] ** popularity)
         order = np.lexsort((-similarity, left))

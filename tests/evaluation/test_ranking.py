@@ -126,12 +126,31 @@ def test_popularity_ranks_by_training_counts_and_may_be_masked() -> None:
 
 def test_item_knn_ranks_by_what_is_taken_together() -> None:
     train = make_log([[0, 1], [0, 1], [2, 3], [2, 3], [4, 5, 4]])
-    scores = ItemKNN(train).score_steps([np.array([0, 2, 5])])
+    cosine = {"span": 10, "decay": 0.0, "backward": 1.0, "popularity": 0.5}
+    scores = ItemKNN(train, **cosine).score_steps([np.array([0, 2, 5])])
     assert scores[0].argmax() == 1
     assert scores[0, 1] == pytest.approx(1.0)  # always together
     assert scores[1].argmax() == 3  # the newest item counts most
     assert scores[1, 1] == pytest.approx(0.5)
     assert scores[1, 2] == 0.0  # no item is its own neighbour
+
+
+def test_item_knn_counts_far_and_backward_pairs_and_popular_neighbours_as_it_is_told() -> None:
+    train = make_log([[0, 1, 2], [0, 1, 2], [3, 2]])  # item 2 three times, items 0 and 1 twice
+    history = [np.array([0, 9])], [np.array([1, 9])]
+
+    def score(item: int, after: int, **settings: float) -> float:
+        usual = {"span": 10, "decay": 1.0, "backward": 0.25, "popularity": 0.0}
+        scores = ItemKNN(train, **{**usual, **settings}).score_steps(history[after])
+        return float(scores[0, item]) * 2**0.5  # without the count of the item it stands beside
+
+    assert score(1, after=0) == pytest.approx(2.0)
+    assert score(2, after=0) == pytest.approx(2.0 / 2)  # two places on
+    assert score(2, after=0, decay=0.0) == pytest.approx(2.0)
+    assert score(2, after=0, span=1) == 0.0
+    assert score(0, after=1) == pytest.approx(2.0 * 0.25)
+    assert score(0, after=1, backward=1.0) == pytest.approx(2.0)
+    assert score(2, after=1, popularity=1.0) == pytest.approx(2.0 / 3)
 
 
 def test_item_knn_reads_no_further_back_than_its_reach() -> None:

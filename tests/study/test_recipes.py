@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from agents.config import CHOICES
 from agents.study import RECIPES, Recipe, StudySettings
 from agents.study.companions import COMPANIONS
+from agents.study.comparisons import compare
 from agents.study.places import as_name
-from agents.study.search import STARTUP, _propose, defaults
+from agents.study.search import STARTUP, _identity, _propose, chosen, defaults
 from agents.study.space import HOST
 from agents.study.teachers import TEACHERS
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import write_json
 
 RUNNER = CliRunner()
 
@@ -54,6 +57,52 @@ def test_trials_begin_with_the_defaults_and_draw_the_host_alike_for_all() -> Non
         found[recipe.name] = [{name: t["params"][name] for name in HOST} for t in trials]  # type: ignore[index]
     assert found["plain"] == found["LEASR"]
     assert len({str(params) for params in found["plain"]}) == STARTUP
+
+
+def test_the_host_alone_may_be_tuned(tmp_path: Path) -> None:
+    settings = StudySettings(objectives=("LEASR", "SNQN"), trials=2, tune="host")
+    assert [recipe.name for recipe in settings.searches] == ["plain"]
+    plain = RECIPES["plain"]
+    trials = [
+        {"params": {**defaults("sasrec", plain), "dim": dim}, "value": value, "seconds": 1.0}
+        for dim, value in ((64, 0.1), (128, 0.2))
+    ]
+    path = tmp_path / "search" / "sasrec" / "plain.json"
+    write_json(path, {"recipe": _identity("sasrec", plain), "trials": trials})
+    for name in settings.objectives:
+        found = chosen(settings, tmp_path, "sasrec", RECIPES[name])
+        assert found == {**defaults("sasrec", plain), "dim": 128}
+        RECIPES[name].config("sasrec", **found)  # fits it
+    with pytest.raises(SettingError, match="tune must be"):
+        StudySettings(tune="all")  # type: ignore[arg-type]
+
+
+def test_like_is_held_against_like(tmp_path: Path) -> None:
+    """The best control: of those without text too, and ensembles apart."""
+    pytest.importorskip("scipy")
+    names = ("plain", "item-kNN targets", "frozen text targets", "soft targets")
+    fused = ("two plain in service", "plain and LE in service")
+    settings = StudySettings(backbones=("sasrec",), objectives=(*names, *fused))
+    rows = ["popularity", "item-kNN", *(f"sasrec {name}" for name in settings.objectives)]
+    validation = dict(zip(rows, (0.0, 0.2, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7), strict=True))
+    users = {
+        name: pl.DataFrame(
+            {"split": 0, "seed": 0, "user_id": ["a", "b"], "steps": 1, "NDCG@10": [value, value]}
+        )
+        for name, value in validation.items()
+    }
+    others = {
+        comparison.reference: {ours: other for ours, (other, *_) in comparison.rows.items()}
+        for comparison in compare(settings, users, validation)
+    }
+    assert others["the best control"] == {
+        "sasrec soft targets": "sasrec frozen text targets",
+        "sasrec plain and LE in service": "sasrec two plain in service",
+    }
+    assert others["the best control without text"] == {
+        "sasrec soft targets": "sasrec item-kNN targets",
+        "sasrec plain and LE in service": "sasrec two plain in service",
+    }
 
 
 def test_names_may_be_written_in_any_case_and_twice() -> None:
