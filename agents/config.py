@@ -153,8 +153,8 @@ class RecommenderConfig:
     """Seed of initial weights, batches, negatives, coins and dropout."""
     precision: Precision = "auto"
     """Number format of products over the whole catalogue in learning: "float32", "bfloat16" (twice
-    as fast where the machine has instructions for it), or "auto", which picks by that. Serving is in
-    float32."""
+    as fast where the machine has instructions for it), or "auto", which picks by that. Serving is
+    in float32."""
     device: str = "cpu"
     """Torch device that learns and serves."""
 

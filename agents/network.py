@@ -108,7 +108,7 @@ class Network(nn.Module):
         return F.linear(self._join(states, language), *self._q_table())
 
     def best_by_q(self, states: Tensor, language: Tensor | None) -> Tensor:
-        """argmax_a Q(s, a), int64 (P,), no gradient: for learning, where a near tie is no matter."""
+        """argmax_a Q(s, a), int64 (P,), no gradient; for learning, where near ties may fall."""
         return best_entries(self._join(states, language), *self._q_table(), self._product_dtype)
 
     def q_of(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:

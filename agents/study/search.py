@@ -2,10 +2,11 @@
 
 Or trials of the plain backbone alone, whose settings all recipes take (``StudySettings.tune``).
 
-Searched on the first split only, with a training seed of its own; what is found is then used on all
-splits with all seeds. The first trial is the recipe's defaults, the second those of a wider host, no
-trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file, and every next one is proposed
-from those alone: a search that was killed goes on as if it had not been.
+Searched on the first split only, with a training seed of its own; what is found is then used on
+all splits with all seeds. The first trial is the recipe's defaults, the second a wider host, no
+trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file,
+and every next one is proposed from those alone: a search that was killed goes on as if it had not
+been.
 """
 
 from __future__ import annotations

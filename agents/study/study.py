@@ -40,7 +40,8 @@ def run_study(
             one, a script has to call this under ``if __name__ == "__main__":``.
 
     Raises:
-        SettingError: the folder holds a study of other data or settings, or there is no such device.
+        SettingError: the folder holds a study of other data or settings, or the device is not
+            there.
         MissingExtraError: the extra ``bench`` is not installed.
     """
     out = Path(folder)
