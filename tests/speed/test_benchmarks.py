@@ -100,3 +100,11 @@ def test_the_estimate_for_large_models_says_what_it_assumes() -> None:
     printed = run("large_models.py")
     assert "Measured on one core" in printed
     assert "7B parameters, estimated" in printed
+
+
+def test_the_softmax_is_held_against_cross_entropy() -> None:
+    small = ("--states", "8", "--items", "50", "--dim", "4", "--rounds", "2")
+    lines = run("softmax.py", *small).splitlines()
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        *("cross-entropy", "ours, float32", "ours, bfloat16"),
+    ]
