@@ -43,15 +43,16 @@ def compare(
         validation: mean validation NDCG@10 by row; it chooses the best control.
     """
     found = []
-    references = [PLAIN, FRAMEWORK, BEST_CONTROL]
-    if any(recipe.kind == "control" and recipe.reads_text for recipe in settings.recipes):
-        references.append(BEST_WITHOUT_TEXT)
-    for reference in references:
+    known: list[list[tuple[str, str]]] = []
+    for reference in (PLAIN, FRAMEWORK, BEST_CONTROL, BEST_WITHOUT_TEXT):
         pairs = [
             (ours, theirs)
             for backbone in settings.backbones
             for ours, theirs in _pairs(settings, backbone, reference, validation)
         ]
+        if pairs in known:
+            continue  # the best control knows no text
+        known.append(pairs)
         differences = [paired_difference(users[a], users[b]) for a, b in pairs]
         corrected = holm([difference.p for difference in differences])
         rows = {
