@@ -39,8 +39,6 @@ SETTINGS = {
 
 def main(model_name: str, data_path: str, dataset: str, seed: int) -> None:
     """Train, choose the pass by validation, test once; one line of JSON."""
-    # RecBole switches anomaly detection on when it is imported, which doubles the time
-    torch.autograd.set_detect_anomaly(False)
     load = torch.load
     trainer_module.torch.load = lambda *a, **k: load(*a, **{**k, "weights_only": False})
     own = {"data_path": data_path, "seed": seed, "reproducibility": True}
@@ -50,6 +48,9 @@ def main(model_name: str, data_path: str, dataset: str, seed: int) -> None:
     train, valid, test = data_preparation(config, create_dataset(config))
     model = get_model(model_name)(config, train.dataset)
     trainer = get_trainer(config["MODEL_TYPE"], model_name)(config, model)
+    # One of RecBole's models switches anomaly detection on, which doubles the time; all models are
+    # imported with the first that is asked for, so only here is it off for good.
+    torch.autograd.set_detect_anomaly(False)
     began = time.process_time()
     _, found = trainer.fit(train, valid, verbose=False, show_progress=False)
     seconds = time.process_time() - began
