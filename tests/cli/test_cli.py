@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
+from commands import run, runner
 
 from agents.objectives import FRAMEWORKS
 from llmrec_env.cli import app
 from llmrec_env.data.loading import load
-from llmrec_env.data.synthetic import generate_world
-from llmrec_env.demo import DemoSettings, run_demo
 from llmrec_env.language.base_models import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.offline import Transitions
@@ -23,73 +20,6 @@ from llmrec_env.users.language import embedded_user
 
 pytest.importorskip("d3rlpy")
 pytest.importorskip("stable_baselines3")
-runner = CliRunner()
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Base models are made anew, and nothing stays behind."""
-    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
-
-
-def run(*arguments: str) -> str:
-    result = runner.invoke(app, list(arguments))
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small log in the plain format, as a user would bring it."""
-    folder = tmp_path_factory.mktemp("data")
-    log = generate_world(seed=1, n_items=60, n_users=60).log
-    log.to_table().write_csv(folder / "interactions.csv")
-    log.catalog.table.write_csv(folder / "items.csv")
-    return folder
-
-
-@pytest.mark.slow
-def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
-    data: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "run"
-    command = ("demo", "--data", str(data), "--out", str(out), "--effort", "0.01")
-    printed = run(*command)
-    for title in ("Held-out users", "Return", "d3rlpy, logged and augmented", "Next-item ranking"):
-        assert title in printed
-    page = (out / "report.html").read_text(encoding="utf-8")
-    assert "LEASR" in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    settings = json.loads((out / "config.json").read_text())["settings"]
-    assert settings["effort"] == 0.01
-    stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
-    assert len(stages) == 13
-    assert "Next-item ranking" in run(*command)
-    assert {path: path.stat().st_mtime_ns for path in stages} == stages
-
-
-@pytest.mark.slow
-def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(
-    tmp_path: Path,
-) -> None:
-    settings = DemoSettings(effort=0.01, world_size=(60, 60), backbones=("gru4rec",))
-    report = run_demo(settings, tmp_path / "first", show=False)
-    assert report.table("Agreement with the true preference").rows
-    users = {row[1] for row in report.table("Return").rows}
-    assert users == {"LE", "truth"}
-    run("rerun", str(tmp_path / "first"), "--out", str(tmp_path / "second"))
-    first, second = ((tmp_path / name / "results.json") for name in ("first", "second"))
-    assert without_seconds(first) == without_seconds(second)
-
-
-def without_seconds(path: Path) -> str:
-    """The results as text, less the columns that hold durations."""
-    sections = json.loads(path.read_text(encoding="utf-8"))["sections"]
-    for section in sections:
-        for element in section["elements"]:
-            if "seconds" in element.get("columns", []):
-                element["rows"] = [row[:-1] for row in element["rows"]]
-    return json.dumps(sections)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import torch
 from tiny_models import TINY, log_of, random_log
 
 from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.softmax import Precision
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.splits import Split
@@ -79,13 +80,14 @@ def test_a_checkpoint_of_other_users_is_refused(
         fit(checkpoint=tmp_path, share=0.5)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_users_teach_it_what_comes_next_and_nothing_unteaches_it(
-    split: Split, untrained: LanguageEnvironment
+    split: Split, untrained: LanguageEnvironment, precision: Precision
 ) -> None:
     log = log_of([[(u + t) % 60 for t in range(8)] for u in range(60)], split.train.catalog)
     held_out = log_of([[(u + t) % 60 for t in range(5)] for u in range(3, 60, 6)], log.catalog)
     before = validate(untrained, held_out)
-    learn(untrained, log, held_out, replace(TINY.learning, epochs=5))
+    learn(untrained, log, held_out, replace(TINY.learning, epochs=5, precision=precision))
     taught = validate(untrained, held_out)
     assert taught["NDCG@10"] > before["NDCG@10"] + 0.1
     assert taught["accuracy"] > before["accuracy"]

@@ -87,7 +87,13 @@ TINY = FitConfig(
     small_model=SMALL,
     item_tokens=ItemTokenConfig(steps=2, block=32, max_tokens=24),
     learning=LearningConfig(
-        epochs=1, min_steps=8, batch_size=8, validations=4, patience=0, learning_rate=1e-2
+        epochs=1,
+        min_steps=8,
+        batch_size=8,
+        validations=4,
+        patience=0,
+        learning_rate=1e-2,
+        precision="float32",  # the same LE on every machine
     ),
 )
 
