@@ -107,4 +107,6 @@ def _pairs(
         weights += [forward, backward * forward]
     unique, pair = np.unique(np.concatenate(found), return_inverse=True)
     left, right = np.divmod(unique, log.n_items)
-    return left, right, np.bincount(pair, np.concatenate(weights), minlength=len(unique))
+    together = np.zeros(len(unique))
+    np.add.at(together, pair, np.concatenate(weights))
+    return left, right, together
