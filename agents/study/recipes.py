@@ -6,7 +6,7 @@ A new recipe is one entry of :data:`RECIPES`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from agents.config import RecommenderConfig
@@ -172,13 +172,8 @@ RECIPES: dict[str, Recipe] = {
             TARGETS,
             teacher="LE and item-kNN",
         ),
-        Recipe(
-            "LEASR with item-kNN",
-            "language",
-            {**SNQN, "state": True, "reward": True, "augment": True},
-            "LE",
-            "SNQN",
-            {**Q_LEARNING, **TARGETS},
+        replace(
+            _language("LEASR with item-kNN", TARGETS, state=True, reward=True, augment=True),
             teacher="LE and item-kNN",
         ),
         Recipe("plain and LE in service", "language", {}, "LE", PLAIN, fused_with="LE"),
