@@ -42,8 +42,8 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
             if before.get(key) != value
         )
         raise SettingError(
-            f"{out} holds a study with other settings ({differing}); name another folder with "
-            "--out, or remove it"
+            f"{out} holds a study with other settings ({differing}); repeat those it was made with "
+            "to continue it, or name another folder with --out"
         )
     write_json(path, now)
 

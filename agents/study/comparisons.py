@@ -16,6 +16,19 @@ from llmrec_env.reporting import Finding
 BEST_CONTROL = "the best control"
 BEST_WITHOUT_TEXT = "the best control without text"
 FRAMEWORK = "its framework"
+NEIGHBOURS = "item-kNN"
+BASIS = "what it builds on"
+BUILDS_ON = {
+    "soft targets": "frozen text targets",
+    "LE 10% targets": "soft targets",
+    "LE and item-kNN targets": "soft targets",
+    "LEASR": "soft targets",
+    "LEASR with item-kNN": "LE and item-kNN targets",
+    "plain and LE in service": "soft targets",
+}
+"""The row that has all of a recipe but one thing, or the same knowledge in another form."""
+CLAIMED = (PLAIN, FRAMEWORK, BEST_CONTROL, BEST_WITHOUT_TEXT)
+"""What a row that learns from a simulated user should beat."""
 LIMIT = 0.05
 
 
@@ -44,7 +57,7 @@ def compare(
     """
     found = []
     known: list[list[tuple[str, str]]] = []
-    for reference in (PLAIN, FRAMEWORK, BEST_CONTROL, BEST_WITHOUT_TEXT):
+    for reference in (*CLAIMED, NEIGHBOURS, BASIS):
         pairs = [
             (ours, theirs)
             for backbone in settings.backbones
@@ -72,7 +85,11 @@ def findings(comparisons: Sequence[Comparison], settings: StudySettings) -> list
             if recipe.kind != "language":
                 continue
             name = _name(recipe.name, backbone)
-            held = {c.reference: c.rows[name] for c in comparisons if name in c.rows}
+            held = {
+                c.reference: c.rows[name]
+                for c in comparisons
+                if c.reference in CLAIMED and name in c.rows
+            }
             if not held:
                 continue
             beaten = [d.low > 0 and p < LIMIT for _, d, p in held.values()]
@@ -118,17 +135,20 @@ def _other(
     if reference in (BEST_CONTROL, BEST_WITHOUT_TEXT):
         if recipe.kind != "language":
             return None
-        # What serves alone is held against what serves alone, an ensemble against ensembles.
-        fused = recipe.fused_with is not None
-        known = [] if fused else ["item-kNN", "popularity"]
-        known += [
+        # What serves alone is not held against ensembles.
+        known = [
             _name(other.name, backbone)
             for other in settings.recipes
             if other.kind == "control"
-            and (other.fused_with is not None) == fused
+            and not (other.fused_with is not None and recipe.fused_with is None)
             and not (reference == BEST_WITHOUT_TEXT and other.reads_text)
         ]
-        return max(known, key=validation.__getitem__, default=None)
+        return max([NEIGHBOURS, "popularity", *known], key=validation.__getitem__)
+    if reference == NEIGHBOURS:
+        return NEIGHBOURS
+    if reference == BASIS:
+        basis = BUILDS_ON.get(recipe.name)
+        return None if basis not in settings.objectives else _name(basis, backbone)
     wanted = PLAIN if reference == PLAIN else recipe.framework
     if reference == FRAMEWORK and wanted == PLAIN:
         return None  # the comparison with plain says it already

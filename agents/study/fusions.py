@@ -15,8 +15,9 @@ from agents.study.rankers import make_ranker
 from llmrec_env.common.errors import SettingError
 from llmrec_env.evaluation.ranking import Ranker, SimulatorRanker, evaluate_ranking
 
-WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5)
-"""Weights of the second ranker that are tried; the first weighs 1."""
+WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 100.0)
+"""Weights of the second ranker that are tried, up to nearly it alone; the first weighs 1."""
+
 Fit = Callable[[RecommenderConfig], Recommender]
 """The recipe's training."""
 
@@ -27,8 +28,8 @@ def fuse(
     """A fitted recommender fused with another ranker, and the weight that validation chose.
 
     Args:
-        name: "LE" or another companion, "item-kNN", or "twin": the same recipe with another seed
-            (0 and 1, 2 and 3, … are twins).
+        name: "LE" or another companion, "item-kNN", or "twin": the same recipe with the next
+            training seed.
         recommender: fitted.
         fit: fits another with other settings.
         place: the split.
@@ -50,8 +51,8 @@ def fuse(
 def _other(name: str, recommender: Recommender, fit: Fit, place: Place) -> Ranker:
     if name == "twin":
         config = recommender.config
-        # The neighbour among the study's seeds, which plain is trained with anyway.
-        return fit(replace(config, seed=config.seed ^ 1))
+        # With which the study trains plain anyway, but for its last seed.
+        return fit(replace(config, seed=config.seed + 1))
     if name == "item-kNN":
         return FromCounts(make_ranker(name, place).ranker)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from agents.config import RecommenderConfig
@@ -194,8 +195,10 @@ def find_recipes(names: Iterable[str]) -> tuple[str, ...]:
     known = {name.lower(): name for name in RECIPES}
     for name in names:
         if name.strip().lower() not in known:
+            near = get_close_matches(name.strip().lower(), known, n=1)
+            hint = f" (did you mean {known[near[0]]!r}?)" if near else ""
             raise SettingError(
-                f"no recipe is named {name.strip()!r}; --objectives takes any of "
+                f"no recipe is named {name.strip()!r}{hint}; --objectives takes any of "
                 f"{', '.join(RECIPES)}, joined by commas"
             )
     return tuple(dict.fromkeys(known[name.strip().lower()] for name in names))

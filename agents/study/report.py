@@ -225,7 +225,8 @@ def _curves(report: Report, results: Results) -> None:
     )
     settings = results.settings
     for backbone in settings.backbones:
-        recipes = list(settings.recipes)
+        # An ensemble's curve would be that of the plain backbone in it.
+        recipes = [recipe for recipe in settings.recipes if recipe.fused_with is None]
         for start in range(0, len(recipes), MAX_LINES):
             part = recipes[start : start + MAX_LINES]
             series = [

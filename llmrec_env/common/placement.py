@@ -21,7 +21,10 @@ def check_device(device: str | torch.device) -> torch.device:
         return torch.empty(0, device=processes.own_device(device)).device
     except (AssertionError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise SettingError(f"device {str(device)!r} cannot be used here: {reason}") from None
+        raise SettingError(
+            f"device {str(device)!r} cannot be used here: {reason}; 'cpu' always can, and 'cuda' "
+            "where there is a GPU and a torch built for it"
+        ) from None
 
 
 def check_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:

@@ -78,7 +78,7 @@ def test_the_host_alone_may_be_tuned(tmp_path: Path) -> None:
 
 
 def test_like_is_held_against_like(tmp_path: Path) -> None:
-    """The best control: of those without text too, and ensembles apart."""
+    """The best control: of those without text too, and no ensemble beside what serves alone."""
     pytest.importorskip("scipy")
     names = ("plain", "item-kNN targets", "frozen text targets", "soft targets")
     fused = ("two plain in service", "plain and LE in service")
@@ -103,6 +103,11 @@ def test_like_is_held_against_like(tmp_path: Path) -> None:
         "sasrec soft targets": "sasrec item-kNN targets",
         "sasrec plain and LE in service": "sasrec two plain in service",
     }
+    assert set(others["item-kNN"].values()) == {"item-kNN"}
+    assert others["what it builds on"]["sasrec soft targets"] == "sasrec frozen text targets"
+    weaker = {**validation, "sasrec two plain in service": 0.05}
+    again = {c.reference: c.rows for c in compare(settings, users, weaker)}["the best control"]
+    assert again["sasrec plain and LE in service"][0] == "sasrec frozen text targets"
 
 
 def test_names_may_be_written_in_any_case_and_twice() -> None:
