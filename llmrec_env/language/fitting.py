@@ -101,8 +101,8 @@ def fit_language_environment(
 
     Raises:
         DataError: the catalogue has no text, or a log is too small to learn from.
-        SettingError: the device is not there, several processes would have to share it, or there is
-            no such dtype.
+        SettingError: the device or the encoder's folder is not there, several processes would have
+            to share the device, or there is no such dtype.
         LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
     """
     config = config or FitConfig()
@@ -142,6 +142,7 @@ def untrained_language_environment(
             "titles or descriptions, or name a base model and set allow_untexted=True to give "
             "items random tokens"
         )
+    _check_encoder(config.item_encoder)  # before minutes go into the base model
     device = check_device(device)
     dtype = check_dtype(dtype, device)
     name = None if base_model is None else _lasting_name(base_model)
@@ -203,6 +204,15 @@ def _features(
         if path is not None:
             keep_tensors(path, run, found)
     return found["features"]
+
+
+def _check_encoder(name: str | None) -> None:
+    """A hub name may be anything, but what can only be a path must be there."""
+    if name is not None and name.startswith(("/", ".")) and not Path(name).is_dir():
+        raise SettingError(
+            f"item_encoder {name!r}: no such folder; name one that sentence-transformers loads, or "
+            "a model of the hub"
+        )
 
 
 def _lasting_name(base_model: str | os.PathLike[str]) -> str:

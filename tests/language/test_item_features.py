@@ -75,6 +75,15 @@ def test_what_is_no_encoder_gets_one_clear_error(tmp_path: Path) -> None:
         sentence_features(catalog(), tmp_path, size=8)
 
 
+def test_a_folder_that_is_not_there_is_told_before_anything_is_learned(
+    split: Split, tmp_path: Path
+) -> None:
+    config = replace(TINY, item_encoder=str(tmp_path / "nowhere"))
+    with pytest.raises(SettingError, match="nowhere': no such folder"):
+        untrained_language_environment(split.train, config=config, checkpoint=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_vectors_of_their_own_begin_at_nothing_and_are_learned_and_saved(
     split: Split, untrained: LanguageEnvironment, tmp_path: Path
 ) -> None:
