@@ -16,7 +16,7 @@ from llmrec_env.reporting import Finding
 BEST_CONTROL = "the best control"
 BEST_WITHOUT_TEXT = "the best control without text"
 FRAMEWORK = "its framework"
-NEIGHBOURS = "item-kNN"
+ITEM_KNN = "item-kNN"
 BASIS = "what it builds on"
 BUILDS_ON = {
     "soft targets": "frozen text targets",
@@ -57,7 +57,7 @@ def compare(
     """
     found = []
     known: list[list[tuple[str, str]]] = []
-    for reference in (*CLAIMED, NEIGHBOURS, BASIS):
+    for reference in (*CLAIMED, ITEM_KNN, BASIS):
         pairs = [
             (ours, theirs)
             for backbone in settings.backbones
@@ -143,9 +143,9 @@ def _other(
             and not (other.fused_with is not None and recipe.fused_with is None)
             and not (reference == BEST_WITHOUT_TEXT and other.reads_text)
         ]
-        return max([NEIGHBOURS, "popularity", *known], key=validation.__getitem__)
-    if reference == NEIGHBOURS:
-        return NEIGHBOURS
+        return max([ITEM_KNN, "popularity", *known], key=validation.__getitem__)
+    if reference == ITEM_KNN:
+        return ITEM_KNN
     if reference == BASIS:
         basis = BUILDS_ON.get(recipe.name)
         return None if basis not in settings.objectives else _name(basis, backbone)

@@ -29,7 +29,7 @@ NEIGHBOURS: dict[str, tuple[Any, ...]] = {
     "backward": (0.3, 1.0),
     "popularity": (0.0, 0.2, 0.5),
 }
-"""Settings of item-kNN that validation chooses among; the last one named there is cosine's."""
+"""Settings of item-kNN that validation chooses among, those of cosine co-occurrence included."""
 
 
 @dataclass(frozen=True)
