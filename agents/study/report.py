@@ -165,6 +165,10 @@ def _differences(report: Report, results: Results, found: Sequence[Comparison]) 
         "Each recipe against another on the same backbone, paired by split, training seed and "
         "test user.",
     )
+    if PLAIN not in results.settings.objectives:
+        section.add(
+            Text(f"Nothing is held against the plain backbone: add {PLAIN!r} to --objectives.")
+        )
     for comparison in found:
         _difference(section, results, comparison, report.command)
 

@@ -112,6 +112,8 @@ def test_a_study_may_grow_but_not_change(
     grown = replace(SETTINGS, seeds=3, objectives=("plain", "random targets"))
     run_study(grown, out, show=False, workers=1)
     assert trainings.count == 2 * 2  # the new seed of two recipes on two splits
+    run_study(replace(grown, objectives=("random targets",)), out, show=False, workers=1)
+    assert "add 'plain' to --objectives" in (out / "results.md").read_text()
     with pytest.raises(SettingError, match="epochs=20 instead of 3"):
         run_study(replace(SETTINGS, epochs=3), out, show=False, workers=1)
     other = replace(SETTINGS, data=str(saved_log(tmp_path / "other")))
