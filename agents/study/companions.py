@@ -97,7 +97,7 @@ def costs(name: str, place: Place) -> dict[str, float]:
 
 
 @lru_cache(maxsize=2)
-def open_companion(name: str, place: Place) -> UserSimulator:
+def open_companion(name: str, place: Place) -> Labelled:
     """A companion that is built, which knows its labels of the training users by heart."""
     home = _home(name, place)
     simulator = _make(name)(place, home / "model", Stopwatch())
@@ -109,36 +109,54 @@ def open_companion(name: str, place: Place) -> UserSimulator:
     return Labelled(simulator, place.source.split.train, Labels(states, rewards))
 
 
+def item_vectors(name: str, place: Place) -> FloatArray:
+    """Where the states of a companion that is built point to, float32 (n_items, state_size).
+
+    Raises:
+        SettingError: it is no LE, which has such vectors.
+    """
+    from llmrec_env.users.language import LanguageUser
+
+    simulator = open_companion(name, place).simulator
+    if not isinstance(simulator, LanguageUser):
+        raise SettingError(f"{name!r} has no item vectors that embeddings could begin as")
+    return simulator.tables.vectors.float().cpu().numpy()
+
+
 class Labelled(UserSimulator):
-    """A simulated user whose labels of one log are known already."""
+    """A simulated user whose labels of one log are known already.
+
+    Attributes:
+        simulator: who is asked for the rest.
+    """
 
     def __init__(self, simulator: UserSimulator, log: InteractionLog, labels: Labels) -> None:
         self.catalog = simulator.catalog
         self.state_size = simulator.state_size
         self.users = simulator.users
-        self._simulator = simulator
+        self.simulator = simulator
         self._log = log
         self._known = labels
 
     def open(self, histories: Histories, users: IntArray | None = None) -> Session:
         """Begin to ask N users."""
-        return self._simulator.open(histories, users)
+        return self.simulator.open(histories, users)
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """The action model: float32 logits (N, n_items)."""
-        return self._simulator.preferences(states)
+        return self.simulator.preferences(states)
 
     def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that the action model ranks highest."""
-        return self._simulator.best_items(states, k, but)
+        return self.simulator.best_items(states, k, but)
 
     def label(self, log: InteractionLog, show: bool = False) -> Labels:
         """States and rewards of a log; nothing is computed for the one that is known."""
-        return self._known if log is self._log else self._simulator.label(log, show=show)
+        return self._known if log is self._log else self.simulator.label(log, show=show)
 
     def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
         """Rewards and next states of actions tried along a log."""
-        return self._simulator.branch(log, actions, show=show)
+        return self.simulator.branch(log, actions, show=show)
 
 
 def _make(name: str) -> Make:

@@ -19,6 +19,7 @@ FRAMEWORK = "its framework"
 ITEM_KNN = "item-kNN"
 BASIS = "what it builds on"
 BUILDS_ON = {
+    "LE-initialised": "text-initialised",
     "soft targets": "frozen text targets",
     "LE 10% targets": "soft targets",
     "LE and item-kNN targets": "soft targets",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agents.config import RecommenderConfig
 from agents.recommender import Recommender
-from agents.study.companions import open_companion
+from agents.study.companions import item_vectors, open_companion
 from agents.study.places import Place
 from agents.study.recipes import PLAIN, Recipe
 from agents.study.teachers import open_teacher
@@ -33,9 +33,17 @@ def fit_recipe(recipe: Recipe, place: Place, config: RecommenderConfig) -> Recom
     proposals = None
     if recipe.teacher is not None:
         proposals = open_teacher(recipe.teacher, place, config.augment_k)
+    vectors = None
+    if config.reads_vectors and recipe.companion is not None:
+        vectors = item_vectors(recipe.companion, place)
     split = place.source.split
     return Recommender(config).fit(
-        split.train, simulator, split.validation, show=place.show, proposals=proposals
+        split.train,
+        simulator,
+        split.validation,
+        show=place.show,
+        proposals=proposals,
+        item_vectors=vectors,
     )
 
 

@@ -9,11 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from agents.item_init import principal_table
 from agents.study import StudySettings, run_study
-from agents.study.companions import open_companion
+from agents.study.companions import item_vectors, open_companion
+from agents.study.fitting import fit_recipe
 from agents.study.fusions import WEIGHTS
 from agents.study.language_kinds import KINDS
 from agents.study.places import Place
+from agents.study.recipes import RECIPES
 from agents.study.teachers import TEACHERS, open_teacher
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import read_json
@@ -30,7 +33,10 @@ OF_KINDS = [
     for name in KINDS
     if name not in ("LE 30%", "LE pooled", "LE with ids", "LE unpretrained")
 ]
-OTHERS = ("LE and item-kNN targets", "plain and LE in service", "two plain in service")
+OTHERS = (
+    *("LE and item-kNN targets", "plain and LE in service", "two plain in service"),
+    *("text-initialised", "LE-initialised"),
+)
 SETTINGS = StudySettings(
     backbones=("gru4rec",),
     objectives=("plain", *OF_KINDS, *OTHERS),
@@ -135,3 +141,13 @@ def test_validation_chooses_the_weight_of_a_fusion(study: Study) -> None:
         )
         assert row["chosen"]["fusion weight"] in WEIGHTS
         assert row["returns"] == {}
+
+
+def test_embeddings_begin_as_the_vectors_of_their_companion(study: Study) -> None:
+    place = study.place()
+    for name, companion in (("text-initialised", "frozen text"), ("LE-initialised", "LE")):
+        recipe = RECIPES[name]
+        still = recipe.config("gru4rec", epochs=1, learning_rate=1e-9)
+        fitted = fit_recipe(recipe, place, still).network.item_inputs.detach().numpy()
+        vectors = item_vectors(companion, place).astype(np.float64)
+        assert np.allclose(fitted, principal_table(vectors, still.dim), atol=1e-6)
