@@ -32,7 +32,11 @@ from llmrec_env.data.splits import split_last_out
 from llmrec_env.evaluation.ranking import evaluate_ranking
 
 PACKAGES = ("recbole==1.2.1", "setuptools<80", "numpy<2", "pandas<2.3", "scipy<1.14")
-MODELS = {"SASRec": "sasrec", "GRU4Rec": "gru4rec"}
+MODELS: dict[str, dict[str, Any]] = {
+    "SASRec": {"backbone": "sasrec", "tied": True, "epochs": 40, "patience": 6},
+    "GRU4Rec": {"backbone": "gru4rec", "dim": 128},
+}
+"""Ours, with the settings that validation chose among a few."""
 SIDE = Path(__file__).with_name("recbole_side.py")
 METRICS = ("HR@10", "NDCG@10")
 
@@ -73,12 +77,11 @@ def theirs(python: Path, model: str, folder: Path, name: str, seed: int) -> dict
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def ours(backbone: str, log: InteractionLog, seed: int, more: dict[str, Any]) -> dict[str, float]:
+def ours(settings: dict[str, Any], log: InteractionLog, seed: int) -> dict[str, float]:
     """Train ours."""
     torch.set_num_threads(1)
     split = split_last_out(log)
-    config = RecommenderConfig(backbone=backbone, seed=seed, **more)  # type: ignore[arg-type]
-    recommender = Recommender(config)
+    recommender = Recommender(RecommenderConfig(seed=seed, learning_rate=2e-3, **settings))
     began = time.process_time()
     recommender.fit(split.train, validation=split.validation, show=sys.stderr.isatty())
     seconds = time.process_time() - began
@@ -115,7 +118,6 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", choices=["RecBole", "ours"], default=None)
     parser.add_argument("--environment", type=Path, default=Path("runs/recbole_environment"))
     parser.add_argument("--out", type=Path, default=Path("runs/recbole"))
-    parser.add_argument("--settings", type=json.loads, default={}, help="of ours, as JSON")
     arguments = parser.parse_args()
     log = load(arguments.data)
     name = Path(arguments.data).name
@@ -128,7 +130,7 @@ def main() -> None:
                 if not path.exists():
                     print(f"{side} {model}, seed {seed} ...", flush=True)
                     if side == "ours":
-                        found = ours(MODELS[model], log, seed, arguments.settings)
+                        found = ours(MODELS[model], log, seed)
                     else:
                         version = torch.__version__.split("+")[0]
                         python = environment(arguments.environment, version)

@@ -117,6 +117,7 @@ RECIPES: dict[str, Recipe] = {
             framework=PLAIN,
             own_space={"label_smoothing": Range(0.05, 0.5)},
         ),
+        Recipe("tied", "control", {"tied": True}, framework=PLAIN),
         Recipe("text-initialised", "control", {"item_init": "text"}, "frozen text", PLAIN),
         Recipe("LE-initialised", "language", {"item_init": "text"}, "LE", PLAIN),
         Recipe("SNQN", "framework", SNQN, own_space=Q_LEARNING),
