@@ -84,6 +84,8 @@ def load_base_model(
     """
     name = str(name_or_path)
     try:
+        if name.startswith(("/", ".")) and not Path(name).is_dir():  # no hub name, whatever it is
+            raise OSError("there is no such folder.")
         with quiet_transformers():
             own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
             check_architecture(AutoConfig.from_pretrained(name, **own))
