@@ -33,8 +33,8 @@ from llmrec_env.evaluation.ranking import evaluate_ranking
 
 PACKAGES = ("recbole==1.2.1", "setuptools<80", "numpy<2", "pandas<2.3", "scipy<1.14")
 MODELS: dict[str, dict[str, Any]] = {
-    "SASRec": {"backbone": "sasrec", "tied": True, "epochs": 40, "patience": 6},
-    "GRU4Rec": {"backbone": "gru4rec", "dim": 128},
+    "SASRec": {"backbone": "sasrec", "tied": True, "learning_rate": 1e-3, "epochs": 40},
+    "GRU4Rec": {"backbone": "gru4rec", "learning_rate": 2e-3},
 }
 """Ours, with the settings that validation chose among a few."""
 SIDE = Path(__file__).with_name("recbole_side.py")
@@ -81,7 +81,7 @@ def ours(settings: dict[str, Any], log: InteractionLog, seed: int) -> dict[str, 
     """Train ours."""
     torch.set_num_threads(1)
     split = split_last_out(log)
-    recommender = Recommender(RecommenderConfig(seed=seed, learning_rate=2e-3, **settings))
+    recommender = Recommender(RecommenderConfig(dim=128, patience=8, seed=seed, **settings))
     began = time.process_time()
     recommender.fit(split.train, validation=split.validation, show=sys.stderr.isatty())
     seconds = time.process_time() - began
