@@ -125,7 +125,7 @@ class Recommender:
                 ``item_init="text"`` the item embedding begins as their ``dim`` principal
                 directions, at the scale of random weights, and then learns; with
                 ``diversity_vectors="given"`` SMORL compares them. They may be an LE's
-                (``simulator.tables.vectors.float().cpu()``, which is what
+                (``simulator.item_vectors``, which is what
                 :func:`agents.sb3.language_vectors` gives) or what a sentence encoder makes of
                 ``log.catalog.sentences``. A saved recommender needs them no more.
 

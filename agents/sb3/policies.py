@@ -126,7 +126,7 @@ class MaskableItemPolicy(_ItemHead, MaskableActorCriticPolicy):
 
 def language_vectors(simulator: LanguageUser) -> FloatArray:
     """The unit vectors that an LE's states point to, one an item, float32 (n_items, state_size)."""
-    return simulator.tables.vectors.float().cpu().numpy()
+    return simulator.item_vectors
 
 
 def _checked(item_vectors: ArrayLike, action_space: spaces.Space[Any]) -> FloatArray:

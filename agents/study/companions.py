@@ -120,7 +120,7 @@ def item_vectors(name: str, place: Place) -> FloatArray:
     simulator = open_companion(name, place).simulator
     if not isinstance(simulator, LanguageUser):
         raise SettingError(f"{name!r} has no item vectors that embeddings could begin as")
-    return simulator.tables.vectors.float().cpu().numpy()
+    return simulator.item_vectors
 
 
 class Labelled(UserSimulator):

@@ -57,3 +57,8 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
 def cache_folder() -> Path:
     """Where things that are expensive to make are kept: $LLMREC_CACHE or ~/.cache/llmrec-env."""
     return Path(os.environ.get("LLMREC_CACHE", Path.home() / ".cache" / "llmrec-env"))
+
+
+def is_missing_folder(name: str) -> bool:
+    """Whether a name of a folder or of a hub's model can only be a path, and nothing is there."""
+    return name.startswith(("/", ".")) and not Path(name).is_dir()

@@ -28,7 +28,7 @@ from transformers import (
 
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
+from llmrec_env.common.files import atomic_path, cache_folder, fingerprint, is_missing_folder
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.language.hugging_face import check_architecture
@@ -84,7 +84,7 @@ def load_base_model(
     """
     name = str(name_or_path)
     try:
-        if name.startswith(("/", ".")) and not Path(name).is_dir():  # no hub name, whatever it is
+        if is_missing_folder(name):
             raise OSError("there is no such folder.")
         with quiet_transformers():
             own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import fingerprint
+from llmrec_env.common.files import fingerprint, is_missing_folder
 from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
@@ -207,8 +207,7 @@ def _features(
 
 
 def _check_encoder(name: str | None) -> None:
-    """A hub name may be anything, but what can only be a path must be there."""
-    if name is not None and name.startswith(("/", ".")) and not Path(name).is_dir():
+    if name is not None and is_missing_folder(name):
         raise SettingError(
             f"item_encoder {name!r}: no such folder; name one that sentence-transformers loads, or "
             "a model of the hub"

@@ -147,13 +147,18 @@ class LanguageUser(UserSimulator):
 
     @cached_property
     def _index(self) -> ItemIndex:
-        return ItemIndex(self.tables.vectors.float().cpu().numpy())
+        return ItemIndex(self.item_vectors)
 
     @cached_property
     def tables(self) -> ItemTables:
         """What the LE knows of every item, computed once: its users are done with learning."""
         with torch.inference_mode():
             return self.model.tables()
+
+    @property
+    def item_vectors(self) -> FloatArray:
+        """The unit vectors that states point to, one an item, float32 (n_items, state_size)."""
+        return self.tables.vectors.float().cpu().numpy()
 
 
 class _LanguageSession(Session):
