@@ -1,4 +1,4 @@
-"""A simulated user of any size on random weights: what it says is noise, how fast it says it is not.
+"""A simulated user of any size on random weights: what it says is noise, its speed is not.
 
     python benchmarks/random_user.py --device cuda --out runs/random_user
     python benchmarks/simulator.py --simulator runs/random_user/le --device cuda --dtype bfloat16

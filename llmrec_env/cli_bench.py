@@ -47,6 +47,12 @@ def study(
         typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all."),
     ] = "each",
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Passes without a better validation before a training stops; 0: never."
+        ),
+    ] = 3,
     base_model: Annotated[
         str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
     ] = None,
@@ -82,6 +88,7 @@ def study(
             trials=trials,
             tune=tune,  # type: ignore[arg-type]  # checked there
             epochs=epochs,
+            patience=patience,
             base_model=base_model,
             item_encoder=item_encoder,
             effort=effort,

@@ -30,6 +30,12 @@ def sensitivity(
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every point.")] = 3,
     split: Annotated[int, typer.Option(min=0, help="Seed of the split by user.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Passes without a better validation before a training stops; 0: never."
+        ),
+    ] = 3,
     base_model: Annotated[
         str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
     ] = None,
@@ -64,6 +70,7 @@ def sensitivity(
             seeds=seeds,
             split=split,
             epochs=epochs,
+            patience=patience,
             base_model=base_model,
             item_encoder=item_encoder,
             projection=projection,  # type: ignore[arg-type]  # checked there

@@ -109,7 +109,7 @@ def _settings(run: Run, place: Place) -> dict[str, Any]:
     assert run.backbone is not None
     recipe, settings = RECIPES[run.recipe], place.settings
     found = chosen(settings, place.out, run.backbone, recipe)
-    config = {"backbone": run.backbone, "epochs": settings.steps(settings.epochs)}
+    config = {"backbone": run.backbone, **settings.passes}
     config |= {"seed": run.seed, **found}
     made = {
         "config": config,

@@ -129,9 +129,10 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
 
 def _judge(backbone: str, recipe: Recipe, params: dict[str, Any], place: Place) -> Trial:
     """Train once; the best validation of all passes counts, as it would when training ends."""
-    epochs = place.settings.steps(place.settings.epochs)
     device = place.settings.device
-    config = recipe.config(backbone, **params, epochs=epochs, seed=SEARCH_SEED, device=device)
+    config = recipe.config(
+        backbone, **params, **place.settings.passes, seed=SEARCH_SEED, device=device
+    )
     try:
         recommender = fit_recipe(recipe, place, config)
     except DivergedError:

@@ -18,6 +18,12 @@ GROWING = ("data", "backbones", "objectives", "seeds", "splits", "device")
 """Settings that say which runs there are, where the log lies or where is computed: they change no
 run's numbers by more than rounding."""
 
+KEPT = (
+    *("trials", "tune", "epochs", "patience"),
+    *("base_model", "item_encoder", "device", "effort"),
+)
+"""Options that a study's command names where they are not the usual ones."""
+
 
 @dataclass(frozen=True)
 class StudySettings:
@@ -44,6 +50,8 @@ class StudySettings:
     then take as they are: if that favours any, then plain."""
     epochs: int = 20
     """Passes over the log at most, the same for every recipe."""
+    patience: int = 3
+    """Passes without a better validation before a training stops; 0 never stops one early."""
     base_model: str | None = None
     """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
     item_encoder: str | None = None
@@ -70,7 +78,8 @@ class StudySettings:
         for name in ("backbones", "objectives"):
             if not getattr(self, name):
                 raise SettingError(f"{name} is empty; name one at least")
-        for name, least in {"seeds": 1, "splits": 1, "trials": 0, "epochs": 1}.items():
+        least_of = {"seeds": 1, "splits": 1, "trials": 0, "epochs": 1, "patience": 0}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")
         if self.effort <= 0:
@@ -100,6 +109,11 @@ class StudySettings:
         return max(least, round(full * self.effort))
 
     @property
+    def passes(self) -> dict[str, int]:
+        """How long a recommender learns: fields of ``RecommenderConfig``."""
+        return {"epochs": self.steps(self.epochs), "patience": self.patience}
+
+    @property
     def command(self) -> str:
         """The command line that makes this study."""
         usual = StudySettings()
@@ -108,7 +122,7 @@ class StudySettings:
             value = getattr(self, name)
             text = ",".join(value) if isinstance(value, tuple) else value
             words += [] if value is None else [f"--{name}", str(text)]
-        for name in ("trials", "tune", "epochs", "base_model", "item_encoder", "device", "effort"):
+        for name in KEPT:
             value = getattr(self, name)
             if value != getattr(usual, name):
                 words += [f"--{name.replace('_', '-')}", str(value)]

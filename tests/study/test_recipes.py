@@ -147,3 +147,5 @@ def test_the_command_of_a_study_makes_the_same_study() -> None:
         "llmrec bench --data 'log folder' --backbones sasrec --objectives 'plain,soft targets' "
         "--seeds 2 --splits 1 --trials 4"
     )
+    assert replace(settings, patience=8).command == f"{settings.command} --patience 8"
+    assert replace(settings, patience=8).passes == {"epochs": 20, "patience": 8}

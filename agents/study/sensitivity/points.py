@@ -80,10 +80,9 @@ class Point:
     def config(self, place: Place) -> RecommenderConfig:
         """All settings of its training."""
         assert self.backbone is not None
-        epochs = place.settings.steps(place.settings.epochs)
         changes = {self.setting: self.value} if self.setting else {}
         recipe = RECIPES[self.recipe]
-        return recipe.config(self.backbone, epochs=epochs, seed=self.seed, **changes)
+        return recipe.config(self.backbone, **place.settings.passes, seed=self.seed, **changes)
 
 
 def point_of(sweep: Sweep, value: Value, backbone: str, seed: int) -> Point:

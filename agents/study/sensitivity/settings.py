@@ -16,7 +16,7 @@ from llmrec_env.demo.settings import WORLD_SIZE
 PARTS = (*SWEPT, "cold", "map")
 Projection = Literal["auto", "pca", "tsne"]
 PROJECTIONS = ("auto", "pca", "tsne")
-KEPT = ("seeds", "epochs", "base_model", "item_encoder", "effort")
+KEPT = ("seeds", "epochs", "patience", "base_model", "item_encoder", "effort")
 """Options whose default is the command's own."""
 
 
@@ -42,6 +42,8 @@ class SensitivitySettings:
     """Seed of the split by user."""
     epochs: int = 20
     """Passes over the log at most."""
+    patience: int = 3
+    """Passes without a better validation before a training stops; 0 never stops one early."""
     base_model: str | None = None
     """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
     item_encoder: str | None = None
@@ -85,6 +87,7 @@ class SensitivitySettings:
             splits=self.split + 1,
             trials=0,
             epochs=self.epochs,
+            patience=self.patience,
             base_model=self.base_model,
             item_encoder=self.item_encoder,
             effort=self.effort,
