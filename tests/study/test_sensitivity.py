@@ -240,6 +240,11 @@ def test_kinds_are_the_category_or_the_first_column_with_few_values() -> None:
     assert kinds_of_items(Catalog(pl.DataFrame(few))) is None
     told = {**columns, "category": [f"c{i % 20}" for i in range(40)]}
     assert kinds_of_items(Catalog(pl.DataFrame(told))) == ("category", told["category"])
+    paths = {**columns, "category": ["tools, saws, hand saws", "tools, bits", "tools", ""] * 10}
+    assert kinds_of_items(Catalog(pl.DataFrame(paths))) == (
+        "category",
+        ["saws", "bits", "", ""] * 10,
+    )
     one = {**columns, "category": ["c"] * 40}
     assert kinds_of_items(Catalog(pl.DataFrame(one))) == ("brand", columns["brand"])
 
