@@ -23,9 +23,9 @@ from agents.item_init import check_vectors, principal_table
 from agents.network import Network
 from agents.training import fit_network
 from agents.windows import Windows, last_window
-from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.placement import check_device
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
@@ -142,12 +142,12 @@ class Recommender:
                 f"{log.n_items}: they must share one catalogue"
             )
         vectors = check_vectors(item_vectors, self.config.reads_vectors, log.n_items)
+        device = check_device(self.config.device)
         began = time.process_time()  # other processes may share the cores
         data = TrainingData.prepare(log, simulator, self.config, show, proposals, vectors)
         labelled = time.process_time()
         self.simulator = simulator if self.config.state_reader == "fused" else None
         counts = log.item_counts().astype(np.float32)
-        device = processes.own_device(self.config.device)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
         if vectors is not None and self.config.item_init == "text":
             table = principal_table(vectors, self.config.dim)
@@ -197,9 +197,9 @@ class Recommender:
         as they were popular in training.
 
         Raises:
-            DataError: an item is not in the catalogue.
+            DataError: an item is not in the catalogue, or ``histories`` are no item arrays.
         """
-        arrays = [np.asarray(history, dtype=np.int64) for history in histories]
+        arrays = _item_arrays(histories)
         self._check_items(np.concatenate([np.empty(0, dtype=np.int64), *arrays]))
         scores = np.tile(self._popularity, (len(arrays), 1))
         known = np.array([i for i, array in enumerate(arrays) if len(array)], dtype=np.int64)
@@ -428,6 +428,18 @@ class Recommender:
                 f"item index {bad} is not in the catalogue of {self.n_items} items that this "
                 "recommender was fitted on"
             )
+
+
+def _item_arrays(histories: Sequence[IntArray]) -> list[IntArray]:
+    """One int64 array a history."""
+    arrays = [np.asarray(history) for history in histories]
+    for array in arrays:
+        if array.ndim != 1 or (len(array) and not np.issubdtype(array.dtype, np.integer)):
+            raise DataError(
+                "histories must be a list of arrays of item indices, one a user, such as "
+                f"[log.sequence(0)]; one of them is {array.dtype} of shape {array.shape}"
+            )
+    return [array.astype(np.int64) for array in arrays]
 
 
 def _hide(scores: FloatArray, histories: Sequence[IntArray]) -> None:

@@ -25,7 +25,8 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
         log: what it is a study of.
 
     Raises:
-        SettingError: the folder holds a study of another kind, of other settings or of other data.
+        SettingError: the folder holds a study of another kind, of other settings or of other data,
+            or something else, or it is a file.
     """
     for other, command in COMMANDS.items():
         if other != name and (out / other).exists():
@@ -34,6 +35,13 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
                 "folder with --out"
             )
     path = out / name
+    if out.exists() and not out.is_dir():
+        raise SettingError(f"{out} is a file; name a folder with --out")
+    if (out / "config.json").exists() and not path.exists():
+        raise SettingError(
+            f"{out} holds something else, whose config.json would be lost; name another folder "
+            "with --out"
+        )
     now = json.loads(json.dumps({**settings, "log": _content(log)}))
     if path.exists() and (before := read_json(path)) != now:
         differing = ", ".join(

@@ -7,6 +7,7 @@ process nothing here costs anything, and accelerate is not imported.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -133,7 +134,11 @@ def _group(device_type: str | None = None) -> Any:
 
     if device_type is None:
         device_type = "cuda" if torch.cuda.is_available() else "cpu"
+    joined = torch.distributed.is_initialized()
     state = PartialState(cpu=device_type == "cpu", timeout=LONGEST_STAGE)
+    if not joined:
+        # Threads of gloo that still run when the interpreter has ended abort the process.
+        atexit.register(state.destroy_process_group)
     if state.num_processes != _begun():
         raise SettingError(
             f"{_begun()} processes were begun and accelerate knows {state.num_processes} of them "

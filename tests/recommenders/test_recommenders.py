@@ -224,6 +224,22 @@ def test_refuses_items_and_observations_it_cannot_know(
         recommender.recommend([[1]], k=13)
 
 
+@pytest.mark.parametrize("histories", [np.arange(3), [["u1", "u2"]], [[0.5]]])
+def test_refuses_what_are_no_item_arrays(
+    histories: object, cycle_log: InteractionLog, tiny: MakeConfig
+) -> None:
+    recommender = Recommender(tiny(backbone="gru4rec", epochs=1)).fit(cycle_log, show=False)
+    with pytest.raises(DataError, match="list of arrays of item indices"):
+        recommender.recommend(histories)
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_done(
+    cycle_log: InteractionLog, tiny: MakeConfig
+) -> None:
+    with pytest.raises(SettingError, match="device 'cuda:99' cannot be used here"):
+        Recommender(tiny(backbone="gru4rec", device="cuda:99")).fit(cycle_log, show=False)
+
+
 def test_refuses_other_catalogues(
     cycle_log: InteractionLog, user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
 ) -> None:
