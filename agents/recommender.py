@@ -133,7 +133,8 @@ class Recommender:
             DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
                 has another catalogue, or ``item_vectors`` are of another shape, not finite or all
                 the same.
-            SettingError: ``item_vectors`` are given and no setting asks for them, or the reverse.
+            SettingError: ``item_vectors`` are given and no setting asks for them, or the reverse;
+                or the device is not there.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
         if validation is not None and validation.n_items != log.n_items:
