@@ -175,11 +175,11 @@ class Recommender:
             sequence, then of the second, and so on.
 
         Raises:
-            DataError: an item is not in the catalogue.
+            DataError: an item is not in the catalogue, or ``sequences`` are no item arrays.
         """
-        lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-        items = np.concatenate([np.asarray(s, dtype=np.int64) for s in [[], *sequences]])
-        self._check_items(items)
+        arrays = _item_arrays(sequences)
+        lengths = np.array(list(map(len, arrays)), dtype=np.int64)
+        items = self._checked(arrays)
         language = self._language_states(sequences)
         windows = Windows.over(lengths, self.config.max_length)
         scores = np.empty((windows.n_states, self.n_items), dtype=np.float32)
@@ -201,7 +201,7 @@ class Recommender:
             DataError: an item is not in the catalogue, or ``histories`` are no item arrays.
         """
         arrays = _item_arrays(histories)
-        self._check_items(np.concatenate([np.empty(0, dtype=np.int64), *arrays]))
+        self._checked(arrays)
         scores = np.tile(self._popularity, (len(arrays), 1))
         known = np.array([i for i, array in enumerate(arrays) if len(array)], dtype=np.int64)
         for chosen in _chunks(len(known)):
@@ -422,13 +422,16 @@ class Recommender:
         rows = rows.astype(np.int64)
         return [row[row != self.n_items] for row in rows]
 
-    def _check_items(self, items: IntArray) -> None:
+    def _checked(self, arrays: Sequence[IntArray]) -> IntArray:
+        """All items of the arrays, one after the other."""
+        items = np.concatenate([np.empty(0, dtype=np.int64), *arrays])
         if len(items) and not 0 <= items.min() <= items.max() < self.n_items:
             bad = items[(items < 0) | (items >= self.n_items)][0]
             raise DataError(
                 f"item index {bad} is not in the catalogue of {self.n_items} items that this "
                 "recommender was fitted on"
             )
+        return items
 
 
 def _item_arrays(histories: Sequence[IntArray]) -> list[IntArray]:

@@ -34,14 +34,8 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
                 f"{out} is a folder of `{command}`, whose results would be lost; name another "
                 "folder with --out"
             )
+    refuse_others(out, name)
     path = out / name
-    if out.exists() and not out.is_dir():
-        raise SettingError(f"{out} is a file; name a folder with --out")
-    if (out / "config.json").exists() and not path.exists():
-        raise SettingError(
-            f"{out} holds something else, whose config.json would be lost; name another folder "
-            "with --out"
-        )
     now = json.loads(json.dumps({**settings, "log": _content(log)}))
     if path.exists() and (before := read_json(path)) != now:
         differing = ", ".join(
@@ -54,6 +48,21 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
             "to continue it, or name another folder with --out"
         )
     write_json(path, now)
+
+
+def refuse_others(out: Path, name: str) -> None:
+    """Leave alone a folder that holds a ``config.json`` but not the file ``name`` of its owner.
+
+    Raises:
+        SettingError: the folder is such a one, or it is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise SettingError(f"{out} is a file; name a folder with --out")
+    if (out / "config.json").exists() and not (out / name).exists():
+        raise SettingError(
+            f"{out} holds something else, whose config.json would be lost; name another folder "
+            "with --out"
+        )
 
 
 def _content(log: InteractionLog) -> str:

@@ -231,6 +231,8 @@ def test_refuses_what_are_no_item_arrays(
     recommender = Recommender(tiny(backbone="gru4rec", epochs=1)).fit(cycle_log, show=False)
     with pytest.raises(DataError, match="list of arrays of item indices"):
         recommender.recommend(histories)
+    with pytest.raises(DataError, match="list of arrays of item indices"):
+        recommender.score_steps(histories)
 
 
 def test_a_device_that_is_not_there_is_refused_before_anything_is_done(

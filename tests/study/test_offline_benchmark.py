@@ -124,6 +124,13 @@ def test_other_settings_do_not_share_a_folder(folder: Path) -> None:
     assert row_files(folder) == kept
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"holds something else, whose config\.json"):
+        run_offline(TINY, tmp_path, workers=1, show=False)
+    assert (tmp_path / "config.json").read_text(encoding="utf-8") == "{}"
+
+
 def test_jobs_may_cross_into_processes() -> None:
     job = partial(running._run, TINY, Path("out"), TINY.runs[0], False)
     assert pickle.loads(pickle.dumps(job)).args == job.args

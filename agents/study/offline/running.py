@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from agents.study.claims import refuse_others
 from agents.study.offline.algorithms import ALGORITHMS
 from agents.study.offline.controls import CONTROLS, Judged
 from agents.study.offline.datasets import DATASETS
@@ -189,6 +190,7 @@ def _write_table(folder: Path, rows: list[Found]) -> None:
 def _claim(folder: Path, settings: OfflineSettings) -> None:
     """Make the folder this benchmark's, or refuse one that is another's."""
     path = folder / "settings.json"
+    refuse_others(folder, path.name)
     if path.exists() and (others := settings.differences(read_json(path))):
         raise SettingError(
             f"{folder} holds a benchmark of other settings ({'; '.join(others)}): name another "
