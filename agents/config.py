@@ -196,6 +196,10 @@ class RecommenderConfig:
                 "use objective='snqn' or another with Q-learning, or switch them off (a state may "
                 "also go elsewhere: state_to)"
             )
+        if self.teacher != "language" and not self.augment:
+            raise SettingError(
+                f"teacher={self.teacher!r} proposes actions, from which only augment=True learns"
+            )
         for name in NOT_NEGATIVE:
             if getattr(self, name) < 0:
                 raise SettingError(f"{name} must be 0 or more, got {getattr(self, name)}")

@@ -38,6 +38,8 @@ Observation = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
 FORMAT = 1
 """Version of the folders that :meth:`Recommender.save` writes."""
+FILES = ("config.json", "model.safetensors")
+"""What those folders hold."""
 CHUNK = 1024
 """Windows that are encoded at once when serving."""
 
@@ -284,7 +286,13 @@ class Recommender:
         return (actions if np.ndim(rows) == 2 else actions[0]), None
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write ``config.json`` and ``model.safetensors`` into a folder, whole or not at all."""
+        """Write ``config.json`` and ``model.safetensors`` into a folder, whole or not at all.
+
+        A recommender that stands there is replaced.
+
+        Raises:
+            SettingError: the folder holds anything else.
+        """
         network = self.network
         tensors = {f"network.{k}": v.contiguous().clone() for k, v in network.state_dict().items()}
         tensors["popularity"] = torch.from_numpy(self._popularity)
@@ -336,8 +344,10 @@ class Recommender:
             state = {name.removeprefix("network."): value for name, value in tensors.items()}
             recommender.network.load_state_dict(state)
         except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            lacking = isinstance(error, KeyError)
+            reason = f"its config.json or its tensors lack {error}" if lacking else error
             raise DataError(
-                f"{path}: no saved recommender ({error}); expected the folder, with config.json "
+                f"{path}: no saved recommender ({reason}); expected the folder, with config.json "
                 "and model.safetensors, that `llmrec train` or Recommender.save writes"
             ) from error
         recommender.history = about["history"]

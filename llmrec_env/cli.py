@@ -132,6 +132,7 @@ def fit(
     """
     with clear_errors():
         from llmrec_env.common import processes
+        from llmrec_env.common.files import refuse_loss
         from llmrec_env.common.training import clear_checkpoint
         from llmrec_env.demo.settings import open_source
         from llmrec_env.language.fitting import FitConfig, fit_language_environment
@@ -140,6 +141,7 @@ def fit(
 
         if (out / "config.json").exists():
             raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
+        refuse_loss(out, ())
         source = open_source(data, seed)
         learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
         model = LanguageEnvironmentConfig(item_ids=item_ids)
@@ -276,13 +278,16 @@ def train(
     with clear_errors():
         from agents import Recommender, RecommenderConfig
         from agents.objectives import FRAMEWORKS
+        from agents.recommender import FILES
         from llmrec_env.common import processes
+        from llmrec_env.common.files import refuse_loss
         from llmrec_env.demo.settings import open_source
         from llmrec_env.evaluation.ranking import evaluate_ranking
 
+        refuse_loss(out, FILES)
         has_q = objective in FRAMEWORKS and FRAMEWORKS[objective].q_heads > 0
         config = RecommenderConfig(
-            backbone=backbone,  # type: ignore[arg-type]
+            backbone=backbone.lower(),  # type: ignore[arg-type]
             objective=objective,
             state=state and has_q,
             reward=reward and has_q,

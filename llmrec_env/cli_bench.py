@@ -81,7 +81,7 @@ def study(
 
         settings = StudySettings(
             data=data,
-            backbones=_names(backbones),
+            backbones=_names(backbones.lower()),
             objectives=OBJECTIVES if objectives is None else _names(objectives),
             seeds=seeds,
             splits=splits,

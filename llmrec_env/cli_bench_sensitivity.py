@@ -64,7 +64,7 @@ def sensitivity(
 
         settings = SensitivitySettings(
             data=data,
-            backbone=backbone,
+            backbone=backbone.lower(),
             parts=tuple(dict.fromkeys(name.strip() for name in parts.split(",") if name.strip())),
             values=parse_values(values or []),
             seeds=seeds,

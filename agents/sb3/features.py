@@ -57,8 +57,8 @@ class SequenceFeatures(BaseFeaturesExtractor):
             ``max_length`` (here the length of the observed history).
 
     Raises:
-        SettingError: the observation holds no history, the recommender knows another catalogue, or
-            the settings contradict it or each other.
+        SettingError: the observation holds no history, ``recommender`` is none or knows another
+            catalogue, or the settings contradict it or each other.
     """
 
     starts: Tensor
@@ -151,6 +151,11 @@ def _catalogue_size(
     observed = int(history.high.max())
     told = {"n_items": n_items}
     if recommender is not None:
+        if not isinstance(recommender, Recommender):
+            raise SettingError(
+                "recommender must be a fitted Recommender, got "
+                f"{type(recommender).__name__}; Recommender.load(folder) reads a saved one"
+            )
         told["the recommender"] = recommender.n_items
     for name, size in told.items():
         if size is not None and size != observed:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.files import fingerprint, read_json, refuse_others, write_json
 from llmrec_env.data.log import InteractionLog
 
 COMMANDS = {"study.json": "llmrec bench", "sensitivity.json": "llmrec bench sensitivity"}
@@ -48,21 +48,6 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
             "to continue it, or name another folder with --out"
         )
     write_json(path, now)
-
-
-def refuse_others(out: Path, name: str) -> None:
-    """Leave alone a folder that holds a ``config.json`` but not the file ``name`` of its owner.
-
-    Raises:
-        SettingError: the folder is such a one, or it is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise SettingError(f"{out} is a file; name a folder with --out")
-    if (out / "config.json").exists() and not (out / name).exists():
-        raise SettingError(
-            f"{out} holds something else, whose config.json would be lost; name another folder "
-            "with --out"
-        )
 
 
 def _content(log: InteractionLog) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.study import effort
 from agents.study.beyond import EPISODES
-from agents.study.comparisons import Comparison, compare, findings, p_text
+from agents.study.comparisons import ITEM_KNN, Comparison, compare, findings, p_text
 from agents.study.places import Place
 from agents.study.recipes import PLAIN
 from agents.study.results import METRIC, Results, many
@@ -150,7 +150,8 @@ def _beyond(report: Report, results: Results) -> None:
             masked=False,
             note=f"{results.basis} Lists of the ten best; diversity is between the items' "
             f"categories. Returns: one episode of at most {EPISODES} test users a run, there with "
-            "met items masked.",
+            "met items masked; “–” for what only ranks: item-kNN, a simulated user alone and "
+            "ensembles.",
             command=report.command,
             digits=3,
         )
@@ -162,8 +163,8 @@ def _differences(report: Report, results: Results, found: Sequence[Comparison]) 
         return
     section = report.section(
         "Differences",
-        "Each recipe against another on the same backbone, paired by split, training seed and "
-        "test user.",
+        "Each recipe against another on the same backbone, or against what has none, paired by "
+        "split, training seed and test user.",
     )
     if PLAIN not in results.settings.objectives:
         section.add(
@@ -209,8 +210,9 @@ def _difference(section: Section, results: Results, found: Comparison, command: 
         ),
         Forest(
             f"{METRIC} above {found.reference}, 95% intervals",
-            f"Test {METRIC} minus that of {found.reference} on the same backbone. {results.basis} "
-            "Met items not masked.",
+            f"Test {METRIC} minus that of {found.reference}"
+            f"{'' if found.reference == ITEM_KNN else ', on the same backbone where it has one'}. "
+            f"{results.basis} Met items not masked.",
             intervals,
             f"difference in {METRIC}",
         ),

@@ -8,9 +8,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from llmrec_env.common.errors import SettingError
+
+NAMED = 3
+"""Entries of a folder that an error names, at most."""
 
 
 @contextlib.contextmanager
@@ -18,18 +23,56 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
 
     The temporary path may become a file or a folder. A folder that stands at ``path`` is replaced.
+
+    Raises:
+        SettingError: that would lose something which the new folder lacks; see :func:`refuse_loss`.
     """
-    target = Path(path)
+    target = Path(path).absolute()  # "." has no name
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         temporary = scratch / target.name
         yield temporary
+        if temporary.is_dir():
+            refuse_loss(target, {entry.name for entry in temporary.iterdir()})
         if target.is_dir():
             target.replace(scratch / "replaced")
         temporary.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
+    """Leave alone what stands where a folder with entries of these ``names`` is to be written.
+
+    Raises:
+        SettingError: ``folder`` is a file, or holds an entry of another name.
+    """
+    path = Path(folder)
+    if path.is_file():
+        raise SettingError(f"{path} is a file, and a folder is to be written there; name another")
+    found = path.iterdir() if path.is_dir() else ()
+    if others := sorted(entry.name for entry in found if entry.name not in names):
+        told = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+        raise SettingError(
+            f"{path} holds {told}, which would be lost; name another folder, or empty it"
+        )
+
+
+def refuse_others(folder: str | os.PathLike[str], name: str) -> None:
+    """Leave alone a run folder that holds a ``config.json`` but not ``name``, its owner's file.
+
+    Raises:
+        SettingError: the folder is such a one, or it is a file.
+    """
+    path = Path(folder)
+    if path.is_file():
+        raise SettingError(f"{path} is a file; name a folder with --out")
+    if (path / "config.json").exists() and not (path / name).exists():
+        raise SettingError(
+            f"{path} holds something else, whose config.json would be lost; name another folder "
+            "with --out"
+        )
 
 
 def write_json(path: str | os.PathLike[str], value: Any, sort_keys: bool = True) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.files import fingerprint, read_json, refuse_others, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo import language, offline, recommenders, returns
 from llmrec_env.demo.settings import DemoSettings, Source, open_source
@@ -41,7 +41,7 @@ def run_demo(
             ``if __name__ == "__main__":``, as ``multiprocessing`` asks.
 
     Raises:
-        SettingError: the folder holds a run with other settings.
+        SettingError: the folder holds a run with other settings, or something else.
         SimulatorError: the settings name an LE of another catalogue.
     """
     path = Path(folder)
@@ -200,6 +200,7 @@ def _together(parts: Iterable[Found]) -> Found:
 
 def _claim(folder: Path, settings: DemoSettings) -> None:
     path = folder / "settings.json"
+    refuse_others(folder, path.name)
     if path.exists() and DemoSettings.from_json(read_json(path)) != settings:
         raise SettingError(
             f"{folder} holds a run with other settings; name another with --out, or remove it"

@@ -77,6 +77,11 @@ class Finding(Element):
     holds: bool | None
     evidence: str = ""
 
+    @property
+    def told(self) -> str:
+        """The claim in words that say the same without the mark before them."""
+        return {True: "", False: "Not shown: ", None: "Not tested: "}[self.holds] + self.claim
+
 
 @dataclass(frozen=True)
 class Table(Element):

@@ -93,10 +93,13 @@ def _figures(report: Report) -> list[Figure]:
 
 
 def _write_figures(report: Report, images: Sequence[Image], folder: Path) -> None:
-    with atomic_path(folder / "figures") as temporary:
-        temporary.mkdir()
-        for (_, name), image in zip(figure_files(report), images, strict=True):
-            (temporary / Path(name).name).write_bytes(image.png)
+    names = [name for _, name in figure_files(report)]
+    for old in folder.glob("figures/[0-9][0-9]-*.png"):  # of an earlier report
+        if f"figures/{old.name}" not in names:
+            old.unlink()
+    for name, image in zip(names, images, strict=True):
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes(image.png)
 
 
 def slug(title: str) -> str:

@@ -50,6 +50,18 @@ def test_train_names_every_objective_and_refuses_others(tmp_path: Path) -> None:
     assert "supervised, sqn, sac" in refused.output
 
 
+def test_what_stands_where_something_shall_be_saved_is_refused_first(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine", encoding="utf-8")
+    for command in ("fit", "train"):
+        refused = runner.invoke(app, [command, "--out", str(tmp_path)])
+        assert refused.exit_code == 1
+        assert "thesis.tex" in refused.output
+        assert "would be lost" in " ".join(refused.output.split())
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    refused = runner.invoke(app, ["demo", "--out", str(tmp_path)])
+    assert "something else" in " ".join(refused.output.split())
+
+
 @pytest.mark.slow
 def test_two_processes_fit_and_train_and_one_of_them_saves(
     data: Path, tmp_path: Path, launch: Callable[..., tuple[int, str]]

@@ -269,6 +269,9 @@ def test_refuses_folders_that_hold_no_recommender(
     write_json(folder / "config.json", {**about, "n_items": 13})
     with pytest.raises(DataError, match="no saved recommender"):
         Recommender.load(folder)
+    write_json(folder / "config.json", {"format": 1, "settings": {}})  # as a saved LE has it
+    with pytest.raises(DataError, match=r"its config\.json or its tensors lack 'config'"):
+        Recommender.load(folder)
     write_json(folder / "config.json", about)
     (folder / "model.safetensors").write_bytes(b"not tensors")
     with pytest.raises(DataError, match="no saved recommender"):
@@ -308,6 +311,7 @@ def test_presets_name_the_usual_settings() -> None:
         ({"epochs": 0}, "epochs must be positive"),
         ({"layers": 0}, "layers must be positive"),
         ({"gamma": 1.0}, "gamma must lie in"),
+        ({"teacher": "popular"}, "from which only augment=True learns"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:

@@ -263,6 +263,7 @@ def test_a_single_environment_serves_as_well(user: TrueTasteUser) -> None:
         ({"n_items": 39}, "n_items speaks of 39 items, and the observed histories are of 40"),
         ({"freeze": True}, "freeze=True keeps the weights of a fitted encoder"),
         ({"gamma": 0.9}, "gamma: no such size of an encoder; there are dim, layers"),
+        ({"recommender": "a/folder"}, r"got str; Recommender\.load\(folder\) reads"),
         ({"backbone": "lstm"}, "backbone must be one of sasrec"),
         ({"backbone": "caser", "window": 11}, "window=11 items"),
     ],

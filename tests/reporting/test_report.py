@@ -47,6 +47,7 @@ def sample_report() -> Report:
         Facts({"users": 2000, HOSTILE: HOSTILE}),
         Finding("it works", True, HOSTILE),
         Finding("it flies", None),
+        Finding("it swims", False),
         Table(
             "Ranking",
             ["who", "HR@10", "users"],
@@ -144,6 +145,7 @@ def test_the_page_is_one_file_that_runs_nothing_and_fetches_nothing(tmp_path: Pa
     assert not {"script", "link", "iframe", "object"} & set(tags.tags)
     assert all(address.startswith(("#", "data:image/svg+xml;")) for address in tags.addresses)
     assert "<script>alert('$x$')</script>" in tags.text
+    assert "Not shown: it swims" in tags.text
     assert tags.tags.count("img") == tags.tags.count("figcaption") == 6
     assert len(list((tmp_path / "figures").glob("*.png"))) == 6
 
@@ -156,6 +158,18 @@ def test_the_page_is_made_again_from_the_folder_alone(tmp_path: Path) -> None:
     before = page.read_bytes()
     page.unlink()
     assert Report.load(tmp_path).render(tmp_path).read_bytes() == before
+
+
+def test_figures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    (tmp_path / "figures").mkdir()
+    for name in ("99-of-an-earlier-report.png", "holiday.png"):
+        (tmp_path / "figures" / name).write_bytes(b"")
+    sample_report().save(tmp_path)
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert "holiday.png" in names
+    assert "99-of-an-earlier-report.png" not in names
 
 
 @pytest.mark.parametrize("width", [60, 200])

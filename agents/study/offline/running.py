@@ -19,7 +19,6 @@ from typing import Any
 
 import polars as pl
 
-from agents.study.claims import refuse_others
 from agents.study.offline.algorithms import ALGORITHMS
 from agents.study.offline.controls import CONTROLS, Judged
 from agents.study.offline.datasets import DATASETS
@@ -28,7 +27,7 @@ from agents.study.offline.report import build_report
 from agents.study.offline.settings import OfflineSettings, Run
 from llmrec_env.common import progress
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, read_json, refuse_others, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo.judging import test_users
 from llmrec_env.demo.settings import Source, open_source

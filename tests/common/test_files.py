@@ -1,0 +1,54 @@
+"""What is written stands there whole, and what others have written is left alone."""
+
+from pathlib import Path
+
+import pytest
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import atomic_path, refuse_loss
+
+pytestmark = pytest.mark.core
+
+
+def write(folder: Path, *names: str) -> None:
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        for name in names:
+            (temporary / name).write_text("new", encoding="utf-8")
+
+
+def test_a_folder_is_replaced_by_one_with_the_same_entries(tmp_path: Path) -> None:
+    write(tmp_path / "model", "a")
+    (tmp_path / "model" / "a").write_text("old", encoding="utf-8")
+    write(tmp_path / "model", "a", "b")
+    assert (tmp_path / "model" / "a").read_text(encoding="utf-8") == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_with_anything_else_is_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "thesis"
+    write(folder, "a")
+    for name in ("1.tex", "2.tex", "3.tex", "4.tex"):
+        (folder / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(SettingError, match=r"thesis holds 1\.tex, 2\.tex, 3\.tex, …, which would"):
+        write(folder, "a", "b")
+    assert len(list(folder.iterdir())) == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_the_folder_one_stands_in_is_no_exception(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "1.tex").write_text("mine", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError, match=r"holds 1\.tex"):
+        write(Path(), "a")
+    assert (tmp_path / "1.tex").exists()
+
+
+def test_a_file_is_no_place_for_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("mine", encoding="utf-8")
+    with pytest.raises(SettingError, match="is a file"):
+        write(tmp_path / "model", "a")
+    with pytest.raises(SettingError, match="is a file"):
+        refuse_loss(tmp_path / "model", ())
