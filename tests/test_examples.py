@@ -67,6 +67,13 @@ def test_sb3_maskable_ppo(run: Run) -> None:
     assert len(set(shown)) == len(shown)
 
 
+def test_lea_into_ppo(run: Run) -> None:
+    pytest.importorskip("sb3_contrib")
+    printed = run("lea_into_ppo.py", "--epochs", "1", "--steps", "1024", "--episodes", "8")
+    names = re.findall(r"^(.+?) +return +\d", printed, re.MULTILINE)
+    assert names == ["LEA", "PPO from LEA", "PPO from nothing"]
+
+
 def test_d3rlpy_offline(run: Run) -> None:
     pytest.importorskip("d3rlpy")
     printed = run("d3rlpy_offline.py", "--users", "12", "--steps", "20", "--episodes", "8")

@@ -14,6 +14,8 @@ from gymnasium import spaces
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from agents.recommender import Recommender
+from agents.sb3.features import SequenceFeatures
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.users.base import FloatArray
@@ -29,20 +31,35 @@ from stable_baselines3.common.type_aliases import Schedule  # noqa: E402
 class ItemLogits(nn.Module):
     """Logits of all items, ``v_i · (W f + b)``: W and b are learned, the vectors v are not.
 
-    At first W and b are zero, so every item is as likely as the next.
+    At first W and b are zero, so every item is as likely as the next; or, where it is to begin as a
+    fitted recommender, they hand f on as it is, with a last 1 that the recommender's bias meets.
 
     Args:
         features: width of f.
         vectors: float32 (n_items, d).
+        as_fitted: whether W f + b begins as (f, 1).
+
+    Raises:
+        SettingError: ``as_fitted``, and the vectors are not one longer than f.
     """
 
     vectors: Tensor
 
-    def __init__(self, features: int, vectors: FloatArray) -> None:
+    def __init__(self, features: int, vectors: FloatArray, as_fitted: bool = False) -> None:
         super().__init__()
         self.query = nn.Linear(features, vectors.shape[1])
         nn.init.zeros_(self.query.weight)
         nn.init.zeros_(self.query.bias)
+        if as_fitted:
+            if vectors.shape[1] != features + 1:
+                raise SettingError(
+                    f"a policy that begins as a fitted recommender scores items of length "
+                    f"{features + 1}, got {vectors.shape[1]}: pass what `begin_with` gives as it "
+                    "is, with no layers for the actor"
+                )
+            with torch.no_grad():
+                self.query.weight.fill_diagonal_(1.0)
+                self.query.bias[-1] = 1.0
         self.register_buffer("vectors", torch.tensor(vectors), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -66,24 +83,28 @@ class _ItemHead(nn.Module):
         lr_schedule: Schedule,
         item_vectors: ArrayLike,
         net_arch: dict[str, list[int]] | None = None,
+        as_fitted: bool = False,
         **settings: Any,
     ) -> None:
         if "features_extractor_class" not in settings:
             _check_observations(observation_space)
         self.item_vectors = _checked(item_vectors, action_space)
+        self.as_fitted = as_fitted
         net_arch = net_arch or {"pi": [], "vf": [64, 64]}
         super().__init__(observation_space, action_space, lr_schedule, net_arch, **settings)
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
-        self.action_net = ItemLogits(self.mlp_extractor.latent_dim_pi, self.item_vectors)
+        self.action_net = ItemLogits(
+            self.mlp_extractor.latent_dim_pi, self.item_vectors, self.as_fitted
+        )
         self.optimizer = self.optimizer_class(
             self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
         )
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         parameters = super()._get_constructor_parameters()  # type: ignore[misc]
-        return {**parameters, "item_vectors": self.item_vectors}
+        return {**parameters, "item_vectors": self.item_vectors, "as_fitted": self.as_fitted}
 
 
 class ItemPolicy(_ItemHead, ActorCriticPolicy):
@@ -112,6 +133,7 @@ class ItemPolicy(_ItemHead, ActorCriticPolicy):
         lr_schedule: as SB3 gives it.
         item_vectors: float32 (n_items, d).
         net_arch: layers of actor and critic, ``{"pi": [], "vf": [64, 64]}`` where None.
+        as_fitted: whether it begins as a fitted recommender; set by :func:`begin_with`.
         settings: further arguments of SB3's policy.
 
     Raises:
@@ -122,6 +144,40 @@ class ItemPolicy(_ItemHead, ActorCriticPolicy):
 
 class MaskableItemPolicy(_ItemHead, MaskableActorCriticPolicy):
     """:class:`ItemPolicy` for sb3-contrib's ``MaskablePPO``: met items are never drawn."""
+
+
+def begin_with(recommender: Recommender, freeze: bool = False) -> dict[str, Any]:
+    """The ``policy_kwargs`` with which PPO goes on from a fitted recommender.
+
+    On ``observation="history"`` the policy begins as the softmax of the recommender's scores, whose
+    best item is what :meth:`Recommender.recommend` names first (met items aside; after an empty
+    history, as its bias ranks). Its item table stays as it is. ::
+
+        MaskablePPO(MaskableItemPolicy, env, policy_kwargs=begin_with(recommender))
+
+    Args:
+        recommender: fitted on the catalogue of the environment; not one that serves with a
+            simulator's states.
+        freeze: whether its encoder stays too, so that only the map between the two learns, beside
+            the critic.
+
+    Raises:
+        SettingError: it serves with a simulator's states, which the policy does not see.
+    """
+    network = recommender.network
+    if network.fusion is not None:
+        raise SettingError(
+            "this recommender ranks with a simulator's states (state_to='fused'), which the policy "
+            "does not see; begin with one that serves alone"
+        )
+    with torch.no_grad():
+        table = torch.cat([network.item_outputs, network.bias[:, None]], dim=1).cpu().numpy()
+    return {
+        "item_vectors": table,
+        "as_fitted": True,
+        "features_extractor_class": SequenceFeatures,
+        "features_extractor_kwargs": {"recommender": recommender, "freeze": freeze},
+    }
 
 
 def language_vectors(simulator: LanguageUser) -> FloatArray:

@@ -23,7 +23,7 @@ from llmrec_env.users.true_taste import TrueTasteUser
 sb3 = pytest.importorskip("stable_baselines3")
 contrib = pytest.importorskip("sb3_contrib")
 
-from agents.sb3 import ItemPolicy, MaskableItemPolicy, SequenceFeatures  # noqa: E402
+from agents.sb3 import ItemPolicy, MaskableItemPolicy, SequenceFeatures, begin_with  # noqa: E402
 from llmrec_env.envs.sb3 import make_vec_env  # noqa: E402
 from llmrec_env.evaluation.returns import SB3Policy, evaluate_policy  # noqa: E402
 
@@ -293,3 +293,49 @@ def test_observations_without_a_history_and_other_catalogues_are_refused(
         model_of("ppo", make(user, "state"))
     with pytest.raises(SettingError, match="the recommender speaks of 40 items"):
         SequenceFeatures(spaces.Box(0, 50, (LENGTH,), np.int64), recommender=fitted)
+
+
+@pytest.mark.parametrize("name", ["ppo", "maskable"])
+def test_ppo_begins_as_a_fitted_recommender(
+    name: str, fitted: Recommender, user: TrueTasteUser, tmp_path: Path
+) -> None:
+    algorithm, how = ALGORITHMS[name]
+    policy = MaskableItemPolicy if name == "maskable" else ItemPolicy
+    model = algorithm(policy, make(user), policy_kwargs=begin_with(fitted), **how)
+    histories = [[3], [5, 7, 1], list(range(LENGTH))]
+    scores = torch.from_numpy(fitted.score([np.array(history) for history in histories]))
+
+    def probabilities() -> torch.Tensor:
+        model.policy.set_training_mode(False)
+        return model.policy.get_distribution(padded(histories, LENGTH)).distribution.probs
+
+    torch.testing.assert_close(probabilities(), scores.softmax(dim=1))
+    model.learn(64)
+    learned = probabilities()
+    assert not torch.allclose(learned, scores.softmax(dim=1))
+    model.save(tmp_path / "model")
+    model = algorithm.load(tmp_path / "model")
+    torch.testing.assert_close(probabilities(), learned)
+
+
+def test_a_frozen_recommender_goes_on_above_its_encoder(
+    fitted: Recommender, user: TrueTasteUser
+) -> None:
+    _, how = ALGORITHMS["ppo"]
+    model = sb3.PPO(ItemPolicy, make(user), policy_kwargs=begin_with(fitted, freeze=True), **how)
+    before, map_before = weights_of(model), model.policy.action_net.query.weight.clone()
+    model.learn(64)
+    assert same(before, weights_of(model))
+    assert not torch.equal(map_before, model.policy.action_net.query.weight)
+
+
+def test_what_cannot_begin_as_a_recommender_is_refused(
+    fitted: Recommender, user: TrueTasteUser, tiny: Callable[..., RecommenderConfig]
+) -> None:
+    for env, more in ((make(user, "both"), {}), (make(user), {"net_arch": {"pi": [8], "vf": [8]}})):
+        with pytest.raises(SettingError, match="begins as a fitted recommender"):
+            sb3.PPO(ItemPolicy, env, policy_kwargs={**begin_with(fitted), **more})
+    fused = Recommender(tiny(state=True, state_to="fused", epochs=1))
+    fused.fit(user.world.log, user, show=False)
+    with pytest.raises(SettingError, match="begin with one that serves alone"):
+        begin_with(fused)
