@@ -11,6 +11,7 @@ from rich.console import Console
 from llmrec_env.cli_bench_offline import offline
 from llmrec_env.cli_bench_sensitivity import sensitivity
 from llmrec_env.cli_errors import clear_errors
+from llmrec_env.cli_lists import listed
 
 app = typer.Typer(help="Studies of recommenders over splits and seeds.")
 app.command("offline")(offline)
@@ -81,8 +82,8 @@ def study(
 
         settings = StudySettings(
             data=data,
-            backbones=_names(backbones.lower()),
-            objectives=OBJECTIVES if objectives is None else _names(objectives),
+            backbones=listed(backbones.lower()),
+            objectives=OBJECTIVES if objectives is None else listed(objectives),
             seeds=seeds,
             splits=splits,
             trials=trials,
@@ -99,7 +100,3 @@ def study(
         report.print(console)
         page = out / "report.html"
         console.print(f"\nReport: {page if page.exists() else out / 'results.json'}")
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from llmrec_env.cli_errors import clear_errors
+from llmrec_env.cli_lists import listed
 
 
 def offline(
@@ -63,8 +64,8 @@ def offline(
         settings = OfflineSettings(
             data=data,
             simulator=simulator,
-            algorithms=_names(algorithms),
-            datasets=_names(datasets),
+            algorithms=listed(algorithms),
+            datasets=listed(datasets),
             seeds=seeds,
             steps=steps,
             episodes=episodes,
@@ -75,7 +76,3 @@ def offline(
         page = out / "report.html"
         told = page if page.exists() else out / "results.md"
         Console().print(f"\nReport: {told}", soft_wrap=True)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from llmrec_env.cli_errors import clear_errors
+from llmrec_env.cli_lists import listed
 
 
 def sensitivity(
@@ -65,7 +66,7 @@ def sensitivity(
         settings = SensitivitySettings(
             data=data,
             backbone=backbone.lower(),
-            parts=tuple(dict.fromkeys(name.strip() for name in parts.split(",") if name.strip())),
+            parts=listed(parts),
             values=parse_values(values or []),
             seeds=seeds,
             split=split,

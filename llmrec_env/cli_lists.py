@@ -1,0 +1,6 @@
+"""Options that hold several names."""
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The names in a text that joins them by commas, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
