@@ -66,7 +66,7 @@ def sensitivity(
         settings = SensitivitySettings(
             data=data,
             backbone=backbone.lower(),
-            parts=listed(parts),
+            parts=tuple(dict.fromkeys(listed(parts))),
             values=parse_values(values or []),
             seeds=seeds,
             split=split,

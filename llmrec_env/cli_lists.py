@@ -2,5 +2,5 @@
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The names in a text that joins them by commas, each once."""
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    """The names in a text that joins them by commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
