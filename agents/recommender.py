@@ -23,7 +23,7 @@ from agents.item_init import check_vectors, principal_table
 from agents.network import Network
 from agents.training import fit_network
 from agents.windows import Windows, last_window
-from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
 from llmrec_env.common.placement import check_device
 from llmrec_env.data.catalog import Catalog
@@ -38,8 +38,6 @@ Observation = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
 FORMAT = 1
 """Version of the folders that :meth:`Recommender.save` writes."""
-FILES = ("config.json", "model.safetensors")
-"""What those folders hold."""
 CHUNK = 1024
 """Windows that are encoded at once when serving."""
 
@@ -294,6 +292,7 @@ class Recommender:
             SettingError: the folder holds anything else.
         """
         network = self.network
+        _refuse_strangers(Path(folder))
         tensors = {f"network.{k}": v.contiguous().clone() for k, v in network.state_dict().items()}
         tensors["popularity"] = torch.from_numpy(self._popularity)
         about = {
@@ -344,8 +343,8 @@ class Recommender:
             state = {name.removeprefix("network."): value for name, value in tensors.items()}
             recommender.network.load_state_dict(state)
         except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            lacking = isinstance(error, KeyError)
-            reason = f"its config.json or its tensors lack {error}" if lacking else error
+            other = isinstance(error, (KeyError, TypeError))
+            reason = "what its config.json says is of something else" if other else error
             raise DataError(
                 f"{path}: no saved recommender ({reason}); expected the folder, with config.json "
                 "and model.safetensors, that `llmrec train` or Recommender.save writes"
@@ -442,6 +441,15 @@ class Recommender:
                 "recommender was fitted on"
             )
         return items
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Leave alone a folder whose files are named as a recommender's, and are none."""
+    path = folder / "config.json"
+    if path.exists() and "catalog_id" not in read_json(path):
+        raise SettingError(
+            f"{folder} holds something else, whose config.json would be lost; name another folder"
+        )
 
 
 def _item_arrays(histories: Sequence[IntArray]) -> list[IntArray]:

@@ -139,7 +139,7 @@ def fit(
         from llmrec_env.language.learning import LearningConfig
         from llmrec_env.language.model import LanguageEnvironmentConfig
 
-        if (out / "config.json").exists():
+        if (out / "heads.safetensors").exists():
             raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
         refuse_loss(out, ())
         source = open_source(data, seed)
@@ -278,13 +278,13 @@ def train(
     with clear_errors():
         from agents import Recommender, RecommenderConfig
         from agents.objectives import FRAMEWORKS
-        from agents.recommender import FILES
         from llmrec_env.common import processes
         from llmrec_env.common.files import refuse_loss
         from llmrec_env.demo.settings import open_source
         from llmrec_env.evaluation.ranking import evaluate_ranking
 
-        refuse_loss(out, FILES)
+        refuse_loss(out, ())
+        objective = objective.lower()
         has_q = objective in FRAMEWORKS and FRAMEWORKS[objective].q_heads > 0
         config = RecommenderConfig(
             backbone=backbone.lower(),  # type: ignore[arg-type]

@@ -125,6 +125,19 @@ class SequenceFeatures(BaseFeaturesExtractor):
         return states * (read > 0)[:, None]
 
 
+def check_recommender(value: Any) -> None:
+    """Refuse what is no recommender.
+
+    Raises:
+        SettingError: such as the folder of one.
+    """
+    if not isinstance(value, Recommender):
+        raise SettingError(
+            f"recommender must be a fitted Recommender, got {type(value).__name__}; "
+            "Recommender.load(folder) reads a saved one"
+        )
+
+
 def _parts(space: spaces.Space[Any]) -> list[tuple[str, spaces.Space[Any]]]:
     """The entries of a Dict space; a plain history is the only one."""
     return list(space.items()) if isinstance(space, spaces.Dict) else [("history", space)]
@@ -151,11 +164,7 @@ def _catalogue_size(
     observed = int(history.high.max())
     told = {"n_items": n_items}
     if recommender is not None:
-        if not isinstance(recommender, Recommender):
-            raise SettingError(
-                "recommender must be a fitted Recommender, got "
-                f"{type(recommender).__name__}; Recommender.load(folder) reads a saved one"
-            )
+        check_recommender(recommender)
         told["the recommender"] = recommender.n_items
     for name, size in told.items():
         if size is not None and size != observed:

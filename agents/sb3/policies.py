@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from agents.recommender import Recommender
-from agents.sb3.features import SequenceFeatures
+from agents.sb3.features import SequenceFeatures, check_recommender
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.users.base import FloatArray
@@ -53,9 +53,9 @@ class ItemLogits(nn.Module):
         if as_fitted:
             if vectors.shape[1] != features + 1:
                 raise SettingError(
-                    f"a policy that begins as a fitted recommender scores items of length "
-                    f"{features + 1}, got {vectors.shape[1]}: pass what `begin_with` gives as it "
-                    "is, with no layers for the actor"
+                    "a policy that begins as a fitted recommender reads its encoder's state alone: "
+                    'make the environment with observation="history", and pass what begin_with '
+                    "gives as it is, with no layers for the actor"
                 )
             with torch.no_grad():
                 self.query.weight.fill_diagonal_(1.0)
@@ -162,8 +162,10 @@ def begin_with(recommender: Recommender, freeze: bool = False) -> dict[str, Any]
             the critic.
 
     Raises:
-        SettingError: it serves with a simulator's states, which the policy does not see.
+        SettingError: it is no recommender, or serves with a simulator's states, which the policy
+            does not see.
     """
+    check_recommender(recommender)
     network = recommender.network
     if network.fusion is not None:
         raise SettingError(

@@ -91,23 +91,31 @@ def findings(comparisons: Sequence[Comparison], settings: StudySettings) -> list
                 for c in comparisons
                 if c.reference in CLAIMED and name in c.rows
             }
-            for holds in (True, False):
+            for verdict in ("beaten", "open", "better"):
                 told = {
                     reference: f"{other}: {d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}], "
                     f"p {p_text(p)}, {d.agreeing} of {len(d.splits)} splits"
                     for reference, (other, d, p) in held.items()
-                    if (d.low > 0 and p < LIMIT) is holds
+                    if _verdict(d, p) == verdict
                 }
                 if told:
                     claims.append(
                         Finding(
                             f"{name} ranks better than {_listed(list(told))}",
-                            holds,
+                            verdict == "beaten",
                             f"test NDCG@10 above {'; '.join(told.values())} (95% intervals over "
                             "users, Holm's p)",
+                            refuted=verdict == "better",
                         )
                     )
     return claims
+
+
+def _verdict(difference: Difference, p: float) -> str:
+    """What the other row is: surely "beaten", surely "better", or neither, "open"."""
+    if p >= LIMIT or difference.low <= 0 <= difference.high:
+        return "open"
+    return "beaten" if difference.low > 0 else "better"
 
 
 def p_text(value: float) -> str:

@@ -58,9 +58,10 @@ def _costs(results: Results, made: Costs, command: str) -> Table:
         note=f"Means over runs. {results.basis} One thread. Labels: the simulated user's states "
         "and rewards of the training users, and the proposed actions. Its user: learning the "
         "simulated user, which like its states and rewards is done once for each split and serves "
-        "all recipes that name it. Of an ensemble only the first ranker is counted. Serving: the "
-        "ten best items, scores alone for a simulated user; CPU milliseconds, median; “–” where "
-        "it was not timed: rows that need no model, and ensembles.",
+        "all recipes that name it. The training of item-kNN is its search. Of an ensemble only the "
+        "first ranker is counted. Serving: the ten best items, scores alone for a simulated user; "
+        "CPU milliseconds, median; “–” where it was not timed: rows that need no model, and "
+        "ensembles.",
         command=command,
         digits=1,
     )

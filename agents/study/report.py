@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def build_report(settings: StudySettings, out: Path) -> Report:
         title=f"llmrec bench on {source.name}",
         lede=(
             "Recommenders that learn from a log, alone and with a simulated user, judged on users "
-            "nobody learned from."
+            f"nobody learned from.{_shortened(settings)}"
         ),
         command=settings.command,
         settings={**settings.fixed, "data": settings.data},
@@ -73,6 +74,16 @@ def build_report(settings: StudySettings, out: Path) -> Report:
     _curves(report, results)
     effort.write(report, results)
     return report
+
+
+def _shortened(settings: StudySettings) -> str:
+    """A warning where trainings were cut short."""
+    if settings.effort >= 1:
+        return ""
+    return (
+        f" All trainings had {settings.effort:.0%} of their usual length: this shows that "
+        "everything runs, and says nothing of what ranks better."
+    )
 
 
 def _ranking(report: Report, results: Results) -> None:
@@ -233,12 +244,13 @@ def _curves(report: Report, results: Results) -> None:
     for backbone in settings.backbones:
         # An ensemble's curve would be that of the plain backbone in it.
         recipes = [recipe for recipe in settings.recipes if recipe.fused_with is None]
-        for start in range(0, len(recipes), MAX_LINES):
-            part = recipes[start : start + MAX_LINES]
+        parts = math.ceil(len(recipes) / MAX_LINES)
+        for number in range(parts):  # about as many lines in each picture
+            part = recipes[len(recipes) * number // parts : len(recipes) * (number + 1) // parts]
             series = [
                 _curve(recipe.name, results.curves(f"{backbone} {recipe.name}")) for recipe in part
             ]
-            count = "" if len(recipes) <= MAX_LINES else f", {start // MAX_LINES + 1}"
+            count = "" if parts == 1 else f", {number + 1}"
             section.add(
                 Curves(
                     f"Learning curves, {backbone}{count}",

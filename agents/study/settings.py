@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -67,6 +68,7 @@ class StudySettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objectives", find_recipes(self.objectives))
+        object.__setattr__(self, "backbones", tuple(dict.fromkeys(self.backbones)))
         for name in self.backbones:
             if name not in CHOICES["backbone"]:
                 raise SettingError(
@@ -82,8 +84,8 @@ class StudySettings:
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")
-        if self.effort <= 0:
-            raise SettingError(f"effort must be positive, got {self.effort}")
+        if not 0 < self.effort < math.inf:
+            raise SettingError(f"effort must be a positive number, got {self.effort}")
 
     @property
     def recipes(self) -> list[Recipe]:

@@ -60,7 +60,7 @@ def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
 
 
 def refuse_others(folder: str | os.PathLike[str], name: str) -> None:
-    """Leave alone a run folder that holds a ``config.json`` but not ``name``, its owner's file.
+    """Leave alone a folder that is not empty and lacks ``name``, the file of a run of this kind.
 
     Raises:
         SettingError: the folder is such a one, or it is a file.
@@ -68,10 +68,9 @@ def refuse_others(folder: str | os.PathLike[str], name: str) -> None:
     path = Path(folder)
     if path.is_file():
         raise SettingError(f"{path} is a file; name a folder with --out")
-    if (path / "config.json").exists() and not (path / name).exists():
+    if path.exists() and not (path / name).exists() and any(path.iterdir()):
         raise SettingError(
-            f"{path} holds something else, whose config.json would be lost; name another folder "
-            "with --out"
+            f"{path} holds something else, which could be lost; name another folder with --out"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -47,8 +48,8 @@ class DemoSettings:
     """Held-out users, one episode each, in which a policy is judged, at most."""
 
     def __post_init__(self) -> None:
-        if self.effort <= 0:
-            raise SettingError(f"effort must be positive, got {self.effort}")
+        if not 0 < self.effort < math.inf:
+            raise SettingError(f"effort must be a positive number, got {self.effort}")
 
     def steps(self, full: int, least: int = 1) -> int:
         """A training length under this effort."""

@@ -136,9 +136,14 @@ def evaluate_policy(
         The returns, user by user.
 
     Raises:
-        SettingError: more episodes are asked for than users are eligible.
+        SettingError: ``policy`` is none, or more episodes are asked for than users are eligible.
         DataError: the policy's scores have another shape.
     """
+    if not hasattr(policy, "action_scores"):
+        raise SettingError(
+            f"a policy scores actions (action_scores), and {type(policy).__name__} does not; wrap "
+            "a model of stable-baselines3 in SB3Policy, one of d3rlpy in D3rlpyPolicy"
+        )
     found = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
     assert found.users is not None
     chosen = _choose(Openings(found.users), episodes, seed)

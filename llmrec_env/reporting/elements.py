@@ -71,15 +71,21 @@ class Facts(Element):
 
 @dataclass(frozen=True)
 class Finding(Element):
-    """One claim, whether it holds in this run (None: not tested), and the numbers behind it."""
+    """One claim, whether it holds in this run (None: not tested), and the numbers behind it.
+
+    ``refuted``: it does not hold, and that its opposite does is as sure as the report asks for.
+    """
 
     claim: str
     holds: bool | None
     evidence: str = ""
+    refuted: bool = False
 
     @property
     def told(self) -> str:
         """The claim in words that say the same without the mark before them."""
+        if self.refuted:
+            return f"Refuted: {self.claim}"
         return {True: "", False: "Not shown: ", None: "Not tested: "}[self.holds] + self.claim
 
 

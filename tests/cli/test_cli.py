@@ -57,9 +57,11 @@ def test_what_stands_where_something_shall_be_saved_is_refused_first(tmp_path: P
         assert refused.exit_code == 1
         assert "thesis.tex" in refused.output
         assert "would be lost" in " ".join(refused.output.split())
-    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    refused = runner.invoke(app, ["demo", "--out", str(tmp_path)])
-    assert "something else" in " ".join(refused.output.split())
+    for command in (["demo"], ["bench"], ["bench", "offline"]):
+        refused = runner.invoke(app, [*command, "--out", str(tmp_path)])
+        assert refused.exit_code == 1
+        assert "holds something else" in " ".join(refused.output.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 @pytest.mark.slow

@@ -152,6 +152,11 @@ def test_as_many_episodes_as_users_can_be_asked(simulator: TrueTasteUser, episod
 
 
 @core
+def test_a_model_that_is_no_policy_is_refused(simulator: TrueTasteUser) -> None:
+    with pytest.raises(SettingError, match="dict does not; wrap a model of stable-baselines3 in"):
+        evaluate_policy({}, simulator)  # type: ignore[arg-type]
+
+
 def test_scores_of_another_shape_are_refused(simulator: TrueTasteUser) -> None:
     class Short:
         def action_scores(self, observation: Any) -> FloatArray:

@@ -270,8 +270,11 @@ def test_refuses_folders_that_hold_no_recommender(
     with pytest.raises(DataError, match="no saved recommender"):
         Recommender.load(folder)
     write_json(folder / "config.json", {"format": 1, "settings": {}})  # as a saved LE has it
-    with pytest.raises(DataError, match=r"its config\.json or its tensors lack 'config'"):
+    with pytest.raises(DataError, match=r"what its config\.json says is of something else"):
         Recommender.load(folder)
+    with pytest.raises(SettingError, match="holds something else"):
+        Recommender(tiny()).fit(cycle_log, show=False).save(folder)
+    assert read_json(folder / "config.json")["settings"] == {}
     write_json(folder / "config.json", about)
     (folder / "model.safetensors").write_bytes(b"not tensors")
     with pytest.raises(DataError, match="no saved recommender"):

@@ -333,9 +333,13 @@ def test_what_cannot_begin_as_a_recommender_is_refused(
     fitted: Recommender, user: TrueTasteUser, tiny: Callable[..., RecommenderConfig]
 ) -> None:
     for env, more in ((make(user, "both"), {}), (make(user), {"net_arch": {"pi": [8], "vf": [8]}})):
-        with pytest.raises(SettingError, match="begins as a fitted recommender"):
+        with pytest.raises(
+            SettingError, match=r"begins as a fitted recommender.*observation=.history"
+        ):
             sb3.PPO(ItemPolicy, env, policy_kwargs={**begin_with(fitted), **more})
     fused = Recommender(tiny(state=True, state_to="fused", epochs=1))
     fused.fit(user.world.log, user, show=False)
     with pytest.raises(SettingError, match="begin with one that serves alone"):
         begin_with(fused)
+    with pytest.raises(SettingError, match="got str"):
+        begin_with("a/folder")  # type: ignore[arg-type]

@@ -126,7 +126,7 @@ def test_other_settings_do_not_share_a_folder(folder: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    with pytest.raises(SettingError, match=r"holds something else, whose config\.json"):
+    with pytest.raises(SettingError, match="holds something else"):
         run_offline(TINY, tmp_path, workers=1, show=False)
     assert (tmp_path / "config.json").read_text(encoding="utf-8") == "{}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from agents.config import CHOICES
 from agents.study import RECIPES, Recipe, StudySettings
 from agents.study.companions import COMPANIONS
-from agents.study.comparisons import compare
+from agents.study.comparisons import compare, findings
 from agents.study.places import as_name
 from agents.study.search import STARTUP, _identity, _propose, chosen, defaults
 from agents.study.space import HOST
@@ -113,6 +114,27 @@ def test_like_is_held_against_like(tmp_path: Path) -> None:
 def test_names_may_be_written_in_any_case_and_twice() -> None:
     settings = StudySettings(objectives=("PLAIN", "snqn", "plain "))
     assert settings.objectives == ("plain", "SNQN")
+    assert StudySettings(backbones=("sasrec", "sasrec")).backbones == ("sasrec",)
+
+
+def test_what_is_beaten_what_beats_and_what_is_open_are_told_apart() -> None:
+    pytest.importorskip("scipy")
+    settings = StudySettings(backbones=("sasrec",), objectives=("plain", "SNQN", "LEASR"))
+    rng = np.random.default_rng(0)
+    level = {"popularity": 0.0, "item-kNN": 0.4}
+    level |= {"sasrec plain": 0.1, "sasrec SNQN": 0.3, "sasrec LEASR": 0.3}
+    users = {
+        name: pl.DataFrame(
+            {"split": 0, "seed": 0, "user_id": [*map(str, range(50))], "steps": 1}
+        ).with_columns(pl.Series("NDCG@10", value + 0.01 * rng.standard_normal(50)))
+        for name, value in level.items()
+    }
+    told = [finding.told for finding in findings(compare(settings, users, level), settings)]
+    assert told == [
+        "sasrec LEASR ranks better than plain",
+        "Not shown: sasrec LEASR ranks better than its framework",
+        "Refuted: sasrec LEASR ranks better than the best control",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +145,8 @@ def test_names_may_be_written_in_any_case_and_twice() -> None:
         ({"objectives": ()}, "objectives is empty"),
         ({"seeds": 0}, "seeds must be 1 or more"),
         ({"trials": -1}, "trials must be 0 or more"),
-        ({"effort": 0.0}, "effort must be positive"),
+        ({"effort": 0.0}, "effort must be a positive number"),
+        ({"effort": float("nan")}, "effort must be a positive number, got nan"),
     ],
 )
 def test_what_does_not_exist_is_refused(changes: dict[str, object], message: str) -> None:

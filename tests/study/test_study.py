@@ -106,7 +106,7 @@ def test_it_goes_on_as_if_it_had_not_been_killed(study: Study, tmp_path: Path) -
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"a": "saved recommender"}', encoding="utf-8")
-    with pytest.raises(SettingError, match=r"holds something else, whose config\.json"):
+    with pytest.raises(SettingError, match="holds something else"):
         run_study(SETTINGS, tmp_path, show=False, workers=1)
     assert "saved recommender" in (tmp_path / "config.json").read_text(encoding="utf-8")
     with pytest.raises(SettingError, match="is a file"):
