@@ -157,6 +157,7 @@ def test_a_model_that_is_no_policy_is_refused(simulator: TrueTasteUser) -> None:
         evaluate_policy({}, simulator)  # type: ignore[arg-type]
 
 
+@core
 def test_scores_of_another_shape_are_refused(simulator: TrueTasteUser) -> None:
     class Short:
         def action_scores(self, observation: Any) -> FloatArray:
