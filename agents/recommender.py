@@ -446,7 +446,7 @@ class Recommender:
 def _refuse_strangers(folder: Path) -> None:
     """Leave alone a folder whose files are named as a recommender's, and are none."""
     path = folder / "config.json"
-    if path.exists() and "catalog_id" not in read_json(path):
+    if path.exists() and '"catalog_id"' not in path.read_text(encoding="utf-8", errors="replace"):
         raise SettingError(
             f"{folder} holds something else, whose config.json would be lost; name another folder"
         )

@@ -81,7 +81,7 @@ def _shortened(settings: StudySettings) -> str:
     if settings.effort >= 1:
         return ""
     return (
-        f" All trainings had {settings.effort:.0%} of their usual length: this shows that "
+        f" All trainings had {100 * settings.effort:g}% of their usual length: this shows that "
         "everything runs, and says nothing of what ranks better."
     )
 
