@@ -119,6 +119,10 @@ def fit(
     item_ids: Annotated[
         bool, typer.Option(help="Also learn a vector an item, beyond what its text says.")
     ] = False,
+    language_model: Annotated[
+        bool,
+        typer.Option(help="Without: a bag of the items' texts and a logistic reward, no LM."),
+    ] = True,
     share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
     epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
     min_steps: Annotated[int, typer.Option(help="Optimiser steps at least.")] = 300,
@@ -150,7 +154,12 @@ def fit(
             source.split.train,
             source.split.validation,
             base_model,
-            FitConfig(model, learning=learning, item_encoder=item_encoder),
+            FitConfig(
+                model,
+                learning=learning,
+                item_encoder=item_encoder,
+                language_model=language_model,
+            ),
             users=source.split.test,
             checkpoint=checkpoint,
             device=device or "cpu",

@@ -41,6 +41,15 @@ def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path)
     assert "accuracy" in run("evaluate", *where, "--simulator", str(le))
 
 
+@pytest.mark.slow
+def test_a_user_without_a_language_model_is_fitted_alike(data: Path, tmp_path: Path) -> None:
+    where, user = ("--data", str(data)), tmp_path / "user"
+    steps = ("--epochs", "1", "--min-steps", "3")
+    run("fit", *where, "--out", str(user), "--no-language-model", *steps)
+    assert not (user / "adapter").exists()
+    assert "accuracy" in run("evaluate", *where, "--simulator", str(user))
+
+
 def test_train_names_every_objective_and_refuses_others(tmp_path: Path) -> None:
     options = typer.main.get_command(app).commands["train"].params
     said = next(option.help for option in options if option.name == "objective")
