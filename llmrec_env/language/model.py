@@ -221,10 +221,13 @@ class LanguageEnvironment(nn.Module):
         """Save to one folder, whole or not at all: config.json, safetensors, adapter, tokenizer.
 
         Args:
-            folder: replaced where it exists.
+            folder: where an LE stands there it is replaced.
             dtype: of the stored floating-point numbers; bfloat16 halves the folder.
             copy_base: whether the base model's weights go along; by default where it has under
                 fifty million parameters or came from no named place.
+
+        Raises:
+            SettingError: the folder holds something that the saved LE lacks, which would be lost.
         """
         save_model(self, folder, dtype, copy_base)
 

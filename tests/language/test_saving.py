@@ -12,7 +12,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from tiny_models import ARCHITECTURES, TINY, random_log, tiny_le
 
-from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.data.splits import Split
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.fitting import untrained_language_environment
@@ -94,18 +94,20 @@ def test_saving_again_replaces_the_folder(
 ) -> None:
     folder = tmp_path / "le"
     learned.save_pretrained(folder)
-    (folder / "stale.txt").write_text("from before")
     changed = copy.deepcopy(learned)
     with torch.no_grad():
         changed.heads.score.bias += 1.0
     changed.save_pretrained(folder)
     loaded = LanguageEnvironment.from_pretrained(folder)
     assert_array_equal(label_log(loaded, split.test)[1], label_log(changed, split.test)[1])
-    assert not (folder / "stale.txt").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["le"]
     loaded.save_pretrained(folder)  # over the folder that it was read from
     again = LanguageEnvironment.from_pretrained(folder)
     assert_array_equal(label_log(again, split.test)[1], label_log(changed, split.test)[1])
+    (folder / "notes.txt").write_text("somebody's")
+    with pytest.raises(SettingError, match=r"le holds notes\.txt, which would be lost"):
+        learned.save_pretrained(folder)
+    assert (folder / "notes.txt").exists()
 
 
 def test_a_large_base_stays_where_it_is(
