@@ -22,10 +22,11 @@ NAMED = 3
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
 
-    The temporary path may become a file or a folder. A folder that stands at ``path`` is replaced.
+    The temporary path may become a file or a folder. What stands at ``path`` is replaced.
 
     Raises:
-        SettingError: that would lose something which the new folder lacks; see :func:`refuse_loss`.
+        SettingError: that is a folder with something which the new one lacks, or a file where a
+            folder is to stand; see :func:`refuse_loss`.
     """
     target = Path(path).absolute()  # "." has no name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +36,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         if temporary.is_dir():
             refuse_loss(target, {entry.name for entry in temporary.iterdir()})
+        elif target.is_dir():
+            refuse_loss(target, ())
         if target.is_dir():
             target.replace(scratch / "replaced")
         temporary.replace(target)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, refuse_loss
+from llmrec_env.common.files import atomic_path, refuse_loss, write_json
 
 pytestmark = pytest.mark.core
 
@@ -34,6 +34,13 @@ def test_a_folder_with_anything_else_is_left_as_it_is(tmp_path: Path) -> None:
         write(folder, "a", "b")
     assert len(list(folder.iterdir())) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["thesis"]
+
+
+def test_a_file_does_not_take_the_place_of_a_folder(tmp_path: Path) -> None:
+    write(tmp_path / "runs", "a")
+    with pytest.raises(SettingError, match="runs holds a, which would be lost"):
+        write_json(tmp_path / "runs", {})
+    assert (tmp_path / "runs" / "a").exists()
 
 
 def test_the_folder_one_stands_in_is_no_exception(
