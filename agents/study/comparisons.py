@@ -21,13 +21,18 @@ BASIS = "what it builds on"
 BUILDS_ON = {
     "LE-initialised": "text-initialised",
     "soft targets": "frozen text targets",
-    "LE 10% targets": "soft targets",
-    "LE and item-kNN targets": "soft targets",
-    "LEASR": "soft targets",
+    **dict.fromkeys(
+        (
+            *("LE 10% targets", "LE 30% targets", "LE with ids targets", "LE pooled targets"),
+            *("LE unpretrained targets", "text without LM targets", "bag of items targets"),
+            *("top-1 target", "LE and item-kNN targets", "LEASR"),
+        ),
+        "soft targets",
+    ),
     "LEASR with item-kNN": "LE and item-kNN targets",
     "plain and LE in service": "soft targets",
 }
-"""The row that has all of a recipe but one thing, or the same knowledge in another form."""
+"""The row that differs by one thing: has all of a recipe but that, or has it in another form."""
 CLAIMED = (PLAIN, FRAMEWORK, BEST_CONTROL, BEST_WITHOUT_TEXT)
 """What a row that learns from a simulated user should beat."""
 LIMIT = 0.05

@@ -151,6 +151,14 @@ RECIPES: dict[str, Recipe] = {
             {"state_weight": Range(0.05, 2.0, log=True)},
         ),
         Recipe(
+            "LES of frozen text",
+            "control",
+            {**SNQN, "state": True},
+            "frozen text",
+            "SNQN",
+            Q_LEARNING,
+        ),
+        Recipe(
             "LEASR of a bag of items",
             "control",
             {**SNQN, "state": True, "reward": True, "augment": True},
