@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -174,7 +174,10 @@ def untrained_language_environment(
         words = ItemWords.none(len(catalog))
     if not config.language_model:
         reader = SilentReader(reader.hidden_size)
-    model = LanguageEnvironment(catalog, reader, tokens, features, config.model, words, users)
+    shape = config.model
+    if shape.output_scale is None and config.item_encoder is not None:
+        shape = replace(shape, output_scale=reader.hidden_size**-0.5)
+    model = LanguageEnvironment(catalog, reader, tokens, features, shape, words, users)
     model.record = record
     return model.to(device).eval()
 

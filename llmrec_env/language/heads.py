@@ -18,8 +18,9 @@ from llmrec_env.language.item_words import ItemWords
 class Heads(nn.Module):
     """State, item and reward heads of the LE.
 
-    With fixed unit features ``p_i`` and tf-idf weighted words ``b_i`` of an item, LM outputs ``h``,
-    and ``m_t`` the mean of the read items' features with weights ``g^(t-i)``::
+    With fixed unit features ``p_i`` and tf-idf weighted words ``b_i`` of an item, LM outputs ``h``
+    times ``output_scale``, and ``m_t`` the mean of the read items' features with weights
+    ``g^(t-i)``::
 
         feature  f_i = norm(p_i + U b_i + q_i)          U = 0, q = 0 at first; q only if asked for
         token    x_i = e_i + P f_i                      P = 0 at first
@@ -30,9 +31,16 @@ class Heads(nn.Module):
     """
 
     def __init__(
-        self, hidden_size: int, state_size: int, words: int = 0, ids: int = 0, decay: float = 0.6
+        self,
+        hidden_size: int,
+        state_size: int,
+        words: int = 0,
+        ids: int = 0,
+        decay: float = 0.6,
+        output_scale: float = 1.0,
     ) -> None:
         super().__init__()
+        self.output_scale = output_scale
         self.word_correction = nn.Parameter(torch.zeros(words, state_size))
         self.id_correction = nn.Parameter(torch.zeros(ids, state_size)) if ids else None
         self.token_correction = nn.Linear(state_size, hidden_size, bias=False)
@@ -97,7 +105,7 @@ class Heads(nn.Module):
 
     def states(self, means: Tensor, hidden: Tensor) -> Tensor:
         """Unit states (…, D) from means (…, D) and LM outputs (…, H)."""
-        raw = self.state_map(means) + self.state_correction(hidden)
+        raw = self.state_map(means) + self.state_correction(hidden * self.output_scale)
         return nn.functional.normalize(raw, dim=-1)
 
     def items(self, features: Tensor) -> Tensor:
@@ -111,4 +119,5 @@ class Heads(nn.Module):
 
     def raw_reward(self, hidden: Tensor, states: Tensor, vectors: Tensor) -> Tensor:
         """Unbounded scores (…,): LM output at the action, state before it, and its vector."""
-        return self.score(hidden)[..., 0] + self.cosine_weight * (states * vectors).sum(-1)
+        score = self.score(hidden * self.output_scale)[..., 0]
+        return score + self.cosine_weight * (states * vectors).sum(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.log import InteractionLog
@@ -34,8 +35,18 @@ class LanguageEnvironmentConfig:
     item_ids: bool = False
     """Whether each item also learns a vector of its own, beyond what its text says. An item that no
     training user met is then read by its text alone."""
+    output_scale: float | None = None
+    """What LM outputs are multiplied by before state and reward are corrected by them. The smaller,
+    the slower the corrections learn beside what they correct. None: 1 where the LM itself read the
+    texts, 1 / sqrt(H) where a sentence encoder did, whose features are good from the start."""
     seed: int = 0
     """Seed of the first weights of adapter and heads."""
+
+    def __post_init__(self) -> None:
+        if self.output_scale is not None and not 0 < self.output_scale < math.inf:
+            raise SettingError(
+                f"output_scale must be a number above 0, or None, got {self.output_scale}"
+            )
 
 
 class ItemTables(NamedTuple):
@@ -100,7 +111,13 @@ class LanguageEnvironment(nn.Module):
             reader.adapt(self.config.lora_rank, self.config.lora_alpha, self.config.lora_dropout)
             self.reader = reader
             ids = len(catalog) if self.config.item_ids else 0
-            self.heads = Heads(reader.hidden_size, item_features.shape[1], words.size, ids)
+            self.heads = Heads(
+                reader.hidden_size,
+                item_features.shape[1],
+                words.size,
+                ids,
+                output_scale=1.0 if self.config.output_scale is None else self.config.output_scale,
+            )
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
         self.register_buffer("word_ids", words.ids)
