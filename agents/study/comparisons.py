@@ -23,9 +23,9 @@ BUILDS_ON = {
     "soft targets": "frozen text targets",
     **dict.fromkeys(
         (
-            *("LE 10% targets", "LE 30% targets", "LE with ids targets", "LE pooled targets"),
-            *("LE unpretrained targets", "text without LM targets", "bag of items targets"),
-            *("top-1 target", "LE and item-kNN targets", "LEASR"),
+            *("LE 10% targets", "LE 30% targets", "LE of titles targets", "LE pooled targets"),
+            *("LE with ids targets", "LE unpretrained targets", "text without LM targets"),
+            *("bag of items targets", "top-1 target", "LE and item-kNN targets", "LEASR"),
         ),
         "soft targets",
     ),

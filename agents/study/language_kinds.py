@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import polars as pl
+
 from agents.study.companions import Stopwatch, companion
 from agents.study.places import Place
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import clear_checkpoint
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import UserSimulator
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ class LanguageKind:
 
     Attributes:
         items: what its LM reads of an item (:class:`FitConfig`).
+        titles: whether it knows the items' titles alone.
         item_ids: whether each item also learns a vector of its own.
         language_model: whether there is one.
         share: of the training users that it learns from; 0 leaves it as its texts make it.
@@ -30,6 +35,7 @@ class LanguageKind:
     """
 
     items: Literal["text", "pooled", "random"] = "text"
+    titles: bool = False
     item_ids: bool = False
     language_model: bool = True
     share: float = 1.0
@@ -41,6 +47,7 @@ KINDS = {
     "LE": LanguageKind(),
     "LE 10%": LanguageKind(share=0.1),
     "LE 30%": LanguageKind(share=0.3),
+    "LE of titles": LanguageKind(titles=True),
     "LE pooled": LanguageKind(items="pooled"),
     "LE unpretrained": LanguageKind(items="pooled", pretrained=False),
     "LE with ids": LanguageKind(item_ids=True),
@@ -75,13 +82,14 @@ def _learn(kind: LanguageKind, place: Place, folder: Path, watch: Stopwatch) -> 
     from llmrec_env.language.learning import learn
 
     settings, split = place.settings, place.source.split
+    train_log = _read_log(kind, place)
     base = settings.base_model if kind.pretrained else _unread_base_model(place)
     with watch.timing("reading texts"):
         model = untrained_language_environment(
-            split.train,
+            train_log,
             base,
             _fit_config(kind, place),
-            checkpoint=place.texts,
+            checkpoint=_texts(kind, place),
             device=settings.device,
             show=place.show,
         )
@@ -91,9 +99,23 @@ def _learn(kind: LanguageKind, place: Place, folder: Path, watch: Stopwatch) -> 
         checkpoint = folder.with_name(f"{folder.name}.checkpoint")
         with watch.timing("learning"):
             config = _fit_config(kind, place).learning
-            learn(model, split.train, split.validation, config, checkpoint, place.show)
+            learn(model, train_log, split.validation, config, checkpoint, place.show)
         clear_checkpoint(checkpoint)
     model.save_pretrained(folder)
+
+
+def _read_log(kind: LanguageKind, place: Place) -> InteractionLog:
+    """The training users, with as much of the items' texts as this kind reads."""
+    log = place.source.split.train
+    if not kind.titles:
+        return log
+    table = log.catalog.table
+    return replace(log, catalog=Catalog(table.select(pl.col("item_id"), pl.col("^title$"))))
+
+
+def _texts(kind: LanguageKind, place: Place) -> Path:
+    """Where what was read of these texts is kept."""
+    return place.texts / "titles" if kind.titles else place.texts
 
 
 def _fit_config(kind: LanguageKind, place: Place) -> FitConfig:
@@ -148,12 +170,12 @@ def read_texts(place: Place) -> None:
 
     watch = Stopwatch()
     with watch.timing("reading texts"):
-        for items in dict.fromkeys(kind.items for kind in kinds):
+        for kind in dict.fromkeys(LanguageKind(kind.items, kind.titles) for kind in kinds):
             untrained_language_environment(
-                place.source.split.train,
+                _read_log(kind, place),
                 settings.base_model,
-                _fit_config(LanguageKind(items=items), place),
-                checkpoint=place.texts,
+                _fit_config(kind, place),
+                checkpoint=_texts(kind, place),
                 device=settings.device,
                 show=place.show,
             )

@@ -59,7 +59,7 @@ class Recipe:
 
 
 FRAMEWORKS = ("SQN", "SAC", "SA2C", "SMORL")
-LANGUAGE_TEACHERS = (*("LE 10%", "LE 30%", "LE pooled", "LE with ids"),)
+LANGUAGE_TEACHERS = ("LE 10%", "LE 30%", "LE of titles", "LE pooled", "LE with ids")
 TEXT_CONTROLS = ("frozen text", "text without LM", "LE unpretrained")
 CONTROL_TEACHERS = (*TEXT_CONTROLS, "LE without text", "bag of items")
 """Companions whose soft targets show what language, its LM and its learning add."""

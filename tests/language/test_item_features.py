@@ -22,7 +22,7 @@ from llmrec_env.language.fitting import (
     untrained_language_environment,
 )
 from llmrec_env.language.item_tokens import pooled_tokens
-from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.sentence_encoder import sentence_features
 from llmrec_env.users.language import LanguageUser
 
@@ -67,6 +67,29 @@ def test_an_le_begins_with_the_encoders_features_and_needs_it_no_more(
     shutil.rmtree(there)
     again = LanguageEnvironment.from_pretrained(tmp_path / "le")
     assert torch.equal(again.item_vectors(), model.item_vectors())
+
+
+def test_on_an_encoders_features_lm_outputs_correct_as_unit_vectors(
+    split: Split, encoder: Path, untrained: LanguageEnvironment, tmp_path: Path
+) -> None:
+    config = replace(TINY, item_encoder=str(encoder))
+    model = untrained_language_environment(split.train, config=config)
+    width = model.reader.hidden_size
+    assert model.config.output_scale == pytest.approx(width**-0.5)
+    assert untrained.config.output_scale is None
+    model.save_pretrained(tmp_path / "le")
+    again = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    nothing, outputs = torch.zeros(1, model.state_size), torch.randn(1, width)
+    for le in (model, again):
+        torch.nn.init.ones_(le.heads.score.weight)
+        raw = le.heads.raw_reward(outputs, nothing, nothing)
+        assert raw.item() == pytest.approx(float(outputs.sum()) * width**-0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_scale_that_silences_the_lm_is_refused(scale: float) -> None:
+    with pytest.raises(SettingError, match="output_scale must be a number above 0"):
+        LanguageEnvironmentConfig(output_scale=scale)
 
 
 def test_what_is_no_encoder_gets_one_clear_error(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_every_row_is_there(study: Study) -> None:
 
 
 def test_the_texts_are_read_once_for_all_kinds(study: Study) -> None:
-    assert study.blocks == 1  # of 60 items
+    assert study.blocks == 2  # of 60 items: of all their texts, and of their titles
 
 
 def test_kinds_are_what_they_say(study: Study) -> None:
@@ -104,6 +104,9 @@ def test_kinds_are_what_they_say(study: Study) -> None:
     assert study.about("text without LM")["silent"]
     assert not study.about("LE without text")["silent"]
     assert "item_tokens" not in study.about("LE without text")["record"]  # type: ignore[operator]
+    of_titles = open_companion("LE of titles", study.place()).catalog
+    assert of_titles.text_columns == ["title"]
+    assert of_titles.ids == study.place().source.split.train.catalog.ids
 
 
 def test_teachers_propose_what_nobody_owns(study: Study) -> None:
