@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from agents.config import CHOICES
 from agents.study.recipes import PLAIN, RECIPES, Recipe, find_recipes
+from llmrec_env.common.effort import ScaledLengths
 from llmrec_env.common.errors import SettingError
 from llmrec_env.demo.settings import WORLD_SIZE
 
@@ -27,7 +27,7 @@ KEPT = (
 
 
 @dataclass(frozen=True)
-class StudySettings:
+class StudySettings(ScaledLengths):
     """Which recommenders are compared on which log, and how hard each is tuned.
 
     Raises:
@@ -67,6 +67,7 @@ class StudySettings:
     """Items and users of the generated world."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "objectives", find_recipes(self.objectives))
         object.__setattr__(self, "backbones", tuple(dict.fromkeys(self.backbones)))
         for name in self.backbones:
@@ -84,8 +85,6 @@ class StudySettings:
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")
-        if not 0 < self.effort < math.inf:
-            raise SettingError(f"effort must be a positive number, got {self.effort}")
 
     @property
     def recipes(self) -> list[Recipe]:
@@ -105,10 +104,6 @@ class StudySettings:
     def companions(self) -> list[str]:
         """The simulated users that the recipes name, each once."""
         return list(dict.fromkeys(r.companion for r in self.recipes if r.companion is not None))
-
-    def steps(self, full: int, least: int = 1) -> int:
-        """A training length under this effort."""
-        return max(least, round(full * self.effort))
 
     @property
     def passes(self) -> dict[str, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from llmrec_env.common.errors import SettingError, SimulatorError
+from llmrec_env.common.effort import ScaledLengths
+from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.data.loading import load
 from llmrec_env.data.log import InteractionLog
@@ -18,7 +18,7 @@ WORLD_SIZE = (800, 2000)
 
 
 @dataclass(frozen=True)
-class DemoSettings:
+class DemoSettings(ScaledLengths):
     """What a demo does and how long it may take; every number of steps scales with ``effort``."""
 
     data: str | None = None
@@ -46,14 +46,6 @@ class DemoSettings:
     """Items and users of the generated world; the embedded LE knows it at its full size only."""
     episodes: int = 200
     """Held-out users, one episode each, in which a policy is judged, at most."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.effort < math.inf:
-            raise SettingError(f"effort must be a positive number, got {self.effort}")
-
-    def steps(self, full: int, least: int = 1) -> int:
-        """A training length under this effort."""
-        return max(least, round(full * self.effort))
 
     @property
     def command(self) -> str:
