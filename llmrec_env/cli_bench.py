@@ -61,6 +61,10 @@ def study(
         str | None,
         typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
     ] = None,
+    le_epochs: Annotated[
+        int,
+        typer.Option(min=1, help="Passes over the log of the LE, and of its controls, at most."),
+    ] = 6,
     effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
     device: Annotated[
         str, typer.Option(help="Torch device, such as cuda; all workers share it.")
@@ -92,6 +96,7 @@ def study(
             patience=patience,
             base_model=base_model,
             item_encoder=item_encoder,
+            le_epochs=le_epochs,
             effort=effort,
             device=device,
         )

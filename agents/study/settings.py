@@ -21,7 +21,7 @@ run's numbers by more than rounding."""
 
 KEPT = (
     *("trials", "tune", "epochs", "patience"),
-    *("base_model", "item_encoder", "device", "effort"),
+    *("base_model", "item_encoder", "le_epochs", "device", "effort"),
 )
 """Options that a study's command names where they are not the usual ones."""
 
@@ -81,7 +81,8 @@ class StudySettings(ScaledLengths):
         for name in ("backbones", "objectives"):
             if not getattr(self, name):
                 raise SettingError(f"{name} is empty; name one at least")
-        least_of = {"seeds": 1, "splits": 1, "trials": 0, "epochs": 1, "patience": 0}
+        least_of = {"trials": 0, "patience": 0}
+        least_of |= dict.fromkeys(("seeds", "splits", "epochs", "le_epochs"), 1)
         for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")

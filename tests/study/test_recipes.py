@@ -171,4 +171,5 @@ def test_the_command_of_a_study_makes_the_same_study() -> None:
         "--seeds 2 --splits 1 --trials 4"
     )
     assert replace(settings, patience=8).command == f"{settings.command} --patience 8"
+    assert replace(settings, le_epochs=9).command == f"{settings.command} --le-epochs 9"
     assert replace(settings, patience=8).passes == {"epochs": 20, "patience": 8}
