@@ -20,6 +20,7 @@ ITEM_KNN = "item-kNN"
 BASIS = "what it builds on"
 BUILDS_ON = {
     "LE-initialised": "text-initialised",
+    "LES": "LES of frozen text",
     "soft targets": "frozen text targets",
     **dict.fromkeys(
         (
