@@ -8,6 +8,7 @@ process nothing here costs anything, and accelerate is not imported.
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -127,6 +128,16 @@ def _others_waiting() -> Iterator[None]:
         _alone = False
 
 
+def _part(state: Any) -> None:
+    """Leave the other processes, while Python can still wait for the threads that spoke with them.
+
+    Threads of gloo that run when the interpreter has ended abort the process. They end with their
+    group, and whatever shared its gradients holds on to that, often in a circle.
+    """
+    gc.collect()
+    state.destroy_process_group()
+
+
 def _group(device_type: str | None = None) -> Any:
     """accelerate's state: made at the first call, kept afterwards."""
     import torch
@@ -137,8 +148,7 @@ def _group(device_type: str | None = None) -> Any:
     joined = torch.distributed.is_initialized()
     state = PartialState(cpu=device_type == "cpu", timeout=LONGEST_STAGE)
     if not joined:
-        # Threads of gloo that still run when the interpreter has ended abort the process.
-        atexit.register(state.destroy_process_group)
+        atexit.register(_part, state)
     if state.num_processes != _begun():
         raise SettingError(
             f"{_begun()} processes were begun and accelerate knows {state.num_processes} of them "
