@@ -154,7 +154,7 @@ def learn(
 
 
 def _name_of_run(model: LanguageEnvironment, log: InteractionLog, config: LearningConfig) -> str:
-    settings = json.dumps(asdict(config), sort_keys=True)
+    settings = json.dumps([asdict(config), asdict(model.config)], sort_keys=True)
     tokens = model.item_tokens.cpu().numpy().tobytes()
     return fingerprint([settings, log.items.tobytes(), log.offsets.tobytes(), tokens])
 

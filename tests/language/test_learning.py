@@ -80,6 +80,23 @@ def test_a_checkpoint_of_other_users_is_refused(
         fit(checkpoint=tmp_path, share=0.5)
 
 
+def test_a_checkpoint_of_an_le_of_another_shape_is_refused(split: Split, tmp_path: Path) -> None:
+    def learned_with(scale: float) -> None:
+        shape = replace(TINY.model, output_scale=scale)
+        model = untrained_language_environment(split.train, config=replace(TINY, model=shape))
+        learn(model, split.train, split.validation, TINY.learning, tmp_path)
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning, "calibrate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            learned_with(1.0)
+    with pytest.raises(LLMRecError, match="checkpoint of another run"):
+        learned_with(0.5)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_users_teach_it_what_comes_next_and_nothing_unteaches_it(
     split: Split, untrained: LanguageEnvironment, precision: Precision
