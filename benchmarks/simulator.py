@@ -427,10 +427,12 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     bench = Bench(arguments.simulator, arguments.device, arguments.dtype, arguments.repeats)
     wanted = [m for m in bench.all() if not arguments.only or m.__name__ in arguments.only]
-    ratios = [ratio for measure in track(wanted, "measure") for ratio in measure()]
     settings = {name: str(value) for name, value in vars(arguments).items()}
-    rows = [asdict(ratio) | {"median": ratio.median} for ratio in ratios]
-    write_json(arguments.out, {"settings": settings, "ratios": rows})
+    ratios: list[Ratio] = []
+    for measure in track(wanted, "measure"):
+        ratios += measure()
+        rows = [asdict(ratio) | {"median": ratio.median} for ratio in ratios]
+        write_json(arguments.out, {"settings": settings, "ratios": rows})
     show(ratios)
 
 

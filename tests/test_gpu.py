@@ -18,7 +18,11 @@ from agents.objectives import FRAMEWORKS
 from agents.study import StudySettings, run_study
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.synthetic import generate_world
-from llmrec_env.language.fitting import FitConfig, fit_language_environment
+from llmrec_env.language.fitting import (
+    FitConfig,
+    fit_language_environment,
+    untrained_language_environment,
+)
 from llmrec_env.language.learning import LearningConfig
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 
@@ -80,6 +84,13 @@ def test_an_le_learned_there_answers_here(split: Split, tmp_path: Path) -> None:
     np.testing.assert_allclose(
         there.label(split.test).rewards, here.label(split.test).rewards, atol=1e-3
     )
+
+
+def test_item_tokens_learned_here_are_found_there(split: Split, tmp_path: Path) -> None:
+    kept = {"config": FitConfig(), "checkpoint": tmp_path}
+    here = untrained_language_environment(split.train, **kept)
+    there = untrained_language_environment(split.train, device="cuda", **kept)
+    torch.testing.assert_close(there.item_tokens.cpu(), here.item_tokens, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("backbone", list(BACKBONES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,6 +86,19 @@ def test_tokens_of_other_texts_are_not_taken_for_ones_own(
         learn_item_tokens(catalogue.take(range(59, -1, -1)), *base, CONFIG, folder=tmp_path)
     with pytest.raises(LLMRecError, match="item tokens of another run"):
         learn_item_tokens(catalogue, *base, replace(CONFIG, steps=3), folder=tmp_path)
+
+
+def test_tokens_learned_on_one_device_are_found_on_another(
+    split: Split, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned, _ = learn_item_tokens(split.train.catalog, *base, CONFIG, folder=tmp_path)
+
+    def summed_in_another_order(*arguments: Any) -> torch.Tensor:
+        return pooled_tokens(*arguments) * (1 + 1e-6)
+
+    monkeypatch.setattr(item_tokens, "pooled_tokens", summed_in_another_order)
+    found, _ = learn_item_tokens(split.train.catalog, *base, CONFIG, folder=tmp_path)
+    assert torch.equal(found, learned)
 
 
 def test_items_begin_as_the_mean_of_their_words(base: Base) -> None:
