@@ -11,6 +11,7 @@ from rich.table import Table
 
 from llmrec_env import cli_bench, cli_shop
 from llmrec_env.cli_errors import clear_errors
+from llmrec_env.common import processes
 from llmrec_env.common.errors import LLMRecError, SettingError
 
 app = typer.Typer(
@@ -65,7 +66,7 @@ def demo(
 ) -> None:
     """Run everything: the LE, policies, d3rlpy, recommenders; ends in a table and report.html."""
     with clear_errors():
-        _check_alone()
+        processes.check_alone()
         from llmrec_env.demo import DemoSettings
 
         _run_demo(DemoSettings(data, simulator, base_model, seed, effort), out, workers)
@@ -79,7 +80,7 @@ def rerun(
 ) -> None:
     """Repeat a demo run from the settings that its folder keeps."""
     with clear_errors():
-        _check_alone()
+        processes.check_alone()
         from llmrec_env.common.files import read_json
         from llmrec_env.demo import DemoSettings
 
@@ -135,7 +136,6 @@ def fit(
     Under `accelerate launch` several processes learn it together.
     """
     with clear_errors():
-        from llmrec_env.common import processes
         from llmrec_env.common.files import refuse_loss
         from llmrec_env.common.training import clear_checkpoint
         from llmrec_env.demo.settings import open_source
@@ -218,7 +218,7 @@ def label(
 ) -> None:
     """Label and augment a log, part by part: states, rewards, next states, added actions."""
     with clear_errors():
-        _check_alone()
+        processes.check_alone()
         from llmrec_env.offline.parts import count_rows
         from llmrec_env.offline.shards import SHARD_ROWS
 
@@ -287,7 +287,6 @@ def train(
     with clear_errors():
         from agents import Recommender, RecommenderConfig
         from agents.objectives import FRAMEWORKS
-        from llmrec_env.common import processes
         from llmrec_env.common.files import refuse_loss
         from llmrec_env.demo.settings import open_source
         from llmrec_env.evaluation.ranking import evaluate_ranking
@@ -335,7 +334,7 @@ def evaluate(
 ) -> None:
     """Judge a recommender, or the simulated user itself, on test users."""
     with clear_errors():
-        _check_alone()
+        processes.check_alone()
         from llmrec_env.demo.settings import open_source
 
         source = open_source(data, seed)
@@ -344,17 +343,6 @@ def evaluate(
             _print_card(source, user, seed)
         else:
             _print_recommender(source, user, recommender, episodes, seed)
-
-
-def _check_alone() -> None:
-    """Refuse to do the same work, and write the same files, in several processes."""
-    from llmrec_env.common import processes
-
-    if processes.count() > 1:
-        raise SettingError(
-            f"this command works in one process and {processes.count()} were begun; start it "
-            "without `accelerate launch`, which is for `fit` and `train`"
-        )
 
 
 def _simulator(name: str | None, source: Any, device: str | None, dtype: str | None) -> Any:

@@ -9,9 +9,20 @@ import typer
 from rich.console import Console
 
 from llmrec_env.cli_bench_offline import offline
+from llmrec_env.cli_bench_options import (
+    BaseModel,
+    Data,
+    Effort,
+    Epochs,
+    ItemEncoder,
+    LEEpochs,
+    Patience,
+    Workers,
+    listed,
+)
 from llmrec_env.cli_bench_sensitivity import sensitivity
 from llmrec_env.cli_errors import clear_errors
-from llmrec_env.cli_lists import listed
+from llmrec_env.common import processes
 
 app = typer.Typer(help="Studies of recommenders over splits and seeds.")
 app.command("offline")(offline)
@@ -21,10 +32,7 @@ app.command("sensitivity")(sensitivity)
 @app.callback(invoke_without_command=True)
 def study(
     context: typer.Context,
-    data: Annotated[
-        str | None,
-        typer.Option(help="Folder or file of a dataset; the generated world where not given."),
-    ] = None,
+    data: Data = None,
     out: Annotated[Path, typer.Option(help="The study's folder; a killed one goes on.")] = Path(
         "runs/bench"
     ),
@@ -47,32 +55,16 @@ def study(
         str,
         typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all."),
     ] = "each",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
-    patience: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Passes without a better validation before a training stops; 0: never."
-        ),
-    ] = 3,
-    base_model: Annotated[
-        str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
-    ] = None,
-    item_encoder: Annotated[
-        str | None,
-        typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
-    ] = None,
-    le_epochs: Annotated[
-        int,
-        typer.Option(min=1, help="Passes over the log of the LE, and of its controls, at most."),
-    ] = 6,
-    effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
+    epochs: Epochs = 20,
+    patience: Patience = 3,
+    base_model: BaseModel = None,
+    item_encoder: ItemEncoder = None,
+    le_epochs: LEEpochs = 6,
+    effort: Effort = 1.0,
     device: Annotated[
         str, typer.Option(help="Torch device, such as cuda; all workers share it.")
     ] = "cpu",
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
-    ] = None,
+    workers: Workers = None,
 ) -> None:
     """Compare recipes on backbones over splits and seeds, tuned on validation users.
 
@@ -81,6 +73,7 @@ def study(
     if context.invoked_subcommand is not None:
         return
     with clear_errors():
+        processes.check_alone()
         from agents.study import StudySettings, run_study
         from agents.study.settings import OBJECTIVES
 

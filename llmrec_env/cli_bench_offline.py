@@ -8,17 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from llmrec_env.cli_bench_options import Data, listed
 from llmrec_env.cli_errors import clear_errors
-from llmrec_env.cli_lists import listed
+from llmrec_env.common import processes
 
 
 def offline(
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or file of a public dataset; the generated world where not given."
-        ),
-    ] = None,
+    data: Data = None,
     simulator: Annotated[
         str | None,
         typer.Option(
@@ -58,9 +54,8 @@ def offline(
     """
     with clear_errors():
         from agents.study.offline import OfflineSettings, run_offline
-        from llmrec_env.cli import _check_alone
 
-        _check_alone()
+        processes.check_alone()
         settings = OfflineSettings(
             data=data,
             simulator=simulator,

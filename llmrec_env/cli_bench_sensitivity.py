@@ -8,15 +8,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from llmrec_env.cli_bench_options import (
+    BaseModel,
+    Data,
+    Effort,
+    Epochs,
+    ItemEncoder,
+    LEEpochs,
+    Patience,
+    Workers,
+    listed,
+)
 from llmrec_env.cli_errors import clear_errors
-from llmrec_env.cli_lists import listed
+from llmrec_env.common import processes
 
 
 def sensitivity(
-    data: Annotated[
-        str | None,
-        typer.Option(help="Folder or file of a dataset; the generated world where not given."),
-    ] = None,
+    data: Data = None,
     out: Annotated[Path, typer.Option(help="Where all of it goes; a killed run goes on.")] = Path(
         "runs/sensitivity"
     ),
@@ -30,29 +38,17 @@ def sensitivity(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every point.")] = 3,
     split: Annotated[int, typer.Option(min=0, help="Seed of the split by user.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the log at most.")] = 20,
-    patience: Annotated[
-        int,
-        typer.Option(
-            min=0, help="Passes without a better validation before a training stops; 0: never."
-        ),
-    ] = 3,
-    base_model: Annotated[
-        str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")
-    ] = None,
-    item_encoder: Annotated[
-        str | None,
-        typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
-    ] = None,
+    epochs: Epochs = 20,
+    patience: Patience = 3,
+    base_model: BaseModel = None,
+    item_encoder: ItemEncoder = None,
+    le_epochs: LEEpochs = 6,
     projection: Annotated[
         str,
         typer.Option(help="Of the map: pca, tsne (scikit-learn), or auto: tsne if it is there."),
     ] = "auto",
-    effort: Annotated[float, typer.Option(help="Scales every training length.")] = 1.0,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
-    ] = None,
+    effort: Effort = 1.0,
+    workers: Workers = None,
 ) -> None:
     """Move one setting at a time; rank cold and warm items apart; map the users' states.
 
@@ -60,6 +56,7 @@ def sensitivity(
     figures, report.html, results.md and one row a point in points.csv.
     """
     with clear_errors():
+        processes.check_alone()
         from agents.study.sensitivity import SensitivitySettings, run_sensitivity
         from agents.study.sensitivity.settings import parse_values
 
@@ -74,6 +71,7 @@ def sensitivity(
             patience=patience,
             base_model=base_model,
             item_encoder=item_encoder,
+            le_epochs=le_epochs,
             projection=projection,  # type: ignore[arg-type]  # checked there
             effort=effort,
         )

@@ -51,6 +51,19 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def check_alone() -> None:
+    """Refuse to do the same work, and write the same files, in several processes.
+
+    Raises:
+        SettingError: several were begun.
+    """
+    if count() > 1:
+        raise SettingError(
+            f"this command works in one process and {count()} were begun; start it without "
+            "`accelerate launch`, which is for `fit` and `train`"
+        )
+
+
 def own_device(device: str | torch.device) -> str | torch.device:
     """Where this process computes, given the device that all were told: ``"cuda"`` is its own GPU.
 

@@ -106,7 +106,13 @@ def test_two_processes_fit_and_train_and_one_of_them_saves(
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "le", "model"}
 
 
-@pytest.mark.parametrize("command", ["demo", "label --out x", "evaluate", "rerun x --out y"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("demo", "label --out x", "evaluate", "rerun x --out y"),
+        *("bench", "bench offline", "bench sensitivity"),
+    ],
+)
 def test_what_one_process_does_is_refused_to_several(
     command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,7 +298,10 @@ def test_what_does_not_exist_is_one_clear_line(
 
 
 def test_the_command_makes_the_same_study() -> None:
-    settings = SensitivitySettings("a log", values=parse_values(["k=1,5"]), parts=("k", "map"))
+    values = parse_values(["k=1,5"])
+    settings = SensitivitySettings("a log", values=values, parts=("k", "map"), le_epochs=30)
     assert settings.command == (
-        "llmrec bench sensitivity --data 'a log' --backbone sasrec --parts k,map --values k=1,5"
+        "llmrec bench sensitivity --data 'a log' --backbone sasrec --parts k,map --values k=1,5 "
+        "--le-epochs 30"
     )
+    assert settings.study.le_epochs == 30

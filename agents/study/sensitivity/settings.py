@@ -16,7 +16,7 @@ from llmrec_env.demo.settings import WORLD_SIZE
 PARTS = (*SWEPT, "cold", "map")
 Projection = Literal["auto", "pca", "tsne"]
 PROJECTIONS = ("auto", "pca", "tsne")
-KEPT = ("seeds", "epochs", "patience", "base_model", "item_encoder", "effort")
+KEPT = ("seeds", "epochs", "patience", "base_model", "item_encoder", "le_epochs", "effort")
 """Options whose default is the command's own."""
 
 
@@ -48,6 +48,8 @@ class SensitivitySettings:
     """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
     item_encoder: str | None = None
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
+    le_epochs: int = 6
+    """Passes over the log of the LE at most."""
     projection: Projection = "auto"
     """How states come into the plane: "pca", "tsne", or t-SNE where scikit-learn is ("auto")."""
     effort: float = 1.0
@@ -90,6 +92,7 @@ class SensitivitySettings:
             patience=self.patience,
             base_model=self.base_model,
             item_encoder=self.item_encoder,
+            le_epochs=self.le_epochs,
             effort=self.effort,
             world_size=self.world_size,
         )
