@@ -36,7 +36,7 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
             )
     refuse_others(out, name)
     path = out / name
-    now = json.loads(json.dumps({**settings, "log": _content(log)}))
+    now = json.loads(json.dumps({**settings, "log": log_content(log)}))
     if path.exists() and (before := read_json(path)) != now:
         differing = ", ".join(
             "other data" if key == "log" else f"{key}={before.get(key)!r} instead of {value!r}"
@@ -50,7 +50,9 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
     write_json(path, now)
 
 
-def _content(log: InteractionLog) -> str:
-    """A fingerprint of the interactions, in their order, and of the items' texts."""
+def log_content(log: InteractionLog) -> str:
+    """A fingerprint of the interactions, in their order, of their kinds and of the items' texts."""
     texts = [*log.catalog.ids, *log.catalog.sentences, *log.user_ids.to_list()]
+    if "event" in log.feedback.columns:  # by which Q-learning is rewarded
+        texts += log.feedback["event"].fill_null("").to_list()
     return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])

@@ -25,15 +25,17 @@ BUILDS_ON = {
     **dict.fromkeys(
         (
             *("LE 10% targets", "LE 30% targets", "LE of titles targets", "LE pooled targets"),
-            *("LE with ids targets", "LE unpretrained targets", "text without LM targets"),
-            *("bag of items targets", "top-1 target", "LE and item-kNN targets", "LEASR"),
+            *("LE with ids targets", "text without LM targets"),
+            *("top-1 target", "LE and item-kNN targets", "LEASR"),
         ),
         "soft targets",
     ),
+    "LE unpretrained targets": "LE pooled targets",
+    "bag of items targets": "text without LM targets",
     "LEASR with item-kNN": "LE and item-kNN targets",
     "plain and LE in service": "soft targets",
 }
-"""The row that differs by one thing: has all of a recipe but that, or has it in another form."""
+"""The row from which a recipe differs least: it lacks a part of it, or has one in another form."""
 CLAIMED = (PLAIN, FRAMEWORK, BEST_CONTROL, BEST_WITHOUT_TEXT)
 """What a row that learns from a simulated user should beat."""
 LIMIT = 0.05

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.study import teachers
 from agents.study.companions import costs
 from agents.study.grid import Run
 from agents.study.language_kinds import seconds_of_texts
@@ -30,19 +31,21 @@ def write(report: Report, results: Results) -> None:
     section = report.section(
         "Costs", "What each row costs: before it serves, once for each run or split, and after."
     )
-    section.add(_costs(results, made, report.command))
+    section.add(_costs(results, made, places, report.command))
     if made:
         section.add(_companions(results, made))
     _search(report, results)
 
 
-def _costs(results: Results, made: Costs, command: str) -> Table:
+def _costs(results: Results, made: Costs, places: Sequence[Place], command: str) -> Table:
     rows = []
     for name in results.names:
         runs = results.rows[name]
         companion = made.get(runs[0]["companion"], [{}])
         learning, labels = (_mean(run["seconds"].get(part, 0.0) for run in runs) for part in PARTS)
         labels += _mean(cost.get("labelling", 0.0) for cost in companion)
+        if (teacher := runs[0]["settings"].get("teacher")) is not None:
+            labels += _mean(teachers.seconds(teacher, place) for place in places)
         user = _mean(cost.get("learning", 0.0) for cost in companion)
         serving = [[run["serving"].get(f"ms, {size}") for run in runs] for size in (1, BATCH)]
         times = [None if None in found else _mean(found) for found in serving]

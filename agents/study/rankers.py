@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,7 @@ class FixedRanker:
         chosen: settings that validation chose.
         companion: the simulated user that it asks, or None.
         serve: scores float32 (N, n_items) after N histories, where that can be timed.
+        seconds: CPU seconds that it once took to choose the settings, where that is kept.
     """
 
     ranker: Ranker
@@ -49,6 +51,7 @@ class FixedRanker:
     chosen: dict[str, Any] = field(default_factory=dict)
     companion: str | None = None
     serve: Callable[[Histories], FloatArray] | None = None
+    seconds: float | None = None
 
 
 def ranker_names(settings: StudySettings) -> list[str]:
@@ -69,11 +72,16 @@ def _popularity(place: Place) -> FixedRanker:
 
 def _item_knn(place: Place) -> FixedRanker:
     """Item neighbours with the settings that validation chooses on every split."""
-    path = place.folder / "item-kNN.json"
+    path, costs = (place.folder / f"item-kNN{end}.json" for end in ("", ".costs"))
     if not path.exists():
-        write_json(path, _chosen_neighbours(place))
+        began = time.process_time()
+        best = _chosen_neighbours(place)
+        write_json(costs, {"choosing": time.process_time() - began})
+        write_json(path, best)
     best = read_json(path)
-    return FixedRanker(ItemKNN(place.source.split.train, **best), "control", best)
+    seconds = read_json(costs)["choosing"] if costs.exists() else None
+    ranker = ItemKNN(place.source.split.train, **best)
+    return FixedRanker(ranker, "control", best, seconds=seconds)
 
 
 def _chosen_neighbours(place: Place) -> dict[str, Any]:

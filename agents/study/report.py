@@ -98,6 +98,17 @@ def _ranking(report: Report, results: Results) -> None:
             )
         )
 
+    devices = {
+        row["config"]["device"] for own in results.rows.values() for row in own if row["config"]
+    }
+    if len(devices) > 1:
+        section.add(
+            Text(
+                f"These runs were trained on {' and on '.join(sorted(devices))}, where the same "
+                "training seed draws other numbers: config of each run's row.json says where."
+            )
+        )
+
     def table(title: str, columns: dict[str, Callable[[str], float | None]], note: str) -> Table:
         return Table(
             title,

@@ -19,7 +19,7 @@ from agents.study.places import Place
 from agents.study.rankers import make_ranker
 from agents.study.recipes import RECIPES
 from agents.study.search import chosen
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import (
@@ -80,9 +80,14 @@ def check_run(run: Run, place: Place) -> None:
 def _trained(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
     recipe, split = RECIPES[run.recipe], place.source.split
     settings = _settings(run, place)
-    recommender = fit_recipe(
-        recipe, place, recipe.config(**settings["config"], device=place.settings.device)
-    )
+    config = recipe.config(**settings["config"], device=place.settings.device)
+    try:
+        recommender = fit_recipe(recipe, place, config)
+    except DivergedError as error:
+        raise DivergedError(
+            f"{run.name}: {error}. Leave {recipe.name!r} out of --objectives, or search with more "
+            "--trials in another folder"
+        ) from error
     k = min(10, recommender.n_items)
     serving = _serving(lambda histories: recommender.recommend(histories, k=k), split.test)
     ranker: Ranker = recommender
@@ -126,7 +131,9 @@ def _settings(run: Run, place: Place) -> dict[str, Any]:
 def _fixed(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
     began = time.process_time()
     fixed = make_ranker(run.recipe, place)
-    seconds = time.process_time() - began
+    seconds = fixed.seconds
+    if seconds is None:
+        seconds = time.process_time() - began
     serving = _serving(fixed.serve, place.source.split.test) if fixed.serve else {}
     row = {
         "kind": fixed.kind,

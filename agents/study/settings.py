@@ -17,7 +17,7 @@ OBJECTIVES = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
 Tune = Literal["each", "host"]
 GROWING = ("data", "backbones", "objectives", "seeds", "splits", "device")
 """Settings that say which runs there are, where the log lies or where is computed: they change no
-run's numbers by more than rounding."""
+run's numbers, but for the device, on which a training seed draws other numbers."""
 
 KEPT = (
     *("trials", "tune", "epochs", "patience"),

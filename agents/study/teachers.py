@@ -5,6 +5,7 @@ A new teacher is one function under :func:`teacher`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -15,9 +16,10 @@ from agents.study.places import Place, as_name
 from agents.study.rankers import make_ranker
 from agents.teachers import mixed, proposals_of
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path
+from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.offline.augmentation import Proposals, propose
 
+COSTS = "costs.json"
 K = 50
 """Proposals kept, of which a recipe takes as many as it asks for."""
 Propose = Callable[[Place], Proposals]
@@ -61,11 +63,19 @@ def build(name: str, place: Place) -> None:
     folder = place.folder / "teachers" / as_name(name)
     if folder.exists():
         return
+    began = time.process_time()
     found = TEACHERS[name](place)
     with atomic_path(folder) as temporary:
         temporary.mkdir()
+        write_json(temporary / COSTS, {"proposing": time.process_time() - began})
         np.save(temporary / "actions.npy", found.actions)
         np.save(temporary / "scores.npy", found.scores)
+
+
+def seconds(name: str, place: Place) -> float:
+    """CPU seconds that a teacher's proposals for a split took; 0 where they were not counted."""
+    path = place.folder / "teachers" / as_name(name) / COSTS
+    return float(read_json(path)["proposing"]) if path.exists() else 0.0
 
 
 def open_teacher(name: str, place: Place, k: int = K) -> Proposals:

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,18 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
     return digest.hexdigest()[:16]
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """The :func:`fingerprint` of a folder's files, names and contents."""
+    return fingerprint(_pieces(folder))
+
+
+def _pieces(folder: Path) -> Iterator[str | bytes]:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        yield path.relative_to(folder).as_posix()
+        with path.open("rb") as file:
+            yield from iter(partial(file.read, 1 << 20), b"")
 
 
 def cache_folder() -> Path:

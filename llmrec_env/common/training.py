@@ -234,10 +234,7 @@ class _Run:
         values = torch.stack(list(terms.values()))
         means = processes.mean(values.detach())
         if not torch.isfinite(means.sum()):  # in all processes at once
-            raise DivergedError(
-                f"the loss is {float(means.sum())} at step {self.step}; lower the learning rate "
-                f"(now {self.config.learning_rate})"
-            )
+            raise self._diverged(f"the loss is {float(means.sum())}")
         self.optimizer.zero_grad(set_to_none=True)
         if self.accelerator is None:
             values.sum().backward()
@@ -249,9 +246,15 @@ class _Run:
         self.step += 1
         return dict(zip(terms, means.tolist(), strict=True))
 
+    def _diverged(self, what: str) -> DivergedError:
+        rate = self.config.learning_rate
+        return DivergedError(f"{what} at step {self.step}; lower the learning rate (now {rate})")
+
     def validate(
         self, losses: Metrics, evaluate: Callable[[], Metrics] | None, metric: str
     ) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in self.parameters.values()):
+            raise self._diverged("a weight is not finite")
         self.module.eval()
         with torch.no_grad():
             found = processes.on_main(lambda: (losses, evaluate() if evaluate is not None else {}))

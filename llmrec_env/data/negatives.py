@@ -9,7 +9,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 
 IntArray = NDArray[np.int64]
-ROUNDS = 100  # redraws before a user counts as having met everything
+ROUNDS = 100  # redraws as asked, then as many uniform ones, before a user counts as having met all
 
 
 class Negatives:
@@ -17,7 +17,8 @@ class Negatives:
 
     Args:
         log: what counts as met: past and later items alike.
-        popular_share: share of the draws that follow the items' counts; the rest are uniform.
+        popular_share: share of the draws that follow the items' counts; the rest are uniform, as
+            are those for a user who has met whatever counts (the only user of a log has).
     """
 
     def __init__(self, log: InteractionLog, popular_share: float) -> None:
@@ -33,21 +34,22 @@ class Negatives:
         Raises:
             DataError: a user has met nearly every item.
         """
-        items = self._propose(len(users), rng)
-        for _ in range(ROUNDS):
+        items = self._propose(len(users), self._popular_share, rng)
+        for redraw in range(2 * ROUNDS):
             met = np.flatnonzero(self._is_met(users, items))
             if len(met) == 0:
                 return items
-            items[met] = self._propose(len(met), rng)
+            share = self._popular_share if redraw < ROUNDS else 0.0
+            items[met] = self._propose(len(met), share, rng)
         raise DataError(
             f"user {int(users[met[0]])} has met nearly all of the {self._n_items} items; "
             "no item is left to tell the taken ones from"
         )
 
-    def _propose(self, count: int, rng: np.random.Generator) -> IntArray:
+    def _propose(self, count: int, popular_share: float, rng: np.random.Generator) -> IntArray:
         popular = np.searchsorted(self._cumulative, rng.random(count), side="right")
         uniform = rng.integers(0, self._n_items, count)
-        items = np.where(rng.random(count) < self._popular_share, popular, uniform)
+        items = np.where(rng.random(count) < popular_share, popular, uniform)
         return np.minimum(items, self._n_items - 1).astype(np.int64)
 
     def _is_met(self, users: IntArray, items: IntArray) -> NDArray[np.bool_]:

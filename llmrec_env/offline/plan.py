@@ -13,11 +13,16 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.files import (
+    atomic_path,
+    fingerprint,
+    folder_fingerprint,
+    read_json,
+    write_json,
+)
 from llmrec_env.data.catalog import Catalog
 from llmrec_env.offline.cutting import LogPart, LogSource, cut_log
 from llmrec_env.offline.parts import PLAN, part_path
@@ -110,7 +115,7 @@ def plan_run(
             f"augment counts actions a step, 0 or more, and shard_rows interactions, 1 or more; "
             f"got augment={augment} and shard_rows={shard_rows}"
         )
-    plan = Plan(_content_of(saved_folder(simulator)), augment, dtype, shard_rows)
+    plan = Plan(folder_fingerprint(saved_folder(simulator)), augment, dtype, shard_rows)
     before = _plan_before(folder)
     if before is not None:
         _check_same_run(before, replace(plan, shards=before.shards), folder)
@@ -191,18 +196,6 @@ def _shard(part: LogPart) -> Shard:
     columns = (part.table[name].to_list() for name in ("user_id", "item_id"))
     content = fingerprint("\n".join(values) for values in columns)
     return Shard(part.first_user, part.n_users, part.table.height, content)
-
-
-def _content_of(folder: Path) -> str:
-    """Fingerprint of the files of a folder."""
-    return fingerprint(_pieces(folder))
-
-
-def _pieces(folder: Path) -> Iterator[str | bytes]:
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        yield path.relative_to(folder).as_posix()
-        with path.open("rb") as file:
-            yield from iter(partial(file.read, 1 << 20), b"")
 
 
 def scratch_of(folder: Path, name: str) -> list[Path]:

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.errors import DivergedError, LLMRecError
 from llmrec_env.common.training import (
     TrainingConfig,
     TrainingHistory,
@@ -180,6 +181,29 @@ def test_a_checkpoint_of_other_sizes_is_refused(tmp_path: Path) -> None:
     wider.line = nn.Linear(4, 1)
     with pytest.raises(LLMRecError, match="checkpoint of another run"):
         fit(wider, folder=tmp_path / "run")
+
+
+def test_weights_that_are_no_numbers_are_not_validated() -> None:
+    module = Line()
+
+    def last_step_breaks(step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        return {"loss": Broken.apply(module.line.weight, math.nan if step == 3 else 1.0)}
+
+    with pytest.raises(DivergedError, match="a weight is not finite at step 4"):
+        train(module, last_step_breaks, CONFIG, evaluate=module.score, metric="closeness")
+
+
+class Broken(torch.autograd.Function):
+    """A loss that is a number, with a gradient that need not be."""
+
+    @staticmethod
+    def forward(context: Any, weight: Tensor, gradient: float) -> Tensor:
+        context.gradient = torch.full_like(weight, gradient)
+        return weight.new_zeros(())
+
+    @staticmethod
+    def backward(context: Any, *_: Tensor) -> tuple[Tensor, None]:
+        return context.gradient, None
 
 
 @pytest.mark.filterwarnings("error")

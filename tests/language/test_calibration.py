@@ -52,6 +52,12 @@ def test_the_rate_can_be_changed_without_changing_the_original(
     assert eager.model is user.model
 
 
+def test_one_held_out_user_is_enough(learned: LanguageEnvironment, split: Split) -> None:
+    acceptance = calibrate(copy.deepcopy(learned), split.validation.select_users([0]))
+    assert np.isfinite(acceptance.slope)
+    assert np.isfinite(acceptance.shown).all()
+
+
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.1, float("nan")])
 def test_a_rate_that_is_no_probability_is_refused(
     rate: float, learned: LanguageEnvironment

@@ -196,6 +196,12 @@ def test_negatives_are_never_items_of_the_user() -> None:
     assert (Negatives(log, 1.0).draw(users[:200], np.random.default_rng(0)) < 20).all()
 
 
+def test_a_user_who_met_all_that_counts_gets_other_items() -> None:
+    alone = Negatives(log_of([[0, 1, 2]]), 1.0)
+    drawn = alone.draw(np.zeros(300, dtype=np.int64), np.random.default_rng(0))
+    assert set(drawn) == set(range(3, 24))
+
+
 def test_a_user_who_met_everything_has_no_negatives() -> None:
     log = log_of([list(range(24))])
     with pytest.raises(DataError, match="has met nearly all of the 24 items"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,15 @@ def test_other_settings_do_not_share_a_folder(folder: Path) -> None:
     with pytest.raises(SettingError, match=r"algorithms bc,cql instead of bc; steps 3 instead of"):
         run_offline(other, folder, workers=1, show=False)
     assert row_files(folder) == kept
+
+
+def test_an_le_learned_anew_is_another_benchmark(tmp_path: Path) -> None:
+    le = shutil.copytree(EMBEDDED, tmp_path / "le")
+    settings = replace(TINY, simulator=str(le), algorithms=("bc",), datasets=("logged",))
+    run_offline(settings, tmp_path / "out", workers=1, show=False)
+    (le / "config.json").write_text((le / "config.json").read_text() + "\n")
+    with pytest.raises(SettingError, match=r"other settings \(another simulated user\)"):
+        run_offline(settings, tmp_path / "out", workers=1, show=False)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ import pytest
 
 from agents import Recommender
 from agents.study import StudySettings, run_study
+from agents.study.claims import log_content
 from agents.study.grid import runs_of
-from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import read_json
+from llmrec_env.common.errors import DivergedError, SettingError
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.reporting import Forest, Report
 
 pytest.importorskip("optuna")
@@ -27,14 +30,14 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = StudySettings(
     backbones=("gru4rec",),
-    objectives=("plain", "random targets", "soft targets"),
+    objectives=("plain", "random targets", "item-kNN targets", "soft targets"),
     seeds=2,
     splits=2,
     trials=2,
     effort=0.01,
     world_size=(60, 60),
 )
-TRIALS, RUNS = 3 * 2, 3 * 2 * 2
+TRIALS, RUNS = 4 * 2, 4 * 2 * 2
 
 
 class Killed(Exception):
@@ -88,7 +91,7 @@ def test_a_killed_study_repeats_nothing(study: Study) -> None:
     assert overview.height == len(runs_of(SETTINGS))
     assert pl.read_csv(study.out / "runs.csv").height == overview.height
     trained = overview.filter(pl.col("backbone").is_not_null())
-    assert trained.group_by("split", "recipe").len()["len"].to_list() == [2] * 6
+    assert trained.group_by("split", "recipe").len()["len"].to_list() == [2] * 8
 
 
 def test_it_goes_on_as_if_it_had_not_been_killed(study: Study, tmp_path: Path) -> None:
@@ -130,6 +133,37 @@ def test_a_study_may_grow_but_not_change(
         run_study(other, out, show=False, workers=1)
 
 
+def test_runs_of_several_devices_are_told(study: Study, tmp_path: Path) -> None:
+    out = tmp_path / "copy"
+    shutil.copytree(study.out, out)
+    assert "where the same training seed" not in (out / "results.md").read_text()
+    path = out / "split0/runs/gru4rec/plain/seed0/row.json"
+    row = read_json(path)
+    write_json(path, {**row, "config": {**row["config"], "device": "cuda"}})
+    run_study(SETTINGS, out, show=False, workers=1)
+    assert "trained on cpu and on cuda, where the same" in (out / "results.md").read_text()
+
+
+def test_a_run_that_diverges_says_which_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverges(*_: Any, **__: Any) -> None:
+        raise DivergedError("the loss is nan at step 3")
+
+    monkeypatch.setattr(Recommender, "fit", diverges)
+    settings = replace(SETTINGS, objectives=("plain",), trials=0)
+    with pytest.raises(DivergedError, match=r"gru4rec plain, split 0, seed 0: the loss is nan"):
+        run_study(settings, tmp_path, show=False, workers=1)
+
+
+def test_a_log_of_other_events_is_another_log() -> None:
+    items = Catalog(pl.DataFrame({"item_id": ["a", "b"], "title": ["one", "two"]}))
+    table = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "event": ["view", "buy"]})
+    other = table.with_columns(event=pl.Series(["buy", "view"]))
+    contents = [log_content(InteractionLog.from_table(items, rows)) for rows in (table, other)]
+    assert contents[0] != contents[1]
+
+
 def saved_log(folder: Path) -> Path:
     """Another log, in the plain format."""
     folder.mkdir()
@@ -165,7 +199,7 @@ def test_the_report_says_what_was_found_and_on_what_it_rests(study: Study) -> No
     for name, difference, *_ in above:
         assert difference.mean == pytest.approx(mean[name] - mean["gru4rec plain"], abs=1e-9)
     forests = [e for s in report.sections for e in s.elements if isinstance(e, Forest)]
-    assert set(forests[0].rows) == {"gru4rec random targets", "gru4rec soft targets"}
+    assert set(forests[0].rows) == {f"gru4rec {name}" for name in SETTINGS.objectives[1:]}
     page = (study.out / "report.html").read_text(encoding="utf-8")
     assert forests[0].title in page
     pictures = [path.name for path in (study.out / "figures").glob("*.png")]
@@ -180,5 +214,7 @@ def test_costs_are_told_apart(study: Study) -> None:
     _, labels, learning, *serving = costs["gru4rec soft targets"]
     assert min(labels, learning, *serving) > 0
     assert costs["gru4rec plain"][2] == 0
+    assert costs["gru4rec item-kNN targets"][1] > costs["gru4rec random targets"][1]
+    assert costs["item-kNN"][0] > costs["popularity"][0]
     made = study.report.table("Making the simulated users")
     assert [row[0] for row in made.rows] == ["LE, split 0", "LE, split 1"]

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from agents.study.claims import log_content
 from agents.study.offline.algorithms import ALGORITHMS
 from agents.study.offline.controls import CONTROLS, Judged
 from agents.study.offline.datasets import DATASETS
@@ -27,7 +28,13 @@ from agents.study.offline.report import build_report
 from agents.study.offline.settings import OfflineSettings, Run
 from llmrec_env.common import progress
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, read_json, refuse_others, write_json
+from llmrec_env.common.files import (
+    atomic_path,
+    folder_fingerprint,
+    read_json,
+    refuse_others,
+    write_json,
+)
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo.judging import test_users
 from llmrec_env.demo.settings import Source, open_source
@@ -55,7 +62,7 @@ def run_offline(
         show: progress bars.
 
     Raises:
-        SettingError: the folder holds a benchmark of other settings.
+        SettingError: the folder holds a benchmark of other settings, another log or another LE.
         SimulatorError: the LE knows other items than the log.
         MissingExtraError: d3rlpy is not installed.
     """
@@ -65,7 +72,7 @@ def run_offline(
         kept.cache_clear()
     path, source, le = Path(folder), _source(settings), _le(settings)
     source.check_catalog(SavedModel.open(le).catalog, f"the simulated user in {le}")
-    _claim(path, settings)
+    _claim(path, settings, source, le)
     _run_missing(settings, path, workers or available_cores(), show)
     rows = [read_json(_row_file(path, run)) for run in settings.runs]
     _write_table(path, rows)
@@ -186,13 +193,19 @@ def _write_table(folder: Path, rows: list[Found]) -> None:
         table.write_parquet(temporary)
 
 
-def _claim(folder: Path, settings: OfflineSettings) -> None:
+def _claim(folder: Path, settings: OfflineSettings, source: Source, le: Path) -> None:
     """Make the folder this benchmark's, or refuse one that is another's."""
     path = folder / "settings.json"
     refuse_others(folder, path.name)
-    if path.exists() and (others := settings.differences(read_json(path))):
-        raise SettingError(
-            f"{folder} holds a benchmark of other settings ({'; '.join(others)}): name another "
-            "folder with --out, or remove it"
-        )
-    write_json(path, settings.to_json())
+    contents = {"log": log_content(source.log), "simulated user": folder_fingerprint(le)}
+    if path.exists():
+        saved = read_json(path)
+        before = saved.get("contents", {})
+        others = settings.differences(saved)
+        others += [f"another {what}" for what, now in contents.items() if before.get(what) != now]
+        if others:
+            raise SettingError(
+                f"{folder} holds a benchmark of other settings ({'; '.join(others)}): name another "
+                "folder with --out, or remove it"
+            )
+    write_json(path, {**settings.to_json(), "contents": contents})
