@@ -56,8 +56,8 @@ KINDS = {
     "LE without text": LanguageKind(items="random", item_ids=True),
     "bag of items": LanguageKind(items="random", item_ids=True, language_model=False),
 }
-"""The LE and its controls. The last two know no language: random item tokens and learned ids, and
-of the last also no LM, so that its reward is a logistic function of a bag of items."""
+"""The LE and its controls. The last two know no item's text: random item tokens, learned ids. The
+last has no LM either, so that its reward is a logistic function of a bag of items."""
 
 
 def _register(name: str, kind: LanguageKind) -> None:

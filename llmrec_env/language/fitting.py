@@ -153,7 +153,8 @@ def untrained_language_environment(
     reader.to(device)
     size = min(config.model.state_size, base.config.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
-    if catalog.has_text and config.items != "random":
+    reads_texts = catalog.has_text and config.items != "random"
+    if reads_texts:
         limit = config.item_tokens.max_tokens
 
         def read() -> tuple[Tensor, dict[str, float] | None, Tensor]:
@@ -175,7 +176,7 @@ def untrained_language_environment(
     if not config.language_model:
         reader = SilentReader(reader.hidden_size)
     shape = config.model
-    if shape.output_scale is None and config.item_encoder is not None:
+    if shape.output_scale is None and (config.item_encoder is not None or not reads_texts):
         shape = replace(shape, output_scale=reader.hidden_size**-0.5)
     model = LanguageEnvironment(catalog, reader, tokens, features, shape, words, users)
     model.record = record

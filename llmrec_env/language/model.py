@@ -38,7 +38,7 @@ class LanguageEnvironmentConfig:
     output_scale: float | None = None
     """What LM outputs are multiplied by before state and reward are corrected by them. The smaller,
     the slower the corrections learn beside what they correct. None: 1 where the LM itself read the
-    texts, 1 / sqrt(H) where a sentence encoder did, whose features are good from the start."""
+    texts, 1 / sqrt(H) where the items' features are a sentence encoder's, or random."""
     seed: int = 0
     """Seed of the first weights of adapter and heads."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -69,10 +70,16 @@ def test_an_le_begins_with_the_encoders_features_and_needs_it_no_more(
     assert torch.equal(again.item_vectors(), model.item_vectors())
 
 
-def test_on_an_encoders_features_lm_outputs_correct_as_unit_vectors(
-    split: Split, encoder: Path, untrained: LanguageEnvironment, tmp_path: Path
+@pytest.mark.parametrize("items", ["text", "random"])
+def test_on_features_not_its_own_lm_outputs_correct_as_unit_vectors(
+    items: Literal["text", "random"],
+    split: Split,
+    encoder: Path,
+    untrained: LanguageEnvironment,
+    tmp_path: Path,
 ) -> None:
-    config = replace(TINY, item_encoder=str(encoder))
+    known = str(encoder) if items == "text" else None
+    config = replace(TINY, items=items, item_encoder=known)
     model = untrained_language_environment(split.train, config=config)
     width = model.reader.hidden_size
     assert model.config.output_scale == pytest.approx(width**-0.5)
