@@ -346,11 +346,14 @@ def evaluate(
 
 
 def _simulator(name: str | None, source: Any, device: str | None, dtype: str | None) -> Any:
-    """The simulated user of a command, who must know the items of its log."""
+    """The simulated user of a command, who must know the items of its log and no test user."""
     from llmrec_env.envs.simulators import resolve_simulator
+    from llmrec_env.users.language import LanguageUser
 
     user = resolve_simulator(name, device=device, dtype=dtype)
     _check_items(name, user.catalog, source)
+    if isinstance(user, LanguageUser):
+        source.check_learned(user.model.record, f"the simulated user in {name}")
     return user
 
 

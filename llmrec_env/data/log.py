@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path
+from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.data.catalog import Catalog
 
 IntArray = NDArray[np.int64]
@@ -119,6 +119,11 @@ class InteractionLog:
     def n_users(self) -> int:
         """Number of users."""
         return len(self.user_ids)
+
+    @property
+    def users_fingerprint(self) -> str:
+        """A fingerprint of the users' names, whatever their order."""
+        return fingerprint(sorted(self.user_ids.to_list()))
 
     @property
     def n_items(self) -> int:

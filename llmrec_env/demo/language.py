@@ -35,11 +35,15 @@ def check_simulator(settings: DemoSettings, source: Source) -> None:
 
     Raises:
         LLMRecError: the folder holds no saved LE.
-        SimulatorError: it knows other items than the run's log.
+        SimulatorError: it knows other items than the run's log, or learned from other users.
     """
     if settings.simulator is not None:
-        catalog = SavedModel.open(settings.simulator).catalog
-        source.check_catalog(catalog, f"the simulated user in {settings.simulator}")
+        saved, who = (
+            SavedModel.open(settings.simulator),
+            f"the simulated user in {settings.simulator}",
+        )
+        source.check_catalog(saved.catalog, who)
+        source.check_learned(saved.description["record"], who)
 
 
 def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -95,6 +96,25 @@ class Source:
                 f"{who} knows other items ({len(catalog)}) than the log of {self.name} "
                 f"({self.log.n_items}): give --data and --simulator that belong together; "
                 "`llmrec fit` learns a simulated user from a log"
+            )
+
+    def check_learned(self, record: Mapping[str, Any], who: str) -> None:
+        """Refuse a simulated user that may have learned from those it is to be judged on.
+
+        Args:
+            record: what learning wrote down (``LanguageEnvironment.record``).
+            who: what to call it in the error.
+
+        Raises:
+            SimulatorError: it learned from others than the training users of this split; an LE that
+                does not say from whom is let through.
+        """
+        learned = record.get("learning", {}).get("training_users")
+        if learned not in (None, self.split.train.users_fingerprint):
+            raise SimulatorError(
+                f"{who} learned from other users than those that this split trains on, and so "
+                "perhaps from those that it would be judged on: give the --data and --seed that "
+                "`llmrec fit` was given"
             )
 
 

@@ -144,6 +144,7 @@ def learn(
     model.reward_mean.fill_(mean)
     model.reward_sd.fill_(sd)
     model.record["learning"] = {
+        "training_users": train_log.users_fingerprint,
         "users": log.n_users,
         "interactions": len(log),
         "curve": history.rows,

@@ -104,6 +104,10 @@ def test_two_processes_fit_and_train_and_one_of_them_saves(
         "2",
     )
     assert {path.name for path in tmp_path.iterdir()} == {"cache", "le", "model"}
+    others = ("evaluate", "--data", str(data), "--simulator", str(le), "--seed", "1")
+    refused = runner.invoke(app, others)
+    assert refused.exit_code == 1
+    assert "learned from other users than those" in " ".join(refused.output.split())
 
 
 @pytest.mark.parametrize(

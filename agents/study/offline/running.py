@@ -63,7 +63,7 @@ def run_offline(
 
     Raises:
         SettingError: the folder holds a benchmark of other settings, another log or another LE.
-        SimulatorError: the LE knows other items than the log.
+        SimulatorError: the LE knows other items than the log, or learned from other users.
         MissingExtraError: d3rlpy is not installed.
     """
     from llmrec_env.offline import d3rlpy  # noqa: F401  # refuse now what every run would refuse
@@ -71,7 +71,9 @@ def run_offline(
     for kept in (_source, _simulator, _judges, _dataset):
         kept.cache_clear()
     path, source, le = Path(folder), _source(settings), _le(settings)
-    source.check_catalog(SavedModel.open(le).catalog, f"the simulated user in {le}")
+    saved, who = SavedModel.open(le), f"the simulated user in {le}"
+    source.check_catalog(saved.catalog, who)
+    source.check_learned(saved.description["record"], who)
     _claim(path, settings, source, le)
     _run_missing(settings, path, workers or available_cores(), show)
     rows = [read_json(_row_file(path, run)) for run in settings.runs]
