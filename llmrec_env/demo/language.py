@@ -38,10 +38,8 @@ def check_simulator(settings: DemoSettings, source: Source) -> None:
         SimulatorError: it knows other items than the run's log, or learned from other users.
     """
     if settings.simulator is not None:
-        saved, who = (
-            SavedModel.open(settings.simulator),
-            f"the simulated user in {settings.simulator}",
-        )
+        saved = SavedModel.open(settings.simulator)
+        who = f"the simulated user in {settings.simulator}"
         source.check_catalog(saved.catalog, who)
         source.check_learned(saved.description["record"], who)
 
