@@ -369,7 +369,7 @@ def _print_card(source: Any, user: Any, seed: int) -> None:
     card = fidelity_card(user, source.split.train, source.split.test, seed, show=True)
     rows = []
     for name, reward, ranking in (
-        ("LE", card.reward, card.ranking),
+        ("simulated user", card.reward, card.ranking),
         ("popularity", card.popularity_reward, card.popularity_ranking),
     ):
         accuracy = {"accuracy, uniform": reward.uniform, "accuracy, popular": reward.popular}
