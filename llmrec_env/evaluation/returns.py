@@ -181,7 +181,8 @@ def best_actions(policy: Policy, observation: Observation, allowed: BoolArray) -
     if scores.shape != allowed.shape or np.isnan(scores).any():
         raise DataError(
             f"{type(policy).__name__}.action_scores gave an array of shape {scores.shape}; "
-            f"expected {allowed.shape}, without NaN"
+            f"expected {allowed.shape} (users by items of the simulated users), without NaN; judge "
+            "a policy among users of the items that it learned to recommend"
         )
     return np.where(allowed, scores, -np.inf).argmax(axis=1)
 
