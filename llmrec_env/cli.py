@@ -353,14 +353,18 @@ def _simulator(name: str | None, source: Any, device: str | None, dtype: str | N
     user = resolve_simulator(name, device=device, dtype=dtype)
     _check_items(name, user.catalog, source)
     if isinstance(user, LanguageUser):
-        source.check_learned(user.model.record, f"the simulated user in {name}")
+        source.check_learned(user.model.record, _who(name))
     return user
 
 
 def _check_items(name: str | None, known: Any, source: Any) -> None:
     """The catalogue that a simulator knows must be that of the log."""
-    who = "the embedded simulated user" if name is None else f"the simulated user in {name}"
-    source.check_catalog(known, who)
+    source.check_catalog(known, _who(name))
+
+
+def _who(name: str | None) -> str:
+    """What to call a simulated user in an error."""
+    return "the embedded simulated user" if name is None else f"the simulated user in {name}"
 
 
 def _print_card(source: Any, user: Any, seed: int) -> None:

@@ -8,18 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from llmrec_env import cli_bench_options as options
 from llmrec_env.cli_bench_offline import offline
-from llmrec_env.cli_bench_options import (
-    BaseModel,
-    Data,
-    Effort,
-    Epochs,
-    ItemEncoder,
-    LEEpochs,
-    Patience,
-    Workers,
-    listed,
-)
 from llmrec_env.cli_bench_sensitivity import sensitivity
 from llmrec_env.cli_errors import clear_errors
 from llmrec_env.common import processes
@@ -32,7 +22,7 @@ app.command("sensitivity")(sensitivity)
 @app.callback(invoke_without_command=True)
 def study(
     context: typer.Context,
-    data: Data = None,
+    data: options.Data = None,
     out: Annotated[Path, typer.Option(help="The study's folder; a killed one goes on.")] = Path(
         "runs/bench"
     ),
@@ -55,16 +45,16 @@ def study(
         str,
         typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all."),
     ] = "each",
-    epochs: Epochs = 20,
-    patience: Patience = 3,
-    base_model: BaseModel = None,
-    item_encoder: ItemEncoder = None,
-    le_epochs: LEEpochs = 6,
-    effort: Effort = 1.0,
+    epochs: options.Epochs = 20,
+    patience: options.Patience = 3,
+    base_model: options.BaseModel = None,
+    item_encoder: options.ItemEncoder = None,
+    le_epochs: options.LEEpochs = 6,
+    effort: options.Effort = 1.0,
     device: Annotated[
         str, typer.Option(help="Torch device, such as cuda; all workers share it.")
     ] = "cpu",
-    workers: Workers = None,
+    workers: options.Workers = None,
 ) -> None:
     """Compare recipes on backbones over splits and seeds, tuned on validation users.
 
@@ -79,8 +69,8 @@ def study(
 
         settings = StudySettings(
             data=data,
-            backbones=listed(backbones.lower()),
-            objectives=OBJECTIVES if objectives is None else listed(objectives),
+            backbones=options.listed(backbones.lower()),
+            objectives=OBJECTIVES if objectives is None else options.listed(objectives),
             seeds=seeds,
             splits=splits,
             trials=trials,

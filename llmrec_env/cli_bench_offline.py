@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from llmrec_env.cli_bench_options import Data, listed
+from llmrec_env import cli_bench_options as options
 from llmrec_env.cli_errors import clear_errors
 from llmrec_env.common import processes
 
 
 def offline(
-    data: Data = None,
+    data: options.Data = None,
     simulator: Annotated[
         str | None,
         typer.Option(
@@ -59,8 +59,8 @@ def offline(
         settings = OfflineSettings(
             data=data,
             simulator=simulator,
-            algorithms=listed(algorithms),
-            datasets=listed(datasets),
+            algorithms=options.listed(algorithms),
+            datasets=options.listed(datasets),
             seeds=seeds,
             steps=steps,
             episodes=episodes,

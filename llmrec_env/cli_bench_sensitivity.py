@@ -8,23 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from llmrec_env.cli_bench_options import (
-    BaseModel,
-    Data,
-    Effort,
-    Epochs,
-    ItemEncoder,
-    LEEpochs,
-    Patience,
-    Workers,
-    listed,
-)
+from llmrec_env import cli_bench_options as options
 from llmrec_env.cli_errors import clear_errors
 from llmrec_env.common import processes
 
 
 def sensitivity(
-    data: Data = None,
+    data: options.Data = None,
     out: Annotated[Path, typer.Option(help="Where all of it goes; a killed run goes on.")] = Path(
         "runs/sensitivity"
     ),
@@ -38,17 +28,17 @@ def sensitivity(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every point.")] = 3,
     split: Annotated[int, typer.Option(min=0, help="Seed of the split by user.")] = 0,
-    epochs: Epochs = 20,
-    patience: Patience = 3,
-    base_model: BaseModel = None,
-    item_encoder: ItemEncoder = None,
-    le_epochs: LEEpochs = 6,
+    epochs: options.Epochs = 20,
+    patience: options.Patience = 3,
+    base_model: options.BaseModel = None,
+    item_encoder: options.ItemEncoder = None,
+    le_epochs: options.LEEpochs = 6,
     projection: Annotated[
         str,
         typer.Option(help="Of the map: pca, tsne (scikit-learn), or auto: tsne if it is there."),
     ] = "auto",
-    effort: Effort = 1.0,
-    workers: Workers = None,
+    effort: options.Effort = 1.0,
+    workers: options.Workers = None,
 ) -> None:
     """Move one setting at a time; rank cold and warm items apart; map the users' states.
 
@@ -63,7 +53,7 @@ def sensitivity(
         settings = SensitivitySettings(
             data=data,
             backbone=backbone.lower(),
-            parts=tuple(dict.fromkeys(listed(parts))),
+            parts=tuple(dict.fromkeys(options.listed(parts))),
             values=parse_values(values or []),
             seeds=seeds,
             split=split,

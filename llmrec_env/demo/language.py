@@ -38,10 +38,19 @@ def check_simulator(settings: DemoSettings, source: Source) -> None:
         SimulatorError: it knows other items than the run's log, or learned from other users.
     """
     if settings.simulator is not None:
-        saved = SavedModel.open(settings.simulator)
-        who = f"the simulated user in {settings.simulator}"
-        source.check_catalog(saved.catalog, who)
-        source.check_learned(saved.description["record"], who)
+        check_saved(settings.simulator, source)
+
+
+def check_saved(folder: str | Path, source: Source) -> None:
+    """Refuse a folder that holds no LE of this log and split.
+
+    Raises:
+        LLMRecError: the folder holds no saved LE.
+        SimulatorError: it knows other items than the log, or learned from other users.
+    """
+    saved, who = SavedModel.open(folder), f"the simulated user in {folder}"
+    source.check_catalog(saved.catalog, who)
+    source.check_learned(saved.description["record"], who)
 
 
 def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:

@@ -37,8 +37,8 @@ from llmrec_env.common.files import (
 )
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo.judging import test_users
+from llmrec_env.demo.language import check_saved
 from llmrec_env.demo.settings import Source, open_source
-from llmrec_env.language.saving import SavedModel
 from llmrec_env.offline.table import Transitions
 from llmrec_env.reporting import Report
 from llmrec_env.reporting.markdown import report_markdown
@@ -71,9 +71,7 @@ def run_offline(
     for kept in (_source, _simulator, _judges, _dataset):
         kept.cache_clear()
     path, source, le = Path(folder), _source(settings), _le(settings)
-    saved, who = SavedModel.open(le), f"the simulated user in {le}"
-    source.check_catalog(saved.catalog, who)
-    source.check_learned(saved.description["record"], who)
+    check_saved(le, source)
     _claim(path, settings, source, le)
     _run_missing(settings, path, workers or available_cores(), show)
     rows = [read_json(_row_file(path, run)) for run in settings.runs]
