@@ -11,11 +11,17 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import fingerprint, read_json, refuse_others, write_json
 from llmrec_env.data.log import InteractionLog
 
-COMMANDS = {"study.json": "llmrec bench", "sensitivity.json": "llmrec bench sensitivity"}
+COMMANDS = {
+    "study.json": "llmrec bench",
+    "sensitivity.json": "llmrec bench sensitivity",
+    "offline.json": "llmrec bench offline",
+}
 """The file in which each kind of study writes down whose its folder is."""
 
 
-def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog) -> None:
+def claim(
+    out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog, **contents: str
+) -> None:
     """Write down whose folder this is, or refuse it.
 
     Args:
@@ -23,6 +29,7 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
         name: a file of :data:`COMMANDS`.
         settings: what makes the numbers of the study.
         log: what it is a study of.
+        contents: fingerprints of what else it is a study of, by what that is.
 
     Raises:
         SettingError: the folder holds a study of another kind, of other settings or of other data,
@@ -36,10 +43,13 @@ def claim(out: Path, name: str, settings: Mapping[str, Any], log: InteractionLog
             )
     refuse_others(out, name)
     path = out / name
-    now = json.loads(json.dumps({**settings, "log": log_content(log)}))
+    contents["log"] = log_content(log)
+    now = json.loads(json.dumps({**settings, **contents}))
     if path.exists() and (before := read_json(path)) != now:
         differing = ", ".join(
-            "other data" if key == "log" else f"{key}={before.get(key)!r} instead of {value!r}"
+            f"another {key.replace('_', ' ')}"
+            if key in contents
+            else f"{key}={before.get(key)!r} instead of {value!r}"
             for key, value in now.items()
             if before.get(key) != value
         )

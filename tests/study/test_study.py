@@ -129,7 +129,7 @@ def test_a_study_may_grow_but_not_change(
     with pytest.raises(SettingError, match="epochs=20 instead of 3"):
         run_study(replace(SETTINGS, epochs=3), out, show=False, workers=1)
     other = replace(SETTINGS, data=str(saved_log(tmp_path / "other")))
-    with pytest.raises(SettingError, match="other data"):
+    with pytest.raises(SettingError, match="another log"):
         run_study(other, out, show=False, workers=1)
 
 

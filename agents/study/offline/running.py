@@ -2,7 +2,7 @@
 
 A benchmark is one folder::
 
-    settings.json              what was asked
+    offline.json               what was asked
     datasets/knn.parquet ...   what the algorithms learn from, made once
     runs/cql-knn-0/row.json    what a run found; whole or absent, so a killed benchmark goes on
     runs.csv, runs.parquet     the rows of all runs
@@ -19,7 +19,7 @@ from typing import Any
 
 import polars as pl
 
-from agents.study.claims import log_content
+from agents.study.claims import claim
 from agents.study.offline.algorithms import ALGORITHMS
 from agents.study.offline.controls import CONTROLS, Judged
 from agents.study.offline.datasets import DATASETS
@@ -27,12 +27,10 @@ from agents.study.offline.judging import Found, Judges
 from agents.study.offline.report import build_report
 from agents.study.offline.settings import OfflineSettings, Run
 from llmrec_env.common import progress
-from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import (
     atomic_path,
     folder_fingerprint,
     read_json,
-    refuse_others,
     write_json,
 )
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
@@ -72,7 +70,8 @@ def run_offline(
         kept.cache_clear()
     path, source, le = Path(folder), _source(settings), _le(settings)
     check_saved(le, source)
-    _claim(path, settings, source, le)
+    users = folder_fingerprint(le)
+    claim(path, "offline.json", settings.to_json(), source.log, simulated_user=users)
     _run_missing(settings, path, workers or available_cores(), show)
     rows = [read_json(_row_file(path, run)) for run in settings.runs]
     _write_table(path, rows)
@@ -191,21 +190,3 @@ def _write_table(folder: Path, rows: list[Found]) -> None:
         table.write_csv(temporary)
     with atomic_path(folder / "runs.parquet") as temporary:
         table.write_parquet(temporary)
-
-
-def _claim(folder: Path, settings: OfflineSettings, source: Source, le: Path) -> None:
-    """Make the folder this benchmark's, or refuse one that is another's."""
-    path = folder / "settings.json"
-    refuse_others(folder, path.name)
-    contents = {"log": log_content(source.log), "simulated user": folder_fingerprint(le)}
-    if path.exists():
-        saved = read_json(path)
-        before = saved.get("contents", {})
-        others = settings.differences(saved)
-        others += [f"another {what}" for what, now in contents.items() if before.get(what) != now]
-        if others:
-            raise SettingError(
-                f"{folder} holds a benchmark of other settings ({'; '.join(others)}): name another "
-                "folder with --out, or remove it"
-            )
-    write_json(path, {**settings.to_json(), "contents": contents})

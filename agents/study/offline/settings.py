@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from agents.study.offline.algorithms import ALGORITHMS
@@ -108,22 +108,9 @@ class OfflineSettings:
         """Plain values."""
         return {name: _plain(value) for name, value in asdict(self).items()}
 
-    def differences(self, saved: dict[str, Any]) -> list[str]:
-        """How these settings differ from what :meth:`to_json` once gave, in words."""
-        mine = self.to_json()
-        return [
-            f"{field.name} {_text(saved.get(field.name))} instead of {_text(mine[field.name])}"
-            for field in fields(self)
-            if saved.get(field.name) != mine[field.name]
-        ]
-
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _check_names(what: str, names: tuple[str, ...], known: Iterable[str]) -> None:
