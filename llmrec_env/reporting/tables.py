@@ -144,31 +144,61 @@ def _facts(facts: Facts) -> RichTable:
 
 
 def _table(table: Table, width: int) -> Group:
-    shown = RichTable(
-        title=RichText(table.title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD
-    )
     narrow = width < WIDE_CONSOLE
     lines = [[_lines(cell, table.digits, narrow) for cell in row] for row in table.rows]
-    for column, name in enumerate(table.columns):
-        right = is_numeric(table, column)
-        # Where room is short cells break between words; a number that is cut off says nothing.
-        words = " ".join([name, *(row[column] for row in lines if right)]).split()
-        shown.add_column(
-            RichText(name),
-            justify="right" if right else "left",
-            min_width=max(map(len, words), default=None),
-            overflow="fold",
+    right = [is_numeric(table, column) for column in range(len(table.columns))]
+    # Where room is short cells break between words; a number that is cut off says nothing.
+    least = [
+        max(
+            map(len, " ".join([name, *(row[column] for row in lines if right[column])]).split()),
+            default=0,
         )
+        for column, name in enumerate(table.columns)
+    ]
     best = best_cells(table)
-    for number, texts in enumerate(lines):
-        row = table.rows[number]
-        bold = ["bold" if (number, column) in best else "" for column in range(len(row))]
-        cells = [RichText(text, style=style) for text, style in zip(texts, bold, strict=True)]
-        shown.add_row(*cells, style="dim" if row[0] in table.controls else "")
+
+    def part(columns: Sequence[int], title: str | None) -> RichTable:
+        shown = RichTable(
+            title=title and RichText(title, style="bold"),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+        )
+        for column in columns:
+            shown.add_column(
+                RichText(table.columns[column]),
+                justify="right" if right[column] else "left",
+                min_width=least[column],
+                overflow="fold",
+            )
+        for number, texts in enumerate(lines):
+            bold = ["bold" if (number, column) in best else "" for column in columns]
+            cells = [
+                RichText(texts[column], style=style)
+                for column, style in zip(columns, bold, strict=True)
+            ]
+            row = table.rows[number]
+            shown.add_row(*cells, style="dim" if row[0] in table.controls else "")
+        return shown
+
+    first, *others = _parts(least, width)
+    shown = [part(first, table.title), *(part(columns, None) for columns in others)]
     controls = "Dimmed rows are controls." if table.controls else ""
     below = " ".join(part for part in (masked_text(table.masked), controls, table.note) if part)
     command = f"$ {table.command}" if table.command else ""
-    return Group(shown, *(RichText(line, style="dim") for line in (below, command) if line))
+    return Group(*shown, *(RichText(line, style="dim") for line in (below, command) if line))
+
+
+def _parts(least: Sequence[int], width: int) -> list[list[int]]:
+    """Columns side by side as far as they fit, the first before each part of the others."""
+    parts: list[list[int]] = [[0]]
+    for column in range(1, len(least)):
+        tried = [*parts[-1], column]
+        # each has a space on both sides and one to the next; the box has one at its end
+        if len(tried) > 2 and sum(least[place] + 3 for place in tried) + 1 > width:
+            tried = [0, column]
+            parts.append(tried)
+        parts[-1] = tried
+    return parts
 
 
 def _lines(cell: Cell, digits: int, narrow: bool) -> str:

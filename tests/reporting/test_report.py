@@ -181,6 +181,23 @@ def test_the_terminal_shows_the_tables_and_no_escape_codes_of_the_data(width: in
     assert "\u202e" not in shown
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_table_too_wide_for_the_terminal_goes_on_below_and_no_number_is_cut_off(
+    width: int,
+) -> None:
+    report = Report("Wide")
+    numbers = [[f"row {row}", *(row + column / 1e4 for column in range(20))] for row in range(3)]
+    columns = ["who", *(f"metric {column}" for column in range(20))]
+    report.section("All").add(Table("Many columns", columns, numbers, digits=4))
+    shown = printed(report, width).splitlines()
+    assert max(map(len, shown)) <= width
+    text = " ".join(shown)
+    wanted = {f"{row + column / 1e4:.4f}" for row in range(3) for column in range(20)}
+    assert wanted <= {*text.split()}
+    assert text.count(" who ") == text.count(" row 2 ") > 1, "each part says whose numbers it has"
+    assert text.count("Many columns") == 1
+
+
 def test_numbers_as_a_person_reads_them() -> None:
     cells = (12345, 0.12345, True, None, "x", Estimate(16, 15.5, 16.5), Estimate(1, sd=0.1))
     shown = [cell_text(cell, digits=2) for cell in cells]
