@@ -173,8 +173,8 @@ def _beyond(report: Report, results: Results) -> None:
             masked=False,
             note=f"{results.basis} Lists of the ten best; diversity is between the items' "
             f"categories. Returns: one episode of at most {EPISODES} test users a run, there with "
-            "met items masked; “–” for what only ranks: item-kNN, a simulated user alone and "
-            "ensembles.",
+            "met items masked; “–” for what only ranks (item-kNN, a simulated user alone, "
+            "ensembles) and for runs that were done before the study had an LE.",
             command=report.command,
             digits=3,
         )

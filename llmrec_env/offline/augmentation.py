@@ -64,8 +64,8 @@ def propose(
         k: actions a position.
         candidates: M, the most candidates a position that are reranked by reward.
         method: who proposes. "language": the items that ``simulator.preferences`` ranks highest.
-            Controls: "random" (uniform), "popular" (most logged), "cooccurrence" (cosine item
-            neighbours of the last ten items, the newest counting most).
+            Controls: "random" (uniform), "popular" (most logged), "cooccurrence" (item
+            neighbours of the last ten items: :class:`ItemNeighbours` with its defaults).
         rerank_tokens: how many actions in all the simulator may try in order to rank the
             candidates by reward instead. The budget is spread evenly: the best
             ``min(candidates, rerank_tokens // n_interactions)`` of each position are tried.
