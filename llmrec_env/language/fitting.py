@@ -57,7 +57,7 @@ class FitConfig:
 
     language_model: bool = True
     """Whether the LM is asked at all. Without it, as a control, the LE is a bag of items: a mean of
-    their features, and a logistic reward."""
+    their features, and a logistic reward; no item tokens are learned for it."""
 
     def __post_init__(self) -> None:
         if self.items not in (kinds := ("text", "pooled", "random")):
@@ -158,7 +158,7 @@ def untrained_language_environment(
         limit = config.item_tokens.max_tokens
 
         def read() -> tuple[Tensor, dict[str, float] | None, Tensor]:
-            if config.items == "pooled":
+            if config.items == "pooled" or not config.language_model:  # tokens are the LM's words
                 tokens, losses = pooled_tokens(catalog, base, tokenizer, limit).cpu(), None
             else:
                 tokens, losses = learn_item_tokens(

@@ -164,6 +164,17 @@ def test_pooled_items_are_the_mean_of_their_words(split: Split) -> None:
     assert np.allclose(model.item_tokens, expected, atol=1e-6)
 
 
+def test_no_item_tokens_are_learned_for_an_le_without_a_language_model(split: Split) -> None:
+    without = untrained_language_environment(
+        split.train, config=replace(TINY, language_model=False)
+    )
+    pooled = untrained_language_environment(split.train, config=replace(TINY, items="pooled"))
+    assert "item_tokens" not in without.record
+    assert torch.equal(without.item_tokens, pooled.item_tokens)
+    learned = untrained_language_environment(split.train, config=TINY)
+    assert "item_tokens" in learned.record
+
+
 def test_contradicting_settings_are_refused() -> None:
     with pytest.raises(SettingError, match="text, pooled, random"):
         FitConfig(items="word2vec")  # type: ignore[arg-type]
