@@ -101,7 +101,7 @@ def _from_folder(folder: Path, placement: dict[str, Any]) -> UserSimulator:
     if not folder.is_dir():
         raise SimulatorError(
             f"no folder {str(folder)!r}: simulator must be the folder of a saved one, "
-            f"one of {', '.join(map(repr, NAMES))}, or a UserSimulator"
+            f"one of {', '.join(map(repr, NAMES))}, or, in Python, a UserSimulator"
         )
     from llmrec_env.users.language import LanguageUser
 
