@@ -134,6 +134,11 @@ def flat_rows(swept: Swept) -> list[dict[str, Any]]:
     ]
 
 
+def _count(mean: float | None) -> float | None:
+    """A mean of counts; an integer where it is one, which is shown without decimals."""
+    return int(mean) if mean is not None and mean.is_integer() else mean
+
+
 def over(rows: Sequence[Row], get: Get) -> Estimate:
     """Mean and standard deviation over the seeds that did not diverge."""
     values = [value for row in rows if (value := get(row)) is not None]
@@ -174,7 +179,7 @@ def _table(swept: Swept, basis: str, command: str) -> Table:
         swept.sweep.title,
         [swept.sweep.setting, *columns, "kept pass"],
         [
-            [name, *(over(rows, get) for get in columns.values()), over(rows, kept).mean]
+            [name, *(over(rows, get) for get in columns.values()), _count(over(rows, kept).mean)]
             for name, rows in named.items()
         ],
         controls=[PLAIN],
