@@ -27,12 +27,7 @@ from agents.study.offline.judging import Found, Judges
 from agents.study.offline.report import build_report
 from agents.study.offline.settings import OfflineSettings, Run
 from llmrec_env.common import progress
-from llmrec_env.common.files import (
-    atomic_path,
-    folder_fingerprint,
-    read_json,
-    write_json,
-)
+from llmrec_env.common.files import atomic_path, folder_fingerprint, read_json, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.demo.judging import test_users
 from llmrec_env.demo.language import check_saved
