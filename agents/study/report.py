@@ -51,8 +51,8 @@ def build_report(settings: StudySettings, out: Path) -> Report:
     comparisons = compare(
         settings, results.users, {name: results.mean(name, "validation") for name in results.names}
     )
-    claims = findings(comparisons, settings)
-    if claims and settings.effort >= 1:  # of trainings cut short nothing is to be claimed
+    # Of trainings cut short nothing is to be claimed.
+    if settings.effort >= 1 and (claims := findings(comparisons, settings)):
         report.section("In short").add(*claims)
     log, split = source.log, source.split
     report.section("The log", "Split by user: whoever is judged was never learned from.").add(

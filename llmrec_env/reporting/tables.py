@@ -145,60 +145,56 @@ def _facts(facts: Facts) -> RichTable:
 
 def _table(table: Table, width: int) -> Group:
     narrow = width < WIDE_CONSOLE
-    lines = [[_lines(cell, table.digits, narrow) for cell in row] for row in table.rows]
-    right = [is_numeric(table, column) for column in range(len(table.columns))]
-    # Where room is short cells break between words; a number that is cut off says nothing.
-    least = [
-        max(
-            map(len, " ".join([name, *(row[column] for row in lines if right[column])]).split()),
-            default=0,
-        )
-        for column, name in enumerate(table.columns)
-    ]
-    best = best_cells(table)
-
-    def part(columns: Sequence[int], title: str | None) -> RichTable:
-        shown = RichTable(
-            title=title and RichText(title, style="bold"),
-            title_justify="left",
-            box=box.SIMPLE_HEAD,
-        )
-        for column in columns:
-            shown.add_column(
-                RichText(table.columns[column]),
-                justify="right" if right[column] else "left",
-                min_width=least[column],
-                overflow="fold",
-            )
-        for number, texts in enumerate(lines):
-            bold = ["bold" if (number, column) in best else "" for column in columns]
-            cells = [
-                RichText(texts[column], style=style)
-                for column, style in zip(columns, bold, strict=True)
-            ]
-            row = table.rows[number]
-            shown.add_row(*cells, style="dim" if row[0] in table.controls else "")
-        return shown
-
-    first, *others = _parts(least, width)
-    shown = [part(first, table.title), *(part(columns, None) for columns in others)]
+    least = [_least_width(table, column, narrow) for column in range(len(table.columns))]
+    grids = [_grid(table, columns, least, narrow) for columns in _parts(least, width)]
+    grids[0].title = RichText(table.title, style="bold")
     controls = "Dimmed rows are controls." if table.controls else ""
     below = " ".join(part for part in (masked_text(table.masked), controls, table.note) if part)
     command = f"$ {table.command}" if table.command else ""
-    return Group(*shown, *(RichText(line, style="dim") for line in (below, command) if line))
+    return Group(*grids, *(RichText(line, style="dim") for line in (below, command) if line))
+
+
+def _least_width(table: Table, column: int, narrow: bool) -> int:
+    """Where room is short cells break between words; a number that is cut off says nothing."""
+    texts = [table.columns[column]]
+    if is_numeric(table, column):
+        texts += [_lines(row[column], table.digits, narrow) for row in table.rows]
+    return max(map(len, " ".join(texts).split()), default=0)
 
 
 def _parts(least: Sequence[int], width: int) -> list[list[int]]:
     """Columns side by side as far as they fit, the first before each part of the others."""
-    parts: list[list[int]] = [[0]]
+    parts = [[0]]
     for column in range(1, len(least)):
-        tried = [*parts[-1], column]
         # each has a space on both sides and one to the next; the box has one at its end
-        if len(tried) > 2 and sum(least[place] + 3 for place in tried) + 1 > width:
-            tried = [0, column]
-            parts.append(tried)
-        parts[-1] = tried
+        needed = sum(least[place] + 3 for place in [*parts[-1], column]) + 1
+        if len(parts[-1]) > 1 and needed > width:
+            parts.append([0])
+        parts[-1].append(column)
     return parts
+
+
+def _grid(table: Table, columns: Sequence[int], least: Sequence[int], narrow: bool) -> RichTable:
+    """Some columns of a table, as far as they fit side by side."""
+    shown = RichTable(title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        shown.add_column(
+            RichText(table.columns[column]),
+            justify="right" if is_numeric(table, column) else "left",
+            min_width=least[column],
+            overflow="fold",
+        )
+    best = best_cells(table)
+    for number, row in enumerate(table.rows):
+        cells = [
+            RichText(
+                _lines(row[column], table.digits, narrow),
+                style="bold" if (number, column) in best else "",
+            )
+            for column in columns
+        ]
+        shown.add_row(*cells, style="dim" if row[0] in table.controls else "")
+    return shown
 
 
 def _lines(cell: Cell, digits: int, narrow: bool) -> str:
