@@ -29,4 +29,4 @@ coverage:
 	$(PYTHON) -m pytest --cov=llmrec_env --cov=agents --cov-report=term:skip-covered
 
 demo:
-	$(PYTHON) -m llmrec_env.cli demo
+	$(PYTHON) -m llmrec_env.cli.main demo

@@ -81,7 +81,7 @@ class RecommenderConfig:
     gamma: float = 0.5
     """Discount of the Q-learning target."""
     negatives: int = 10
-    """Sampled items a step, never met by the user, that are learned with reward 0."""
+    """Sampled items a step, never saw by the user, that are learned with reward 0."""
     q_weight: float = 0.1
     """Weight of all Q-learning terms; published as 1, and a small one ranks closer to plain."""
     target: Target = "twin"

@@ -17,16 +17,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from agents.backbones import BACKBONES
-from agents.batches import TrainingData
 from agents.config import RecommenderConfig
+from agents.data import TrainingData
 from agents.item_init import check_vectors, principal_table
 from agents.network import Network
 from agents.training import fit_network
-from agents.windows import Windows, last_window
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
 from llmrec_env.common.placement import check_device
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.item_windows import Windows, last_window
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.offline.augmentation import Proposals
@@ -63,7 +63,7 @@ class Recommender:
     def __init__(self, config: RecommenderConfig | None = None) -> None:
         self.config = config or RecommenderConfig()
         self.history: list[dict[str, float]] = []
-        self.catalog_id = ""
+        self.catalogue_id = ""
         self.simulator: UserSimulator | None = None
         self.seconds: dict[str, float] = {}
         self._network: Network | None = None
@@ -127,7 +127,7 @@ class Recommender:
                 ``diversity_vectors="given"`` SMORL compares them. They may be an LE's
                 (``simulator.item_vectors``, which is what
                 :func:`agents.sb3.language_vectors` gives) or what a sentence encoder makes of
-                ``log.catalog.sentences``. A saved recommender needs them no more.
+                ``log.catalogue.sentences``. A saved recommender needs them no more.
 
         Raises:
             DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
@@ -153,7 +153,7 @@ class Recommender:
         if vectors is not None and self.config.item_init == "text":
             table = principal_table(vectors, self.config.dim)
             self.network.encoder.begin_with(torch.from_numpy(table))
-        self.catalog_id = fingerprint(log.catalog.ids)
+        self.catalogue_id = fingerprint(log.catalogue.ids)
         evaluate = None
         if validation is not None:
             evaluate = partial(self._validate, self._sample(validation))
@@ -215,14 +215,14 @@ class Recommender:
         return scores
 
     def recommend(
-        self, histories: Sequence[IntArray], k: int = 10, exclude_met: bool = True
+        self, histories: Sequence[IntArray], k: int = 10, exclude_seen: bool = True
     ) -> IntArray:
         """The ``k`` best items after each history, best first.
 
         Args:
             histories: N int64 item arrays, oldest first; may be empty.
             k: how many.
-            exclude_met: whether to leave out the items of the history.
+            exclude_seen: whether to leave out the items of the history.
 
         Returns:
             int64 (N, k); -1 where fewer than ``k`` items are left.
@@ -233,7 +233,7 @@ class Recommender:
         if not 1 <= k <= self.n_items:
             raise DataError(f"k must lie in [1, {self.n_items}], got {k}")
         scores = self.score(histories)
-        if exclude_met:
+        if exclude_seen:
             _hide(scores, histories)
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         left = np.isfinite(np.take_along_axis(scores, best, axis=1))
@@ -300,7 +300,7 @@ class Recommender:
             "config": asdict(self.config),
             "n_items": network.n_items,
             "state_size": network.state_size,
-            "catalog_id": self.catalog_id,
+            "catalog_id": self.catalogue_id,
             "history": self.history,
         }
         with atomic_path(folder) as temporary:
@@ -312,7 +312,7 @@ class Recommender:
     def load(
         cls,
         folder: str | os.PathLike[str],
-        catalog: Catalog | None = None,
+        catalogue: Catalogue | None = None,
         device: str = "cpu",
         simulator: UserSimulator | None = None,
     ) -> Recommender:
@@ -320,7 +320,7 @@ class Recommender:
 
         Args:
             folder: the folder.
-            catalog: the items that it will be asked about; checked where given.
+            catalogue: the items that it will be asked about; checked where given.
             device: torch device that will serve.
             simulator: the simulated user that it learned with, where it serves with their states
                 (``state_to="fused"``).
@@ -350,17 +350,17 @@ class Recommender:
                 "and model.safetensors, that `llmrec train` or Recommender.save writes"
             ) from error
         recommender.history = about["history"]
-        recommender.catalog_id = about["catalog_id"]
+        recommender.catalogue_id = about["catalog_id"]
         recommender.simulator = simulator
-        recommender._check_catalog(catalog, path)
+        recommender._check_catalogue(catalogue, path)
         return recommender
 
-    def _check_catalog(self, catalog: Catalog | None, path: Path) -> None:
-        if catalog is None or fingerprint(catalog.ids) == self.catalog_id:
+    def _check_catalogue(self, catalogue: Catalogue | None, path: Path) -> None:
+        if catalogue is None or fingerprint(catalogue.ids) == self.catalogue_id:
             return
         raise DataError(
             f"{path}: fitted on another catalogue ({self.n_items} items) than the one given "
-            f"({len(catalog)} items); item ids and their order must be the same"
+            f"({len(catalogue)} items); item ids and their order must be the same"
         )
 
     def _adopt(
@@ -400,7 +400,7 @@ class Recommender:
                 "this recommender's states have a simulated user's in them (state_to='fused'), so "
                 "it cannot serve alone: give the one it learned with, load(folder, simulator=...)"
             )
-        log = InteractionLog.of_strangers(self.simulator.catalog, sequences)
+        log = InteractionLog.of_strangers(self.simulator.catalogue, sequences)
         return self.simulator.label(log).states
 
     @torch.no_grad()

@@ -36,14 +36,14 @@ def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20, show: bool = 
     actions = np.full((len(log), k), -1, dtype=np.int64)
     scores = np.full((len(log), k), -np.inf, dtype=np.float32)
 
-    def pick(rows: IntArray, count: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+    def pick(rows: IntArray, count: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         some = np.unique(users[rows])
         offsets, _ = log.rows_of(some)
         first = np.concatenate([[0], np.cumsum(np.maximum(np.diff(offsets) - 1, 0))])[:-1]
         places = first[np.searchsorted(some, users[rows])] + log.row_positions[steps[rows]]
         told = ranker.score_steps([log.sequence(user) for user in some])[places]
         told = np.array(told, dtype=np.float32)
-        told[but] = -np.inf
+        told[exclude] = -np.inf
         return top_k(told, count)
 
     actions[steps], scores[steps] = best_actions(log, users, pick, k, show)

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.batches import TrainingData
 from agents.config import RecommenderConfig
+from agents.data import TrainingData
 from agents.network import Network
 from agents.objectives import Outputs, loss_terms
-from agents.windows import WindowBatches
 from llmrec_env.common import processes
 from llmrec_env.common.training import TrainingConfig, TrainingHistory, train
+from llmrec_env.data.item_windows import WindowBatches
 
 METRIC = "NDCG@10"
 

@@ -4,7 +4,7 @@
 
 Two tables. The first says how well ridge regression reads the true item factors off the words of
 unseen items (R^2, five folds), beside the same from the hidden attributes themselves. The second
-ranks the unmet items of held-out users halfway through their log and compares the order with the
+ranks the unseen items of held-out users halfway through their log and compares the order with the
 true liking (mean Spearman over users): popularity, a two-tower model over words learned on the
 training users' log, the same with item ids, the true minds shown factors read off the words, and
 the true user whose taste is estimated from the history.
@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.data.synthetic import World, generate_world
+from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.users.true_taste import TrueTasteUser
 
 FloatMatrix = NDArray[np.float64]
@@ -159,13 +159,13 @@ def _learn_epoch(model: TwoTowers, optimiser: torch.optim.Optimizer, log: Intera
 
 
 def rankings(world: World, seed: int) -> dict[str, float]:
-    """Mean Spearman with the true liking over unmet items, for each way to rank."""
+    """Mean Spearman with the true liking over unseen items, for each way to rank."""
     split = split_by_user(world.log, seed=seed)
     histories = [items[: max(3, len(items) // 2)] for items in split.test.sequences()]
     users = np.arange(len(histories))
     simulator = TrueTasteUser(world, users=split.test)
     truth = simulator.true_liking(histories, users)
-    words = bag_of_words(world.catalog.sentences)
+    words = bag_of_words(world.catalogue.sentences)
     read_factors = read_out(words, world.factors)
     mind = simulator.minds(histories, users)
     wanted = mind.taste - world.parameters.taste.satiation_weight * mind.satiation
@@ -177,23 +177,23 @@ def rankings(world: World, seed: int) -> dict[str, float]:
     ranked: dict[str, NDArray[Any]] = {
         "popularity": np.broadcast_to(popularity, truth.shape),
         "words, learned on the log": learned(words).rank(histories),
-        "item ids, learned on the log": learned(np.eye(len(world.catalog))).rank(histories),
+        "item ids, learned on the log": learned(np.eye(len(world.catalogue))).rank(histories),
         "true minds, factors read off the words": wanted @ read_factors.T,
         "true items, taste estimated from the history": simulator.true_liking(histories),
         "the truth": truth,
     }
-    unmet = np.ones(truth.shape, dtype=bool)
+    unseen = np.ones(truth.shape, dtype=bool)
     for row, history in enumerate(histories):
-        unmet[row, history] = False
+        unseen[row, history] = False
     return {
-        name: float(np.mean([spearman(score[u][unmet[u]], truth[u][unmet[u]]) for u in users]))
+        name: float(np.mean([spearman(score[u][unseen[u]], truth[u][unseen[u]]) for u in users]))
         for name, score in ranked.items()
     }
 
 
 def readings(world: World) -> dict[str, float]:
     """R^2 of the item factors and of the quality on unseen items."""
-    words, attributes = bag_of_words(world.catalog.sentences), one_hot_attributes(world)
+    words, attributes = bag_of_words(world.catalogue.sentences), one_hot_attributes(world)
     quality = world.quality[:, None]
     return {
         "factors from words": r_squared(world.factors, read_out(words, world.factors)),

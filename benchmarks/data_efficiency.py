@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.demo.settings import open_source
 from llmrec_env.evaluation.fidelity import reward_accuracy
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
+from llmrec_env.experiments.demo.settings import open_source
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.fitting import untrained_language_environment
 from llmrec_env.language.learning import LearningConfig, learn
@@ -67,7 +67,7 @@ def measure(data: str | None, seeds: range, epochs: int, out: Path) -> list[Row]
 def show(rows: list[Row]) -> None:
     """Mean and standard deviation over seeds for each share."""
     names = ["NDCG@10", "HR@10", "accuracy, uniform", "accuracy, popular"]
-    table = Table(title="Test users, every step, met items not masked; mean ± sd over seeds")
+    table = Table(title="Test users, every step, seen items not masked; mean ± sd over seeds")
     for column in ("learned on", *names):
         table.add_column(column, justify="right")
     for share in SHARES:

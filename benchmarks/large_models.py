@@ -58,7 +58,7 @@ def measure() -> None:
     torch.set_num_threads(1)
     user = embedded_user()
     assert user.users is not None
-    parameters = sum(p.numel() for p in user.model.reader.parameters())
+    parameters = sum(p.numel() for p in user.model.backend.parameters())
     square = torch.randn(1024, 1024)
     rates, peaks = [], []
     for _ in range(5):

@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, Qwen3Config, Qwen3ForCausalLM
 
 from llmrec_env.common.progress import console
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.fitting import FitConfig, untrained_language_environment
 from llmrec_env.users.language import EMBEDDED

@@ -17,7 +17,7 @@ import polars as pl
 import torch
 
 from agents import Recommender, RecommenderConfig
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
 
@@ -42,10 +42,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
-    catalog = Catalog(pl.DataFrame({"item_id": [f"i{i}" for i in range(arguments.items)]}))
+    catalogue = Catalogue(pl.DataFrame({"item_id": [f"i{i}" for i in range(arguments.items)]}))
     users = arguments.steps // 10
     sequences = [rng.integers(arguments.items, size=11) for _ in range(users)]
-    log = InteractionLog.of_strangers(catalog, sequences)
+    log = InteractionLog.of_strangers(catalogue, sequences)
     one = log.select_users(np.arange(1))
     config = RecommenderConfig(dim=arguments.dim, epochs=1)
     recommender = Recommender(config).fit(one, show=False)

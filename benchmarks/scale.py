@@ -30,11 +30,11 @@ from rich.table import Table
 
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.progress import track
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.next_item_vector import NextItemVectorEnv
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.language.saving import SavedModel
-from llmrec_env.offline import shards
+from llmrec_env.offline import sharding as shards
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 
 SIZES = {"items": (10**3, 10**4, 10**5, 10**6), "interactions": (10**4, 10**5, 10**6, 10**7)}
@@ -54,8 +54,8 @@ Row = dict[str, Any]
 
 def write_le(folder: Path, n_items: int) -> None:
     """An LE of the embedded one's base model over a catalogue of ``n_items`` with random tokens."""
-    from llmrec_env.language.base_models import load_base_model
-    from llmrec_env.language.hugging_face import HuggingFaceReader
+    from llmrec_env.language.lm.base_models import load_base_model
+    from llmrec_env.language.lm.transformers_backend import TransformersBackend
     from llmrec_env.language.model import LanguageEnvironment
 
     numbers = pl.int_range(n_items, eager=True)
@@ -71,7 +71,7 @@ def write_le(folder: Path, n_items: int) -> None:
     tokens = torch.randn(n_items, size, generator=generator)
     features = torch.nn.functional.normalize(torch.randn(n_items, size, generator=generator), dim=1)
     model = LanguageEnvironment(
-        Catalog(words), HuggingFaceReader(base, tokenizer), tokens, features
+        Catalogue(words), TransformersBackend(base, tokenizer), tokens, features
     )
     model.record["acceptance"] = SavedModel.open(EMBEDDED).description["record"]["acceptance"]
     model.save_pretrained(folder)
@@ -113,7 +113,7 @@ def measure(simulator: Path, log: Path, scratch: Path) -> Row:
     env = NextItemVectorEnv(
         USERS,
         simulator=user,
-        users=InteractionLog.from_table(user.catalog, held_out),
+        users=InteractionLog.from_table(user.catalogue, held_out),
         max_episode_steps=50,
     )
     env.reset(seed=0)

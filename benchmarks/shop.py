@@ -74,7 +74,7 @@ def measure(source: int | str, steps: int, repeats: int) -> dict[str, Any]:
         many.append(batched(envs, steps, seed=1_000_000 * (repeat + 1)))
     return {
         "source": str(source),
-        "products": len(env.shop.stock.catalogue),
+        "products": len(env.shop.inventory.catalogue),
         "goals": len(env.goals),
         "import_s": imported - began,
         "load_s": loaded - imported,
@@ -122,7 +122,7 @@ def search_times(env: Any) -> list[float]:
         goal = shop.goals[rng.randrange(len(shop.goals))]
         for query in shop.suggestions.of(goal.instruction)[:2]:
             began = time.perf_counter()
-            shop.stock.engine.search(query)
+            shop.inventory.engine.search(query)
             times.append(1000 * (time.perf_counter() - began))
     return times
 

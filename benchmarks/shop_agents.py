@@ -20,25 +20,25 @@ from typing import Any
 import numpy as np
 
 from agents.shop.base import ShopAgent
+from agents.shop.behavior_cloning import ImitationConfig
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
-from agents.shop.crowd import Crowd
 from agents.shop.evaluation import (
     ShopResults,
     choose_goals,
     clustered_interval,
     evaluate_shopper,
 )
-from agents.shop.imitation import ImitationConfig
 from agents.shop.oracle import Oracle
+from agents.shop.pipeline import ShopTraining, train_shopper
 from agents.shop.ppo import PPOConfig
 from agents.shop.pretraining import page_texts
 from agents.shop.rules import FirstHit, ScriptedBrowser
-from agents.shop.training import ShopTraining, train_shopper
-from agents.shop.tuning import FineTuneConfig, PreferConfig
+from agents.shop.shop_pool import ShopPool
+from agents.shop.trl import FineTuneConfig, PreferConfig
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.parallel import available_cores, run_jobs
-from llmrec_env.language.base_models import SmallModelConfig, small_base_model_of
+from llmrec_env.language.lm.base_models import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500
 PATHS = {
@@ -85,7 +85,7 @@ def settings_of(task: str, data: str | None, split_seed: int) -> dict[str, Any]:
 def run_rules(task: str, data: str | None, split: int, out: Path) -> None:
     """The rows of a split that need no training."""
     settings = {**settings_of(task, data, split), "split": "test"}
-    shop = Crowd(settings).shop
+    shop = ShopPool(settings).shop
     rules: dict[str, ShopAgent] = {
         "first hit, options copied": FirstHit(),
         "scripted browser": ScriptedBrowser(),
@@ -146,7 +146,7 @@ def judge(
     """Shop for the test goals, once, and write down what each earned."""
     if path.exists():
         return
-    goals = choose_goals(len(Crowd(settings).shop.goals), TEST_GOALS)
+    goals = choose_goals(len(ShopPool(settings).shop.goals), TEST_GOALS)
     ways: dict[str, int | None] = {"greedy": None, **({"sampled": 0} if sampled else {})}
     row: dict[str, Any] = {"agent": name, "seconds": seconds, "split": settings["goal_seed"]}
     for way, sample_seed in ways.items():

@@ -1,4 +1,4 @@
-"""Does a learned reward agree with the shop's own, on products that it never met?
+"""Does a learned reward agree with the shop's own, on products that it never saw?
 
 Judged are purchases for the test goals (split by product): the right product with all, some and no
 options, hits, any product. Beside the language reward stand controls without a language model: the

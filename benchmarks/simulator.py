@@ -24,17 +24,17 @@ import gymnasium as gym
 import numpy as np
 import polars as pl
 import torch
+from baselines import BareModel, TextPrompts
 from rich.console import Console
 from rich.table import Table
-from yardsticks import BareModel, TextPrompts
 
 import llmrec_env  # noqa: F401  registers the environments
 from llmrec_env.common.files import write_json
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.next_item_vector import NextItemVectorEnv
+from llmrec_env.data.windows import chunk_log
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.language.labelling import label_log, tokens_at_once
-from llmrec_env.language.windows import chunk_log
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 
 USERS = 64
@@ -98,7 +98,7 @@ class Bench:
         return NextItemVectorEnv(rows, simulator=self.user, patience=FOREVER, **settings)
 
     def actions(self, steps: int, rows: int) -> np.ndarray:
-        """Unmet items where the catalogue lasts: no row is shown an item twice; (steps, rows)."""
+        """Unseen items where the catalogue lasts: no row is shown an item twice; (steps, rows)."""
         n = self.user.n_items
         each = [self.rng.permutation(n) for _ in range(rows)]
         return np.stack(each, axis=1)[np.arange(steps) % n]
@@ -198,7 +198,7 @@ class Bench:
             env.reset(seed=0)
             return self.step_time(env, actions)
 
-        prompts = TextPrompts(self.bare.causal_lm, self.bare.tokenizer, self.user.catalog)
+        prompts = TextPrompts(self.bare.causal_lm, self.bare.tokenizer, self.user.catalogue)
         n_items = self.user.n_items
         histories = self.rng.integers(0, n_items, (USERS, 20)).tolist()
         shown = self.rng.integers(0, n_items, USERS).tolist()
@@ -248,7 +248,7 @@ class Bench:
     def prompt_a_transition(self) -> list[Ratio]:
         """Labelling a log against one prompt for each of its transitions."""
         log = self.log(users=USERS)
-        prompts = TextPrompts(self.bare.causal_lm, self.bare.tokenizer, self.user.catalog)
+        prompts = TextPrompts(self.bare.causal_lm, self.bare.tokenizer, self.user.catalogue)
         starts = np.repeat(log.offsets[:-1], log.lengths)
         rows = np.flatnonzero(log.row_positions > 0)
         order = rows[np.argsort(log.row_positions[rows])]  # alike in length, so little is padding
@@ -379,7 +379,7 @@ class Bench:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         items = self.rng.integers(0, self.user.n_items, int(offsets[-1]))
         ids = pl.Series("user_id", [f"u{u}" for u in range(users)])
-        return InteractionLog(self.user.catalog, ids, offsets, items)
+        return InteractionLog(self.user.catalogue, ids, offsets, items)
 
 
 def _peak_of_labelling(log: Path, simulator: Path, out: Path) -> float:

@@ -4,7 +4,7 @@
 
 For each world seed: an LE learned on its training users; on held-out users, the Spearman
 correlation of its reward with the true preference minus popularity's; and the returns, among the
-TRUE users, of random, popular and a PPO that only ever met the LE's users, in pairs over all
+TRUE users, of random, popular and a PPO that only ever served the LE's users, in pairs over all
 held-out users. A run that was killed repeats nothing that it has written.
 """
 
@@ -19,9 +19,7 @@ from rich.table import Table
 
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.data.synthetic import generate_world
-from llmrec_env.demo.returns import train_ppo
-from llmrec_env.demo.settings import DemoSettings
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.fidelity import truth_agreement
 from llmrec_env.evaluation.returns import (
     PopularPolicy,
@@ -29,10 +27,12 @@ from llmrec_env.evaluation.returns import (
     SB3Policy,
     evaluate_policy,
 )
+from llmrec_env.experiments.demo.returns import train_ppo
+from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.language.assets.build import CONFIG
 from llmrec_env.language.fitting import fit_language_environment
 from llmrec_env.users.language import LanguageUser
-from llmrec_env.users.observed import ObservedUser
+from llmrec_env.users.states_from import StatesFrom
 from llmrec_env.users.true_taste import TrueTasteUser
 
 Row = dict[str, Any]
@@ -47,7 +47,7 @@ def measure_world(seed: int, users: int, folder: Path) -> Row:
     truth = TrueTasteUser(world, users=split.test)
     agreement = truth_agreement(user, truth, split.train, split.test, show=True)
     model, _ = train_ppo(DemoSettings(seed=seed), user, split.train, show=True)
-    seen = ObservedUser(truth, observer=user)
+    seen = StatesFrom(truth, observer=user)
     results = {
         name: evaluate_policy(policy, seen, episodes=users, seed=seed, show=True)
         for name, policy in {

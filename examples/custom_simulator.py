@@ -19,8 +19,8 @@ class LoyalUser(llmrec_env.HistoryUser):
     """State: the share of each maker in the history. Liking: the share of the item's maker."""
 
     def __init__(self, users):
-        self.catalog, self.users = users.catalog, users
-        self.makers = users.catalog.table["brand"].to_dummies().to_numpy().astype(np.float32)
+        self.catalogue, self.users = users.catalogue, users
+        self.makers = users.catalogue.table["brand"].to_dummies().to_numpy().astype(np.float32)
         self.state_size = self.makers.shape[1]
 
     def encode(self, histories):

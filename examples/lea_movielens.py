@@ -16,10 +16,10 @@ from agents import LEA, SNQN, Supervised
 from agents.backbones import BACKBONES
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker
-from llmrec_env.language.base_models import SmallModelConfig
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.learning import LearningConfig
+from llmrec_env.language.lm.base_models import SmallModelConfig
 
 SMALL = FitConfig(
     small_model=SmallModelConfig(hidden_size=32, layers=1, min_steps=30, max_steps=30),
@@ -44,7 +44,7 @@ def main(data: str | None, backbone: str, users: int, epochs: int, small: bool) 
         LEA(backbone, state=True, reward=True, augment=True, epochs=epochs),
     ):
         rankers[agent.name] = agent.fit(split.train, simulator, validation=split.validation)
-    print(f"{'test users, met items unmasked':<32}" + "".join(f"{name:>9}" for name in METRICS))
+    print(f"{'test users, seen items unmasked':<32}" + "".join(f"{name:>9}" for name in METRICS))
     for name, ranker in rankers.items():
         metrics = llmrec_env.evaluate_ranking(ranker, split.test)
         print(f"{name:<32}" + "".join(f"{metrics[key]:9.4f}" for key in METRICS))

@@ -1,6 +1,6 @@
 """Show one simulated user a few random items and watch the answers.
 
-You see the user's opening history and, for every step, the item shown, whether the user took it,
+You see the user's initial history and, for every step, the item shown, whether the user took it,
 how much they liked it and how much patience is left; at the end, what the episode earned.
 
     python examples/quickstart.py --steps 10
@@ -14,7 +14,7 @@ import llmrec_env  # noqa: F401  (registers the environments)
 
 
 def main(steps: int, seed: int) -> None:
-    """Recommend at random among the items that the user has not met."""
+    """Recommend at random among the items that the user has not seen."""
     env = gym.make("LLMRec/NextItem-v0", render_mode="ansi")
     env.action_space.seed(seed)
     _, info = env.reset(seed=seed)

@@ -18,7 +18,7 @@ import numpy as np
 from openai import OpenAI, OpenAIError
 
 import llmrec_env  # noqa: F401  (registers the environments)
-from llmrec_env.envs.rendering import clean, show
+from llmrec_env.envs.next_item.rendering import clean, show
 from llmrec_env.evaluation.returns import interval
 
 PROMPT = """\

@@ -10,16 +10,16 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from llmrec_env.envs.registration import register_environments
+from llmrec_env.envs.common.registration import register_environments
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     # what happened
-    "Catalog": "llmrec_env.data.catalog",
+    "Catalogue": "llmrec_env.data.catalogue",
     "InteractionLog": "llmrec_env.data.log",
     "load": "llmrec_env.data.loading",
-    "generate_world": "llmrec_env.data.synthetic",
+    "generate_world": "llmrec_env.data.world.generated",
     # who answers
     "UserSimulator": "llmrec_env.users.base",
     "HistoryUser": "llmrec_env.users.base",
@@ -27,10 +27,10 @@ _PUBLIC = {
     "TrueTasteUser": "llmrec_env.users.true_taste",
     "LanguageUser": "llmrec_env.users.language",
     # the two doors
-    "NextItemEnv": "llmrec_env.envs.next_item",
-    "NextItemVectorEnv": "llmrec_env.envs.next_item_vector",
-    "ShopEnv": "llmrec_env.shop.env",
-    "ShopVectorEnv": "llmrec_env.shop.vector_env",
+    "NextItemEnv": "llmrec_env.envs.next_item.env",
+    "NextItemVectorEnv": "llmrec_env.envs.next_item.vector_env",
+    "ShopEnv": "llmrec_env.envs.shop.env",
+    "ShopVectorEnv": "llmrec_env.envs.shop.vector_env",
     "make_vec_env": "llmrec_env.envs.sb3",
     "transitions": "llmrec_env.offline.transitions",
     # who is judged

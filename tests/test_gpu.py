@@ -15,9 +15,9 @@ import llmrec_env  # noqa: F401 - registers the environments
 from agents import Recommender, RecommenderConfig
 from agents.backbones import BACKBONES
 from agents.objectives import FRAMEWORKS
-from agents.study import StudySettings, run_study
 from llmrec_env.data.splits import Split, split_by_user
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
+from llmrec_env.experiments.study import StudySettings, run_study
 from llmrec_env.language.fitting import (
     FitConfig,
     fit_language_environment,
@@ -122,7 +122,7 @@ def test_a_study_computes_there_side_by_side(tmp_path: Path) -> None:
         seeds=1,
         splits=1,
         trials=0,
-        effort=0.01,
+        budget=0.01,
         world_size=(60, 60),
         device="cuda",
     )

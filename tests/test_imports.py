@@ -48,7 +48,7 @@ MODULES = {module_name(path): path for path in SOURCES}
 def room(module: str) -> str:
     """The floor that a module stands on; ``top`` for the command line and its steps."""
     parts = module.split(".")
-    if module.startswith("agents.study"):
+    if module.startswith("llmrec_env.experiments.study"):
         return "top"  # a study looks at everything, as the demo does
     name = parts[0] if parts[0] != "llmrec_env" else (parts[1] if len(parts) > 1 else "top")
     return name if name in MAY_IMPORT else "top"

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 from agents.shop.evaluation import evaluate_shopper
 from agents.shop.rules import FirstHit
-from llmrec_env.shop.pages import Kind
+from llmrec_env.envs.shop.pages import Kind
 
 pytest.importorskip("openai")
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "shop_react.py"
@@ -105,7 +105,7 @@ def run(
     return run
 
 
-def sight_of(prompt: str) -> Sight:
+def sight_of(prompt: str) -> ShopObservation:
     """What FirstHit looks at, read from the prompt alone."""
     page, choices = prompt.split("Observation:\n", 1)[1].split("\n\nValid actions:\n")
     lines, valid = page.split("\n"), tuple(choices.split("\n"))
@@ -117,7 +117,7 @@ def sight_of(prompt: str) -> Sight:
     if "click[buy now]" in valid:
         seen["page"] = Kind.ITEM
         seen["options"] = tuple(options_of(lines[4:]))
-    return Sight(seen, valid, -1)
+    return ShopObservation(seen, valid, -1)
 
 
 def options_of(lines: list[str]) -> Iterator[dict[str, Any]]:

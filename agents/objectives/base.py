@@ -81,7 +81,7 @@ class Batch:
         actions: int64 (P,), the logged actions.
         rewards: float32 (P,).
         terminal: float32 (P,), 1 where the action is its user's last.
-        negatives: int64 (P, J), items that the user never met; J = 0 where no term needs them.
+        negatives: int64 (P, J), items that the user never saw; J = 0 where no term needs them.
         items_before: int64 (P,), how many items the user took before the logged action.
         items_after: int64 (P,), how many after it.
         facts: of the whole log.

@@ -57,7 +57,7 @@ class Framework:
             next action; None weighs them alike.
         heads: further linear heads on the encoder's state, by name, with the number of their
             outputs; None is one output an item.
-        negatives: whether its terms read items that the user never met (``Batch.negatives``).
+        negatives: whether its terms read items that the user never saw (``Batch.negatives``).
     """
 
     name: str

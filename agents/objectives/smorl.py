@@ -28,7 +28,7 @@ class ScalarizedQ(LossTerm):
     - novelty: 1 if the item ranked first is not among the most popular, else 0.
 
     The last two speak of what would be recommended, and are credited to the logged action, as the
-    paper has it. The item ranked first may be one that the user has met.
+    paper has it. The item ranked first may be one that the user has seen.
 
     Where the paper is silent or asks for more than a log: its diversity vectors come from a GRU4Rec
     trained before; here they are the network's own, without gradient, unless vectors are given to

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from agents.backbones import BACKBONES
 from agents.config import ENCODER_SIZES, Backbone, RecommenderConfig
 from agents.recommender import Recommender
-from agents.windows import window_start
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
+from llmrec_env.data.item_windows import window_start
 
 require("stable_baselines3", "sb3")
 from stable_baselines3.common.policies import BasePolicy  # noqa: E402
@@ -115,8 +115,8 @@ class SequenceFeatures(BaseFeaturesExtractor):
         The encoders read from the first item on, and as far back as a recommender does.
         """
         length = history.shape[1]
-        met = (history != self.n_items).sum(dim=1)
-        read = met - self.starts[met]
+        seen = (history != self.n_items).sum(dim=1)
+        read = seen - self.starts[seen]
         places = torch.arange(max(1, int(read.max())), device=history.device)
         columns = (length - read[:, None] + places).clamp(max=length - 1)
         items = history.gather(1, columns).masked_fill(places >= read[:, None], self.n_items)

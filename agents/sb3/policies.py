@@ -143,14 +143,14 @@ class ItemPolicy(_ItemHead, ActorCriticPolicy):
 
 
 class MaskableItemPolicy(_ItemHead, MaskableActorCriticPolicy):
-    """:class:`ItemPolicy` for sb3-contrib's ``MaskablePPO``: met items are never drawn."""
+    """:class:`ItemPolicy` for sb3-contrib's ``MaskablePPO``: seen items are never drawn."""
 
 
 def begin_with(recommender: Recommender, freeze: bool = False) -> dict[str, Any]:
     """The ``policy_kwargs`` with which PPO goes on from a fitted recommender.
 
     On ``observation="history"`` the policy begins as the softmax of the recommender's scores, whose
-    best item is what :meth:`Recommender.recommend` names first (met items aside; after an empty
+    best item is what :meth:`Recommender.recommend` names first (seen items aside; after an empty
     history, as its bias ranks). Its item table stays as it is. ::
 
         MaskablePPO(MaskableItemPolicy, env, policy_kwargs=begin_with(recommender))

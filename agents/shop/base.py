@@ -10,7 +10,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class ShopObservation:
     """One shopper's situation.
 
     Attributes:
@@ -24,7 +24,7 @@ class Sight:
     goal_index: int
 
     @classmethod
-    def of(cls, observation: Any, info: Mapping[str, Any]) -> Sight:
+    def of(cls, observation: Any, info: Mapping[str, Any]) -> ShopObservation:
         """What the environment's ``reset`` and ``step`` return."""
         return cls(observation, info["valid_actions"], info["goal_index"])
 
@@ -41,7 +41,7 @@ class ShopAgent(Protocol):
     action_mode: str
 
     def act(
-        self, sights: Sequence[Sight], rng: np.random.Generator | None = None
+        self, sights: Sequence[ShopObservation], rng: np.random.Generator | None = None
     ) -> Sequence[int | str]:
         """One action for each sight.
 
@@ -58,10 +58,12 @@ class Rule:
     observation = "dict"
     action_mode = "index"
 
-    def choose(self, sight: Sight) -> str:
+    def choose(self, sight: ShopObservation) -> str:
         """One of ``sight.actions``."""
         raise NotImplementedError
 
-    def act(self, sights: Sequence[Sight], rng: np.random.Generator | None = None) -> list[int]:
+    def act(
+        self, sights: Sequence[ShopObservation], rng: np.random.Generator | None = None
+    ) -> list[int]:
         """The place of the chosen action, for each sight; nothing is drawn."""
         return [sight.actions.index(self.choose(sight)) for sight in sights]

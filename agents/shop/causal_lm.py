@@ -15,15 +15,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 from agents.shop.packing import pack
 from agents.shop.policy import ScoringPolicy
 from agents.shop.prompts import Prompts
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.placement import check_device, check_dtype
-from llmrec_env.language.base_models import load_base_model, quiet_transformers
-from llmrec_env.language.hugging_face import HuggingFaceReader, model_mask
+from llmrec_env.language.lm.base_models import load_base_model, quiet_transformers
+from llmrec_env.language.lm.transformers_backend import TransformersBackend, model_mask
 from llmrec_env.language.saving import COPY_BASE_BELOW, save_adapter, save_base
 
 FORMAT = 1
@@ -99,14 +99,14 @@ class CausalLMPolicy(ScoringPolicy):
         place = check_device(device)
         base, self.tokenizer = load_base_model(base_model, check_dtype(dtype, place))
         self.base_name = os.fspath(base_model)
-        reader = HuggingFaceReader(base, self.tokenizer)
-        _check_positions(self.config, reader.max_positions)
+        backend = TransformersBackend(base, self.tokenizer)
+        _check_positions(self.config, backend.max_positions)
         self.prompts = Prompts(self.tokenizer, self.config.prompt_tokens, self.config.action_tokens)
         with torch.random.fork_rng([]):
             torch.manual_seed(self.config.seed)
-            reader.adapt(self.config.rank, self.config.alpha, self.config.dropout)
-            self.value = nn.Linear(reader.hidden_size, 1)
-        self.lm: Any = reader.causal_lm
+            backend.adapt(self.config.rank, self.config.alpha, self.config.dropout)
+            self.value = nn.Linear(backend.hidden_size, 1)
+        self.lm: Any = backend.causal_lm
         self.to(place).eval()
 
     @property
@@ -114,7 +114,7 @@ class CausalLMPolicy(ScoringPolicy):
         """The causal LM in which the adapter stands."""
         return cast(PreTrainedModel, self.lm.get_base_model())
 
-    def forward(self, sights: Sequence[Sight]) -> tuple[Tensor, Tensor]:
+    def forward(self, sights: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,).
 
         Raises:
@@ -133,7 +133,9 @@ class CausalLMPolicy(ScoringPolicy):
             values = values.index_copy(0, where, value)
         return torch.log_softmax(scores, dim=1), values
 
-    def tokens(self, sights: Sequence[Sight]) -> tuple[list[list[int]], list[list[list[int]]]]:
+    def tokens(
+        self, sights: Sequence[ShopObservation]
+    ) -> tuple[list[list[int]], list[list[list[int]]]]:
         """Token ids of each sight's prompt, and of each of its actions.
 
         Raises:

@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 from agents.shop.policy import ScoringPolicy
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, read_json, write_json
-from llmrec_env.shop.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
+from llmrec_env.envs.shop.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CompactPolicy(ScoringPolicy):
     An action's features and the state's pass a layer; the mean and the maximum over the valid
     actions join each of them, so that "there is an option still to choose" can be said; a second
     layer scores. It has no vocabulary: words come as matches and frozen hashed embeddings, so what
-    it learns holds for products that it never met.
+    it learns holds for products that it never saw.
 
     Args:
         config: sizes.
@@ -65,7 +65,7 @@ class CompactPolicy(ScoringPolicy):
             self.value = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, 1))
         self.dropout = nn.Dropout(self.config.dropout)
 
-    def forward(self, sights: Sequence[Sight]) -> tuple[Tensor, Tensor]:
+    def forward(self, sights: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,)."""
         counts = np.array([len(sight.actions) for sight in sights])
         owner = self._tensor(np.repeat(np.arange(len(sights)), counts))
@@ -82,7 +82,7 @@ class CompactPolicy(ScoringPolicy):
         scores = scores.masked_scatter(valid, self.score(mixed).squeeze(1))
         return torch.log_softmax(scores, dim=1), self.value(around).squeeze(1)
 
-    def _read_actions(self, sights: Sequence[Sight], owner: Tensor) -> Tensor:
+    def _read_actions(self, sights: Sequence[ShopObservation], owner: Tensor) -> Tensor:
         """The valid actions of all sights, one after the other, float32 (M, width)."""
         parts = [
             sight.observation["actions"][: len(sight.actions) * ACTION_SIZE] for sight in sights
@@ -96,7 +96,7 @@ class CompactPolicy(ScoringPolicy):
             matches = torch.cat([matches, answers], dim=1)
         return self.dropout(torch.relu(self.read_action(matches)))
 
-    def _stack(self, sights: Sequence[Sight], name: str) -> Tensor:
+    def _stack(self, sights: Sequence[ShopObservation], name: str) -> Tensor:
         return self._tensor(np.stack([sight.observation[name] for sight in sights]))
 
     def _tensor(self, array: np.ndarray) -> Tensor:

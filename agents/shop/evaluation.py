@@ -1,4 +1,4 @@
-"""What an agent of the shop earns on goals that it has not met."""
+"""What an agent of the shop earns on goals that it has not seen."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.shop.base import ShopAgent, Sight
-from agents.shop.crowd import Crowd
+from agents.shop.base import ShopAgent, ShopObservation
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.evaluation.returns import Z95, Interval
 
@@ -96,14 +96,14 @@ def evaluate_shopper(
         show: whether to show a progress bar.
     """
     size = SHOPPERS if goals is None else min(SHOPPERS, max(1, len(goals)))
-    crowd = Crowd(settings, agent.observation, agent.action_mode, size)
+    crowd = ShopPool(settings, agent.observation, agent.action_mode, size)
     waiting = list(range(len(crowd.shop.goals))) if goals is None else list(goals)
     n = len(waiting)
     rewards, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
     successes = np.zeros(n, dtype=np.bool_)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     coming = iter(enumerate(waiting))
-    sights: dict[int, Sight] = {}
+    sights: dict[int, ShopObservation] = {}
     episodes: dict[int, int] = {}
 
     def admit(row: int) -> None:

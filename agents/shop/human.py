@@ -12,17 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agents.shop.crowd import Crowd
 from agents.shop.human_files import HumanTrajectory, Visit
 from agents.shop.rollouts import Rollout
 from agents.shop.rules import BACK, BUY, INDEX, NEXT
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import DataError
-from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.pages import PAGE_SIZE, SUB_PAGES, Kind, Move
-from llmrec_env.shop.queries import clean_query
-from llmrec_env.shop.session import Session
-from llmrec_env.shop.shop import GoalBook, Shop
-from llmrec_env.shop.stock import open_stock
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.inventory import open_inventory
+from llmrec_env.envs.shop.pages import PAGE_SIZE, SUB_PAGES, Kind, Move
+from llmrec_env.envs.shop.search.queries import clean_query
+from llmrec_env.envs.shop.session import Session
+from llmrec_env.envs.shop.shop import GoalSet, Shop
 
 OF_MADE_GOALS = ("instructions", "split", "split_by", "goals_per_product")
 """Settings about goals that the shop makes; people bring their own."""
@@ -103,18 +103,18 @@ def demonstrate(
             ``max_episode_steps``; those about goals are put aside, as people bring their own.
     """
     settings = {name: value for name, value in settings.items() if name not in OF_MADE_GOALS}
-    catalogue = open_stock(settings.get("catalogue")).catalogue
+    catalogue = open_inventory(settings.get("catalogue")).catalogue
     goals: dict[int, Goal] = {}
     for number, trajectory in enumerate(trajectories):
         try:
             goals[number] = replace(trajectory.goal, row=catalogue.row(trajectory.goal.asin))
         except DataError:
             continue  # accounted for below
-    book = GoalBook(list(goals.values()))
+    book = GoalSet(list(goals.values()))
     settings |= {"instructions": book, "split": "all"}
     if not goals:
         return Demonstrations([], settings, [_absent(one) for one in trajectories])
-    crowd = Crowd(settings, "url", "text")
+    crowd = ShopPool(settings, "url", "text")
     limit = crowd.envs[0].spec.max_episode_steps  # type: ignore[union-attr]
     places = {number: place for place, number in enumerate(goals)}
     rollouts, accounts = [], []
@@ -246,10 +246,10 @@ class Walk:
         """The page of a product, with just these values chosen."""
         session = self._session
         try:
-            row = self._shop.stock.catalogue.row(visit.asin)
+            row = self._shop.inventory.catalogue.row(visit.asin)
         except DataError:
             raise _Impossible("a product is not in this catalogue") from None
-        offered = self._shop.stock.catalogue.options(row)
+        offered = self._shop.inventory.catalogue.options(row)
         wanted = {name.lower(): value.lower() for name, value in visit.options.items()}
         if not all(value in offered.get(name, ()) for name, value in wanted.items()):
             raise _Impossible("a product does not offer a value that was chosen")

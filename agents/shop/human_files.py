@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.shop.goals import NO_LIMIT, Goal, Options
+from llmrec_env.envs.shop.goals import NO_LIMIT, Goal, Options
 
 PAGES = ("index", "search_results", "item_page", "item_sub_page", "done")
 UNPLACED = -1

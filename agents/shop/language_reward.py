@@ -24,9 +24,9 @@ from agents.shop.reward_agreement import Agreement, agreement
 from agents.shop.reward_model import RewardModel, RewardModelConfig
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
-from llmrec_env.language.base_models import load_base_model, quiet_transformers
-from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.reward import Purchase, Verdict
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.reward import Purchase, Verdict
+from llmrec_env.language.lm.base_models import load_base_model, quiet_transformers
 
 FloatArray = NDArray[np.float32]
 FORMAT = 1
@@ -41,7 +41,7 @@ COPIED_BELOW = 50_000_000
 
 
 class LanguageReward:
-    """A :class:`llmrec_env.shop.reward.RewardRule` for ``gym.make(..., reward=rule)``.
+    """A :class:`llmrec_env.envs.shop.reward.RewardRule` for ``gym.make(..., reward=rule)``.
 
     Of a goal it reads the instruction, never attributes or options. A probability of success of at
     least ``threshold`` pays exactly 1, which the environment calls success. Each pair of
@@ -107,7 +107,7 @@ class LanguageReward:
         A pretrained model of 50 million parameters or more is saved by its name.
         """
         model = self.model
-        whole, base = model.config.lora_rank == 0, model.reader.base_model
+        whole, base = model.config.lora_rank == 0, model.backend.base_model
         copied = whole or model.name is None or base.num_parameters() < COPIED_BELOW
         with atomic_path(folder) as temporary, quiet_transformers():
             temporary.mkdir()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from agents.shop.base import Rule, Sight
+from agents.shop.base import Rule, ShopObservation
 from agents.shop.rules import BACK, BUY, INDEX, NEXT, choosing, opening
-from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.pages import PAGE_SIZE, Kind
-from llmrec_env.shop.reward import best_options
-from llmrec_env.shop.shop import Shop
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind
+from llmrec_env.envs.shop.reward import best_options
+from llmrec_env.envs.shop.shop import Shop
 
 
 class Oracle(Rule):
@@ -24,7 +24,7 @@ class Oracle(Rule):
     def __init__(self, shop: Shop) -> None:
         self._shop = shop
 
-    def choose(self, sight: Sight) -> str:
+    def choose(self, sight: ShopObservation) -> str:
         """One of ``sight.actions``."""
         goal, page = self._shop.goals[sight.goal_index], sight.observation
         if page["page"] == Kind.INDEX:
@@ -37,7 +37,7 @@ class Oracle(Rule):
             return self._at_product(sight, goal)
         return BACK
 
-    def _at_results(self, sight: Sight, goal: Goal) -> str:
+    def _at_results(self, sight: ShopObservation, goal: Goal) -> str:
         page = sight.observation
         place = self._place(page["query"], goal)
         if place is None:
@@ -49,12 +49,12 @@ class Oracle(Rule):
             return NEXT if ahead > 0 else BACK
         return f"click[{goal.asin.lower()}]"
 
-    def _at_product(self, sight: Sight, goal: Goal) -> str:
+    def _at_product(self, sight: ShopObservation, goal: Goal) -> str:
         page = sight.observation
         if page["product"]["asin"] != goal.asin:
             return BACK if self._findable(goal) else BUY
         chosen = {option["name"]: option["chosen"] for option in page["options"]}
-        product = self._shop.stock.catalogue[goal.row]
+        product = self._shop.inventory.catalogue[goal.row]
         for name, value in best_options(goal, product).items():
             action = choosing(sight, name, value)
             if chosen[name] != value and action is not None:

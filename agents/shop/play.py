@@ -10,9 +10,9 @@ import gymnasium as gym
 from rich.console import Console
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.rendering import WIDTH, clean
-from llmrec_env.shop.env import LONGEST_LINE
-from llmrec_env.shop.session import Session
+from llmrec_env.envs.next_item.rendering import WIDTH, clean
+from llmrec_env.envs.shop.env import LONGEST_LINE
+from llmrec_env.envs.shop.session import Session
 
 Ask = Callable[[str], str]
 Show = Callable[[str], None]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 
 
 class ScoringPolicy(nn.Module):
@@ -24,7 +24,7 @@ class ScoringPolicy(nn.Module):
     action_mode = "index"
 
     @abstractmethod
-    def forward(self, sights: Sequence[Sight]) -> tuple[Tensor, Tensor]:
+    def forward(self, sights: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,).
 
         A is the largest number of valid actions among the sights; places beyond a sight's own have
@@ -36,7 +36,9 @@ class ScoringPolicy(nn.Module):
         """Write all that is needed to act again into a folder, whole or not at all."""
 
     @torch.no_grad()
-    def act(self, sights: Sequence[Sight], rng: np.random.Generator | None = None) -> list[int]:
+    def act(
+        self, sights: Sequence[ShopObservation], rng: np.random.Generator | None = None
+    ) -> list[int]:
         """The likeliest action of each sight, or with ``rng`` one drawn by its probability."""
         log_probs = self(sights)[0].float().cpu().numpy()
         return draw(log_probs, rng)

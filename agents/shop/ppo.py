@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.shop.base import Sight
-from agents.shop.crowd import Crowd
+from agents.shop.base import ShopObservation
 from agents.shop.fitting import fit
 from agents.shop.policy import ScoringPolicy, draw
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory
 
 FloatArray = NDArray[np.float32]
@@ -60,7 +60,7 @@ class Experience:
         advantages, returns: float32; the advantages have mean 0 and deviation 1.
     """
 
-    sights: list[Sight]
+    sights: list[ShopObservation]
     actions: Tensor
     log_probs: Tensor
     advantages: Tensor
@@ -69,14 +69,14 @@ class Experience:
 
 def live(
     policy: ScoringPolicy,
-    crowd: Crowd,
+    crowd: ShopPool,
     goals: Sequence[int],
     rng: np.random.Generator,
     gae: float = 0.95,
 ) -> Experience:
     """Let a policy shop to the end, a shopper a goal, with actions drawn by their probabilities."""
     sights = {row: crowd.begin(row, goal) for row, goal in enumerate(goals)}
-    lived: list[list[tuple[Sight, int, float, float, float]]] = [[] for _ in goals]
+    lived: list[list[tuple[ShopObservation, int, float, float, float]]] = [[] for _ in goals]
     while sights:
         rows = list(sights)
         with torch.no_grad():
@@ -103,7 +103,7 @@ def live(
 
 
 def _advantages(
-    episode: Sequence[tuple[Sight, int, float, float, float]], gae: float
+    episode: Sequence[tuple[ShopObservation, int, float, float, float]], gae: float
 ) -> FloatArray:
     """Generalised advantages of one whole episode; a time limit ends it like a bad purchase.
 
@@ -145,7 +145,7 @@ def ppo(
         show: whether to show a progress bar.
     """
     config = config or PPOConfig()
-    crowd = Crowd(settings, policy.observation, size=config.episodes)
+    crowd = ShopPool(settings, policy.observation, size=config.episodes)
     known = np.arange(len(crowd.shop.goals)) if goals is None else np.array(goals)
     per_iteration = config.epochs * config.batches
     lived: dict[int, Experience] = {}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.shop.crowd import Crowd
 from agents.shop.prompts import lines_read
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.progress import track
 
 STEPS = 8
@@ -39,9 +39,9 @@ def page_texts(
         show: whether to show a progress bar.
 
     Returns:
-        Texts for :func:`llmrec_env.language.base_models.small_base_model_of`.
+        Texts for :func:`llmrec_env.language.lm.base_models.small_base_model_of`.
     """
-    crowd, rng = Crowd(settings, "text_rich"), np.random.default_rng(seed)
+    crowd, rng = ShopPool(settings, "text_rich"), np.random.default_rng(seed)
     texts = []
     for goal in track(goals, "walks", len(goals), show):
         sight, ended, steps = crowd.begin(0, goal), False, 0

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 from llmrec_env.common.errors import SettingError
-from llmrec_env.shop.words import words_of
+from llmrec_env.envs.shop.words import words_of
 
 BUTTON = re.compile(r"\[(clicked )?button\] (.*) \[(?:clicked )?button_\]")
 ASK = "Action:\n"
@@ -54,7 +54,7 @@ class Prompts:
         self._steering = re.compile("|".join(map(re.escape, added))) if added else None
         self._kept: dict[str, list[int]] = {}
 
-    def prompt(self, sight: Sight) -> list[int]:
+    def prompt(self, sight: ShopObservation) -> list[int]:
         """Token ids of what comes before an action, at most ``prompt_tokens`` of them.
 
         Args:
@@ -100,7 +100,7 @@ class Prompts:
         return self._steering.sub(_torn, text)
 
 
-def lines_read(sight: Sight) -> list[str]:
+def lines_read(sight: ShopObservation) -> list[str]:
     """The lines of a prompt, uncut, each with its end."""
     _, instruction, *lines = sight.observation.split("\n")
     return [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from agents.shop.crowd import Crowd
 from agents.shop.rollouts import Rollout
 from agents.shop.rules import BUY
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.progress import track
-from llmrec_env.shop.catalogue import Product
-from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.reward import Purchase, best_options
-from llmrec_env.shop.shop import Shop
-from llmrec_env.shop.wishes import read_wish
-from llmrec_env.shop.words import phrases_within
+from llmrec_env.envs.shop.catalogue.products import Product
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.instruction_parser import parse_instruction
+from llmrec_env.envs.shop.reward import Purchase, best_options
+from llmrec_env.envs.shop.shop import Shop
+from llmrec_env.envs.shop.words import phrases_within
 
 KINDS = ("perfect", "one wrong option", "no options", "first hit", "other hit", "any product")
 """What is bought for a goal: see :func:`judged_purchases`."""
@@ -87,7 +87,7 @@ def judged_purchases(
             key = row, tuple(sorted(options.items()))
             if key not in known:
                 known.add(key)
-                product, price = shop.stock.catalogue[row], float(shop.prices[row])
+                product, price = shop.inventory.catalogue[row], float(shop.prices[row])
                 purchase = Purchase(product, options, price)
                 reward = shop.rule(goal, purchase).reward
                 judged.append(JudgedPurchase(goal.instruction, purchase, reward, kind, goal.asin))
@@ -103,7 +103,7 @@ def rollout_purchases(
         rollouts: of any agent, or of people.
         settings: arguments of the environment that they were collected with.
     """
-    crowd = Crowd(settings, "url", "text")
+    crowd = ShopPool(settings, "url", "text")
     session, judged = crowd.envs[0].unwrapped.shopper.session, []  # type: ignore[attr-defined]
     for rollout in rollouts:
         crowd.begin(0, rollout.goal)
@@ -120,7 +120,7 @@ def rollout_purchases(
 def _bought(
     shop: Shop, goal: Goal, hits: int, rng: np.random.Generator
 ) -> list[tuple[str, int, dict[str, str]]]:
-    catalogue = shop.stock.catalogue
+    catalogue = shop.inventory.catalogue
     product = catalogue[goal.row]
     best = best_options(goal, product)
     bought = [
@@ -152,7 +152,7 @@ def _exchanged(
 
 def _named(product: Product, instruction: str, rng: np.random.Generator) -> dict[str, str]:
     """The values that an instruction asks for, by name or as a phrase."""
-    options, asked = product.options, read_wish(instruction).options
+    options, asked = product.options, parse_instruction(instruction).options
     named = {name: value for name, value in asked.items() if value in options.get(name, ())}
     said = phrases_within(options, instruction)
     # in the order of the product's options, which the model reads

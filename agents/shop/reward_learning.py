@@ -22,10 +22,10 @@ from agents.shop.reward_model import Reading, RewardModel, RewardModelConfig
 from agents.shop.reward_texts import purchase_text
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.envs.shop.reward import Purchase
 from llmrec_env.evaluation.fidelity import spearman
-from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
-from llmrec_env.shop.reward import Purchase
+from llmrec_env.language.lm.base_models import SmallModelConfig, load_base_model, small_base_model
 
 SMALL = SmallModelConfig(hidden_size=64, layers=2, intermediate_size=128)
 """The language model from scratch: 0.2 million parameters."""
@@ -93,7 +93,7 @@ def fit_language_reward(
     )
     if base_model is None:
         config = replace(config, lora_rank=0)
-        base, tokenizer = load_base_model(small_base_model(Catalog(_lines(learned)), small, show))
+        base, tokenizer = load_base_model(small_base_model(Catalogue(_lines(learned)), small, show))
     else:
         base, tokenizer = load_base_model(base_model)
     name = None if base_model is None else str(base_model)

@@ -13,8 +13,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from agents.shop.reward_texts import MARKS, MarkedText, marked_texts
 from llmrec_env.common.errors import SettingError
-from llmrec_env.language.hugging_face import HuggingFaceReader
-from llmrec_env.shop.reward import Purchase
+from llmrec_env.envs.shop.reward import Purchase
+from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,15 @@ class RewardModel(nn.Module):
                 "tokenizer.json (transformers' PreTrainedTokenizerFast)"
             )
         self.config, self.name, self.tokenizer = config, name, tokenizer
-        self.reader = HuggingFaceReader(base_model, tokenizer, name)
-        longest = self.reader.max_positions or config.max_tokens
+        self.backend = TransformersBackend(base_model, tokenizer, name)
+        longest = self.backend.max_positions or config.max_tokens
         if not 16 <= config.max_tokens <= longest:
             raise SettingError(f"max_tokens must lie in [16, {longest}], got {config.max_tokens}")
         if config.lora_rank:
-            self.reader.adapt(config.lora_rank, config.lora_alpha, config.lora_dropout)
+            self.backend.adapt(config.lora_rank, config.lora_alpha, config.lora_dropout)
         else:
             base_model.requires_grad_(True)
-        width = self.reader.hidden_size
+        width = self.backend.hidden_size
         self.mark = nn.Linear(len(MARKS), width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(2 * width, 2)
@@ -110,12 +110,12 @@ class RewardModel(nn.Module):
         for row, (one, n) in enumerate(zip(readings, lengths, strict=True)):
             ids[row, :n], marks[row, :n], asked[row, one.instruction : n] = one.ids, one.marks, 1.0
         device = self.head.weight.device
-        embedded = self.reader.base_model.get_input_embeddings()(torch.from_numpy(ids).to(device))
+        embedded = self.backend.base_model.get_input_embeddings()(torch.from_numpy(ids).to(device))
         if self.config.marks:
             embedded = embedded + self.mark(torch.from_numpy(marks).to(device)).to(embedded.dtype)
         causal = torch.ones(width, width, dtype=torch.bool, device=device).tril()
         positions = torch.arange(width, device=device).expand(len(readings), -1)
-        hidden = self.reader(embedded, causal.expand(len(readings), -1, -1), positions)
+        hidden = self.backend(embedded, causal.expand(len(readings), -1, -1), positions)
         last = torch.tensor(lengths, device=device) - 1
         share = torch.from_numpy(asked / asked.sum(1, keepdims=True)).to(device)
         mean = (hidden * share.unsqueeze(-1)).sum(1)

@@ -15,9 +15,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.shop.reward import Purchase
-from llmrec_env.shop.stems import TOKEN, Cutter
-from llmrec_env.shop.wishes import read_wish
+from llmrec_env.envs.shop.instruction_parser import parse_instruction
+from llmrec_env.envs.shop.reward import Purchase
+from llmrec_env.envs.shop.search.analyzer import TOKEN, Analyzer
 
 MARKS = (
     "a word of the purchase stands in the instruction",
@@ -73,7 +73,7 @@ def purchase_text(purchase: Purchase) -> str:
 
 def marked_texts(instruction: str, purchase: Purchase) -> tuple[MarkedText, MarkedText]:
     """The purchase and the instruction, each with its marks."""
-    product, wish = purchase.product, read_wish(instruction)
+    product, wish = purchase.product, parse_instruction(instruction)
     asked = _stems([instruction])
     bought = MarkedText()
     kept = {
@@ -142,5 +142,5 @@ def _stem(word: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _cutter() -> Cutter:
-    return Cutter()
+def _cutter() -> Analyzer:
+    return Analyzer()

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.shop.base import ShopAgent, Sight
-from agents.shop.crowd import Crowd
+from agents.shop.base import ShopAgent, ShopObservation
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.progress import progress_bar
@@ -37,7 +37,7 @@ class Rollout:
 class Decision:
     """A situation and what was done in it: the place of the action in ``sight.actions``."""
 
-    sight: Sight
+    sight: ShopObservation
     action: int
 
 
@@ -62,7 +62,7 @@ def collect_rollouts(
         limit: stop when so many are kept.
         show: whether to show a progress bar.
     """
-    crowd = Crowd(settings, agent.observation, agent.action_mode)
+    crowd = ShopPool(settings, agent.observation, agent.action_mode)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     rollouts: list[Rollout] = []
     total = len(goals) if limit is None else limit
@@ -78,7 +78,7 @@ def collect_rollouts(
 
 
 def _shop_once(
-    agent: ShopAgent, crowd: Crowd, goal: int, rng: np.random.Generator | None
+    agent: ShopAgent, crowd: ShopPool, goal: int, rng: np.random.Generator | None
 ) -> Rollout:
     sight, actions, earned = crowd.begin(0, goal), [], 0.0
     while True:
@@ -102,7 +102,7 @@ def replay(
     Raises:
         DataError: a rollout was made with other goals than these settings give.
     """
-    crowd = Crowd(settings, "url", "text")
+    crowd = ShopPool(settings, "url", "text")
     goals = crowd.shop.goals
     for rollout in rollouts:
         if rollout.goal >= len(goals) or goals[rollout.goal].instruction != rollout.instruction:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from agents.shop.base import Rule, Sight
-from llmrec_env.shop.pages import Kind
-from llmrec_env.shop.wishes import read_wish
-from llmrec_env.shop.words import phrases_within
+from agents.shop.base import Rule, ShopObservation
+from llmrec_env.envs.shop.instruction_parser import parse_instruction
+from llmrec_env.envs.shop.pages import Kind
+from llmrec_env.envs.shop.words import phrases_within
 
 BUY = "click[buy now]"
 NEXT = "click[next >]"
@@ -18,7 +18,7 @@ INDEX = "click[back to search]"
 class FirstHit(Rule):
     """Searches for the instruction, opens the first hit, copies its options, and buys."""
 
-    def choose(self, sight: Sight) -> str:
+    def choose(self, sight: ShopObservation) -> str:
         """One of ``sight.actions``."""
         page = sight.observation
         if page["page"] == Kind.ITEM:
@@ -27,10 +27,10 @@ class FirstHit(Rule):
             return self._at_results(sight)
         return sight.actions[0]
 
-    def _at_results(self, sight: Sight) -> str:
+    def _at_results(self, sight: ShopObservation) -> str:
         return opening(sight.observation["results"][0])
 
-    def _at_product(self, sight: Sight) -> str:
+    def _at_product(self, sight: ShopObservation) -> str:
         page = sight.observation
         chosen = {option["name"]: option["chosen"] for option in page["options"]}
         for name, value in asked(page).items():
@@ -47,17 +47,17 @@ class ScriptedBrowser(FirstHit):
     there. It uses what anybody sees.
     """
 
-    def _at_results(self, sight: Sight) -> str:
+    def _at_results(self, sight: ShopObservation) -> str:
         page = sight.observation
-        limit = read_wish(page["instruction"]).price_upper
+        limit = parse_instruction(page["instruction"]).price_upper
         for hit in page["results"]:
             if not hit["opened"] and hit["price"][0] <= limit:
                 return opening(hit)
         return NEXT if NEXT in sight.actions else opening(page["results"][0])
 
-    def _at_product(self, sight: Sight) -> str:
+    def _at_product(self, sight: ShopObservation) -> str:
         page = sight.observation
-        missing = len(read_wish(page["instruction"]).options) > len(asked(page))
+        missing = len(parse_instruction(page["instruction"]).options) > len(asked(page))
         return BACK if missing else super()._at_product(sight)
 
 
@@ -66,7 +66,7 @@ def asked(page: dict[str, Any]) -> dict[str, str]:
 
     Where the instruction names no options, the longest value of each that stands in it as a phrase.
     """
-    wish = read_wish(page["instruction"])
+    wish = parse_instruction(page["instruction"])
     offered = {option["name"]: option["values"] for option in page["options"]}
     if wish.options:
         return {n: v for n, v in wish.options.items() if v in offered.get(n, ())}
@@ -78,7 +78,7 @@ def opening(hit: dict[str, Any]) -> str:
     return f"click[{hit['asin'].lower()}]"
 
 
-def choosing(sight: Sight, name: str, value: str) -> str | None:
+def choosing(sight: ShopObservation, name: str, value: str) -> str | None:
     """The action that chooses a value, or None where the page has none."""
     actions = (f"click[{name}: {value}]", f"click[{value}]")
     return next((action for action in actions if action in sight.actions), None)

@@ -1,13 +1,13 @@
 """What happened: the catalogue, the log, the public formats, the splits, the generated world."""
 
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.filters import k_core, shuffle_items
 from llmrec_env.data.loading import load
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split, split_by_time, split_by_user, split_last_out
 
 __all__ = [
-    "Catalog",
+    "Catalogue",
     "InteractionLog",
     "Split",
     "k_core",

@@ -47,7 +47,7 @@ def k_core(log: InteractionLog, k: int) -> InteractionLog:
 
 
 def _renumber_items(log: InteractionLog, order: IntArray) -> InteractionLog:
-    """The log over the catalogue of the items ``order``, which must hold every item met."""
+    """The log over the catalogue of the items ``order``, which must hold every seen item."""
     new_index = np.full(log.n_items, -1, dtype=np.int64)
     new_index[order] = np.arange(len(order))
-    return replace(log, catalog=log.catalog.take(order), items=new_index[log.items])
+    return replace(log, catalogue=log.catalogue.take(order), items=new_index[log.items])

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.filters import shuffle_items
 from llmrec_env.data.formats import FORMATS, Format, RawLog, Source
 from llmrec_env.data.formats.text import clean
@@ -37,7 +37,7 @@ def load(
             the names of the files and their first lines show.
         shuffle_seed: seeds a random order of the items, as some datasets number items by first
             appearance; None keeps the order of the files.
-        keep_unseen_items: whether items that nobody met stay in the catalogue.
+        keep_unseen_items: whether items that nobody saw stay in the catalogue.
         max_characters: longer texts are cut after the last whole word within it.
         **options: of the format, such as ``encoding`` for plain tables or ``max_tags`` for Last.fm.
 
@@ -63,8 +63,8 @@ def load(
                 f"{', '.join(allowed) or 'no options of its own'}"
             )
     raw = _checked(chosen.read(source, **options))
-    catalog = _catalogue(raw, keep_unseen_items, max_characters)
-    log = InteractionLog.from_table(catalog, raw.interactions, name=str(raw.path))
+    catalogue = _catalogue(raw, keep_unseen_items, max_characters)
+    log = InteractionLog.from_table(catalogue, raw.interactions, name=str(raw.path))
     return log if shuffle_seed is None else shuffle_items(log, shuffle_seed)
 
 
@@ -158,13 +158,13 @@ def _ordered(table: pl.DataFrame) -> pl.DataFrame:
     return table.drop("time") if counts_up else table
 
 
-def _catalogue(raw: RawLog, keep_unseen_items: bool, max_characters: int) -> Catalog:
-    """The catalogue, with exactly the items met unless the unseen ones are kept."""
-    met = raw.interactions.select(pl.col("item_id").unique(maintain_order=True))
+def _catalogue(raw: RawLog, keep_unseen_items: bool, max_characters: int) -> Catalogue:
+    """The catalogue, with exactly the seen items unless the unseen ones are kept."""
+    seen = raw.interactions.select(pl.col("item_id").unique(maintain_order=True))
     if raw.items is None:
-        return Catalog(met)
+        return Catalogue(seen)
     _refuse_duplicates(raw.items["item_id"], raw.items_path)
-    unknown = met.join(raw.items, on="item_id", how="anti", maintain_order="left")
+    unknown = seen.join(raw.items, on="item_id", how="anti", maintain_order="left")
     if raw.closed and unknown.height:
         raise DataError(
             f"{raw.path}: unknown item id {unknown['item_id'][0]!r} ({unknown.height} such items): "
@@ -172,8 +172,8 @@ def _catalogue(raw: RawLog, keep_unseen_items: bool, max_characters: int) -> Cat
         )
     items = raw.items
     if not keep_unseen_items:
-        items = items.join(met, on="item_id", how="semi", maintain_order="left")
-    return Catalog(clean(pl.concat([items, unknown], how="diagonal"), max_characters))
+        items = items.join(seen, on="item_id", how="semi", maintain_order="left")
+    return Catalogue(clean(pl.concat([items, unknown], how="diagonal"), max_characters))
 
 
 def _refuse_duplicates(ids: pl.Series, path: Path | None) -> None:

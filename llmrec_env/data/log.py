@@ -1,4 +1,4 @@
-"""The log: who met what, when and how, in columns."""
+"""The log: who interacted with what, when and how, in columns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 
 IntArray = NDArray[np.int64]
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
@@ -25,7 +25,7 @@ class InteractionLog:
     """Interactions sorted by user and time; user ``u`` owns rows ``offsets[u] : offsets[u+1]``.
 
     Attributes:
-        catalog: the items that the log speaks of.
+        catalogue: the items that the log speaks of.
         user_ids: external ids of the users, String, shape (n_users,).
         offsets: int64, shape (n_users + 1,).
         items: int64 item indices, shape (n_interactions,), oldest first within a user.
@@ -36,7 +36,7 @@ class InteractionLog:
             stands before them. 1 everywhere unless a split says otherwise.
     """
 
-    catalog: Catalog
+    catalogue: Catalogue
     user_ids: pl.Series
     offsets: IntArray
     items: IntArray
@@ -50,10 +50,10 @@ class InteractionLog:
                 f"{len(self.items)} interactions"
             )
         if len(self.items) and not 0 <= int(self.items.min()) <= int(self.items.max()) < len(
-            self.catalog
+            self.catalogue
         ):
             raise DataError(
-                f"log: item indices must lie in [0, {len(self.catalog)}), "
+                f"log: item indices must lie in [0, {len(self.catalogue)}), "
                 f"got {int(self.items.min())} to {int(self.items.max())}"
             )
         if len(self.first_target) == 0:
@@ -61,12 +61,12 @@ class InteractionLog:
 
     @classmethod
     def from_table(
-        cls, catalog: Catalog, table: pl.DataFrame, name: str = "interactions"
+        cls, catalogue: Catalogue, table: pl.DataFrame, name: str = "interactions"
     ) -> InteractionLog:
         """Build a log from one row an interaction.
 
         Args:
-            catalog: the items.
+            catalogue: the items.
             table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time``,
                 ``rating``, ``event``, ``weight``. Without a time, file order counts.
             name: what to call the table in an error, such as the file's path.
@@ -89,7 +89,7 @@ class InteractionLog:
                         f"({len(bad)} such rows); expected a number"
                     )
         try:
-            items = catalog.index_of(table["item_id"].cast(pl.String))
+            items = catalogue.index_of(table["item_id"].cast(pl.String))
         except DataError as error:
             raise DataError(f"{name}: {error}") from None
         kept = [column for column in FEEDBACK if column in table.columns]
@@ -105,7 +105,7 @@ class InteractionLog:
         counts = np.bincount(frame["user"].to_numpy(), minlength=users.height)
         types = {"time": pl.Int64, "rating": pl.Float32, "event": pl.String, "weight": pl.Float32}
         return cls(
-            catalog=catalog,
+            catalogue=catalogue,
             user_ids=users["user_id"],
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             items=frame["item"].to_numpy().astype(np.int64),
@@ -128,7 +128,7 @@ class InteractionLog:
     @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""
-        return len(self.catalog)
+        return len(self.catalogue)
 
     @property
     def lengths(self) -> IntArray:
@@ -146,11 +146,11 @@ class InteractionLog:
         return np.repeat(np.arange(self.n_users), self.lengths)
 
     @classmethod
-    def of_strangers(cls, catalog: Catalog, sequences: Sequence[IntArray]) -> InteractionLog:
+    def of_strangers(cls, catalogue: Catalogue, sequences: Sequence[IntArray]) -> InteractionLog:
         """A log of users whom nobody knows by name, from int64 sequences of items."""
         lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
         return cls(
-            catalog=catalog,
+            catalogue=catalogue,
             user_ids=pl.Series([""] * len(sequences), dtype=pl.String),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             items=np.concatenate([np.empty(0, dtype=np.int64), *sequences]),
@@ -246,7 +246,7 @@ class InteractionLog:
         table = pl.DataFrame(
             {
                 "user_id": self.user_ids[self.row_users],
-                "item_id": self.catalog.table["item_id"][self.items],
+                "item_id": self.catalogue.table["item_id"][self.items],
             }
         )
         return pl.concat([table, self.feedback], how="horizontal") if self.feedback.width else table
@@ -258,10 +258,10 @@ class InteractionLog:
             self.to_table().with_columns(held_out).write_parquet(temporary)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], catalog: Catalog) -> InteractionLog:
+    def load(cls, path: str | os.PathLike[str], catalogue: Catalogue) -> InteractionLog:
         """Read a log that :meth:`save` wrote."""
         table = pl.read_parquet(Path(path))
-        log = cls.from_table(catalog, table, name=str(path))
+        log = cls.from_table(catalogue, table, name=str(path))
         if HELD_OUT not in table.columns:
             return log
         return log.with_first_target(table[HELD_OUT].to_numpy()[log.offsets[:-1]])

@@ -1,4 +1,4 @@
-"""Items that a user never met, drawn uniformly or by popularity."""
+"""Items that a user never saw, drawn uniformly or by popularity."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 
 IntArray = NDArray[np.int64]
-ROUNDS = 100  # redraws as asked, then as many uniform ones, before a user counts as having met all
+ROUNDS = 100  # redraws as asked, then as many uniform ones, before a user counts as having seen all
 
 
 class Negatives:
-    """Draws items that the users of a log never met.
+    """Draws items that the users of a log never saw.
 
     Args:
-        log: what counts as met: past and later items alike.
+        log: what counts as seen: past and later items alike.
         popular_share: share of the draws that follow the items' counts; the rest are uniform, as
-            are those for a user who has met whatever counts (the only user of a log has).
+            are those for a user who has seen whatever counts (the only user of a log has).
     """
 
     def __init__(self, log: InteractionLog, popular_share: float) -> None:
         self._n_items = log.n_items
-        self._met = np.unique(log.row_users * log.n_items + log.items)
+        self._seen = np.unique(log.row_users * log.n_items + log.items)
         counts = log.item_counts().astype(np.float64)
         self._cumulative = np.cumsum(counts / counts.sum())
         self._popular_share = popular_share
@@ -32,17 +32,17 @@ class Negatives:
         """One item for each of ``users`` int64 (N,); int64 (N,).
 
         Raises:
-            DataError: a user has met nearly every item.
+            DataError: a user has seen nearly every item.
         """
         items = self._propose(len(users), self._popular_share, rng)
         for redraw in range(2 * ROUNDS):
-            met = np.flatnonzero(self._is_met(users, items))
-            if len(met) == 0:
+            seen = np.flatnonzero(self._is_seen(users, items))
+            if len(seen) == 0:
                 return items
             share = self._popular_share if redraw < ROUNDS else 0.0
-            items[met] = self._propose(len(met), share, rng)
+            items[seen] = self._propose(len(seen), share, rng)
         raise DataError(
-            f"user {int(users[met[0]])} has met nearly all of the {self._n_items} items; "
+            f"user {int(users[seen[0]])} has seen nearly all of the {self._n_items} items; "
             "no item is left to tell the taken ones from"
         )
 
@@ -52,40 +52,40 @@ class Negatives:
         items = np.where(rng.random(count) < popular_share, popular, uniform)
         return np.minimum(items, self._n_items - 1).astype(np.int64)
 
-    def _is_met(self, users: IntArray, items: IntArray) -> NDArray[np.bool_]:
+    def _is_seen(self, users: IntArray, items: IntArray) -> NDArray[np.bool_]:
         keys = users * self._n_items + items
-        place = np.minimum(np.searchsorted(self._met, keys), len(self._met) - 1)
-        return self._met[place] == keys
+        place = np.minimum(np.searchsorted(self._seen, keys), len(self._seen) - 1)
+        return self._seen[place] == keys
 
 
-class UnmetItems:
-    """Uniform draws from the items that a user never met, past or later, without rejection.
+class UnseenItems:
+    """Uniform draws from the items that a user never saw, past or later, without rejection.
 
-    With the user's ``m`` distinct items in order, the r-th unmet item is ``r`` plus the number of
-    met items before it, which is found by bisection.
+    With the user's ``m`` distinct items in order, the r-th unseen item is ``r`` plus the number of
+    seen items before it, which is found by bisection.
 
     Raises:
-        DataError: a user met every item.
+        DataError: a user saw every item.
     """
 
     def __init__(self, log: InteractionLog) -> None:
         self._span = log.n_items + 1
-        met = np.unique(log.row_users * self._span + log.items)
-        users, items = np.divmod(met, self._span)
+        seen = np.unique(log.row_users * self._span + log.items)
+        users, items = np.divmod(seen, self._span)
         self._first = np.searchsorted(users, np.arange(log.n_users + 1))
-        self._n_unmet = log.n_items - np.diff(self._first)
-        if not self._n_unmet.all():
-            user = log.user_ids[int(np.argmin(self._n_unmet))]
+        self._n_unseen = log.n_items - np.diff(self._first)
+        if not self._n_unseen.all():
+            user = log.user_ids[int(np.argmin(self._n_unseen))]
             raise DataError(
-                f"user {user!r} met all {log.n_items} items, so no negative can be sampled for "
-                "them; leave such users out, or learn without negatives (objective='supervised')"
+                f"user {user!r} has seen all {log.n_items} items: no negative can be drawn "
+                "for them; leave such users out, or learn without negatives (objective='supervised')"
             )
-        place = np.arange(len(met)) - self._first[users]
+        place = np.arange(len(seen)) - self._first[users]
         self._keys = users * self._span + (items - place)
 
     def sample(self, users: IntArray, n: int, rng: np.random.Generator) -> IntArray:
         """``n`` items for each of ``users`` int64 (P,), with replacement: int64 (P, n)."""
-        drawn = rng.integers(0, self._n_unmet[users][:, None], size=(len(users), n))
+        drawn = rng.integers(0, self._n_unseen[users][:, None], size=(len(users), n))
         keys = users[:, None] * self._span + drawn
         before = np.searchsorted(self._keys, keys, side="right") - self._first[users][:, None]
         return drawn + before

@@ -10,10 +10,10 @@ import numpy as np
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.envs.checks import check_options
-from llmrec_env.envs.infos import row_infos
-from llmrec_env.envs.next_item_vector import NextItemVectorEnv
-from llmrec_env.envs.observations import Observation
+from llmrec_env.envs.common.checks import check_options
+from llmrec_env.envs.next_item.infos import row_infos
+from llmrec_env.envs.next_item.observations import Observation
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 
 require("stable_baselines3", "sb3")
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor  # noqa: E402

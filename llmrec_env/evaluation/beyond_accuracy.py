@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.top_k import top_k
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, per_batch
 from llmrec_env.users.base import FloatArray, IntArray
@@ -25,7 +25,7 @@ def beyond_accuracy(
     train: InteractionLog,
     k: int = 10,
     vectors: FloatArray | None = None,
-    mask_met: bool = False,
+    mask_seen: bool = False,
     batch_users: int = 64,
     show: bool = False,
 ) -> dict[str, float]:
@@ -48,13 +48,13 @@ def beyond_accuracy(
         k: items a list.
         vectors: float (n_items, d), what tells items apart, such as :func:`category_vectors`; an
             item whose vector is zero is like no other. None leaves diversity out.
-        mask_met: whether items of the prefix are kept out of the lists.
+        mask_seen: whether items of the prefix are kept out of the lists.
         batch_users: users scored at once, at most (fewer where the catalogue is large).
         show: whether to show a progress bar.
 
     Returns:
         ``{"coverage@10": …, "novelty@10": …, "diversity@10": …, "gini@10": …, "steps": number of
-        lists, "mask_met": mask_met}``.
+        lists, "mask_seen": mask_seen}``.
 
     Raises:
         DataError: k, the vectors or the training log do not fit the catalogue, or the ranker's
@@ -71,14 +71,14 @@ def beyond_accuracy(
             distances.append(list_distances(lists, units))
         return len(lists)
 
-    steps = sum(per_batch(ranker, log, look, mask_met, batch_users, show))
+    steps = sum(per_batch(ranker, log, look, mask_seen, batch_users, show))
     found = {
         f"coverage@{k}": float((exposure > 0).mean()),
         f"novelty@{k}": float(exposure @ self_information(train) / exposure.sum()),
     }
     if distances:
         found[f"diversity@{k}"] = float(np.nanmean(np.concatenate(distances)))
-    return {**found, f"gini@{k}": gini(exposure), "steps": steps, "mask_met": mask_met}
+    return {**found, f"gini@{k}": gini(exposure), "steps": steps, "mask_seen": mask_seen}
 
 
 def self_information(train: InteractionLog) -> NDArray[np.float64]:
@@ -121,29 +121,29 @@ def gini(exposure: IntArray) -> float:
     return float(weights @ np.sort(exposure) / (n * exposure.sum()))
 
 
-def category_vectors(catalog: Catalog, column: str = "category") -> FloatArray:
+def category_vectors(catalogue: Catalogue, column: str = "category") -> FloatArray:
     """Which categories an item is of, float32 (n_items, n_categories) of zeros and ones.
 
     Args:
-        catalog: the items.
+        catalogue: the items.
         column: a column of the catalogue that names them, joined by commas ("genres", "tags").
 
     Raises:
         DataError: there is no such column, or it names nothing.
     """
-    if column not in catalog.table.columns:
+    if column not in catalogue.table.columns:
         raise DataError(
             f"the catalogue has no column {column!r} to tell items apart by; it has "
-            f"{catalog.text_columns}"
+            f"{catalogue.text_columns}"
         )
-    names = catalog.table.select(
+    names = catalogue.table.select(
         pl.int_range(pl.len()).alias("item"), pl.col(column).str.split(",").alias("name")
     ).explode("name")
     names = names.with_columns(pl.col("name").str.strip_chars()).filter(pl.col("name") != "")
     if not names.height:
         raise DataError(f"the catalogue's column {column!r} is empty for every item")
     codes = names["name"].rank("dense").to_numpy() - 1
-    vectors = np.zeros((len(catalog), int(codes.max()) + 1), dtype=np.float32)
+    vectors = np.zeros((len(catalogue), int(codes.max()) + 1), dtype=np.float32)
     vectors[names["item"].to_numpy(), codes] = 1.0
     return vectors
 

@@ -22,14 +22,14 @@ def evaluate_by_count(
     counts: IntArray,
     ks: Sequence[int] = (5, 10, 20),
     edges: Sequence[int] = EDGES,
-    mask_met: bool = False,
+    mask_seen: bool = False,
     batch_users: int = 64,
     show: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Rank the logged next item, by how often that item occurs in training.
 
     Args:
-        ranker, log, ks, mask_met, batch_users, show: as of :func:`evaluate_ranking`.
+        ranker, log, ks, mask_seen, batch_users, show: as of :func:`evaluate_ranking`.
         counts: int64 (n_items,), such as ``train.item_counts()``.
         edges: the highest count of each bin but the last, rising.
 
@@ -41,12 +41,12 @@ def evaluate_by_count(
         DataError: the edges do not rise, there is not one count an item, or no step is held out.
     """
     bins = step_bins(log, counts, edges)
-    ranks = step_ranks(ranker, log, mask_met, batch_users, show)
+    ranks = step_ranks(ranker, log, mask_seen, batch_users, show)
     names = bin_names(edges)
-    found = {"all": {**ranking_metrics(ranks, ks), "mask_met": mask_met}}
+    found = {"all": {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}}
     for number in np.unique(bins):
         own = ranking_metrics(ranks[bins == number], ks)
-        found[names[number]] = {**own, "mask_met": mask_met}
+        found[names[number]] = {**own, "mask_seen": mask_seen}
     return found
 
 

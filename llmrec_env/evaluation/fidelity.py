@@ -1,8 +1,8 @@
 """How far a simulated user can be believed: the numbers on a simulator's card.
 
 On any log: does the reward of the item that a held-out user took exceed that of an item that they
-never met, and is the next item ranked high? On the generated world, whose truth is known: does the
-reward order the unmet items as the user's true preference does, and better than popularity?
+never saw, and is the next item ranked high? On the generated world, whose truth is known: does the
+reward order the unseen items as the user's true preference does, and better than popularity?
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
-from llmrec_env.envs.rules import Openings
+from llmrec_env.envs.next_item.rules import InitialHistories
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker, evaluate_ranking
 from llmrec_env.evaluation.returns import Interval, interval
 from llmrec_env.users.base import IntArray, UserSimulator
@@ -26,7 +26,7 @@ from llmrec_env.users.true_taste import TrueTasteUser
 
 @dataclass(frozen=True)
 class PairwiseAccuracy:
-    """Share of held-out steps at which the taken item is put above one never met.
+    """Share of held-out steps at which the taken item is put above one never saw.
 
     Attributes:
         uniform: against a uniformly drawn item.
@@ -54,13 +54,13 @@ def fidelity_card(
     seed: int = 0,
     show: bool = False,
 ) -> Card:
-    """Measure a simulator on held-out users, beside popularity; met items are not masked.
+    """Measure a simulator on held-out users, beside popularity; seen items are not masked.
 
     Args:
         simulator: with rewards and an action model.
         train: what popularity counts.
         held_out: users whose steps are predicted.
-        seed: of the items never met.
+        seed: of the items never saw.
         show: progress bars.
     """
     popularity = Popularity(train)
@@ -98,7 +98,7 @@ def _accuracy(taken: NDArray[Any], others: NDArray[Any]) -> PairwiseAccuracy:
 
 
 def _negatives(log: InteractionLog, seed: int) -> IntArray:
-    """One uniform and one popular item that the user never met, for every row: (n, 2)."""
+    """One uniform and one popular item that the user never saw, for every row: (n, 2)."""
     rng = np.random.default_rng([seed, 7])
     return np.stack(
         [Negatives(log, share).draw(log.row_users, rng) for share in (0.0, 1.0)], axis=1
@@ -107,7 +107,7 @@ def _negatives(log: InteractionLog, seed: int) -> IntArray:
 
 @dataclass(frozen=True, eq=False)
 class TruthAgreement:
-    """Per-user Spearman correlation with the true preference over unmet items.
+    """Per-user Spearman correlation with the true preference over unseen items.
 
     Attributes:
         simulator: float64 (n_users,), of the simulator's rewards.
@@ -130,7 +130,7 @@ def truth_agreement(
     held_out: InteractionLog,
     show: bool = False,
 ) -> TruthAgreement:
-    """Compare rewards with the generated world's true preference, after each opening history.
+    """Compare rewards with the generated world's true preference, after each initial history.
 
     Args:
         simulator: who is judged; its catalogue is the world's.
@@ -139,19 +139,19 @@ def truth_agreement(
         held_out: users of the world that the simulator never learned from.
         show: progress bars.
     """
-    openings = Openings(held_out)
-    users = openings.eligible
-    histories = [openings.history(int(user)) for user in users]
+    initial_histories = InitialHistories(held_out)
+    users = initial_histories.eligible
+    histories = [initial_histories.history(int(user)) for user in users]
     everything = np.tile(np.arange(held_out.n_items), (len(users), 1))
     rewards = simulator.score(histories, everything, show=show)
     likings = truth.with_users(held_out).true_liking(histories, users)
     counts = train.item_counts()
     found = []
     for row in track(range(len(users)), "compare with the truth", show=show):
-        unmet = np.ones(held_out.n_items, dtype=bool)
-        unmet[histories[row]] = False
-        liking = likings[row, unmet]
-        found.append((spearman(rewards[row, unmet], liking), spearman(counts[unmet], liking)))
+        unseen = np.ones(held_out.n_items, dtype=bool)
+        unseen[histories[row]] = False
+        liking = likings[row, unseen]
+        found.append((spearman(rewards[row, unseen], liking), spearman(counts[unseen], liking)))
     simulated, popular = np.array(found).T
     return TruthAgreement(simulated, popular)
 

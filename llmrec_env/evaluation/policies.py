@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.observations import Observation
+from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.users.base import FloatArray
 
 

@@ -1,7 +1,7 @@
 """Next-item ranking: where in the whole catalogue does the item stand that the user took next?
 
 The protocol of the SQN line of work: held-out users, every next-item step of their sequences, all
-items as candidates, HR@k and NDCG@k. Met items stay in unless ``mask_met`` says otherwise, and
+items as candidates, HR@k and NDCG@k. Seen items stay in unless ``mask_seen`` says otherwise, and
 every result says which.
 """
 
@@ -41,7 +41,7 @@ def evaluate_ranking(
     ranker: Ranker,
     log: InteractionLog,
     ks: Sequence[int] = (5, 10, 20),
-    mask_met: bool = False,
+    mask_seen: bool = False,
     batch_users: int = 64,
     show: bool = False,
 ) -> dict[str, float]:
@@ -55,18 +55,18 @@ def evaluate_ranking(
         ranker: what scores.
         log: held-out users.
         ks: cut-offs.
-        mask_met: whether items of the prefix are ranked last; an item taken again is then a miss.
+        mask_seen: whether items of the prefix are ranked last; an item taken again is then a miss.
         batch_users: users scored at once, at most (fewer where the catalogue is large).
         show: whether to show a progress bar.
 
     Returns:
-        ``{"HR@5": …, "NDCG@5": …, …, "steps": number of steps, "mask_met": mask_met}``.
+        ``{"HR@5": …, "NDCG@5": …, …, "steps": number of steps, "mask_seen": mask_seen}``.
 
     Raises:
         DataError: no step is held out, or the scores are NaN or of the wrong shape.
     """
-    ranks = step_ranks(ranker, log, mask_met, batch_users, show)
-    return {**ranking_metrics(ranks, ks), "mask_met": mask_met}
+    ranks = step_ranks(ranker, log, mask_seen, batch_users, show)
+    return {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}
 
 
 def ranking_metrics(ranks: NDArray[np.float64], ks: Sequence[int]) -> dict[str, float]:
@@ -130,7 +130,7 @@ def user_metrics(
 def step_ranks(
     ranker: Ranker,
     log: InteractionLog,
-    mask_met: bool = False,
+    mask_seen: bool = False,
     batch_users: int = 64,
     show: bool = False,
 ) -> NDArray[np.float64]:
@@ -138,14 +138,14 @@ def step_ranks(
 
     Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
     """
-    return np.concatenate(per_batch(ranker, log, _ranks, mask_met, batch_users, show))
+    return np.concatenate(per_batch(ranker, log, _ranks, mask_seen, batch_users, show))
 
 
 def per_batch(
     ranker: Ranker,
     log: InteractionLog,
     measure: Callable[[FloatArray, IntArray], Measured],
-    mask_met: bool = False,
+    mask_seen: bool = False,
     batch_users: int = 64,
     show: bool = False,
 ) -> list[Measured]:
@@ -158,7 +158,7 @@ def per_batch(
         log: held-out users.
         measure: is given the scores, float32 (n, n_items), and the items taken, int64 (n,), of n
             steps.
-        mask_met: whether items of the prefix score minus infinity.
+        mask_seen: whether items of the prefix score minus infinity.
         batch_users: users scored at once, at most.
         show: whether to show a progress bar.
 
@@ -173,7 +173,7 @@ def per_batch(
     found = []
     with progress_bar("rank", len(users), show) as advance:
         for batch in _batches(log, users, batch_users):
-            found.append(measure(*_scores_of_users(ranker, log, batch, mask_met)))
+            found.append(measure(*_scores_of_users(ranker, log, batch, mask_seen)))
             advance(len(batch), "")
     return found
 
@@ -197,7 +197,7 @@ def _batches(log: InteractionLog, users: IntArray, batch_users: int) -> Iterator
 
 
 def _scores_of_users(
-    ranker: Ranker, log: InteractionLog, users: IntArray, mask_met: bool
+    ranker: Ranker, log: InteractionLog, users: IntArray, mask_seen: bool
 ) -> tuple[FloatArray, IntArray]:
     sequences = [log.sequence(user) for user in users]
     scores = ranker.score_steps(sequences)
@@ -209,7 +209,7 @@ def _scores_of_users(
         )
     if np.isnan(scores.max(axis=1)).any():
         raise DataError(f"{type(ranker).__name__}.score_steps gave NaN; it must order all items")
-    if mask_met:
+    if mask_seen:
         scores = _mask_prefixes(scores, sequences)
     held_out = np.concatenate(
         [np.arange(1, len(s)) >= log.first_target[u] for s, u in zip(sequences, users, strict=True)]
@@ -284,7 +284,7 @@ class SimulatorRanker:
 
     def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
         """Scores after each prefix, float32 (sum(len_i - 1), n_items)."""
-        log = InteractionLog.of_strangers(self._simulator.catalog, sequences)
+        log = InteractionLog.of_strangers(self._simulator.catalogue, sequences)
         _, rows = _prefixes(sequences)
         return self._simulator.preferences(self._simulator.label(log).states[rows])
 

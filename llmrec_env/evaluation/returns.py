@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.next_item_vector import NextItemVectorEnv
-from llmrec_env.envs.observations import Observation
-from llmrec_env.envs.registration import MAX_EPISODE_STEPS
-from llmrec_env.envs.rules import BoolArray, Openings
-from llmrec_env.envs.simulators import resolve_simulator
+from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
+from llmrec_env.envs.next_item.observations import Observation
+from llmrec_env.envs.next_item.rules import BoolArray, InitialHistories
+from llmrec_env.envs.next_item.simulators import resolve_simulator
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy, SB3Policy
 from llmrec_env.users.base import IntArray, UserSimulator
 
@@ -57,7 +57,7 @@ class PolicyReturns:
         returns: float64 (n_episodes,), the sum of an episode's rewards.
         accepted: int64 (n_episodes,), items taken.
         lengths: int64 (n_episodes,), steps.
-        mask_met: whether met items were masked.
+        mask_seen: whether seen items were masked.
         seed: the seed of the evaluation.
     """
 
@@ -65,7 +65,7 @@ class PolicyReturns:
     returns: NDArray[np.float64]
     accepted: IntArray
     lengths: IntArray
-    mask_met: bool
+    mask_seen: bool
     seed: int
 
     @property
@@ -101,7 +101,7 @@ class PolicyReturns:
             "accepted": float(self.accepted.mean()),
             "length": float(self.lengths.mean()),
             "episodes": len(self.returns),
-            "mask_met": self.mask_met,
+            "mask_seen": self.mask_seen,
         }
 
 
@@ -111,7 +111,7 @@ def evaluate_policy(
     users: InteractionLog | None = None,
     episodes: int | None = None,
     seed: int = 0,
-    mask_met: bool = True,
+    mask_seen: bool = True,
     max_episode_steps: int | None = MAX_EPISODE_STEPS,
     batch_users: int = 64,
     show: bool = False,
@@ -126,7 +126,7 @@ def evaluate_policy(
         episodes: how many of the eligible users, drawn without replacement with ``seed``; None
             takes all of them.
         seed: decides the users and their luck, whatever the policy.
-        mask_met: whether the policy chooses among unmet items only.
+        mask_seen: whether the policy chooses among unseen items only.
         max_episode_steps: the time limit.
         batch_users: users asked at once.
         show: whether a progress bar is shown.
@@ -146,7 +146,7 @@ def evaluate_policy(
         )
     found = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
     assert found.users is not None
-    chosen = _choose(Openings(found.users), episodes, seed)
+    chosen = _choose(InitialHistories(found.users), episodes, seed)
     env = NextItemVectorEnv(
         num_envs=min(batch_users, len(chosen)),
         max_episode_steps=max_episode_steps,
@@ -157,10 +157,10 @@ def evaluate_policy(
     if hasattr(policy, "begin"):
         policy.begin(env.n_items)
     luck = np.random.default_rng(seed).integers(2**31, size=found.users.n_users)
-    seats = _Seats(env, env.rules.openings.ids[chosen], luck[chosen])
-    results = _play(policy, seats, mask_met, show)
+    seats = _Seats(env, env.rules.initial_histories.ids[chosen], luck[chosen])
+    results = _play(policy, seats, mask_seen, show)
     ids = tuple(str(user_id) for user_id in seats.user_ids)
-    return PolicyReturns(ids, *results, mask_met=mask_met, seed=seed)
+    return PolicyReturns(ids, *results, mask_seen=mask_seen, seed=seed)
 
 
 def best_actions(policy: Policy, observation: Observation, allowed: BoolArray) -> IntArray:
@@ -189,7 +189,7 @@ def best_actions(policy: Policy, observation: Observation, allowed: BoolArray) -
 
 def at_most(episodes: int, users: InteractionLog) -> int:
     """That many episodes, or as many as there are users who can start one."""
-    return min(episodes, len(Openings(users).eligible))
+    return min(episodes, len(InitialHistories(users).eligible))
 
 
 def _reads(policy: Policy) -> dict[str, Any]:
@@ -198,9 +198,9 @@ def _reads(policy: Policy) -> dict[str, Any]:
     return {"observation": "both"} | {k: v for k, v in asked.items() if v is not None}
 
 
-def _choose(openings: Openings, episodes: int | None, seed: int) -> IntArray:
+def _choose(initial_histories: InitialHistories, episodes: int | None, seed: int) -> IntArray:
     """The users of an evaluation, rows of the log."""
-    eligible = openings.eligible
+    eligible = initial_histories.eligible
     count = len(eligible) if episodes is None else episodes
     if not 1 <= count <= len(eligible):
         raise SettingError(
@@ -235,7 +235,7 @@ class _Seats:
 
 
 def _play(
-    policy: Policy, seats: _Seats, mask_met: bool, show: bool
+    policy: Policy, seats: _Seats, mask_seen: bool, show: bool
 ) -> tuple[NDArray[np.float64], IntArray, IntArray]:
     """Returns, accepted items and lengths of all episodes."""
     env, sitting, episodes = seats.env, seats.sitting, seats.episodes
@@ -245,7 +245,7 @@ def _play(
     observation = seats.open(np.ones(env.num_envs, dtype=np.bool_))
     with progress_bar("episodes", episodes, show=show) as advance:
         while (sitting < episodes).any():
-            allowed = env.action_masks() if mask_met else everything
+            allowed = env.action_masks() if mask_seen else everything
             actions = best_actions(policy, observation, allowed)
             observation, rewards, terminated, truncated, infos = env.step(actions)
             returns[sitting] += rewards

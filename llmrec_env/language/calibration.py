@@ -1,7 +1,7 @@
 """From reward to the probability of taking an item.
 
 A log holds what was taken, not what was shown and left. So the *shape* comes from the log (Platt's
-logistic fit: a logged next item against popularity-matched items that the user never met, on
+logistic fit: a logged next item against popularity-matched items that the user never saw, on
 validation users), and the *level* from a stated prior: the mean over uniformly shown items.
 """
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
-from llmrec_env.language.shelf import Shelf
+from llmrec_env.language.prefix_cache import PrefixCache
 
 IntArray = NDArray[np.int64]
 
@@ -47,7 +47,7 @@ class Decoder:
         self.model = model
         self.window = model.config.window
         n, device = len(histories), model.device
-        self._cache = model.reader.new_cache(n, self.window.size + 1)
+        self._cache = model.backend.new_cache(n, self.window.size + 1)
         self._recent = np.zeros((n, self.window.size), dtype=np.int64)
         self._total = np.zeros(n, dtype=np.int64)
         self._length = torch.zeros(n, dtype=torch.long, device=device)
@@ -56,7 +56,7 @@ class Decoder:
         self._slots = torch.arange(self.window.size + 1, device=device)
         self._tables = tables or model.tables()
         self._kept_shares = model.heads.kept_shares(self._slots.float())
-        self._shelf: Shelf | None = None
+        self._prefix_cache: PrefixCache | None = None
         self._shown: Tensor | None = None
         self._hidden: Tensor | None = None
         self.states = torch.zeros(n, model.state_size, device=device)
@@ -67,7 +67,7 @@ class Decoder:
         """Put other histories into some rows; the other rows are not read again."""
         if len(rows) == 0:
             return self.states
-        check_histories(histories, len(self.model.catalog))
+        check_histories(histories, len(self.model.catalogue))
         for row, history in zip(rows, histories, strict=True):
             self._total[row] = len(history)
             recent = history[-self.window.size :]
@@ -80,21 +80,21 @@ class Decoder:
 
     def _reopen(self, rows: IntArray, names: list[bytes]) -> None:
         """Read the histories of some rows, but for those that were read before."""
-        if self._shelf is None:
-            self._shelf = Shelf(self._cache, [self._length, self._means, self.states])
-        known = np.array([self._shelf.holds(name) for name in names])
+        if self._prefix_cache is None:
+            self._prefix_cache = PrefixCache(self._cache, [self._length, self._means, self.states])
+        known = np.array([self._prefix_cache.holds(name) for name in names])
         again = [name for name, k in zip(names, known, strict=True) if k]
         if again:
             chosen = torch.from_numpy(rows[known]).to(self.model.device)
             self.states = self.states.clone()
-            self._length[chosen], self._means[chosen], self.states[chosen] = self._shelf.take(
-                again, chosen
+            self._length[chosen], self._means[chosen], self.states[chosen] = (
+                self._prefix_cache.take(again, chosen)
             )
         if len(again) < len(names):
             self._read(rows[~known])
             chosen = torch.from_numpy(rows[~known]).to(self.model.device)
             new = [name for name, k in zip(names, known, strict=True) if not k]
-            self._shelf.put(new, chosen, [self._length, self._means, self.states])
+            self._prefix_cache.put(new, chosen, [self._length, self._means, self.states])
 
     @torch.inference_mode()
     def show(self, actions: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class Decoder:
         allowed = (slots <= position)[:, None]
         self._cache.aim(self._all_rows, self._length, visible)
         embedded = self._tables.tokens[actions[:, None]]
-        self._hidden = model.reader(embedded, allowed, position, slots, self._cache)[:, 0]
+        self._hidden = model.backend(embedded, allowed, position, slots, self._cache)[:, 0]
         self._shown = actions
         raw = model.heads.raw_reward(self._hidden, self.states, self._tables.vectors[actions])
         return model.liking(raw)

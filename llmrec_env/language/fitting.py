@@ -15,10 +15,8 @@ from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import fingerprint, is_missing_folder
 from llmrec_env.common.placement import check_device, check_dtype
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.base_models import SmallModelConfig, load_base_model, small_base_model
-from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
     find_tensors,
@@ -30,14 +28,16 @@ from llmrec_env.language.item_tokens import (
 )
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig, learn
+from llmrec_env.language.lm.backend import LMBackend
+from llmrec_env.language.lm.base_models import SmallModelConfig, load_base_model, small_base_model
+from llmrec_env.language.lm.null import NullLM
+from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import (
     LanguageEnvironment,
     LanguageEnvironmentConfig,
     check_window,
 )
-from llmrec_env.language.readers import Reader
 from llmrec_env.language.sentence_encoder import sentence_features
-from llmrec_env.language.silent import SilentReader
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def fit_language_environment(
         validation: users held out, for early stopping and for calibrating acceptance.
         base_model: hub name or folder of a causal LM; None pretrains a small one on the texts.
         config: settings of every stage.
-        users: whose opening histories start episodes; the validation users where None.
+        users: whose initial histories start episodes; the validation users where None.
         checkpoint: a folder in which a killed run is continued, by as many processes.
         allow_untexted: accept a catalogue without text, whose items get random tokens.
         device: where to learn; to several processes "cuda" means each one's own GPU.
@@ -135,8 +135,8 @@ def untrained_language_environment(
 ) -> LanguageEnvironment:
     """The residual LE before it has seen any user: what the texts alone say."""
     config = config or FitConfig()
-    catalog = log.catalog
-    if not catalog.has_text and not (allow_untexted and base_model is not None):
+    catalogue = log.catalogue
+    if not catalogue.has_text and not (allow_untexted and base_model is not None):
         raise DataError(
             "the catalogue has no item text, which the LE learns from; bring an items table with "
             "titles or descriptions, or name a base model and set allow_untexted=True to give "
@@ -146,45 +146,45 @@ def untrained_language_environment(
     device = check_device(device)
     dtype = check_dtype(dtype, device)
     name = None if base_model is None else _lasting_name(base_model)
-    source = name or small_base_model(catalog, config.small_model, show=show)
+    source = name or small_base_model(catalogue, config.small_model, show=show)
     base, tokenizer = load_base_model(source, dtype)
-    reader: Reader = HuggingFaceReader(base, tokenizer, name)
-    check_window(config.model.window, reader)  # before minutes go into the item tokens
-    reader.to(device)
+    backend: LMBackend = TransformersBackend(base, tokenizer, name)
+    check_window(config.model.window, backend)  # before minutes go into the item tokens
+    backend.to(device)
     size = min(config.model.state_size, base.config.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
-    reads_texts = catalog.has_text and config.items != "random"
+    reads_texts = catalogue.has_text and config.items != "random"
     if reads_texts:
         limit = config.item_tokens.max_tokens
 
         def read() -> tuple[Tensor, dict[str, float] | None, Tensor]:
             if config.items == "pooled" or not config.language_model:  # tokens are the LM's words
-                tokens, losses = pooled_tokens(catalog, base, tokenizer, limit).cpu(), None
+                tokens, losses = pooled_tokens(catalogue, base, tokenizer, limit).cpu(), None
             else:
                 tokens, losses = learn_item_tokens(
-                    catalog, base, tokenizer, config.item_tokens, checkpoint, show
+                    catalogue, base, tokenizer, config.item_tokens, checkpoint, show
                 )
-            return tokens, losses, _features(catalog, base, tokenizer, config, checkpoint, show)
+            return tokens, losses, _features(catalogue, base, tokenizer, config, checkpoint, show)
 
         tokens, losses, features = processes.on_main(read)
         if losses is not None:
             record["item_tokens"] = losses
-        words = ItemWords.of(catalog, tokenizer, limit)
+        words = ItemWords.of(catalogue, tokenizer, limit)
     else:
-        tokens, features = _random_tokens(len(catalog), base, size, config.model.seed)
-        words = ItemWords.none(len(catalog))
+        tokens, features = _random_tokens(len(catalogue), base, size, config.model.seed)
+        words = ItemWords.none(len(catalogue))
     if not config.language_model:
-        reader = SilentReader(reader.hidden_size)
+        backend = NullLM(backend.hidden_size)
     shape = config.model
     if shape.output_scale is None and (config.item_encoder is not None or not reads_texts):
-        shape = replace(shape, output_scale=reader.hidden_size**-0.5)
-    model = LanguageEnvironment(catalog, reader, tokens, features, shape, words, users)
+        shape = replace(shape, output_scale=backend.hidden_size**-0.5)
+    model = LanguageEnvironment(catalogue, backend, tokens, features, shape, words, users)
     model.record = record
     return model.to(device).eval()
 
 
 def _features(
-    catalog: Catalog,
+    catalogue: Catalogue,
     base: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     config: FitConfig,
@@ -194,16 +194,16 @@ def _features(
     """Item features as the settings ask for them, kept beside the item tokens."""
     encoder, limit = config.item_encoder, config.item_tokens.max_tokens
     width = config.model.state_size
-    reader = word_embeddings(base).cpu().numpy().tobytes() if encoder is None else str(encoder)
-    run = fingerprint([*catalog.sentences, reader, str(width), str(limit)])
+    backend = word_embeddings(base).cpu().numpy().tobytes() if encoder is None else str(encoder)
+    run = fingerprint([*catalogue.sentences, backend, str(width), str(limit)])
     path = None if checkpoint is None else Path(checkpoint) / "item_features" / run
     found = None if path is None else find_tensors(path, run)
     if found is None:
         if encoder is None:
             size = min(width, base.config.hidden_size)
-            features = read_features(catalog, base, tokenizer, size, limit, show)
+            features = read_features(catalogue, base, tokenizer, size, limit, show)
         else:
-            features = sentence_features(catalog, encoder, width, base.device, show)
+            features = sentence_features(catalogue, encoder, width, base.device, show)
         found = {"features": features.contiguous()}
         if path is not None:
             keep_tensors(path, run, found)

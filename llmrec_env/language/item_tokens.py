@@ -22,8 +22,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.progress import progress_bar, track
-from llmrec_env.data.catalog import Catalog
-from llmrec_env.language.base_models import padded, token_rows
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.language.lm.base_models import padded, token_rows
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def word_embeddings(model: PreTrainedModel) -> Tensor:
 
 
 def pooled_tokens(
-    catalog: Catalog,
+    catalogue: Catalogue,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     max_tokens: int = 64,
@@ -55,7 +55,7 @@ def pooled_tokens(
 
     The weight of a word is its inverse document frequency. An item without text gets zeros.
     """
-    rows = token_rows(catalog.sentences, tokenizer, max_tokens)
+    rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
     table = word_embeddings(model)
     frequency = torch.zeros(table.shape[0])
     for row in rows:
@@ -72,7 +72,7 @@ def pooled_tokens(
 
 @torch.no_grad()
 def read_features(
-    catalog: Catalog,
+    catalogue: Catalogue,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     size: int,
@@ -84,7 +84,7 @@ def read_features(
     Semi-whitening scales each principal direction by the root of its root, so that neither the
     few common directions nor the many noisy ones rule the cosine. Rows have unit length.
     """
-    rows = token_rows(catalog.sentences, tokenizer, max_tokens)
+    rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
     means = []
     for first in track(range(0, len(rows), 64), "read item texts", show=show):
         ids, real = padded(rows[first : first + 64], model.device)
@@ -104,7 +104,7 @@ def semi_whiten(vectors: Tensor, size: int) -> Tensor:
 
 
 def learn_item_tokens(
-    catalog: Catalog,
+    catalogue: Catalogue,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     config: ItemTokenConfig | None = None,
@@ -114,7 +114,7 @@ def learn_item_tokens(
     """Learn the token of every item with the LM frozen.
 
     Args:
-        catalog: items with text.
+        catalogue: items with text.
         model: the frozen base model.
         tokenizer: its tokenizer.
         config: steps and rate.
@@ -128,8 +128,8 @@ def learn_item_tokens(
         LLMRecError: ``folder`` holds the item tokens of another run.
     """
     config = config or ItemTokenConfig()
-    start = pooled_tokens(catalog, model, tokenizer, config.max_tokens)
-    rows = token_rows(catalog.sentences, tokenizer, config.max_tokens)
+    start = pooled_tokens(catalogue, model, tokenizer, config.max_tokens)
+    rows = token_rows(catalogue.sentences, tokenizer, config.max_tokens)
     settings = json.dumps(asdict(config), sort_keys=True)
     # The words' embeddings and not their means: a sum differs in its last bits between devices.
     used = sorted({word for row in rows for word in row})

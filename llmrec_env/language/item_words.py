@@ -2,7 +2,7 @@
 
 Behind a small language model the mean of a text's outputs blurs single words. So the item features
 get a learned correction, linear in the item's tf-idf weighted tokens, which begins at zero. It
-depends on the text alone: an item that nobody has met yet is read like any other.
+depends on the text alone: an item that nobody has seen yet is read like any other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -50,10 +50,12 @@ class ItemWords:
 
     @classmethod
     def of(
-        cls, catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
+        cls, catalogue: Catalogue, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
     ) -> ItemWords:
         """The words of a catalogue's sentences."""
-        rows = [np.unique(row, return_counts=True) for row in _rows(catalog, tokenizer, max_tokens)]
+        rows = [
+            np.unique(row, return_counts=True) for row in _rows(catalogue, tokenizer, max_tokens)
+        ]
         flat = np.concatenate([ids for ids, _ in rows])
         _, numbers, frequency = np.unique(flat, return_inverse=True, return_counts=True)
         counts = np.concatenate([count for _, count in rows])
@@ -75,9 +77,9 @@ class ItemWords:
 
 
 def _rows(
-    catalog: Catalog, tokenizer: PreTrainedTokenizerBase, max_tokens: int
+    catalogue: Catalogue, tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> list[np.ndarray]:
-    from llmrec_env.language.base_models import token_rows  # which imports transformers
+    from llmrec_env.language.lm.base_models import token_rows  # which imports transformers
 
-    rows = token_rows(catalog.sentences, tokenizer, max_tokens)
+    rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
     return [np.array(row, dtype=np.int64) for row in rows]

@@ -18,8 +18,8 @@ from torch import Tensor
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.windows import Chunks, chunk_log
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
-from llmrec_env.language.windows import Chunks, chunk_log
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -148,7 +148,7 @@ def score_candidates(
     scores = np.zeros(candidates.shape, dtype=np.float32)
     tables = tables or model.tables()
     tokens = tokens or tokens_at_once(model.device)
-    check_histories(histories, len(model.catalog))
+    check_histories(histories, len(model.catalogue))
     trunks = [windowed(model, history) for history in histories]
     width = candidates.shape[1]
     group = max(1, tokens // (model.config.window.size + width))
@@ -196,7 +196,7 @@ def check_items(items: NDArray[Any], n_items: int) -> None:
     if items.dtype.kind not in "iu" or items.min() < 0 or items.max() >= n_items:
         raise SimulatorError(
             f"items are integers in [0, {n_items}), their rows in the catalogue; got {items!r} "
-            "(catalog.index_of(ids) finds the rows of external ids)"
+            "(catalogue.index_of(ids) finds the rows of external ids)"
         )
 
 

@@ -2,7 +2,7 @@
 
     L = L_sm + weight * L_rm
     L_sm = -log softmax_j( cos(s_t, v_j) / tau )[a+]        the next item among all items
-    L_rm = -log sigmoid( r(x_1:t, a+) - r(x_1:t, a-) )      Bradley-Terry; a- never met by the user
+    L_rm = -log sigmoid( r(x_1:t, a+) - r(x_1:t, a-) )      Bradley-Terry; a- never saw by the user
 
 The negative of every step branches off the sequence, so both terms of T steps cost 2T tokens.
 """
@@ -34,6 +34,7 @@ from llmrec_env.common.training import (
 )
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
+from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_index import EXACT_ITEMS
 from llmrec_env.language.labelling import pad
@@ -41,7 +42,6 @@ from llmrec_env.language.model import (
     ItemTables,
     LanguageEnvironment,
 )
-from llmrec_env.language.windows import chunk_log
 
 IntArray = NDArray[np.int64]
 SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
@@ -97,7 +97,7 @@ def learn(
         DataError: the share is out of range, or a log is too small to learn from.
         LLMRecError: ``checkpoint`` holds another run, or the LE was loaded to answer only.
     """
-    if not model.reader.can_learn:
+    if not model.backend.can_learn:
         raise LLMRecError(
             "this LE was loaded to answer only, its adapter folded into the base model; load it "
             "with LanguageEnvironment.from_pretrained to let it learn"
@@ -108,7 +108,7 @@ def learn(
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")
     if config.state_loss == "auto":
-        few = len(model.catalog) <= EXACT_ITEMS
+        few = len(model.catalogue) <= EXACT_ITEMS
         config = replace(config, state_loss="catalogue" if few else "in_batch")
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
@@ -202,7 +202,7 @@ def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> 
 class _Batch:
     items: Tensor  # (B, T) right-padded
     lengths: Tensor  # (B,)
-    negatives: Tensor  # (B, T - 1): one item never met, for the step before each next item
+    negatives: Tensor  # (B, T - 1): one item never saw, for the step before each next item
     real: Tensor  # bool (B, T - 1): the steps that this stretch answers
 
 
@@ -256,7 +256,7 @@ def _answers(
 
 def _all_items(model: LanguageEnvironment) -> ItemTables | None:
     """What the LE knows of every item, where it is asked for every item."""
-    return model.tables() if len(model.catalog) <= EXACT_ITEMS else None
+    return model.tables() if len(model.catalogue) <= EXACT_ITEMS else None
 
 
 def _narrowed(

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.placement import check_device, check_dtype
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.windows import Window
 from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
-from llmrec_env.language.readers import Reader, RowCache
+from llmrec_env.language.lm.backend import LMBackend, RowCache
 from llmrec_env.language.saving import SavedModel, save_model
-from llmrec_env.language.windows import Window
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LanguageEnvironmentConfig:
     lora_dropout: float = 0.0
     item_ids: bool = False
     """Whether each item also learns a vector of its own, beyond what its text says. An item that no
-    training user met is then read by its text alone."""
+    training user saw is then read by its text alone."""
     output_scale: float | None = None
     """What LM outputs are multiplied by before state and reward are corrected by them. The smaller,
     the slower the corrections learn beside what they correct. None: 1 where the LM itself read the
@@ -70,14 +70,14 @@ class LanguageEnvironment(nn.Module):
     is t tokens, and one causal pass gives the states after each of them and the reward of each.
 
     Attributes:
-        catalog: the items.
+        catalogue: the items.
         reader: the causal LM.
         heads: the small trainable parts.
         item_tokens: float32 (n_items, H), buffer; see :mod:`llmrec_env.language.item_tokens`.
         item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
         word_ids, word_weights, word_offsets: the items' words, buffers; see :class:`ItemWords`.
         reward_mean, reward_sd: normalisers of the reward over training pairs, buffers.
-        users: held-out users whose opening histories start episodes, or None.
+        users: held-out users whose initial histories start episodes, or None.
         record: what learning measured; plain JSON values.
     """
 
@@ -91,8 +91,8 @@ class LanguageEnvironment(nn.Module):
 
     def __init__(
         self,
-        catalog: Catalog,
-        reader: Reader,
+        catalogue: Catalogue,
+        backend: LMBackend,
         item_tokens: Tensor,
         item_features: Tensor,
         config: LanguageEnvironmentConfig | None = None,
@@ -101,18 +101,18 @@ class LanguageEnvironment(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config or LanguageEnvironmentConfig()
-        self.catalog = catalog
+        self.catalogue = catalogue
         self.users = users
         self.record: dict[str, Any] = {}
-        self._check_sizes(reader, item_tokens, item_features)
-        words = item_words if item_words is not None else ItemWords.none(len(catalog))
+        self._check_sizes(backend, item_tokens, item_features)
+        words = item_words if item_words is not None else ItemWords.none(len(catalogue))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            reader.adapt(self.config.lora_rank, self.config.lora_alpha, self.config.lora_dropout)
-            self.reader = reader
-            ids = len(catalog) if self.config.item_ids else 0
+            backend.adapt(self.config.lora_rank, self.config.lora_alpha, self.config.lora_dropout)
+            self.backend = backend
+            ids = len(catalogue) if self.config.item_ids else 0
             self.heads = Heads(
-                reader.hidden_size,
+                backend.hidden_size,
                 item_features.shape[1],
                 words.size,
                 ids,
@@ -126,15 +126,15 @@ class LanguageEnvironment(nn.Module):
         self.register_buffer("reward_mean", torch.tensor(0.0))
         self.register_buffer("reward_sd", torch.tensor(1.0))
 
-    def _check_sizes(self, reader: Reader, tokens: Tensor, features: Tensor) -> None:
-        expected = (len(self.catalog), reader.hidden_size)
-        if tuple(tokens.shape) != expected or len(features) != len(self.catalog):
+    def _check_sizes(self, backend: LMBackend, tokens: Tensor, features: Tensor) -> None:
+        expected = (len(self.catalogue), backend.hidden_size)
+        if tuple(tokens.shape) != expected or len(features) != len(self.catalogue):
             raise DataError(
                 f"item tokens of shape {tuple(tokens.shape)} and features of shape "
                 f"{tuple(features.shape)} do not fit {expected[0]} items and a base model of "
                 f"hidden size {expected[1]}"
             )
-        check_window(self.config.window, reader)
+        check_window(self.config.window, backend)
 
     @property
     def device(self) -> torch.device:
@@ -144,7 +144,7 @@ class LanguageEnvironment(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The dtype in which the language model computes; heads compute in float32."""
-        return self.reader.dtype
+        return self.backend.dtype
 
     @property
     def state_size(self) -> int:
@@ -186,7 +186,7 @@ class LanguageEnvironment(nn.Module):
         place = torch.arange(items.shape[1], device=items.device).expand_as(items)
         tokens = (tables or self.tables()).tokens
         allowed = trunk_mask(lengths, items.shape[1])
-        return self.reader(tokens[items], allowed, place, cache=cache)
+        return self.backend(tokens[items], allowed, place, cache=cache)
 
     def read_branches(
         self,
@@ -213,7 +213,7 @@ class LanguageEnvironment(nn.Module):
         positions = torch.cat([place, parents + 1], dim=1)
         tokens = (tables or self.tables()).tokens
         embedded = tokens[torch.cat([items, actions], dim=1)]
-        hidden = self.reader(embedded, branch_mask(lengths, width, parents), positions)
+        hidden = self.backend(embedded, branch_mask(lengths, width, parents), positions)
         return hidden[:, :width], hidden[:, width:]
 
     def item_vectors(self) -> Tensor:
@@ -276,8 +276,8 @@ class LanguageEnvironment(nn.Module):
         settings["window"] = Window(**settings["window"])
         tensors = saved.tensors
         model = cls(
-            saved.catalog,
-            saved.reader(check_dtype(dtype, device), fold),
+            saved.catalogue,
+            saved.backend(check_dtype(dtype, device), fold),
             tensors["item_tokens"],
             tensors["item_features"],
             LanguageEnvironmentConfig(**settings),
@@ -289,13 +289,13 @@ class LanguageEnvironment(nn.Module):
         return model.to(device).eval()
 
 
-def check_window(window: Window, reader: Reader) -> None:
+def check_window(window: Window, backend: LMBackend) -> None:
     """A window and one action must fit into the positions that the language model has.
 
     Raises:
         DataError: they do not.
     """
-    limit = reader.max_positions
+    limit = backend.max_positions
     if limit is not None and window.size + 1 > limit:
         raise DataError(
             f"a window of {window.size} items needs {window.size + 1} positions and the base model "

@@ -5,7 +5,7 @@ heads.safetensors     heads, item tokens, item features, item words, reward norm
 adapter/              the LoRA adapter, as peft writes it
 base_model/           tokenizer, and the base model's weights where they go along
 catalog.parquet       the items
-users.parquet         held-out users whose opening histories start episodes
+users.parquet         held-out users whose initial histories start episodes
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from torch import Tensor
 
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import atomic_path, read_json, write_json
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.qwen3 import Qwen3Reader
-from llmrec_env.language.readers import Reader
-from llmrec_env.language.silent import SilentReader
+from llmrec_env.language.lm.backend import LMBackend
+from llmrec_env.language.lm.null import NullLM
+from llmrec_env.language.lm.qwen3 import Qwen3Backend
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-    from llmrec_env.language.hugging_face import HuggingFaceReader
+    from llmrec_env.language.lm.transformers_backend import TransformersBackend
     from llmrec_env.language.model import LanguageEnvironment
 
 FORMAT = 1
@@ -48,14 +48,14 @@ def save_model(
     copy_base: bool | None,
 ) -> None:
     """See :meth:`LanguageEnvironment.save_pretrained`."""
-    silent = isinstance(model.reader, SilentReader)
-    language_model = None if silent else _SavedLanguageModel.of(_learning_reader(model), copy_base)
+    silent = isinstance(model.backend, NullLM)
+    language_model = None if silent else _SavedLanguageModel.of(_learning_backend(model), copy_base)
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         if language_model is not None:
             language_model.write(temporary, dtype)
         save_file(_own_tensors(model, dtype), temporary / "heads.safetensors")
-        model.catalog.save(temporary / "catalog.parquet")
+        model.catalogue.save(temporary / "catalog.parquet")
         if model.users is not None:
             model.users.save(temporary / "users.parquet")
         write_json(temporary / "config.json", _description(model, language_model))
@@ -65,35 +65,35 @@ def save_model(
 class _SavedLanguageModel:
     """A base model and its adapter, and whether the weights go along."""
 
-    reader: HuggingFaceReader
+    backend: TransformersBackend
     copied: bool
 
     @classmethod
-    def of(cls, reader: HuggingFaceReader, copy: bool | None) -> _SavedLanguageModel:
+    def of(cls, backend: TransformersBackend, copy: bool | None) -> _SavedLanguageModel:
         if copy is None:
-            copy = reader.name is None or reader.base_model.num_parameters() < COPY_BASE_BELOW
-        if not copy and reader.name is None:
+            copy = backend.name is None or backend.base_model.num_parameters() < COPY_BASE_BELOW
+        if not copy and backend.name is None:
             raise LLMRecError(
                 "this base model came from no named place; save it with copy_base=True"
             )
-        return cls(reader, copy)
+        return cls(backend, copy)
 
     def write(self, folder: Path, dtype: torch.dtype) -> None:
-        from llmrec_env.language.base_models import quiet_transformers
+        from llmrec_env.language.lm.base_models import quiet_transformers
 
         with quiet_transformers():
-            place = "../base_model" if self.copied else self.reader.name
-            save_adapter(self.reader.causal_lm, folder / "adapter", dtype, place)
+            place = "../base_model" if self.copied else self.backend.name
+            save_adapter(self.backend.causal_lm, folder / "adapter", dtype, place)
             if self.copied:
-                save_base(self.reader.base_model, folder / "base_model", dtype)
-            self.reader.tokenizer.save_pretrained(folder / "base_model")
+                save_base(self.backend.base_model, folder / "base_model", dtype)
+            self.backend.tokenizer.save_pretrained(folder / "base_model")
 
 
-def _learning_reader(model: LanguageEnvironment) -> HuggingFaceReader:
-    from llmrec_env.language.hugging_face import HuggingFaceReader
+def _learning_backend(model: LanguageEnvironment) -> TransformersBackend:
+    from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
-    if isinstance(model.reader, HuggingFaceReader) and model.reader.can_learn:
-        return model.reader
+    if isinstance(model.backend, TransformersBackend) and model.backend.can_learn:
+        return model.backend
     raise LLMRecError(
         "this LE was loaded to answer only, its adapter folded into the base model; copy its "
         "folder, or load it with LanguageEnvironment.from_pretrained and save that"
@@ -131,29 +131,29 @@ class SavedModel:
         tensors = {n: v.float() if v.is_floating_point() else v.long() for n, v in stored}
         return cls(path, description, tensors)
 
-    def reader(self, dtype: torch.dtype, fold: bool) -> Reader:
+    def backend(self, dtype: torch.dtype, fold: bool) -> LMBackend:
         """The base model; a fast reader with the adapter in it, where there is one to ``fold``."""
         if self.description.get("silent", False):
-            return SilentReader(self.tensors["item_tokens"].shape[1])
+            return NullLM(self.tensors["item_tokens"].shape[1])
         own = self.folder / "base_model"
-        if fold and self.description["base_model"] is None and Qwen3Reader.reads(own):
-            return Qwen3Reader.load(own, self.folder / "adapter", dtype)
-        from llmrec_env.language.base_models import load_base_model
-        from llmrec_env.language.hugging_face import HuggingFaceReader
+        if fold and self.description["base_model"] is None and Qwen3Backend.reads(own):
+            return Qwen3Backend.load(own, self.folder / "adapter", dtype)
+        from llmrec_env.language.lm.base_models import load_base_model
+        from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
         base, tokenizer = load_base_model(self.description["base_model"] or own, dtype)
-        return HuggingFaceReader(base, tokenizer, self.description["base_name"])
+        return TransformersBackend(base, tokenizer, self.description["base_name"])
 
     @property
-    def catalog(self) -> Catalog:
+    def catalogue(self) -> Catalogue:
         """The items."""
-        return Catalog.load(self.folder / "catalog.parquet")
+        return Catalogue.load(self.folder / "catalog.parquet")
 
     @property
     def users(self) -> InteractionLog | None:
         """The held-out users, if any were saved."""
         path = self.folder / "users.parquet"
-        return InteractionLog.load(path, self.catalog) if path.exists() else None
+        return InteractionLog.load(path, self.catalogue) if path.exists() else None
 
     def restore(self, model: LanguageEnvironment, fold: bool) -> None:
         """Put the learned weights into a model that was built from this folder."""
@@ -162,15 +162,15 @@ class SavedModel:
         model.heads.load_state_dict(named)
         model.reward_mean.copy_(self.tensors["reward_mean"])
         model.reward_sd.copy_(self.tensors["reward_sd"])
-        if not model.reader.can_learn or isinstance(model.reader, SilentReader):
+        if not model.backend.can_learn or isinstance(model.backend, NullLM):
             return
         from peft import set_peft_model_state_dict
 
-        reader = _learning_reader(model)
+        backend = _learning_backend(model)
         adapter = load_file(self.folder / "adapter" / "adapter_model.safetensors")
-        set_peft_model_state_dict(reader.causal_lm, adapter)
+        set_peft_model_state_dict(backend.causal_lm, adapter)
         if fold:
-            reader.fold()
+            backend.fold()
 
 
 def save_adapter(
@@ -213,13 +213,13 @@ def _description(
     model: LanguageEnvironment, language_model: _SavedLanguageModel | None
 ) -> dict[str, Any]:
     packages = ("torch", "transformers", "peft")
-    name = None if language_model is None else language_model.reader.name
+    name = None if language_model is None else language_model.backend.name
     return {
         "format": FORMAT,
         "silent": language_model is None,
         "base_model": None if language_model is None or language_model.copied else name,
         "base_name": name,
-        "n_items": len(model.catalog),
+        "n_items": len(model.catalogue),
         "config": asdict(model.config),
         "record": model.record,
         "versions": {name: importlib.metadata.version(name) for name in packages},

@@ -10,14 +10,14 @@ from torch import Tensor
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.extras import require
 from llmrec_env.common.progress import track
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_tokens import semi_whiten
 
 BATCH = 64
 
 
 def sentence_features(
-    catalog: Catalog,
+    catalogue: Catalogue,
     encoder: str | os.PathLike[str],
     size: int,
     device: str | torch.device = "cpu",
@@ -26,7 +26,7 @@ def sentence_features(
     """What the encoder makes of each item's sentence, semi-whitened; float32 (n_items, D).
 
     Args:
-        catalog: items with text.
+        catalogue: items with text.
         encoder: hub name or folder, in the layout of sentence-transformers.
         size: D at most; the encoder's own width where that is smaller.
         device: where it reads.
@@ -53,7 +53,7 @@ def sentence_features(
             f"{os.fspath(encoder)} is no sentence encoder that sentence-transformers loads from "
             f"safetensors: {reason}"
         ) from error
-    sentences = catalog.sentences
+    sentences = catalogue.sentences
     starts = range(0, len(sentences), BATCH)
     rows = [
         model.encode(

@@ -145,7 +145,7 @@ def _picker(
             raise DataError("method='language' needs a simulator; the controls need none")
         states = (labels or simulator.label(log, show=show)).states
         best_items = simulator.best_items
-        return lambda rows, k, but: best_items(states[rows], k, but)
+        return lambda rows, k, exclude: best_items(states[rows], k, exclude)
     if method == "random":
         rng = np.random.default_rng(seed)
         return _ranked(lambda rows: rng.random((len(rows), log.n_items), dtype=np.float32))
@@ -159,9 +159,9 @@ def _picker(
 def _ranked(score: Callable[[IntArray], FloatArray]) -> Pick:
     """Pick by scores of all items; minus infinity marks what is no candidate."""
 
-    def pick(rows: IntArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+    def pick(rows: IntArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         scores = score(rows)
-        scores[but] = -np.inf
+        scores[exclude] = -np.inf
         return top_k(scores, k)
 
     return pick

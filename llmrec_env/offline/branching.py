@@ -68,8 +68,8 @@ def _next_actions(
 
     def pick(rows: IntArray, k: int, own: Pairs) -> tuple[IntArray, FloatArray]:
         tried = np.arange(len(rows)), actions[rows]
-        but = np.append(own[0], tried[0]), np.append(own[1], tried[1])
-        return simulator.best_items(states[rows], k, but)
+        exclude = np.append(own[0], tried[0]), np.append(own[1], tried[1])
+        return simulator.best_items(states[rows], k, exclude)
 
     try:
         best = best_actions(log, users, pick, k=1)[0][:, 0]

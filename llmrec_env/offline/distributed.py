@@ -25,10 +25,10 @@ from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.parallel import available_cores
 from llmrec_env.common.placement import dtype_name
-from llmrec_env.offline.cutting import LogSource
-from llmrec_env.offline.parts import missing_parts
-from llmrec_env.offline.plan import Plan, plan_run
-from llmrec_env.offline.shards import SHARD_ROWS, label_shard, load_user, shard_progress
+from llmrec_env.offline.files import missing_parts
+from llmrec_env.offline.manifest import Plan, plan_run
+from llmrec_env.offline.partition import LogSource
+from llmrec_env.offline.sharding import SHARD_ROWS, label_shard, load_user, shard_progress
 
 OBJECT_STORE = 128 * 1024**2  # bytes; only numbers pass through a Ray that is started here
 CONNECT_SECONDS = 10
@@ -56,7 +56,7 @@ def label(
 
     Args:
         source: a log, or the path of one in parquet, read by this process alone; see
-            :func:`llmrec_env.offline.cutting.cut_log`.
+            :func:`llmrec_env.offline.partition.cut_log`.
         out: the run folder, on a file system that every machine sees under this name; parts that
             are in it already are not made again.
         simulator: folder of a saved LE, seen by every machine, or "embedded".
@@ -71,11 +71,11 @@ def label(
         show: show a progress bar.
 
     Returns:
-        The plan of the run, as :func:`llmrec_env.offline.shards.label` does.
+        The plan of the run, as :func:`llmrec_env.offline.sharding.label` does.
 
     Raises:
         MissingExtraError: Ray Data is not installed.
-        LLMRecError: what :func:`llmrec_env.offline.shards.label` raises, here or in an actor; no
+        LLMRecError: what :func:`llmrec_env.offline.sharding.label` raises, here or in an actor; no
             Ray answers at ``address``; or the resources hold no actor.
     """
     ray = require("ray", "ray")

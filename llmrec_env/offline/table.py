@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
-from llmrec_env.offline.parts import all_parts
+from llmrec_env.offline.files import all_parts
 from llmrec_env.users.base import FloatArray, IntArray
 
 

@@ -95,7 +95,7 @@ class Table(Element):
 
     Attributes:
         controls: names of the rows that are controls, which a claim has to beat.
-        masked: whether met items were masked; None where the question does not arise.
+        masked: whether seen items were masked; None where the question does not arise.
         best: columns in which the highest value is set in bold.
         command: the command that makes this table.
         digits: digits after the point of a fractional number.
@@ -252,7 +252,7 @@ class Turn(Element):
     liking: float
     accepted: bool
     detail: str = ""
-    met: bool = False
+    seen: bool = False
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,8 @@ def best_cells(table: Table) -> set[tuple[int, int]]:
 
 
 def masked_text(masked: bool | None) -> str:
-    """The line that says whether met items were masked; empty where the question does not arise."""
-    return "" if masked is None else f"Met items masked: {'yes' if masked else 'no'}."
+    """The line that says whether seen items were masked; empty where that is no question."""
+    return "" if masked is None else f"Seen items masked: {'yes' if masked else 'no'}."
 
 
 def sparkline(values: Sequence[float | None], width: int = 24) -> str:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 
 FloatArray = NDArray[np.float32]
@@ -111,13 +111,13 @@ class UserSimulator(ABC):
     """A population of simulated users over one catalogue.
 
     Attributes:
-        catalog: the items that can be shown.
+        catalogue: the items that can be shown.
         state_size: length of a state vector.
-        users: the users whose opening histories start episodes (held out from learning), or None
+        users: the users whose initial histories start episodes (held out from learning), or None
             where the caller must bring them.
     """
 
-    catalog: Catalog
+    catalogue: Catalogue
     state_size: int
     users: InteractionLog | None = None
 
@@ -140,7 +140,7 @@ class UserSimulator(ABC):
     @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""
-        return len(self.catalog)
+        return len(self.catalogue)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UserSimulator:
         """Itself: a simulator is immutable, so copies of an environment share it."""
@@ -156,7 +156,7 @@ class UserSimulator(ABC):
             f"{type(self).__name__} has no action model: it answers, but names no items"
         )
 
-    def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+    def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that :meth:`preferences` ranks highest.
 
         Args:
@@ -172,7 +172,7 @@ class UserSimulator(ABC):
             SimulatorError: this kind of user names no items by itself.
         """
         logits = np.array(self.preferences(states), dtype=np.float32)
-        logits[but] = -np.inf
+        logits[exclude] = -np.inf
         return top_k(logits, k)
 
     def with_accept_rate(self, accept_rate: float) -> UserSimulator:
@@ -242,7 +242,7 @@ def _chunks(rows: IntArray, size: int) -> list[IntArray]:
 class HistoryUser(UserSimulator):
     """A simulator of which only two functions of the histories need writing.
 
-    Subclass it, set ``catalog``, ``state_size`` and ``users``, and write :meth:`encode` and
+    Subclass it, set ``catalogue``, ``state_size`` and ``users``, and write :meth:`encode` and
     :meth:`answer`; the session keeps the histories.
     """
 

@@ -42,7 +42,7 @@ class LanguageUser(UserSimulator):
 
     Args:
         model: a learned LE; see :func:`llmrec_env.language.fitting.fit_language_environment`.
-        users: whose opening histories start episodes; those saved with the LE where None.
+        users: whose initial histories start episodes; those saved with the LE where None.
         accept_rate: mean probability of taking a uniformly shown item, a stated prior.
 
     Raises:
@@ -63,7 +63,7 @@ class LanguageUser(UserSimulator):
                 "call llmrec_env.language.calibration.calibrate(model, validation_log)"
             )
         self.model = model
-        self.catalog = model.catalog
+        self.catalogue = model.catalogue
         self.state_size = model.state_size
         self.users = users if users is not None else model.users
         self._labels: WeakKeyDictionary[InteractionLog, Labels] = WeakKeyDictionary()
@@ -107,17 +107,17 @@ class LanguageUser(UserSimulator):
             given = torch.from_numpy(np.ascontiguousarray(states)).to(self.model.device)
             return (given @ self.tables.vectors.T * scale).cpu().numpy()
 
-    def best_items(self, states: FloatArray, k: int, but: Pairs) -> tuple[IntArray, FloatArray]:
+    def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that the action model ranks highest; see :meth:`UserSimulator.best_items`.
 
         Above ``EXACT_ITEMS`` items they come from an approximate index, made at the first call.
         """
         if self.n_items <= EXACT_ITEMS:
-            return super().best_items(states, k, but)
-        longest = int(np.bincount(but[0], minlength=1).max())
+            return super().best_items(states, k, exclude)
+        longest = int(np.bincount(exclude[0], minlength=1).max())
         items, cosines = self._index.search(states, min(k + longest, self.n_items))
         scale = float(self.model.heads.log_scale.detach().exp())
-        return leave_out(items, cosines * np.float32(scale), but, k)
+        return leave_out(items, cosines * np.float32(scale), exclude, k)
 
     def label(self, log: InteractionLog, show: bool = False) -> Labels:
         """States and rewards of a log, one causal pass a sequence; kept while the log lives."""

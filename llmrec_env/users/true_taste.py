@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.synthetic import World
-from llmrec_env.data.taste import Float64Array, Mind
+from llmrec_env.data.world.generated import World
+from llmrec_env.data.world.taste import Float64Array, Mind
 from llmrec_env.users.base import (
     FloatArray,
     Histories,
@@ -26,8 +26,8 @@ from llmrec_env.users.base import (
 class TrueTasteUser(UserSimulator):
     """Users who answer by the world's own formula: exact, fast, and without a language model.
 
-    A user's mind (taste and satiation, :mod:`llmrec_env.data.taste`) follows from who they are and
-    what they took. Who they are is told by ``users`` in :meth:`open`, matched by user id with the
+    A user's mind (taste and satiation, :mod:`llmrec_env.data.world.taste`) follows from who they are
+    and what they took. Who they are is told by ``users`` in :meth:`open`, matched by user id with the
     users of the world's log; the taste of a user unknown to the world is estimated once, from the
     history that their session opens with (:meth:`World.estimate_tastes`).
 
@@ -39,7 +39,7 @@ class TrueTasteUser(UserSimulator):
 
     Args:
         world: the generated world.
-        users: whose opening histories start episodes; all users of the world where None.
+        users: whose initial histories start episodes; all users of the world where None.
         accept_rate: mean accept probability of a uniformly shown item, over the world's users after
             the first half (at least 3) of their items.
 
@@ -51,7 +51,7 @@ class TrueTasteUser(UserSimulator):
         self, world: World, users: InteractionLog | None = None, accept_rate: float = 0.1
     ) -> None:
         self.world = world
-        self.catalog = world.catalog
+        self.catalogue = world.catalogue
         self.state_size = 2 * world.factors.shape[1] + 1
         self._utility_counts, self._utility_values = _utility_histogram(world)
         self._know(users if users is not None else world.log)
@@ -95,10 +95,10 @@ class TrueTasteUser(UserSimulator):
         return self.world.model.after(self._first_tastes(histories, users), histories)
 
     def _know(self, users: InteractionLog) -> None:
-        if users.catalog is not self.catalog and users.catalog.ids != self.catalog.ids:
+        if users.catalogue is not self.catalogue and users.catalogue.ids != self.catalogue.ids:
             raise SimulatorError(
                 f"users of another catalogue ({users.n_items} items): the true users of a world "
-                f"answer about its own {self.n_items} items, in the order of world.catalog"
+                f"answer about its own {self.n_items} items, in the order of world.catalogue"
             )
         self.users = users
         self._world_rows = self.world.user_rows(users.user_ids)
@@ -175,7 +175,7 @@ def _states(mind: Mind) -> FloatArray:
 
 def _utility_histogram(world: World) -> tuple[IntArray, Float64Array]:
     """Counts and values of all items' utilities for all users halfway through their log."""
-    openings = [items[: max(3, len(items) // 2)] for items in world.log.sequences()]
-    utilities = world.model.utilities(world.model.after(world.tastes, openings))
+    initial_histories = [items[: max(3, len(items) // 2)] for items in world.log.sequences()]
+    utilities = world.model.utilities(world.model.after(world.tastes, initial_histories))
     counts, edges = np.histogram(utilities, bins=4096)
     return counts, (edges[1:] + edges[:-1]) / 2

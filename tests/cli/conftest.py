@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 
 
 @pytest.fixture(autouse=True)
@@ -21,5 +21,5 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     log = generate_world(seed=1, n_items=60, n_users=60).log
     log.to_table().write_csv(folder / "interactions.csv")
-    log.catalog.table.write_csv(folder / "items.csv")
+    log.catalogue.table.write_csv(folder / "items.csv")
     return folder

@@ -13,7 +13,7 @@ from commands import run, runner
 from agents.objectives import FRAMEWORKS
 from llmrec_env.cli import app
 from llmrec_env.data.loading import load
-from llmrec_env.language.base_models import SmallModelConfig, small_base_model
+from llmrec_env.language.lm.base_models import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.offline import Transitions
 from llmrec_env.users.language import embedded_user
@@ -80,7 +80,7 @@ def test_two_processes_fit_and_train_and_one_of_them_saves(
     tiny = SmallModelConfig(
         hidden_size=16, layers=1, intermediate_size=24, vocabulary=320, min_steps=1, max_steps=1
     )
-    base = small_base_model(load(data).catalog, tiny)
+    base = small_base_model(load(data).catalogue, tiny)
     le, model = tmp_path / "le", tmp_path / "model"
     short = ("--data", str(data), "--epochs", "1")
     fit = ("-m", "llmrec_env.cli", "fit", *short, "--min-steps", "3", "--base-model", str(base))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from commands import run
 
-from llmrec_env.demo import DemoSettings, run_demo
+from llmrec_env.experiments.demo import DemoSettings, run_demo
 
 pytest.importorskip("d3rlpy")
 pytest.importorskip("stable_baselines3")
@@ -19,7 +19,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    command = ("demo", "--data", str(data), "--out", str(out), "--effort", "0.01")
+    command = ("demo", "--data", str(data), "--out", str(out), "--budget", "0.01")
     printed = run(*command)
     for title in ("Held-out users", "Return", "d3rlpy, logged and augmented", "Next-item ranking"):
         assert title in printed
@@ -27,7 +27,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     assert "LEASR" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     settings = json.loads((out / "config.json").read_text())["settings"]
-    assert settings["effort"] == 0.01
+    assert settings["budget"] == 0.01
     stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
     assert len(stages) == 13
     assert "Next-item ranking" in run(*command)
@@ -37,7 +37,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
 def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(
     tmp_path: Path,
 ) -> None:
-    settings = DemoSettings(effort=0.01, world_size=(60, 60), backbones=("gru4rec",))
+    settings = DemoSettings(budget=0.01, world_size=(60, 60), backbones=("gru4rec",))
     report = run_demo(settings, tmp_path / "first", show=False, workers=1)
     assert report.table("Agreement with the true preference").rows
     users = {row[1] for row in report.table("Return").rows}

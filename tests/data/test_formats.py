@@ -31,14 +31,14 @@ def lines(*records: dict) -> str:
 
 def histories(log: InteractionLog) -> dict[str, list[str]]:
     """The item ids of each user, oldest first."""
-    ids = np.array(log.catalog.ids)
+    ids = np.array(log.catalogue.ids)
     return {
         user: ids[items].tolist() for user, items in zip(log.user_ids, log.sequences(), strict=True)
     }
 
 
 def texts(log: InteractionLog, column: str) -> dict[str, str]:
-    return dict(log.catalog.table.select("item_id", column).iter_rows())
+    return dict(log.catalogue.table.select("item_id", column).iter_rows())
 
 
 def test_movielens_100k(tmp_path):
@@ -93,7 +93,7 @@ def test_amazon_2014_with_metadata_in_python_literals(tmp_path):
     log = load(tmp_path)
     assert histories(log) == {"A": ["y", "x"]}
     assert log.feedback["rating"].to_list() == [2.0, 5.0]
-    assert log.catalog.table.filter(item_id="x").to_dicts() == [
+    assert log.catalogue.table.filter(item_id="x").to_dicts() == [
         {
             "item_id": "x",
             "title": "Drill & bits",
@@ -175,7 +175,7 @@ def test_amazon_2023(tmp_path):
     log = load(write(tmp_path, {"All.jsonl.gz": reviews, "meta_All.jsonl.gz": metadata}))
     assert histories(log) == {"A": ["r", "p"]}, "the order within a second is kept"
     assert log.feedback["time"].to_list() == [1588687728, 1588687728]
-    row = log.catalog.table.row(log.catalog.ids.index("p"))
+    row = log.catalogue.table.row(log.catalogue.ids.index("p"))
     assert row == ("p", "Cream", "All Beauty", "Acme", "Soft Kind")
 
 
@@ -183,8 +183,8 @@ def test_amazon_reviews_without_metadata_and_a_choice_among_files(tmp_path):
     review = {"reviewerID": "A", "overall": 4.0, "unixReviewTime": 5}
     files = {"A.json": lines({**review, "asin": "a"}), "B.json": lines({**review, "asin": "b"})}
     log = load(write(tmp_path, files) / "B.json")
-    assert log.catalog.ids == ["b"]
-    assert not log.catalog.has_text
+    assert log.catalogue.ids == ["b"]
+    assert not log.catalogue.has_text
     with pytest.raises(ValueError, match=r"A\.json, B\.json; name the file"):
         load(tmp_path)
 
@@ -223,7 +223,7 @@ def test_retailrocket(tmp_path):
     assert texts(log, "category") == {"355908": "", "5": "140, 1338"}
     (tmp_path / "item_properties_part1.csv").unlink()
     (tmp_path / "item_properties_part2.csv").unlink()
-    assert not load(tmp_path).catalog.has_text
+    assert not load(tmp_path).catalogue.has_text
 
 
 def test_recbole(tmp_path):
@@ -235,7 +235,7 @@ def test_recbole(tmp_path):
     }
     log = load(write(tmp_path, files))
     assert histories(log) == {"1": ["302", "242"]}
-    assert set(log.catalog.text_columns) == {"title", "release_year", "genres"}
+    assert set(log.catalogue.text_columns) == {"title", "release_year", "genres"}
     assert texts(log, "title")["302"] == 'L.A. "Confidential'
 
 
@@ -264,7 +264,7 @@ def test_plain_tables(tmp_path, ending):
     log = load(tmp_path)
     assert histories(log) == {"b": ["y"], "a": ["y", "x"]}
     assert log.feedback.columns == ["time", "rating"]
-    assert set(log.catalog.text_columns) == {"title", "category"}
+    assert set(log.catalogue.text_columns) == {"title", "category"}
     assert texts(log, "category") == {"x": "Tools, Drills", "y": "Pack of 1,000"}
 
 
@@ -272,14 +272,14 @@ def test_plain_tables_take_other_encodings_and_chosen_texts(tmp_path):
     write(tmp_path, {"interactions.csv": "user_id,item_id\na,x\n"})
     write(tmp_path, {"items.csv": "item_id,title,price\nx,Café,3\n"}, "iso-8859-1")
     log = load(tmp_path, encoding="iso-8859-1", text_columns=["price", "title"])
-    assert log.catalog.table.to_dicts() == [{"item_id": "x", "title": "Café", "price": "3"}]
+    assert log.catalogue.table.to_dicts() == [{"item_id": "x", "title": "Café", "price": "3"}]
 
 
 def test_a_plain_table_may_have_any_name_and_needs_no_items(tmp_path):
     write(tmp_path, {"mine.csv": "item_id,user_id\n01,a\n1,a\n"})
     log = load(tmp_path / "mine.csv")
     assert histories(log) == {"a": ["01", "1"]}
-    assert not log.catalog.has_text
+    assert not log.catalogue.has_text
 
 
 @pytest.mark.parametrize(
@@ -325,15 +325,15 @@ def test_the_order_of_the_items_is_shuffled_and_seeded(tmp_path):
     write(tmp_path, {"interactions.csv": "user_id,item_id,rating\n" + rows})
     in_file_order = load(tmp_path, shuffle_seed=None)
     assert in_file_order.items.tolist() == list(range(20))
-    assert load(tmp_path).catalog.ids == load(tmp_path, shuffle_seed=0).catalog.ids
-    assert load(tmp_path).catalog.ids != load(tmp_path, shuffle_seed=1).catalog.ids
+    assert load(tmp_path).catalogue.ids == load(tmp_path, shuffle_seed=0).catalogue.ids
+    assert load(tmp_path).catalogue.ids != load(tmp_path, shuffle_seed=1).catalogue.ids
     assert histories(load(tmp_path)) == histories(in_file_order)
 
 
 def test_unseen_items_stay_on_request(tmp_path):
     write(tmp_path, {"interactions.csv": "user_id,item_id\na,x\n", "items.csv": "item_id\nx\ny\n"})
-    assert load(tmp_path).catalog.ids == ["x"]
-    assert sorted(load(tmp_path, keep_unseen_items=True).catalog.ids) == ["x", "y"]
+    assert load(tmp_path).catalogue.ids == ["x"]
+    assert sorted(load(tmp_path, keep_unseen_items=True).catalogue.ids) == ["x", "y"]
 
 
 def test_texts_are_cleaned(tmp_path):
@@ -344,13 +344,13 @@ def test_texts_are_cleaned(tmp_path):
     items = pl.DataFrame({"item_id": ["x"], "title": [markup]})
     items.write_parquet(tmp_path / "items.parquet")
     write(tmp_path, {"interactions.csv": "user_id,item_id\na,x\n"})
-    assert load(tmp_path).catalog.titles == ['5 < 6 &lt;b&gt;bold "fine" R&D']
+    assert load(tmp_path).catalogue.titles == ['5 < 6 &lt;b&gt;bold "fine" R&D']
 
 
 def test_long_texts_end_at_a_word(tmp_path):
     items = "item_id,title,tag\nx,one two three,abcdefghijklmnop\n"
     write(tmp_path, {"interactions.csv": "user_id,item_id\na,x\n", "items.csv": items})
-    row = load(tmp_path, max_characters=9).catalog.table.row(0)
+    row = load(tmp_path, max_characters=9).catalogue.table.row(0)
     assert row == ("x", "one two", "abcdefghi")
 
 
@@ -398,13 +398,13 @@ def test_real_data(shared_data, name):
     assert (log.n_users, log.n_items, len(log)) == (users, items, rows)
     assert set(log.feedback.columns) == columns
     assert log.has_time == ("time" in columns)
-    assert log.catalog.has_text == (name != "retailrocket")
+    assert log.catalogue.has_text == (name != "retailrocket")
 
 
 @pytest.mark.realdata
 def test_real_films_read_well(shared_data):
     log = load(shared_data / "ml_100k")
-    item = int(log.catalog.index_of(["1"])[0])
-    assert log.catalog.titles[item] == "Toy Story (1995)"
-    assert log.catalog.table["genres"][item] == "Animation, Children's, Comedy"
+    item = int(log.catalogue.index_of(["1"])[0])
+    assert log.catalogue.titles[item] == "Toy Story (1995)"
+    assert log.catalogue.table["genres"][item] == "Animation, Children's, Comedy"
     assert log.item_counts()[item] == 452

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data import (
-    Catalog,
+    Catalogue,
     InteractionLog,
     k_core,
     shuffle_items,
@@ -32,8 +32,8 @@ def make_log(sequences: list[list[int]], times: list[int] | None = None) -> Inte
     table = {"user_id": users, "item_id": items, "rating": list(range(len(items)))}
     if times is not None:
         table["time"] = times
-    catalog = Catalog(pl.DataFrame({"item_id": [f"i{item}" for item in range(7)]}))
-    return InteractionLog.from_table(catalog, pl.DataFrame(table))
+    catalogue = Catalogue(pl.DataFrame({"item_id": [f"i{item}" for item in range(7)]}))
+    return InteractionLog.from_table(catalogue, pl.DataFrame(table))
 
 
 def rows_of(log: InteractionLog) -> list[int]:
@@ -181,8 +181,8 @@ def test_shuffled_items_are_the_same_items_under_other_numbers(chosen, seed):
     log = make_log(chosen)
     shuffled = shuffle_items(log, seed)
     assert shuffled.to_table().equals(log.to_table())
-    assert sorted(shuffled.catalog.ids) == sorted(log.catalog.ids)
-    assert shuffle_items(log, seed).catalog.ids == shuffled.catalog.ids
+    assert sorted(shuffled.catalogue.ids) == sorted(log.catalogue.ids)
+    assert shuffle_items(log, seed).catalogue.ids == shuffled.catalogue.ids
 
 
 def test_the_shuffle_moves_the_numbers():
@@ -193,6 +193,6 @@ def test_the_shuffle_moves_the_numbers():
 def test_a_saved_log_still_knows_what_it_holds_out(tmp_path: Path) -> None:
     test = split_last_out(make_log([[1, 2, 3], [4, 5, 6, 0], [2, 4, 6]])).test
     test.save(tmp_path / "test.parquet")
-    loaded = InteractionLog.load(tmp_path / "test.parquet", test.catalog)
+    loaded = InteractionLog.load(tmp_path / "test.parquet", test.catalogue)
     assert loaded.first_target.tolist() == test.first_target.tolist() == [2, 3, 2]
     assert targets_of(loaded) == targets_of(test)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from even_user import SEQUENCES, EvenUser, make_log
 
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.users.true_taste import TrueTasteUser
 
 

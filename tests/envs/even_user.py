@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import FloatArray, Histories, HistoryUser, IntArray, Response
 
@@ -19,10 +19,10 @@ def make_log(
 ) -> InteractionLog:
     """A log over items ``i0``, ``i1``, … from each user's item indices."""
     ids = [f"i{item}" for item in range(n_items)]
-    catalog = Catalog(pl.DataFrame({"item_id": ids, "title": titles or ids}))
+    catalogue = Catalogue(pl.DataFrame({"item_id": ids, "title": titles or ids}))
     rows = [(user, ids[item]) for user, items in sequences.items() for item in items]
     return InteractionLog.from_table(
-        catalog, pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
+        catalogue, pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
     )
 
 
@@ -32,7 +32,7 @@ class EvenUser(HistoryUser):
     state_size = 2
 
     def __init__(self, users: InteractionLog) -> None:
-        self.catalog = users.catalog
+        self.catalogue = users.catalogue
         self.users = users
 
     def encode(self, histories: Histories) -> FloatArray:

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics
 
 import llmrec_env
-from llmrec_env.envs.registration import IDS
+from llmrec_env.envs.common.registration import IDS
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 

@@ -13,7 +13,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
-from llmrec_env.envs.next_item import NextItemEnv
+from llmrec_env.envs.next_item.env import NextItemEnv
 from llmrec_env.users.base import FloatArray, Histories, IntArray, Response
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -47,16 +47,16 @@ def test_reward_on_accept_pays_only_what_is_taken(even_user: EvenUser) -> None:
     assert env.step(8)[1] == pytest.approx(0.08)
 
 
-@pytest.mark.parametrize("met", [2, 8, 7], ids=["in the opening", "taken", "skipped"])
+@pytest.mark.parametrize("seen", [2, 8, 7], ids=["in the opening", "taken", "skipped"])
 def test_a_met_item_pays_nothing_is_never_taken_and_costs_patience(
-    even_user: EvenUser, met: int
+    even_user: EvenUser, seen: int
 ) -> None:
     env = make(even_user, patience=4)
     env.reset(options=ANN)
-    if met > 5:
-        env.step(met)
+    if seen > 5:
+        env.step(seen)
     before = env.unwrapped.rules.patience_left[0]
-    observation, reward, _, _, info = env.step(met)
+    observation, reward, _, _, info = env.step(seen)
     assert (reward, info["accepted"]) == (0.0, False)
     assert observation[-3] == pytest.approx((before - 1) / 4)
 
@@ -64,9 +64,9 @@ def test_a_met_item_pays_nothing_is_never_taken_and_costs_patience(
 def test_a_met_item_consumes_its_draw(true_user: TrueTasteUser) -> None:
     env = make(true_user)
     _, info = env.reset(seed=5)
-    met, unmet = np.flatnonzero(info["action_mask"] == 0)[0], np.argmax(info["action_mask"])
+    seen, unseen = np.flatnonzero(info["action_mask"] == 0)[0], np.argmax(info["action_mask"])
     generators = []
-    for action in (met, unmet):
+    for action in (seen, unseen):
         env.reset(seed=5)
         env.step(action)
         generators.append(env.unwrapped.np_random.random())
@@ -168,15 +168,15 @@ def test_without_a_mask_the_met_items_are_listed(even_user: EvenUser) -> None:
     env = make(even_user, action_mask=False)
     _, info = env.reset(options=ANN)
     assert "action_mask" not in info
-    assert info["met"].tolist() == [0, 1, 2]
-    assert env.step(8)[4]["met"].tolist() == [0, 1, 2, 8]
+    assert info["seen"].tolist() == [0, 1, 2]
+    assert env.step(8)[4]["seen"].tolist() == [0, 1, 2, 8]
 
 
 def test_large_catalogues_list_the_met_items_by_default() -> None:
     env = make(EvenUser(make_log(SEQUENCES, n_items=50_001)))
     _, info = env.reset(options=ANN)
     assert "action_mask" not in info
-    assert info["met"].tolist() == [0, 1, 2]
+    assert info["seen"].tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])

@@ -10,8 +10,8 @@ import pytest
 from even_user import EvenUser
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.next_item_vector import NextItemVectorEnv
-from llmrec_env.envs.registration import IDS
+from llmrec_env.envs.common.registration import IDS
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.users.true_taste import TrueTasteUser
 
 sb3 = pytest.importorskip("stable_baselines3")

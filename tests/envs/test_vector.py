@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.envs.infos import row_infos
-from llmrec_env.envs.next_item_vector import NextItemVectorEnv
+from llmrec_env.envs.next_item.infos import row_infos
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = [pytest.mark.core, pytest.mark.filterwarnings("error")]
@@ -194,8 +194,8 @@ def test_masks_are_by_request_and_always_at_hand(even_user: EvenUser) -> None:
     envs = make_vec(even_user)
     _, infos = envs.reset(options=BOTH)
     assert "action_mask" not in infos
-    met = [np.flatnonzero(~row).tolist() for row in envs.unwrapped.action_masks()]
-    assert met == [[0, 1, 2], [3, 4, 5]]
+    seen = [np.flatnonzero(~row).tolist() for row in envs.unwrapped.action_masks()]
+    assert seen == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_seeds_may_be_one_or_one_a_row(true_user: TrueTasteUser) -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation import ranking
 from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy, category_vectors, gini
 from llmrec_env.evaluation.ranking import ItemKNN, Popularity, SimulatorRanker
@@ -26,7 +26,7 @@ from llmrec_env.users.true_taste import TrueTasteUser
 pytestmark = pytest.mark.core
 
 GENRES = ["A", "A", "A, B", "B", "", "C"]
-CATALOG = Catalog(pl.DataFrame({"item_id": [f"i{i}" for i in range(6)], "genres": GENRES}))
+CATALOG = Catalogue(pl.DataFrame({"item_id": [f"i{i}" for i in range(6)], "genres": GENRES}))
 
 
 def make_log(sequences: list[list[int]]) -> InteractionLog:
@@ -70,7 +70,7 @@ def test_values_worked_out_by_hand() -> None:
     # 0, 0, 1, 2, 2, 3 with weights -5, -3, -1, 1, 3, 5 over 6 * 8
     assert found["gini@2"] == pytest.approx((-1 + 2 + 6 + 15) / 48)
     assert found["steps"] == 4
-    assert found["mask_met"] is False
+    assert found["mask_seen"] is False
 
 
 counts = st.lists(st.integers(0, 20), min_size=1, max_size=12).filter(any)
@@ -97,7 +97,7 @@ users = st.lists(st.lists(items, min_size=2, max_size=6), min_size=1, max_size=5
 @settings(max_examples=40, deadline=None)
 @given(users, st.integers(0, 99), st.integers(2, 6), st.booleans())
 def test_equals_a_loop_over_lists_whatever_the_batches(
-    sequences: list[list[int]], seed: int, k: int, mask_met: bool
+    sequences: list[list[int]], seed: int, k: int, mask_seen: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     table = np.stack([rng.permutation(6) for _ in range(6)]).astype(np.float32)
@@ -107,11 +107,11 @@ def test_equals_a_loop_over_lists_whatever_the_batches(
     for sequence in sequences:
         for t in range(1, len(sequence)):
             order = np.argsort(-table[sequence[t - 1]]).tolist()
-            lists.append([i for i in order if not (mask_met and i in sequence[:t])][:k])
+            lists.append([i for i in order if not (mask_seen and i in sequence[:t])][:k])
     shown = [i for items in lists for i in items]
     ranker = LastItemTable(table)
     found = [
-        beyond_accuracy(ranker, log, log, k, vectors, mask_met, batch_users=size)
+        beyond_accuracy(ranker, log, log, k, vectors, mask_seen, batch_users=size)
         for size in (1, 64)
     ]
     assert found[0] == pytest.approx(found[1])
@@ -135,7 +135,7 @@ def test_popularity_covers_least_and_a_personal_ranker_is_newer_and_broader() ->
     world = generate_world(seed=0, n_items=80, n_users=100)
     split = split_by_user(world.log)
     train, test = split.train, split.test
-    vectors = category_vectors(world.catalog)
+    vectors = category_vectors(world.catalogue)
     rankers = {
         "popularity": Popularity(train),
         "item kNN": ItemKNN(train),
@@ -201,6 +201,6 @@ def test_refuses_another_catalogue_and_unknown_columns() -> None:
         beyond_accuracy(Popularity(log), log, generate_world(0, 30, 20).log)
     with pytest.raises(DataError, match="no column 'category'"):
         category_vectors(CATALOG)
-    empty = Catalog(pl.DataFrame({"item_id": ["a"], "genres": [""]}))
+    empty = Catalogue(pl.DataFrame({"item_id": ["a"], "genres": [""]}))
     with pytest.raises(DataError, match="empty for every item"):
         category_vectors(empty, "genres")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.by_count import bin_names, evaluate_by_count, step_bins
 from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.core
 def make_log(sequences: Sequence[str]) -> InteractionLog:
     rows = [(f"u{number}", item) for number, items in enumerate(sequences) for item in items]
     table = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
-    return InteractionLog.from_table(Catalog(pl.DataFrame({"item_id": list("abcdef")})), table)
+    return InteractionLog.from_table(Catalogue(pl.DataFrame({"item_id": list("abcdef")})), table)
 
 
 def test_each_bin_is_ranked_by_itself() -> None:
@@ -33,11 +33,11 @@ def test_each_bin_is_ranked_by_itself() -> None:
     gains = {rank: 1 / np.log2(rank + 2) for rank in (0, 2, 3)}
     assert found == {
         "all": found["all"],
-        "never": {"HR@4": 0.0, "NDCG@4": 0.0, "steps": 1, "mask_met": False},  # e
+        "never": {"HR@4": 0.0, "NDCG@4": 0.0, "steps": 1, "mask_seen": False},  # e
         "1-2": pytest.approx(
-            {"HR@4": 1.0, "NDCG@4": (gains[2] + gains[3]) / 2, "steps": 2, "mask_met": False}
+            {"HR@4": 1.0, "NDCG@4": (gains[2] + gains[3]) / 2, "steps": 2, "mask_seen": False}
         ),  # c, d
-        "6-20": {"HR@4": 1.0, "NDCG@4": 1.0, "steps": 1, "mask_met": False},  # a
+        "6-20": {"HR@4": 1.0, "NDCG@4": 1.0, "steps": 1, "mask_seen": False},  # a
     }
 
 

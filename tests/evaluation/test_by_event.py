@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.by_event import evaluate_by_event
 from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.core
 
 def make_log(rows: list[tuple[str, str, str]]) -> InteractionLog:
     table = pl.DataFrame(rows, schema=["user_id", "item_id", "event"], orient="row")
-    return InteractionLog.from_table(Catalog(pl.DataFrame({"item_id": list("abcde")})), table)
+    return InteractionLog.from_table(Catalogue(pl.DataFrame({"item_id": list("abcde")})), table)
 
 
 ROWS = [
@@ -32,10 +32,10 @@ def test_each_kind_of_step_is_ranked_by_itself() -> None:
     found = evaluate_by_event(Popularity(log), log, ks=(2,))
     assert found["all"] == evaluate_ranking(Popularity(log), log, ks=(2,))
     gain = 1 / np.log2(3)
-    expected = {"HR@2": 2 / 3, "NDCG@2": (1 + gain) / 3, "steps": 3, "mask_met": False}
+    expected = {"HR@2": 2 / 3, "NDCG@2": (1 + gain) / 3, "steps": 3, "mask_seen": False}
     assert found["purchase"] == pytest.approx(expected)  # a, e, b
     assert found["click"] == pytest.approx(
-        {"HR@2": 1.0, "NDCG@2": (1 + gain) / 2, "steps": 2, "mask_met": False}  # b, a
+        {"HR@2": 1.0, "NDCG@2": (1 + gain) / 2, "steps": 2, "mask_seen": False}  # b, a
     )
 
 
@@ -50,6 +50,6 @@ def test_refuses_logs_whose_events_say_nothing() -> None:
     log = make_log([("u", "a", "view"), ("u", "b", "sneeze")])
     with pytest.raises(DataError, match="'sneeze'"):
         evaluate_by_event(Popularity(log), log)
-    silent = InteractionLog.from_table(log.catalog, log.to_table().drop("event"))
+    silent = InteractionLog.from_table(log.catalogue, log.to_table().drop("event"))
     with pytest.raises(DataError, match="no column 'event'"):
         evaluate_by_event(Popularity(silent), silent)

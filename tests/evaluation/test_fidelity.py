@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmrec_env.data.splits import Split, split_by_user
-from llmrec_env.data.synthetic import World, generate_world
+from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.evaluation.fidelity import (
     fidelity_card,
     popularity_accuracy,
@@ -72,7 +72,7 @@ def test_true_users_tell_taken_from_never_met_better_than_popularity(
 def test_a_card_has_both_simulator_and_popularity(world: World, split: Split) -> None:
     card = fidelity_card(TrueTasteUser(world), split.train, split.test)
     assert card.ranking["steps"] == card.popularity_ranking["steps"] > 0
-    assert card.ranking["mask_met"] is False
+    assert card.ranking["mask_seen"] is False
     assert card == fidelity_card(TrueTasteUser(world), split.train, split.test)
 
 

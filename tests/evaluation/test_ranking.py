@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.ranking import (
     ItemKNN,
     Popularity,
@@ -33,8 +33,8 @@ N_ITEMS = 6
 def make_log(sequences: list[list[int]], n_items: int = N_ITEMS) -> InteractionLog:
     rows = [(f"u{u}", f"i{i}") for u, items in enumerate(sequences) for i in items]
     table = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
-    catalog = Catalog(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
-    return InteractionLog.from_table(catalog, table)
+    catalogue = Catalogue(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
+    return InteractionLog.from_table(catalogue, table)
 
 
 class LastItemTable:
@@ -47,13 +47,13 @@ class LastItemTable:
         return self.table[np.concatenate([sequence[:-1] for sequence in sequences])]
 
 
-def naive_ranks(ranker: LastItemTable, log: InteractionLog, mask_met: bool) -> list[float]:
+def naive_ranks(ranker: LastItemTable, log: InteractionLog, mask_seen: bool) -> list[float]:
     ranks = []
     for user in range(log.n_users):
         sequence = log.sequence(user).tolist()
         for t in range(max(1, int(log.first_target[user])), len(sequence)):
             scores = ranker.table[sequence[t - 1]].tolist()
-            if mask_met:
+            if mask_seen:
                 scores = [-math.inf if i in sequence[:t] else s for i, s in enumerate(scores)]
             own = scores[sequence[t]]
             higher = sum(s > own for s in scores)
@@ -69,21 +69,21 @@ users = st.lists(st.lists(items, min_size=1, max_size=7), min_size=1, max_size=6
 @settings(max_examples=60, deadline=None)
 @given(users, st.integers(0, 99), st.integers(0, 3), st.booleans(), st.integers(1, 4))
 def test_ranks_equal_those_of_a_naive_loop(
-    sequences: list[list[int]], seed: int, first: int, mask_met: bool, batch_users: int
+    sequences: list[list[int]], seed: int, first: int, mask_seen: bool, batch_users: int
 ) -> None:
     log = make_log(sequences)
     log = log.with_first_target(np.full(log.n_users, first))
     table = np.random.default_rng(seed).integers(0, 4, (N_ITEMS, N_ITEMS)).astype(np.float32)
     ranker = LastItemTable(table)
-    expected = naive_ranks(ranker, log, mask_met)
+    expected = naive_ranks(ranker, log, mask_seen)
     if not expected:
         with pytest.raises(DataError, match="nothing to rank"):
             step_ranks(ranker, log)
         return
-    assert step_ranks(ranker, log, mask_met, batch_users).tolist() == expected
-    metrics = evaluate_ranking(ranker, log, ks=(1, 3), mask_met=mask_met)
+    assert step_ranks(ranker, log, mask_seen, batch_users).tolist() == expected
+    metrics = evaluate_ranking(ranker, log, ks=(1, 3), mask_seen=mask_seen)
     assert metrics["steps"] == len(expected)
-    assert metrics["mask_met"] == mask_met
+    assert metrics["mask_seen"] == mask_seen
     gains = [1 / math.log2(rank + 2) if rank < 3 else 0.0 for rank in expected]
     assert metrics["HR@3"] == pytest.approx(np.mean([rank < 3 for rank in expected]))
     assert metrics["NDCG@3"] == pytest.approx(np.mean(gains))
@@ -101,7 +101,7 @@ def test_a_perfect_ranker_hits_every_time() -> None:
     metrics = evaluate_ranking(LastItemTable(table), make_log([[0, 1, 2], [4, 5, 0]]), ks=(1, 5))
     assert metrics == {
         **{"HR@1": 1.0, "NDCG@1": 1.0, "HR@5": 1.0, "NDCG@5": 1.0},
-        **{"steps": 4, "mask_met": False},
+        **{"steps": 4, "mask_seen": False},
     }
 
 
@@ -120,7 +120,7 @@ def test_popularity_ranks_by_training_counts_and_may_be_masked() -> None:
     held_out = make_log([[0, 1, 2]])
     ranker = Popularity(train)
     assert step_ranks(ranker, held_out).tolist() == [1.0, 2.0]
-    assert step_ranks(ranker, held_out, mask_met=True).tolist() == [0.0, 0.0]
+    assert step_ranks(ranker, held_out, mask_seen=True).tolist() == [0.0, 0.0]
     assert step_ranks(ranker, held_out).tolist() == [1.0, 2.0]  # masking left no trace
 
 
@@ -163,6 +163,6 @@ def test_item_knn_reads_no_further_back_than_its_reach() -> None:
 def test_the_true_user_ranks_better_than_popularity() -> None:
     world = generate_world(seed=0, n_items=60, n_users=60)
     held_out = world.log.select_users(range(40, 60))
-    truth = evaluate_ranking(SimulatorRanker(TrueTasteUser(world)), held_out, mask_met=True)
+    truth = evaluate_ranking(SimulatorRanker(TrueTasteUser(world)), held_out, mask_seen=True)
     popular = Popularity(world.log.select_users(range(40)))
-    assert truth["NDCG@10"] > evaluate_ranking(popular, held_out, mask_met=True)["NDCG@10"]
+    assert truth["NDCG@10"] > evaluate_ranking(popular, held_out, mask_seen=True)["NDCG@10"]

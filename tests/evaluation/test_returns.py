@@ -10,7 +10,7 @@ import pytest
 
 import llmrec_env
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.returns import (
     PolicyReturns,
     PopularPolicy,
@@ -115,10 +115,10 @@ def test_the_same_seed_gives_the_same_numbers(simulator: TrueTasteUser) -> None:
 def test_an_unmasked_policy_repeats_itself_and_bores_its_users(simulator: TrueTasteUser) -> None:
     popular = PopularPolicy(simulator.users)
     masked = evaluate_policy(popular, simulator, seed=8)
-    unmasked = evaluate_policy(popular, simulator, seed=8, mask_met=False)
+    unmasked = evaluate_policy(popular, simulator, seed=8, mask_seen=False)
     assert (unmasked.accepted <= 1).all()
     assert masked.difference(unmasked).low > 0
-    assert (masked.summary()["mask_met"], unmasked.summary()["mask_met"]) == (True, False)
+    assert (masked.summary()["mask_seen"], unmasked.summary()["mask_seen"]) == (True, False)
 
 
 @core
@@ -126,7 +126,7 @@ def test_intervals_are_those_of_the_normal_approximation() -> None:
     def returns(values: list[float]) -> PolicyReturns:
         counts = np.ones(len(values), dtype=np.int64)
         ids = tuple(str(i) for i in range(len(values)))
-        return PolicyReturns(ids, np.array(values), counts, counts, mask_met=True, seed=0)
+        return PolicyReturns(ids, np.array(values), counts, counts, mask_seen=True, seed=0)
 
     result = returns([1.0, 2.0, 3.0, 4.0])
     half = 1.96 * np.std([1, 2, 3, 4], ddof=1) / 2

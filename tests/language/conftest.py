@@ -11,9 +11,9 @@ import pytest
 from tiny_models import SMALL, TINY
 
 from llmrec_env.data.splits import Split, split_by_user
-from llmrec_env.data.synthetic import generate_world
-from llmrec_env.language.base_models import small_base_model
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
+from llmrec_env.language.lm.base_models import small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 
 Fit = Callable[..., LanguageEnvironment]
@@ -37,7 +37,7 @@ def split() -> Split:
 @pytest.fixture(scope="session")
 def base_folder(split: Split) -> Path:
     """A base model of one layer, learned from the sixty texts."""
-    return small_base_model(split.train.catalog, SMALL)
+    return small_base_model(split.train.catalogue, SMALL)
 
 
 @pytest.fixture(scope="session")

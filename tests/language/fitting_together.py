@@ -15,9 +15,10 @@ from tiny_models import TINY
 
 from llmrec_env.common import processes, training
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.data.synthetic import generate_world
-from llmrec_env.language import base_models, fitting, learning
+from llmrec_env.data.world.generated import generate_world
+from llmrec_env.language import fitting, learning
 from llmrec_env.language.fitting import fit_language_environment
+from llmrec_env.language.lm import base_models
 from llmrec_env.language.model import LanguageEnvironment
 
 CONFIG = replace(TINY, learning=replace(TINY.learning, epochs=2, min_steps=1))

@@ -18,7 +18,7 @@ from tiny_models import (
 )
 
 from llmrec_env.common.errors import SimulatorError
-from llmrec_env.language import shelf
+from llmrec_env.language import prefix_cache as prefix_cache
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.labelling import branch_log, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
@@ -115,7 +115,7 @@ def test_decoding_is_a_full_reading_after_any_walk(
 def test_who_comes_again_is_as_before_and_not_read_again(
     model: LanguageEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shelf, "ROWS", 2)
+    monkeypatch.setattr(prefix_cache, "ROWS", 2)
     users = [np.array(history) for history in ([1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], [12, 13])]
     decoder = Decoder(model, users[:3])
     reads: list[int] = []

@@ -13,8 +13,8 @@ from tiny_models import TINY
 from torch import Tensor
 
 from llmrec_env.data.splits import Split
+from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.language.windows import chunk_log
 
 pytestmark = [pytest.mark.core, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("fitting_together.py")

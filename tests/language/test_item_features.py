@@ -11,18 +11,18 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from tiny_models import TINY, catalog
+from tiny_models import TINY, catalogue
 
 from llmrec_env.common.errors import LLMRecError, SettingError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.splits import Split
-from llmrec_env.language.base_models import load_base_model
 from llmrec_env.language.fitting import (
     FitConfig,
     fit_language_environment,
     untrained_language_environment,
 )
 from llmrec_env.language.item_tokens import pooled_tokens
+from llmrec_env.language.lm.base_models import load_base_model
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.sentence_encoder import sentence_features
 from llmrec_env.users.language import LanguageUser
@@ -47,7 +47,7 @@ def encoder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_items_of_like_text_have_like_features(encoder: Path) -> None:
     texts = ["red wooden chair", "red wooden chair", "copper pipe", "old lamp", "blue lamp"]
-    items = Catalog(pl.DataFrame({"item_id": list("abcde"), "title": texts}))
+    items = Catalogue(pl.DataFrame({"item_id": list("abcde"), "title": texts}))
     features = sentence_features(items, encoder, size=16)
     assert features.dtype == torch.float32
     assert torch.allclose(features.norm(dim=1), torch.ones(5), atol=1e-5)
@@ -62,7 +62,7 @@ def test_an_le_begins_with_the_encoders_features_and_needs_it_no_more(
     there = shutil.copytree(encoder, tmp_path / "encoder")
     config = replace(TINY, item_encoder=str(there))
     model = fit_language_environment(split.train, split.validation, config=config)
-    expected = sentence_features(split.train.catalog, encoder, TINY.model.state_size)
+    expected = sentence_features(split.train.catalogue, encoder, TINY.model.state_size)
     assert torch.equal(model.item_features, expected)
     model.save_pretrained(tmp_path / "le")
     shutil.rmtree(there)
@@ -81,7 +81,7 @@ def test_on_features_not_its_own_lm_outputs_correct_as_unit_vectors(
     known = str(encoder) if items == "text" else None
     config = replace(TINY, items=items, item_encoder=known)
     model = untrained_language_environment(split.train, config=config)
-    width = model.reader.hidden_size
+    width = model.backend.hidden_size
     assert model.config.output_scale == pytest.approx(width**-0.5)
     assert untrained.config.output_scale is None
     model.save_pretrained(tmp_path / "le")
@@ -102,7 +102,7 @@ def test_a_scale_that_silences_the_lm_is_refused(scale: float) -> None:
 def test_what_is_no_encoder_gets_one_clear_error(tmp_path: Path) -> None:
     pytest.importorskip("sentence_transformers")
     with pytest.raises(LLMRecError, match="no sentence encoder"):
-        sentence_features(catalog(), tmp_path, size=8)
+        sentence_features(catalogue(), tmp_path, size=8)
 
 
 def test_a_folder_that_is_not_there_is_told_before_anything_is_learned(
@@ -142,7 +142,7 @@ def test_random_items_say_nothing_of_the_texts(split: Split) -> None:
     one = untrained_language_environment(split.train, config=control)
     other = replace(
         split.train,
-        catalog=Catalog(split.train.catalog.table.with_columns(pl.col("title").reverse())),
+        catalogue=Catalogue(split.train.catalogue.table.with_columns(pl.col("title").reverse())),
     )
     two = untrained_language_environment(other, one_base(split), config=control)
     assert torch.equal(one.item_features, two.item_features)
@@ -151,16 +151,16 @@ def test_random_items_say_nothing_of_the_texts(split: Split) -> None:
 
 def one_base(split: Split) -> Path:
     """The base model of the split's own texts."""
-    from llmrec_env.language.base_models import small_base_model
+    from llmrec_env.language.lm.base_models import small_base_model
 
-    return small_base_model(split.train.catalog, TINY.small_model)
+    return small_base_model(split.train.catalogue, TINY.small_model)
 
 
 def test_pooled_items_are_the_mean_of_their_words(split: Split) -> None:
     model = untrained_language_environment(split.train, config=replace(TINY, items="pooled"))
     base, tokenizer = load_base_model(one_base(split))
     limit = TINY.item_tokens.max_tokens
-    expected = pooled_tokens(split.train.catalog, base, tokenizer, limit)
+    expected = pooled_tokens(split.train.catalogue, base, tokenizer, limit)
     assert np.allclose(model.item_tokens, expected, atol=1e-6)
 
 

@@ -44,11 +44,11 @@ def test_proposals_of_a_large_catalogue_are_nearly_the_best(
 ) -> None:
     pytest.importorskip("faiss")
     rng = np.random.default_rng(1)
-    first = log_of([rng.permutation(N_ITEMS)[:8].tolist() for _ in range(6)], user.catalog)
+    first = log_of([rng.permutation(N_ITEMS)[:8].tolist() for _ in range(6)], user.catalogue)
     favourites = propose(first, user, k=3).actions[first.offsets[1:] - 1]
     # who owns what they like best is offered something else
     sequences = [[*first.sequence(u)[:7], *favourites[u], first.sequence(u)[7]] for u in range(6)]
-    log = log_of([[int(item) for item in items] for items in sequences], user.catalog)
+    log = log_of([[int(item) for item in items] for items in sequences], user.catalogue)
     found = propose(log, user, k=10)
     monkeypatch.setattr(language, "EXACT_ITEMS", N_ITEMS)
     exact = propose(log, user, k=10)

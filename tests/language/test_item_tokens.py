@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_models import catalog
+from tiny_models import catalogue
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.data.splits import Split
 from llmrec_env.language import item_tokens
-from llmrec_env.language.base_models import load_base_model
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
     learn_item_tokens,
@@ -23,6 +22,7 @@ from llmrec_env.language.item_tokens import (
     read_features,
     semi_whiten,
 )
+from llmrec_env.language.lm.base_models import load_base_model
 
 pytestmark = pytest.mark.core
 CONFIG = ItemTokenConfig(steps=2, block=16, max_tokens=16)
@@ -38,7 +38,7 @@ def base(base_folder: Path) -> Base:
 def test_learning_lowers_the_loss_and_leaves_the_model_alone(split: Split, base: Base) -> None:
     model, tokenizer = base
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    tokens, nll = learn_item_tokens(split.train.catalog, model, tokenizer, CONFIG)
+    tokens, nll = learn_item_tokens(split.train.catalogue, model, tokenizer, CONFIG)
     assert tokens.shape == (60, model.config.hidden_size)
     assert nll["after"] < nll["before"]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
@@ -47,7 +47,7 @@ def test_learning_lowers_the_loss_and_leaves_the_model_alone(split: Split, base:
 
 def test_the_same_texts_get_the_same_tokens_and_no_two_items_one(split: Split, base: Base) -> None:
     model, tokenizer = base
-    half = split.train.catalog.take(range(30))
+    half = split.train.catalogue.take(range(30))
     config = replace(CONFIG, steps=4)
     alone, _ = learn_item_tokens(half, model, tokenizer, config)
     again, _ = learn_item_tokens(half, model, tokenizer, config)
@@ -58,7 +58,7 @@ def test_the_same_texts_get_the_same_tokens_and_no_two_items_one(split: Split, b
 def test_a_killed_run_goes_on_at_the_next_block(
     split: Split, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalogue = split.train.catalog
+    catalogue = split.train.catalogue
     whole, nll = learn_item_tokens(catalogue, *base, CONFIG)
     learn_block, calls = item_tokens._learn_block, []
 
@@ -80,7 +80,7 @@ def test_a_killed_run_goes_on_at_the_next_block(
 def test_tokens_of_other_texts_are_not_taken_for_ones_own(
     split: Split, base: Base, tmp_path: Path
 ) -> None:
-    catalogue = split.train.catalog
+    catalogue = split.train.catalogue
     learn_item_tokens(catalogue, *base, CONFIG, folder=tmp_path)
     with pytest.raises(LLMRecError, match="item tokens of another run"):
         learn_item_tokens(catalogue.take(range(59, -1, -1)), *base, CONFIG, folder=tmp_path)
@@ -91,19 +91,19 @@ def test_tokens_of_other_texts_are_not_taken_for_ones_own(
 def test_tokens_learned_on_one_device_are_found_on_another(
     split: Split, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learned, _ = learn_item_tokens(split.train.catalog, *base, CONFIG, folder=tmp_path)
+    learned, _ = learn_item_tokens(split.train.catalogue, *base, CONFIG, folder=tmp_path)
 
     def summed_in_another_order(*arguments: Any) -> torch.Tensor:
         return pooled_tokens(*arguments) * (1 + 1e-6)
 
     monkeypatch.setattr(item_tokens, "pooled_tokens", summed_in_another_order)
-    found, _ = learn_item_tokens(split.train.catalog, *base, CONFIG, folder=tmp_path)
+    found, _ = learn_item_tokens(split.train.catalogue, *base, CONFIG, folder=tmp_path)
     assert torch.equal(found, learned)
 
 
 def test_items_begin_as_the_mean_of_their_words(base: Base) -> None:
     model, tokenizer = base
-    items = catalog(6)
+    items = catalogue(6)
     pooled = pooled_tokens(items, model, tokenizer)
     table = model.get_input_embeddings().weight
     rows = [set(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in items.sentences]
@@ -116,7 +116,7 @@ def test_items_begin_as_the_mean_of_their_words(base: Base) -> None:
 
 
 def test_features_are_unit_vectors_that_tell_items_apart(split: Split, base: Base) -> None:
-    features = read_features(split.train.catalog, *base, size=8, max_tokens=16)
+    features = read_features(split.train.catalogue, *base, size=8, max_tokens=16)
     assert features.shape == (60, 8)
     assert torch.allclose(features.norm(dim=1), torch.ones(60), atol=1e-5)
     closeness = (features @ features.T).fill_diagonal_(-1)

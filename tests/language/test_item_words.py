@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from tiny_models import catalog
+from tiny_models import catalogue
 from torch.nn.functional import normalize
 
-from llmrec_env.data.catalog import Catalog
-from llmrec_env.language.base_models import load_base_model
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.lm.base_models import load_base_model
 from llmrec_env.language.model import LanguageEnvironment
 
 pytestmark = pytest.mark.core
@@ -30,21 +30,21 @@ def dense(words: ItemWords, n_items: int) -> np.ndarray:
 
 def test_rare_words_weigh_more_and_an_item_has_length_one(base_folder: Path) -> None:
     _, tokenizer = load_base_model(base_folder)
-    table = dense(ItemWords.of(catalog(), tokenizer), len(catalog()))
-    assert np.linalg.norm(table, axis=1) == pytest.approx(np.ones(len(catalog())), abs=1e-5)
+    table = dense(ItemWords.of(catalogue(), tokenizer), len(catalogue()))
+    assert np.linalg.norm(table, axis=1) == pytest.approx(np.ones(len(catalogue())), abs=1e-5)
     occurrences = (table > 0).sum(0)
     for row in table:
         present = np.flatnonzero(row)
         rarest = present[occurrences[present].argmin()]
         commonest = present[occurrences[present].argmax()]
         assert row[rarest] > row[commonest]
-    assert len(np.unique(table.round(6), axis=0)) == len(catalog())
+    assert len(np.unique(table.round(6), axis=0)) == len(catalogue())
 
 
 def test_items_without_text_have_no_words(base_folder: Path) -> None:
     _, tokenizer = load_base_model(base_folder)
     titles = ["", "red thing", "", "old thing", ""]
-    items = Catalog(pl.DataFrame({"item_id": list("abcde"), "title": titles}))
+    items = Catalogue(pl.DataFrame({"item_id": list("abcde"), "title": titles}))
     table = dense(ItemWords.of(items, tokenizer), 5)
     assert np.isfinite(table).all()
     assert (table[[0, 2, 4]] == table[0]).all()

@@ -28,7 +28,7 @@ class Forced(UserSimulator):
 
     def __init__(self, user: LanguageUser) -> None:
         self.user = user
-        self.catalog, self.state_size, self.users = user.catalog, user.state_size, user.users
+        self.catalogue, self.state_size, self.users = user.catalogue, user.state_size, user.users
 
     def open(self, histories: Any, users: Any = None) -> Session:
         session = self.user.open(histories)

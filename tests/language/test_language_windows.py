@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny_models import random_log
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.language.windows import Window, chunk_log
+from llmrec_env.data.windows import Window, chunk_log
 
 pytestmark = pytest.mark.core
 

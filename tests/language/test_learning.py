@@ -14,7 +14,7 @@ from tiny_models import TINY, log_of, random_log
 
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.softmax import Precision
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.splits import Split
 from llmrec_env.language import learning
@@ -101,8 +101,8 @@ def test_a_checkpoint_of_an_le_of_another_shape_is_refused(split: Split, tmp_pat
 def test_users_teach_it_what_comes_next_and_nothing_unteaches_it(
     split: Split, untrained: LanguageEnvironment, precision: Precision
 ) -> None:
-    log = log_of([[(u + t) % 60 for t in range(8)] for u in range(60)], split.train.catalog)
-    held_out = log_of([[(u + t) % 60 for t in range(5)] for u in range(3, 60, 6)], log.catalog)
+    log = log_of([[(u + t) % 60 for t in range(8)] for u in range(60)], split.train.catalogue)
+    held_out = log_of([[(u + t) % 60 for t in range(5)] for u in range(3, 60, 6)], log.catalogue)
     before = validate(untrained, held_out)
     learn(untrained, log, held_out, replace(TINY.learning, epochs=5, precision=precision))
     taught = validate(untrained, held_out)
@@ -167,14 +167,14 @@ def test_too_little_to_learn_from_is_refused(split: Split, untrained: LanguageEn
     nobody = split.validation.select_users([])
     with pytest.raises(DataError, match="no validation users"):
         learn(untrained, split.train, nobody)
-    single = log_of([[1], [2]], split.train.catalog)
+    single = log_of([[1], [2]], split.train.catalogue)
     with pytest.raises(DataError, match="no user has two interactions"):
         learn(untrained, single, split.validation)
 
 
 def test_a_catalogue_without_text_needs_to_be_asked_for(base_folder: Path) -> None:
     log = random_log([9, 8, 7, 6])
-    bare = Catalog(pl.DataFrame({"item_id": log.catalog.ids}))
+    bare = Catalogue(pl.DataFrame({"item_id": log.catalogue.ids}))
     untexted = log_of([s.tolist() for s in log.sequences()], bare)
     with pytest.raises(DataError, match="allow_untexted=True"):
         fit_language_environment(untexted, untexted, config=TINY)
@@ -204,7 +204,7 @@ def test_a_user_who_met_all_that_counts_gets_other_items() -> None:
 
 def test_a_user_who_met_everything_has_no_negatives() -> None:
     log = log_of([list(range(24))])
-    with pytest.raises(DataError, match="has met nearly all of the 24 items"):
+    with pytest.raises(DataError, match="has seen nearly all of the 24 items"):
         Negatives(log, 0.0).draw(np.zeros(3, dtype=np.int64), np.random.default_rng(0))
 
 

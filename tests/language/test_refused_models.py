@@ -18,10 +18,10 @@ from transformers import (
 )
 
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.language.base_models import load_base_model
-from llmrec_env.language.hugging_face import HuggingFaceReader
+from llmrec_env.data.windows import Window
+from llmrec_env.language.lm.base_models import load_base_model
+from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.language.windows import Window
 
 pytestmark = pytest.mark.core
 
@@ -64,7 +64,7 @@ def test_it_is_refused_when_loaded_from_a_folder_too(name: str, tmp_path: Path) 
     causal_lm(config).save_pretrained(tmp_path)
     _tokenizer_for(tmp_path)
     with pytest.raises(LLMRecError, match=reason):
-        HuggingFaceReader(*load_base_model(tmp_path))
+        TransformersBackend(*load_base_model(tmp_path))
 
 
 @pytest.mark.parametrize("name", ENCODER_DECODERS)

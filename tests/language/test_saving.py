@@ -16,20 +16,20 @@ from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.data.splits import Split
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.fitting import untrained_language_environment
-from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.labelling import branch_log, label_log
 from llmrec_env.language.learning import learn
+from llmrec_env.language.lm.qwen3 import Qwen3Backend
+from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.language.qwen3 import Qwen3Reader
 from llmrec_env.users.language import LanguageUser
 
 pytestmark = pytest.mark.core
 
 
-def reader(model: LanguageEnvironment) -> HuggingFaceReader:
+def backend(model: LanguageEnvironment) -> TransformersBackend:
     """The reader of an LE that can learn."""
-    assert isinstance(model.reader, HuggingFaceReader)
-    return model.reader
+    assert isinstance(model.backend, TransformersBackend)
+    return model.backend
 
 
 def test_what_is_loaded_says_what_was_saved(
@@ -44,11 +44,11 @@ def test_what_is_loaded_says_what_was_saved(
     assert loaded.record == learned.record
     assert loaded.config == learned.config
     assert not loaded.training
-    assert loaded.catalog.table.equals(learned.catalog.table)
+    assert loaded.catalogue.table.equals(learned.catalogue.table)
     assert loaded.users is not None
     assert loaded.users.to_table().equals(split.test.to_table())
-    text = learned.catalog.sentences[0]
-    tokens = [reader(model).tokenizer(text)["input_ids"] for model in (loaded, learned)]
+    text = learned.catalogue.sentences[0]
+    tokens = [backend(model).tokenizer(text)["input_ids"] for model in (loaded, learned)]
     assert tokens[0] == tokens[1]
 
 
@@ -133,7 +133,7 @@ def test_every_architecture_survives_saving(
     name: str, learned: LanguageEnvironment, tmp_path: Path
 ) -> None:
     model = tiny_le(ARCHITECTURES[name])
-    reader(model).tokenizer = reader(learned).tokenizer
+    backend(model).tokenizer = backend(learned).tokenizer
     log = random_log([7, 3])
     model.save_pretrained(tmp_path / "le")
     loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
@@ -145,13 +145,13 @@ def test_every_architecture_survives_saving(
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))
 def test_a_folded_le_says_the_same(name: str, learned: LanguageEnvironment, tmp_path: Path) -> None:
     model = tiny_le(ARCHITECTURES[name])
-    reader(model).tokenizer = reader(learned).tokenizer
+    backend(model).tokenizer = backend(learned).tokenizer
     log = random_log([7, 3, 30])
-    actions = np.arange(2 * len(log)).reshape(-1, 2) % len(model.catalog)
+    actions = np.arange(2 * len(log)).reshape(-1, 2) % len(model.catalogue)
     model.save_pretrained(tmp_path / "le")
     folded = LanguageEnvironment.from_pretrained(tmp_path / "le", fold=True)
     assert not [name for name, _ in folded.named_modules() if "lora" in name]
-    assert isinstance(folded.reader, Qwen3Reader) == (name == "qwen3")
+    assert isinstance(folded.backend, Qwen3Backend) == (name == "qwen3")
     said = (*label_log(model, log), *branch_log(model, log, actions))
     for before, after in zip(
         said, (*label_log(folded, log), *branch_log(folded, log, actions)), strict=True

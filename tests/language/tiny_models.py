@@ -22,16 +22,16 @@ from transformers import (
     Qwen3Config,
 )
 
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.base_models import SmallModelConfig
+from llmrec_env.data.windows import Window
 from llmrec_env.language.fitting import FitConfig
-from llmrec_env.language.hugging_face import HuggingFaceReader
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig
+from llmrec_env.language.lm.base_models import SmallModelConfig
+from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
-from llmrec_env.language.windows import Window
 
 IntArray = NDArray[np.int64]
 N_ITEMS = 24
@@ -105,20 +105,20 @@ def causal_lm(config: PretrainedConfig, seed: int = 0) -> PreTrainedModel:
         return AutoModelForCausalLM.from_config(config).eval()
 
 
-def catalog(n_items: int = N_ITEMS) -> Catalog:
+def catalogue(n_items: int = N_ITEMS) -> Catalogue:
     """Items with a title of two words."""
     words = ["red", "old", "tall", "quiet", "warm"]
     titles = [f"{words[i % 5]} thing{i // 5}" for i in range(n_items)]
     ids = [f"i{i}" for i in range(n_items)]
-    return Catalog(pl.DataFrame({"item_id": ids, "title": titles}))
+    return Catalogue(pl.DataFrame({"item_id": ids, "title": titles}))
 
 
-def log_of(sequences: list[list[int]], items: Catalog | None = None) -> InteractionLog:
+def log_of(sequences: list[list[int]], items: Catalogue | None = None) -> InteractionLog:
     """A log of these sequences, one a user."""
     offsets = np.cumsum([0, *map(len, sequences)]).astype(np.int64)
     flat = np.array([item for sequence in sequences for item in sequence], dtype=np.int64)
     users = pl.Series([f"u{u}" for u in range(len(sequences))], dtype=pl.String)
-    return InteractionLog(items or catalog(), users, offsets, flat)
+    return InteractionLog(items or catalogue(), users, offsets, flat)
 
 
 def random_log(lengths: list[int], seed: int = 0) -> InteractionLog:
@@ -137,8 +137,8 @@ def tiny_le(
         return torch.randn(shape, generator=generator)
 
     model = LanguageEnvironment(
-        catalog(n_items),
-        HuggingFaceReader(causal_lm(config), cast(Any, None)),  # no text is read
+        catalogue(n_items),
+        TransformersBackend(causal_lm(config), cast(Any, None)),  # no text is read
         noise(n_items, WIDTH),
         normalize(noise(n_items, 8), dim=1),
         LanguageEnvironmentConfig(window=window, lora_rank=2),
@@ -181,6 +181,6 @@ def window_start(model: LanguageEnvironment, t: int) -> int:
 
 def _read(model: LanguageEnvironment, items: IntArray) -> Tensor:
     embedded = model.tables().tokens[items][None]
-    reader = model.reader
-    assert isinstance(reader, HuggingFaceReader)
-    return reader.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]
+    backend = model.backend
+    assert isinstance(backend, TransformersBackend)
+    return backend.transformer(inputs_embeds=embedded, use_cache=False).last_hidden_state[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from llmrec_env.data import Catalog, InteractionLog
+from llmrec_env.data import Catalogue, InteractionLog
 from llmrec_env.users.base import (
     FloatArray,
     Histories,
@@ -22,7 +22,7 @@ class Fan(HistoryUser):
     """Likes items near the newest ones on a circle."""
 
     def __init__(self, log: InteractionLog) -> None:
-        self.catalog = log.catalog
+        self.catalogue = log.catalogue
         self.users = log
         angle = 2 * np.pi * np.arange(log.n_items) / log.n_items
         self._places = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
@@ -48,10 +48,10 @@ class Silent(Fan):
 def make_log(
     sequences: list[list[int]], n_items: int = N_ITEMS, **feedback: list
 ) -> InteractionLog:
-    catalog = Catalog(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
+    catalogue = Catalogue(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
     rows = [(f"u{u}", f"i{i}") for u, items in enumerate(sequences) for i in items]
     table = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
     return InteractionLog.from_table(
-        catalog,
+        catalogue,
         table.with_columns(**{name: pl.Series(values) for name, values in feedback.items()}),
     )

@@ -11,7 +11,7 @@ pytest.importorskip("d3rlpy")
 from d3rlpy.algos import DiscreteBCConfig, DiscreteCQLConfig
 
 from llmrec_env.data.splits import Split, split_by_user
-from llmrec_env.data.synthetic import World, generate_world
+from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.evaluation.returns import RandomPolicy, evaluate_policy
 from llmrec_env.offline.d3rlpy import D3rlpyPolicy, HistoryEncoderFactory, to_mdp_dataset, train
 from llmrec_env.users.true_taste import TrueTasteUser

@@ -22,9 +22,10 @@ from typer.testing import CliRunner
 from llmrec_env.cli import app
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.data import InteractionLog
-from llmrec_env.offline import Transitions, distributed, shards
+from llmrec_env.offline import Transitions, distributed
+from llmrec_env.offline import sharding as shards
 from llmrec_env.offline.distributed import ShardLabeller
-from llmrec_env.offline.parts import part_path
+from llmrec_env.offline.files import part_path
 from llmrec_env.users.language import embedded_user
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ OPTIONS: dict[str, Any] = {"augment": 1, "shard_rows": 250}
 
 @pytest.fixture(scope="module")
 def log() -> InteractionLog:
-    """A hundred users whom the embedded LE never met, some 2,500 interactions."""
+    """A hundred users whom the embedded LE never saw, some 2,500 interactions."""
     users = embedded_user().users
     assert users is not None
     return users.select_users(np.arange(100))

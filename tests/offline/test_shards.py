@@ -23,11 +23,13 @@ from llmrec_env.common.errors import (
     SettingError,
     SimulatorError,
 )
-from llmrec_env.data import Catalog, InteractionLog
-from llmrec_env.offline import Transitions, cutting, distributed, shards, transitions
-from llmrec_env.offline.cutting import cut_log
-from llmrec_env.offline.parts import count_rows, part_path
-from llmrec_env.offline.plan import Plan, plan_run
+from llmrec_env.data import Catalogue, InteractionLog
+from llmrec_env.offline import Transitions, distributed, transitions
+from llmrec_env.offline import partition as cutting
+from llmrec_env.offline import sharding as shards
+from llmrec_env.offline.files import count_rows, part_path
+from llmrec_env.offline.manifest import Plan, plan_run
+from llmrec_env.offline.partition import cut_log
 from llmrec_env.offline.table import COLUMNS
 from llmrec_env.users.language import embedded_user
 
@@ -37,12 +39,12 @@ FLOATS = ("state", "next_state", "reward", "next_reward")
 lengths_of_users = st.lists(st.integers(1, 9), min_size=1, max_size=12).filter(lambda n: max(n) > 1)
 
 
-def log_of(lengths: list[int], catalog: Catalog, seed: int = 0) -> InteractionLog:
+def log_of(lengths: list[int], catalogue: Catalogue, seed: int = 0) -> InteractionLog:
     """Users with so many interactions each, over the items of a catalogue."""
     offsets = np.cumsum([0, *lengths]).astype(np.int64)
-    items = np.random.default_rng(seed).integers(0, len(catalog), offsets[-1])
+    items = np.random.default_rng(seed).integers(0, len(catalogue), offsets[-1])
     users = pl.Series([f"user {u}" for u in range(len(lengths))])
-    return InteractionLog(catalog, users, offsets, items)
+    return InteractionLog(catalogue, users, offsets, items)
 
 
 def assert_same_table(table: Transitions, other: Transitions) -> None:
@@ -57,9 +59,9 @@ def assert_same_table(table: Transitions, other: Transitions) -> None:
 
 
 @pytest.fixture(scope="module")
-def known() -> Catalog:
+def known() -> Catalogue:
     """The items that the embedded LE knows."""
-    return embedded_user().catalog
+    return embedded_user().catalogue
 
 
 @settings(max_examples=60, deadline=None)
@@ -74,7 +76,7 @@ def test_parts_hold_every_user_once_and_whole(
         if on_disk:
             source = Path("log.parquet").absolute()
             log.save(source)
-        parts = list(cut_log(source, log.catalog, rows))
+        parts = list(cut_log(source, log.catalogue, rows))
     if on_disk:
         Path(source).unlink()
     whole = pl.concat(part.table for part in parts)
@@ -108,7 +110,7 @@ def test_all_parts_are_the_table_of_the_whole_log(
 ) -> None:
     out = tmp_path_factory.mktemp("run") / "out"
     user = embedded_user()
-    log = log_of(lengths, user.catalog, seed)
+    log = log_of(lengths, user.catalogue, seed)
     plan = shards.label(log, out, augment=augment, shard_rows=shard_rows)
     table = Transitions.load(out)
     assert_same_table(table, transitions(log, user, augment=augment))
@@ -120,7 +122,7 @@ def test_all_parts_are_the_table_of_the_whole_log(
         assert part.is_between(shard.first_user, shard.first_user + shard.n_users - 1).all()
 
 
-def test_a_parquet_file_is_labelled_as_the_log_in_it(known: Catalog) -> None:
+def test_a_parquet_file_is_labelled_as_the_log_in_it(known: Catalogue) -> None:
     log = log_of([5, 1, 7, 2, 2], known)
     log.save("log.parquet")
     assert shards.label("log.parquet", "file", shard_rows=6) == shards.label(
@@ -138,7 +140,7 @@ def test_a_parquet_file_is_labelled_as_the_log_in_it(known: Catalog) -> None:
     assert_same_table(Transitions.load("folder"), Transitions.load("memory"))
 
 
-def test_users_of_one_interaction_make_an_empty_part(known: Catalog) -> None:
+def test_users_of_one_interaction_make_an_empty_part(known: Catalogue) -> None:
     log = log_of([1, 1, 1, 4, 1, 1], known)
     plan = shards.label(log, "out", augment=1, shard_rows=2)
     heights = [pl.read_parquet(part_path(Path("out"), i)).height for i in range(len(plan.shards))]
@@ -149,7 +151,7 @@ def test_users_of_one_interaction_make_an_empty_part(known: Catalog) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_and_repeats_nothing(known: Catalog) -> None:
+def test_a_killed_run_goes_on_and_repeats_nothing(known: Catalogue) -> None:
     log = log_of([20] * 60, known)
     log.save("log.parquet")
     options = {"augment": 1, "shard_rows": 100}
@@ -183,13 +185,15 @@ def test_a_killed_run_goes_on_and_repeats_nothing(known: Catalog) -> None:
         ({"shard_rows": 5}, r"another run \(shard_rows=4 instead of 5\)"),
     ],
 )
-def test_the_folder_of_another_run_is_refused(known: Catalog, options: dict, message: str) -> None:
+def test_the_folder_of_another_run_is_refused(
+    known: Catalogue, options: dict, message: str
+) -> None:
     shards.label(log_of([3, 4], known), "out", shard_rows=4)
     with pytest.raises(DataError, match=message):
         shards.label(log_of([3, 4], known), "out", **{"shard_rows": 4} | options)
 
 
-def test_a_folder_of_another_log_or_of_other_things_is_refused(known: Catalog) -> None:
+def test_a_folder_of_another_log_or_of_other_things_is_refused(known: Catalogue) -> None:
     shards.label(log_of([3, 4], known), "out", shard_rows=4)
     with pytest.raises(DataError, match=r"another run \(another log\)"):
         shards.label(log_of([3, 4], known, seed=1), "out", shard_rows=4)
@@ -219,44 +223,44 @@ def rows_of(*rows: tuple[str | None, str, int]) -> Path:
 
 @pytest.mark.parametrize("rows", [1, 100])
 def test_unsorted_rows_are_refused(rows: int) -> None:
-    catalog = make_log([[0]]).catalog
+    catalogue = make_log([[0]]).catalogue
     apart = rows_of(("a", "i0", 1), ("a", "i1", 2), ("b", "i0", 1), ("c", "i0", 1), ("a", "i2", 3))
     with pytest.raises(DataError, match=r"user 'a' are not together.*row 5; sort.*sink_parquet"):
-        list(cut_log(apart, catalog, rows))
+        list(cut_log(apart, catalogue, rows))
     back = rows_of(("a", "i0", 1), ("b", "i1", 9), ("b", "i0", 8))
     with pytest.raises(DataError, match="row 3 of user 'b' is earlier"):
-        list(cut_log(back, catalog, rows))
+        list(cut_log(back, catalogue, rows))
     unknown_time = rows_of(("a", "i0", 2), ("a", "i1", None), ("b", "i1", 1), ("b", "i0", 1))
-    assert sum(part.n_users for part in cut_log(unknown_time, catalog, rows)) == 2
+    assert sum(part.n_users for part in cut_log(unknown_time, catalogue, rows)) == 2
 
 
 def test_files_that_are_no_log_are_refused() -> None:
-    catalog = make_log([[0]]).catalog
+    catalogue = make_log([[0]]).catalogue
     cases = {
         "no such file": Path("nowhere.parquet"),
         "rows.parquet: unknown item id 'x'": rows_of(("a", "i0", 1), ("a", "x", 2)),
     }
     for message, source in cases.items():
         with pytest.raises(DataError, match=message):
-            list(cut_log(source, catalog, 10))
+            list(cut_log(source, catalogue, 10))
     with pytest.raises(DataError, match="row 2 has no user_id"):
-        list(cut_log(rows_of(("a", "i0", 1), (None, "i1", 2)), catalog, 10))
+        list(cut_log(rows_of(("a", "i0", 1), (None, "i1", 2)), catalogue, 10))
     with pytest.raises(DataError, match="no interactions"):
-        list(cut_log(rows_of(), catalog, 10))
+        list(cut_log(rows_of(), catalogue, 10))
     pl.DataFrame({"user_id": ["a"]}).write_parquet("columns.parquet")
     with pytest.raises(DataError, match="no column 'item_id'"):
-        list(cut_log("columns.parquet", catalog, 10))
+        list(cut_log("columns.parquet", catalogue, 10))
     Path("log.csv").write_text("user_id,item_id\n")
     with pytest.raises(DataError, match="expected a log in parquet"):
-        list(cut_log("log.csv", catalog, 10))
+        list(cut_log("log.csv", catalogue, 10))
     with pytest.raises(DataError, match="share one catalogue"):
-        list(cut_log(make_log([[0, 1]], n_items=5), catalog, 10))
-    nobody = InteractionLog(catalog, pl.Series(["a", "b"]), np.array([0, 0, 2]), np.array([1, 2]))
+        list(cut_log(make_log([[0, 1]], n_items=5), catalogue, 10))
+    nobody = InteractionLog(catalogue, pl.Series(["a", "b"]), np.array([0, 0, 2]), np.array([1, 2]))
     with pytest.raises(DataError, match="a user of the log has no interactions"):
-        list(cut_log(nobody, catalog, 10))
+        list(cut_log(nobody, catalogue, 10))
 
 
-def test_settings_and_simulators_that_do_not_exist(known: Catalog) -> None:
+def test_settings_and_simulators_that_do_not_exist(known: Catalogue) -> None:
     log = log_of([2], known)
     with pytest.raises(SettingError, match="augment=-1"):
         shards.label(log, "out", augment=-1)
@@ -267,7 +271,7 @@ def test_settings_and_simulators_that_do_not_exist(known: Catalog) -> None:
     assert not Path("out").exists()
 
 
-def test_a_shard_that_its_workers_die_of_is_given_up(known: Catalog) -> None:
+def test_a_shard_that_its_workers_die_of_is_given_up(known: Catalogue) -> None:
     out, user = Path("out"), embedded_user()
     plan = plan_run(log_of([2, 2], known), out, "embedded", 0, 2, "float32")
     for attempt in range(shards.ATTEMPTS):
@@ -280,7 +284,7 @@ def test_a_shard_that_its_workers_die_of_is_given_up(known: Catalog) -> None:
 
 
 def test_without_ray_the_error_names_the_extra(
-    known: Catalog, monkeypatch: pytest.MonkeyPatch
+    known: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r'pip install "llmrec-env\[ray\]"'):

@@ -55,9 +55,9 @@ def test_augmented_rows_are_what_the_simulator_says(log: InteractionLog, fan: Fa
         history = log.sequence(user)[: t + 1]
         for action in proposals.actions[log.offsets[user] + t]:
             taken = np.append(history, action)
-            met = np.append(log.sequence(user), action)
+            seen = np.append(log.sequence(user), action)
             liked = fan.preferences(fan.encode([taken]))[0]
-            liked[met] = -np.inf
+            liked[seen] = -np.inf
             assert table.augmented[row]
             assert not table.terminal[row]
             assert table.user[row] == user

@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from agents import RecommenderConfig
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.users.true_taste import TrueTasteUser
 
 MakeLog = Callable[..., InteractionLog]
@@ -26,9 +26,9 @@ def make_log() -> MakeLog:
     def make(sequences: list[list[int]], n_items: int, **feedback: list[Any]) -> InteractionLog:
         rows = [(f"u{u}", f"i{i}") for u, items in enumerate(sequences) for i in items]
         table = pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row")
-        catalog = Catalog(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
+        catalogue = Catalogue(pl.DataFrame({"item_id": [f"i{i}" for i in range(n_items)]}))
         columns = {name: pl.Series(values) for name, values in feedback.items()}
-        return InteractionLog.from_table(catalog, table.with_columns(**columns))
+        return InteractionLog.from_table(catalogue, table.with_columns(**columns))
 
     return make
 

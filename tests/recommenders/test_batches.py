@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import RecommenderConfig
-from agents.batches import TrainingData, constant_rewards
+from agents.data import TrainingData, constant_rewards
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.negatives import UnmetItems
+from llmrec_env.data.negatives import UnseenItems
 from llmrec_env.offline.augmentation import propose, soft_targets
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -26,16 +26,16 @@ MakeConfig = Callable[..., RecommenderConfig]
 
 def test_negatives_are_uniform_over_what_a_user_never_met(make_log: MakeLog) -> None:
     log = make_log([[0, 3, 3, 1], [5], [1, 2, 3, 4, 5]], n_items=6)
-    drawn = UnmetItems(log).sample(np.array([0, 1, 2]), 3000, np.random.default_rng(0))
-    for row, unmet in zip(drawn, ([2, 4, 5], [0, 1, 2, 3, 4], [0]), strict=True):
+    drawn = UnseenItems(log).sample(np.array([0, 1, 2]), 3000, np.random.default_rng(0))
+    for row, unseen in zip(drawn, ([2, 4, 5], [0, 1, 2, 3, 4], [0]), strict=True):
         values, counts = np.unique(row, return_counts=True)
-        assert values.tolist() == unmet
-        assert counts.min() > 0.8 * 3000 / len(unmet)
+        assert values.tolist() == unseen
+        assert counts.min() > 0.8 * 3000 / len(unseen)
 
 
 def test_a_user_who_met_everything_has_no_negatives(make_log: MakeLog) -> None:
-    with pytest.raises(DataError, match="'u1' met all 2 items"):
-        UnmetItems(make_log([[0], [0, 1]], n_items=2))
+    with pytest.raises(DataError, match="'u1' has seen all 2 items"):
+        UnseenItems(make_log([[0], [0, 1]], n_items=2))
 
 
 def test_events_have_rewards_of_their_own(make_log: MakeLog) -> None:
@@ -73,13 +73,13 @@ def test_a_batch_holds_what_the_simulator_says(user: TrueTasteUser, tiny: MakeCo
     by_rank = log.item_counts()[batch.facts.rank.argsort().numpy()]
     assert by_rank.tolist() == sorted(log.item_counts(), reverse=True)
     assert batch.facts.share.numpy() == pytest.approx(log.item_counts() / len(log))
-    met = [set(log.sequence(u).tolist()) for u in log.row_users[rows]]
-    assert all(not m & set(n) for m, n in zip(met, batch.negatives.tolist(), strict=True))
+    seen = [set(log.sequence(u).tolist()) for u in log.row_users[rows]]
+    assert all(not m & set(n) for m, n in zip(seen, batch.negatives.tolist(), strict=True))
 
     augmentation = batch.augmentation
     assert augmentation is not None
     assert augmentation.actions.shape == (len(rows), 3)
-    assert all(not m & set(a) for m, a in zip(met, augmentation.actions.tolist(), strict=True))
+    assert all(not m & set(a) for m, a in zip(seen, augmentation.actions.tolist(), strict=True))
     torch.testing.assert_close(augmentation.weights.sum(dim=1), torch.ones(len(rows)))
     every = np.zeros((len(log), 1), dtype=np.int64)
     every[rows] = augmentation.actions[:, :1].numpy()

@@ -70,8 +70,8 @@ def test_caser_is_what_its_filters_say_of_the_image(window: int, length: int) ->
         features = []
         for height, linear in enumerate(encoder.horizontal, start=1):
             filters = linear.weight.view(-1, 1, height, DIM)
-            met = image[max(0, window - len(last) - height + 1) :]  # places that hold an item
-            out = F.conv2d(met[None, None], filters, linear.bias)[0, :, :, 0]
+            seen = image[max(0, window - len(last) - height + 1) :]  # places that hold an item
+            out = F.conv2d(seen[None, None], filters, linear.bias)[0, :, :, 0]
             features.append(F.relu(out).amax(dim=1))
         columns = encoder.vertical.weight.view(-1, 1, window, 1)
         sums = F.conv2d(image[None, None], columns, encoder.vertical.bias)[0, :, 0]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agents import Recommender, RecommenderConfig
-from agents.batches import TrainingData
+from agents.data import TrainingData
 from agents.item_init import principal_table
 from agents.network import Network
 from agents.training import Copies
@@ -81,7 +81,7 @@ def test_both_copies_of_snqn_begin_with_them(tiny: MakeConfig) -> None:
 def test_items_of_like_vectors_share_what_was_learned(
     make_log: Callable[..., InteractionLog], tiny: MakeConfig
 ) -> None:
-    """Item 3 is never met; its vector is item 0's, after which item 1 comes."""
+    """Item 3 is never saw; its vector is item 0's, after which item 1 comes."""
     log = make_log([[0, 1, 0, 1, 0], [2, 4, 2, 4, 2]] * 10, n_items=5)
     vectors = np.eye(5)
     vectors[3] = vectors[0]

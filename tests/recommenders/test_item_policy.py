@@ -34,7 +34,7 @@ class DotUser(HistoryUser):
     state_size = WIDTH
 
     def __init__(self, users: InteractionLog, vectors: FloatArray) -> None:
-        self.catalog, self.users, self.vectors = users.catalog, users, vectors
+        self.catalogue, self.users, self.vectors = users.catalogue, users, vectors
 
     def encode(self, histories: Histories) -> FloatArray:
         return unit(np.stack([self.vectors[items].mean(axis=0) for items in histories]))

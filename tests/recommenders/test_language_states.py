@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from agents import Recommender, RecommenderConfig
-from agents.batches import TrainingData
+from agents.data import TrainingData
 from agents.network import Network
 from agents.objectives import Outputs, Schedule, loss_terms
 from agents.objectives.lea import AugmentedNextItem, DistilledState

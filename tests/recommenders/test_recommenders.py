@@ -12,15 +12,15 @@ from torch import nn
 
 from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised, training
 from agents.backbones import BACKBONES
-from agents.batches import TrainingData
+from agents.data import TrainingData
 from agents.network import Network
 from agents.objectives import FRAMEWORKS
 from agents.training import Copies
-from agents.windows import WindowBatches
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import Loss, TrainingConfig
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.item_windows import WindowBatches
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -70,10 +70,10 @@ def test_recommends_unmet_items_best_first(fitted: Recommender, user: TrueTasteU
     scores = fitted.score(histories)
     assert best.shape == (3, 5)
     for row, history, score in zip(best, histories, scores, strict=True):
-        unmet = np.setdiff1d(np.arange(40), history)
-        assert score[row].tolist() == sorted(score[unmet], reverse=True)[:5]
+        unseen = np.setdiff1d(np.arange(40), history)
+        assert score[row].tolist() == sorted(score[unseen], reverse=True)[:5]
         assert not set(row) & set(history.tolist())
-    assert fitted.recommend(histories, k=40, exclude_met=False).min() == 0
+    assert fitted.recommend(histories, k=40, exclude_seen=False).min() == 0
     assert (fitted.recommend(histories, k=40) == -1).sum() == sum(len(set(h)) for h in histories)
 
 
@@ -100,7 +100,7 @@ def test_saves_and_loads_to_the_same_answers(
 ) -> None:
     sequences = user.world.log.sequences()[20:24]
     fitted.save(tmp_path / "model")
-    loaded = Recommender.load(tmp_path / "model", catalog=user.catalog)
+    loaded = Recommender.load(tmp_path / "model", catalogue=user.catalogue)
     assert np.array_equal(loaded.score_steps(sequences), fitted.score_steps(sequences))
     assert loaded.config == fitted.config
     assert loaded.history == fitted.history
@@ -153,7 +153,7 @@ def test_learns_that_the_item_before_the_last_follows(
     log = make_log([[a, b] * 3 for a, b in pairs.tolist()], n_items=12)
     config = tiny(backbone=backbone, epochs=30, learning_rate=0.03)
     recommender = Recommender(config).fit(log, show=False)
-    best = recommender.recommend([[a, b, a] for a, b in pairs], k=1, exclude_met=False)
+    best = recommender.recommend([[a, b, a] for a, b in pairs], k=1, exclude_seen=False)
     assert (best[:, 0] == pairs[:, 1]).mean() > 0.95
 
 
@@ -166,7 +166,7 @@ def test_the_reward_is_learned_by_the_q_head(make_log: Callable[..., Interaction
     values = network.q(states, None).detach().numpy()
     assert values[0, 3] == pytest.approx(1.0, abs=0.1)  # the last step: its reward alone
     assert values[1, 7] == pytest.approx(1.0, abs=0.1)
-    assert values[0, 8] == pytest.approx(0.5, abs=0.15)  # never met: 0, then on from the same state
+    assert values[0, 8] == pytest.approx(0.5, abs=0.15)  # never saw: 0, then on from the same state
 
 
 def test_learning_stops_early_and_keeps_the_best_pass(
@@ -196,7 +196,7 @@ def test_items_that_the_log_lacks_are_ranked_low(make_log: Callable[..., Interac
     log = make_log([[0, 1, 2, 3, 0, 1]] * 10, n_items=6)
     recommender = Supervised("gru4rec", dim=16, dropout=0.0, epochs=40, learning_rate=0.01)
     recommender.fit(log, show=False)
-    assert set(recommender.recommend([[0]], k=6, exclude_met=False)[0, -2:]) == {4, 5}
+    assert set(recommender.recommend([[0]], k=6, exclude_seen=False)[0, -2:]) == {4, 5}
     assert recommender.recommend([[4]], k=1).shape == (1, 1)  # unknown in training, not an error
 
 
@@ -249,10 +249,10 @@ def test_refuses_other_catalogues(
         Recommender(tiny()).fit(cycle_log, validation=user.world.log, show=False)
     Recommender(tiny()).fit(cycle_log, show=False).save(tmp_path / "model")
     with pytest.raises(DataError, match="another catalogue"):
-        Recommender.load(tmp_path / "model", catalog=user.catalog)
-    renamed = Catalog(cycle_log.catalog.table.reverse())
+        Recommender.load(tmp_path / "model", catalogue=user.catalogue)
+    renamed = Catalogue(cycle_log.catalogue.table.reverse())
     with pytest.raises(DataError, match="another catalogue"):
-        Recommender.load(tmp_path / "model", catalog=renamed)
+        Recommender.load(tmp_path / "model", catalogue=renamed)
 
 
 def test_refuses_folders_that_hold_no_recommender(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from agents import Recommender, RecommenderConfig
-from agents.batches import TrainingData
+from agents.data import TrainingData
 from llmrec_env.data.filters import k_core
 from llmrec_env.data.loading import load
 from llmrec_env.data.splits import Split, split_by_user
@@ -26,7 +26,7 @@ MakeConfig = Callable[..., RecommenderConfig]
 @pytest.fixture(scope="module")
 def split(shared_data: Path) -> Split:
     sessions = load(shared_data / "retailrocket").select_users(range(250))
-    return split_by_user(k_core(sessions, 1))  # 1: without the items that these never met
+    return split_by_user(k_core(sessions, 1))  # 1: without the items that these never saw
 
 
 @pytest.mark.parametrize(("click", "purchase"), [(0.2, 1.0), (0.5, 2.0)])

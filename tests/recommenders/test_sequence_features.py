@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from agents import Recommender, RecommenderConfig
 from agents.backbones import BACKBONES
-from agents.windows import last_window
 from llmrec_env.common.errors import SettingError
+from llmrec_env.data.item_windows import last_window
 from llmrec_env.users.true_taste import TrueTasteUser
 
 sb3 = pytest.importorskip("stable_baselines3")
@@ -166,9 +166,9 @@ def test_gradients_reach_every_weight_and_the_items_that_were_read(
     log_probability.sum().backward()
     encoder = extractor_of(model).encoder
     assert all(p.grad is not None and p.grad.any() for p in encoder.parameters())
-    met = encoder.item_embedding.weight.grad.any(dim=1).nonzero()[:, 0]
-    assert set(met.tolist()) <= set(range(1, 8))
-    assert {6, 7} <= set(met.tolist())
+    seen = encoder.item_embedding.weight.grad.any(dim=1).nonzero()[:, 0]
+    assert set(seen.tolist()) <= set(range(1, 8))
+    assert {6, 7} <= set(seen.tolist())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents import Recommender, RecommenderConfig
-from agents.batches import TrainingData
+from agents.data import TrainingData
 from agents.fusion import FromCounts, LateFusion, log_softmax
 from agents.teachers import mixed, proposals_of
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError

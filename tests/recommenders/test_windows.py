@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.windows import WindowBatches, Windows, last_window, window_start
+from llmrec_env.data.item_windows import WindowBatches, Windows, last_window, window_start
 
 pytestmark = pytest.mark.core
 

@@ -25,5 +25,5 @@ def test_tables_findings_and_facts_are_there_and_data_bring_no_markup() -> None:
         "| \\<b\\>x\\</b\\> \\| y | **0.500 ± 0.100** |",
         "| plain (control) | 0.250 |",
     ]
-    assert "Met items masked: yes." in lines
+    assert "Seen items masked: yes." in lines
     assert "| users | 1,234 |" in lines

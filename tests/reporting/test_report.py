@@ -175,7 +175,7 @@ def test_figures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None
 @pytest.mark.parametrize("width", [60, 200])
 def test_the_terminal_shows_the_tables_and_no_escape_codes_of_the_data(width: int) -> None:
     shown = printed(sample_report(), width)
-    for text in ("Ranking", "0.300", "[0.200, 0.400]", "Met items masked: no.", "llmrec evaluate"):
+    for text in ("Ranking", "0.300", "[0.200, 0.400]", "Seen items masked: no.", "llmrec evaluate"):
         assert text in shown
     assert "\x1b" not in shown
     assert "\u202e" not in shown

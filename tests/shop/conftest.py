@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from llmrec_env.shop.catalogue import Catalogue
-from llmrec_env.shop.generated import generate_catalogue
-from llmrec_env.shop.webshop_files import find_webshop_files, read_webshop
+from llmrec_env.envs.shop.catalogue.generated import generate_catalogue
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
 
 
 @pytest.fixture(scope="session")
-def small_catalogue() -> Catalogue:
+def small_catalogue() -> ProductCatalogue:
     """Two hundred generated products."""
     return generate_catalogue(200)
 
@@ -24,7 +24,7 @@ def webshop_files(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def webshop(webshop_files: Path) -> Catalogue:
+def webshop(webshop_files: Path) -> ProductCatalogue:
     """The public 1,000 products."""
     return read_webshop(*find_webshop_files(webshop_files))
 

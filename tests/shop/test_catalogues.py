@@ -14,14 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.shop import departments as grammar
-from llmrec_env.shop.catalogue import Catalogue, CatalogueBuilder, HumanInstruction, Product
-from llmrec_env.shop.generated import generate_catalogue, generate_products
-from llmrec_env.shop.search import document
-from llmrec_env.shop.stems import Cutter
-from llmrec_env.shop.stock import open_stock
-from llmrec_env.shop.tantivy_search import TantivySearch
-from llmrec_env.shop.webshop_files import find_webshop_files, read_webshop
+from llmrec_env.envs.shop.catalogue import departments as grammar
+from llmrec_env.envs.shop.catalogue.generated import generate_catalogue, generate_products
+from llmrec_env.envs.shop.catalogue.products import (
+    CatalogueBuilder,
+    HumanInstruction,
+    Product,
+    ProductCatalogue,
+)
+from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
+from llmrec_env.envs.shop.inventory import open_inventory
+from llmrec_env.envs.shop.search.analyzer import Analyzer
+from llmrec_env.envs.shop.search.base import document
+from llmrec_env.envs.shop.search.tantivy_index import TantivySearch
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 texts = st.lists(text, max_size=4).map(tuple)
@@ -56,16 +61,16 @@ def test_a_saved_catalogue_is_mapped_and_whole(tmp_path: Path) -> None:
     builder.add_human(told)
     catalogue = builder.build()
     catalogue.save(tmp_path / "saved")
-    opened = Catalogue.open(tmp_path / "saved")
+    opened = ProductCatalogue.open(tmp_path / "saved")
     assert list(opened) == list(catalogue)
     assert (opened.human, opened.facts) == ((told,), catalogue.facts)
     assert not opened.price_low.flags.writeable
     assert isinstance(opened.price_low.base, np.memmap)
     (tmp_path / "saved" / "name.data.npy").unlink()
     with pytest.raises(DataError, match=r"name\.data\.npy"):
-        Catalogue.open(tmp_path / "saved")
+        ProductCatalogue.open(tmp_path / "saved")
     with pytest.raises(DataError, match=r"catalogue\.json"):
-        Catalogue.open(tmp_path)
+        ProductCatalogue.open(tmp_path)
 
 
 def test_the_same_seed_generates_the_same_products_and_more_begin_alike() -> None:
@@ -95,25 +100,28 @@ def test_a_large_generated_stock_is_prepared_once_and_shared_by_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLMREC_CACHE", str(tmp_path))
-    stock = open_stock(2500)
-    assert stock is open_stock(2500)
-    assert stock.catalogue.folder is not None
+    inventory = open_inventory(2500)
+    assert inventory is open_inventory(2500)
+    assert inventory.catalogue.folder is not None
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(first_hits, (stock.catalogue,)) == first_hits(stock.catalogue)
+        assert pool.apply(first_hits, (inventory.catalogue,)) == first_hits(inventory.catalogue)
     assert len(list((tmp_path / "shop").iterdir())) == 1
 
 
-def first_hits(catalogue: Catalogue) -> tuple[str | None, list[int]]:
+def first_hits(catalogue: ProductCatalogue) -> tuple[str | None, list[int]]:
     """What another process sees: the folder it maps, and hits of a search."""
-    engine = open_stock(2500).engine
+    engine = open_inventory(2500).engine
     return str(catalogue.folder), engine.search("gluten free popcorn")[:5].tolist()
 
 
 def test_both_engines_find_a_product_by_its_words(
-    small_catalogue: Catalogue, tmp_path: Path
+    small_catalogue: ProductCatalogue, tmp_path: Path
 ) -> None:
     documents = [f"{p.name} {p.description}".lower() for p in small_catalogue]
-    engines = [open_stock(small_catalogue).engine, TantivySearch.build(documents, tmp_path / "i")]
+    engines = [
+        open_inventory(small_catalogue).engine,
+        TantivySearch.build(documents, tmp_path / "i"),
+    ]
     for engine in engines:
         for row in range(0, 200, 40):
             assert row in engine.search(small_catalogue.names[row])
@@ -122,7 +130,7 @@ def test_both_engines_find_a_product_by_its_words(
 
 
 @pytest.fixture(scope="module")
-def indexed(small_catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def indexed(small_catalogue: ProductCatalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tantivy index of the small catalogue, products of a kind together."""
     folder: Path = tmp_path_factory.mktemp("tantivy") / "index"
     rows = sorted(range(200), key=lambda row: small_catalogue[row].query)
@@ -130,16 +138,16 @@ def indexed(small_catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory
     return folder
 
 
-def stems_of(catalogue: Catalogue) -> list[set[str]]:
+def stems_of(catalogue: ProductCatalogue) -> list[set[str]]:
     """The stems of each product."""
-    cut = Cutter()
+    cut = Analyzer()
     return [set(cut(document(product))) for product in catalogue]
 
 
 def test_a_small_index_scores_every_product_that_has_a_word(
-    small_catalogue: Catalogue, indexed: Path
+    small_catalogue: ProductCatalogue, indexed: Path
 ) -> None:
-    stems, cut, engine = stems_of(small_catalogue), Cutter(), TantivySearch(indexed)
+    stems, cut, engine = stems_of(small_catalogue), Analyzer(), TantivySearch(indexed)
     for row in range(0, 200, 20):
         query = small_catalogue.instructions[row]
         having = {other for other in range(200) if stems[other].intersection(cut(query))}
@@ -149,7 +157,9 @@ def test_a_small_index_scores_every_product_that_has_a_word(
         assert len(best) == min(50, len(having))
 
 
-def test_a_large_index_requires_the_rarest_words(small_catalogue: Catalogue, indexed: Path) -> None:
+def test_a_large_index_requires_the_rarest_words(
+    small_catalogue: ProductCatalogue, indexed: Path
+) -> None:
     stems, everything = stems_of(small_catalogue), TantivySearch(indexed)
     engine = TantivySearch(indexed, small=30)  # as if two hundred products were many
     commonest = "size"
@@ -162,7 +172,7 @@ def test_a_large_index_requires_the_rarest_words(small_catalogue: Catalogue, ind
 
 
 def test_words_that_too_few_products_have_are_not_required(
-    small_catalogue: Catalogue, indexed: Path
+    small_catalogue: ProductCatalogue, indexed: Path
 ) -> None:
     stems, engine = stems_of(small_catalogue), TantivySearch(indexed, small=10)
     popcorn = {row for row in range(200) if "popcorn" in stems[row]}
@@ -270,4 +280,4 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         read_webshop(*find_webshop_files(tmp_path))
     for source in (tmp_path / "absent", 3.5, ""):
         with pytest.raises((DataError, SettingError), match=r"folder|catalogue"):
-            open_stock(source)  # type: ignore[arg-type]
+            open_inventory(source)  # type: ignore[arg-type]

@@ -14,10 +14,10 @@ from agents.shop.human_files import read_trajectories
 from agents.shop.oracle import Oracle
 from agents.shop.rollouts import collect_rollouts, replay
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.shop.catalogue import Catalogue
-from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.session import Session
-from llmrec_env.shop.shop import GoalBook, Shop
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.session import Session
+from llmrec_env.envs.shop.shop import GoalSet, Shop
 
 Lines = list[dict[str, Any]]
 NAMES = {"RESULTS": "search_results", "ITEM": "item_page", "DONE": "done", "INDEX": "index"}
@@ -70,7 +70,7 @@ def save(path: Path, lines: Lines) -> Path:
 
 
 @pytest.fixture
-def settings(small_catalogue: Catalogue) -> dict[str, Any]:
+def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "split": "test", "goals_per_product": 2}
 
 
@@ -193,20 +193,20 @@ def test_empty_and_absent_files_are_named(tmp_path: Path) -> None:
         read_trajectories(tmp_path / "empty.jsonl")
 
 
-def test_goals_of_ones_own_are_taken_as_they_are(small_catalogue: Catalogue) -> None:
+def test_goals_of_ones_own_are_taken_as_they_are(small_catalogue: ProductCatalogue) -> None:
     goals = Shop(small_catalogue, split="all", goals_per_product=1).goals[:5]
-    assert Shop(small_catalogue, GoalBook(goals), split="all").goals == goals
+    assert Shop(small_catalogue, GoalSet(goals), split="all").goals == goals
     for settings, message in (
-        ({"instructions": GoalBook([])}, "has no goal"),
-        ({"instructions": GoalBook(goals), "goals_per_product": 1}, "has its own"),
-        ({"instructions": "spoken"}, "or a GoalBook"),
+        ({"instructions": GoalSet([])}, "has no goal"),
+        ({"instructions": GoalSet(goals), "goals_per_product": 1}, "has its own"),
+        ({"instructions": "spoken"}, "or a GoalSet"),
     ):
         with pytest.raises(SettingError, match=message):
             Shop(small_catalogue, split="all", **settings)
 
 
 @pytest.mark.realdata
-def test_the_public_sample(webshop_files: Path, webshop: Catalogue) -> None:
+def test_the_public_sample(webshop_files: Path, webshop: ProductCatalogue) -> None:
     """Its products are not among the 1,000, and that is what is said."""
     trajectories = read_trajectories(webshop_files / "human_trajs_sample")
     assert len(trajectories) == 9

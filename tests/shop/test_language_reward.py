@@ -26,10 +26,10 @@ from agents.shop.reward_model import RewardModel, RewardModelConfig
 from agents.shop.reward_texts import MarkedText, marked_texts, purchase_text, shared_words
 from agents.shop.rollouts import collect_rollouts
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
-from llmrec_env.language.base_models import SmallModelConfig
-from llmrec_env.shop.catalogue import Catalogue, Product
-from llmrec_env.shop.goals import NO_LIMIT, Goal
-from llmrec_env.shop.reward import Purchase
+from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
+from llmrec_env.envs.shop.goals import NO_LIMIT, Goal
+from llmrec_env.envs.shop.reward import Purchase
+from llmrec_env.language.lm.base_models import SmallModelConfig
 
 TINY = SmallModelConfig(
     hidden_size=32,
@@ -52,7 +52,7 @@ MUG = Product(
 
 
 @pytest.fixture(scope="module")
-def settings(small_catalogue: Catalogue) -> dict[str, Any]:
+def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "goals_per_product": 2}
 
 
@@ -91,7 +91,7 @@ def test_it_reads_the_instruction_and_the_purchase_alone(
 ) -> None:
     shop = open_shop({**settings, "split": "test"})
     goal = shop.goals[0]
-    purchase = Purchase(shop.stock.catalogue[3], {}, 12.0)
+    purchase = Purchase(shop.inventory.catalogue[3], {}, 12.0)
     verdict = rule(goal, purchase)
     stranger = Goal("", -1, "", "", "", "", goal.instruction, ("other",), {"a": "b"}, NO_LIMIT)
     assert LanguageReward(rule.model)(stranger, purchase).parts == verdict.parts

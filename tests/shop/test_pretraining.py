@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.pretraining import page_texts
-from llmrec_env.language.base_models import SmallModelConfig, small_base_model_of
-from llmrec_env.shop.catalogue import Catalogue
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.language.lm.base_models import SmallModelConfig, small_base_model_of
 
 
 @pytest.fixture
-def settings(small_catalogue: Catalogue) -> dict[str, Any]:
+def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "split": "train"}
 
 
@@ -52,7 +52,9 @@ def test_a_base_model_of_pages_serves_the_policy(
     )
     folder = small_base_model_of(page_texts(settings, range(2)), small)
     policy = CausalLMPolicy(folder, CausalLMConfig(prompt_tokens=64, action_tokens=16, rank=2))
-    sight = Sight("Instruction:\na red hat\n[button] Buy Now [button_]", ("click[buy now]", "x"), 0)
+    sight = ShopObservation(
+        "Instruction:\na red hat\n[button] Buy Now [button_]", ("click[buy now]", "x"), 0
+    )
     with torch.no_grad():
         log_probs, values = policy([sight])
     assert float(log_probs.exp().sum()) == pytest.approx(1.0)

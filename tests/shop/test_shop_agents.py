@@ -10,26 +10,26 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.shop.base import Sight
+from agents.shop.base import ShopObservation
 from agents.shop.compact import CompactConfig, CompactPolicy
-from agents.shop.crowd import Crowd
 from agents.shop.evaluation import choose_goals, clustered_interval, evaluate_shopper
 from agents.shop.oracle import Oracle
 from agents.shop.rollouts import collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.rules import FirstHit, ScriptedBrowser
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import DataError
-from llmrec_env.shop.catalogue import Catalogue
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 
 pytest.importorskip("bm25s")
 
 
 @pytest.fixture(scope="module")
-def settings(small_catalogue: Catalogue) -> dict[str, Any]:
+def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "goals_per_product": 3, "split": "test"}
 
 
 def test_the_oracle_reaches_every_goal_that_a_search_shows(settings: dict[str, Any]) -> None:
-    results = evaluate_shopper(Oracle(Crowd(settings).shop), settings)
+    results = evaluate_shopper(Oracle(ShopPool(settings).shop), settings)
     assert results.success.mean == 100.0
     assert results.rewards.min() == 1.0
 
@@ -40,7 +40,7 @@ def test_rules_stand_between_nothing_and_the_oracle(settings: dict[str, Any]) ->
     assert first.lengths.max() <= 15
 
 
-def test_copying_does_not_solve_paraphrased_goals(small_catalogue: Catalogue) -> None:
+def test_copying_does_not_solve_paraphrased_goals(small_catalogue: ProductCatalogue) -> None:
     settings = {
         "catalogue": small_catalogue,
         "instructions": "paraphrased",
@@ -48,12 +48,12 @@ def test_copying_does_not_solve_paraphrased_goals(small_catalogue: Catalogue) ->
         "split": "test",
     }
     assert evaluate_shopper(FirstHit(), settings).success.mean < 20.0
-    assert evaluate_shopper(Oracle(Crowd(settings).shop), settings).success.mean > 90.0
+    assert evaluate_shopper(Oracle(ShopPool(settings).shop), settings).success.mean > 90.0
 
 
 def test_the_oracle_finds_its_way_from_any_page(settings: dict[str, Any]) -> None:
     """After random wandering it still earns 1: that is what labels of mistakes rest on."""
-    crowd = Crowd(settings)
+    crowd = ShopPool(settings)
     oracle, rng = Oracle(crowd.shop), np.random.default_rng(0)
     won = 0
     for goal in range(20):
@@ -74,7 +74,7 @@ def test_a_rule_plays_the_plain_environment(settings: dict[str, Any]) -> None:
     observation, info = env.reset(seed=0)
     ended = False
     while not ended:
-        (action,) = FirstHit().act([Sight.of(observation, info)])
+        (action,) = FirstHit().act([ShopObservation.of(observation, info)])
         observation, reward, terminated, truncated, info = env.step(action)
         ended = terminated or truncated
     assert terminated
@@ -110,7 +110,7 @@ def test_perfect_rollouts_are_perfect_and_limited(settings: dict[str, Any]) -> N
 
 def test_sampled_evaluation_follows_its_seed(settings: dict[str, Any]) -> None:
     policy = CompactPolicy().eval()
-    goals = choose_goals(len(Crowd(settings).shop.goals), 10)
+    goals = choose_goals(len(ShopPool(settings).shop.goals), 10)
     first, again, other = (
         evaluate_shopper(policy, settings, goals, sample_seed=seed).lengths for seed in (1, 1, 2)
     )

@@ -8,8 +8,8 @@ from gymnasium.utils.env_checker import check_env
 
 import llmrec_env  # noqa: F401  registers the environments
 from llmrec_env.common.errors import SettingError
-from llmrec_env.shop.catalogue import Catalogue
-from llmrec_env.shop.observations import OBSERVATIONS, TEXTS
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.observations import OBSERVATIONS, TEXTS
 
 pytestmark = pytest.mark.filterwarnings("error")
 MODES = [(o, m) for o in OBSERVATIONS for m in ("text", "index") if (o, m) != ("features", "text")]
@@ -18,7 +18,7 @@ MODES = [(o, m) for o in OBSERVATIONS for m in ("text", "index") if (o, m) != ("
 @pytest.mark.parametrize(("observation", "action_mode"), MODES)
 @pytest.mark.parametrize("render_mode", [None, "ansi"])
 def test_the_checker_has_nothing_to_say(
-    observation: str, action_mode: str, render_mode: str | None, small_catalogue: Catalogue
+    observation: str, action_mode: str, render_mode: str | None, small_catalogue: ProductCatalogue
 ) -> None:
     env = gym.make(
         "LLMRec/Shop-v0",
@@ -30,7 +30,7 @@ def test_the_checker_has_nothing_to_say(
     check_env(env.unwrapped)
 
 
-def test_stable_baselines3_has_nothing_to_say(small_catalogue: Catalogue) -> None:
+def test_stable_baselines3_has_nothing_to_say(small_catalogue: ProductCatalogue) -> None:
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
     env = gym.make(
         "LLMRec/Shop-v0", catalogue=small_catalogue, observation="features", action_mode="index"
@@ -40,7 +40,7 @@ def test_stable_baselines3_has_nothing_to_say(small_catalogue: Catalogue) -> Non
 
 @pytest.mark.parametrize(("observation", "action_mode"), MODES)
 def test_random_valid_episodes_stay_in_the_spaces(
-    observation: str, action_mode: str, small_catalogue: Catalogue
+    observation: str, action_mode: str, small_catalogue: ProductCatalogue
 ) -> None:
     env = gym.make(
         "LLMRec/Shop-v0",
@@ -68,7 +68,7 @@ def test_random_valid_episodes_stay_in_the_spaces(
     assert invalid == 0
 
 
-def test_settings_that_do_not_exist_are_named(small_catalogue: Catalogue) -> None:
+def test_settings_that_do_not_exist_are_named(small_catalogue: ProductCatalogue) -> None:
     wrong = {
         "observation": "pixels",
         "action_mode": "mouse",

@@ -14,10 +14,10 @@ from gymnasium.error import InvalidAction, ResetNeeded
 
 import llmrec_env  # noqa: F401  registers the environments
 from llmrec_env.common.errors import SettingError
-from llmrec_env.shop.catalogue import Catalogue, CatalogueBuilder, Product
-from llmrec_env.shop.env import ShopEnv
-from llmrec_env.shop.pages import Kind
-from llmrec_env.shop.reward import Purchase, Verdict
+from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, Product, ProductCatalogue
+from llmrec_env.envs.shop.env import ShopEnv
+from llmrec_env.envs.shop.pages import Kind
+from llmrec_env.envs.shop.reward import Purchase, Verdict
 
 
 def make(catalogue: Any, **settings: Any) -> ShopEnv:
@@ -27,7 +27,7 @@ def make(catalogue: Any, **settings: Any) -> ShopEnv:
 
 def open_product(env: ShopEnv, row: int) -> None:
     """Search for a product by its name until it is among the hits, and open it."""
-    catalogue = env.shop.stock.catalogue
+    catalogue = env.shop.inventory.catalogue
     _, _, _, _, info = env.step(f"search[{catalogue.names[row]}]")
     wanted = f"click[{catalogue.asin(row).lower()}]"
     while wanted not in info["valid_actions"]:
@@ -37,7 +37,7 @@ def open_product(env: ShopEnv, row: int) -> None:
 
 
 def test_the_product_of_a_goal_bought_with_its_options_earns_one(
-    small_catalogue: Catalogue,
+    small_catalogue: ProductCatalogue,
 ) -> None:
     env = make(small_catalogue, split="all", goals_per_product=1)
     for index in range(0, len(env.goals), 7):
@@ -51,7 +51,7 @@ def test_the_product_of_a_goal_bought_with_its_options_earns_one(
 
 
 def test_a_second_value_replaces_the_first_and_other_pages_keep_the_choice(
-    small_catalogue: Catalogue,
+    small_catalogue: ProductCatalogue,
 ) -> None:
     env = make(small_catalogue)
     env.reset(seed=0)
@@ -74,7 +74,7 @@ def test_a_second_value_replaces_the_first_and_other_pages_keep_the_choice(
     "action", ["click[buy now]", "search[]", "click[]", "buy now", "", "search", "click[next >]"]
 )
 def test_an_invalid_action_changes_nothing_and_is_reported(
-    action: str, small_catalogue: Catalogue
+    action: str, small_catalogue: ProductCatalogue
 ) -> None:
     env = make(small_catalogue, invalid_penalty=0.25)
     before, _ = env.reset(seed=3)
@@ -84,7 +84,7 @@ def test_an_invalid_action_changes_nothing_and_is_reported(
 
 
 def test_search_is_invalid_off_the_index_page_and_next_ends_on_the_last(
-    small_catalogue: Catalogue,
+    small_catalogue: ProductCatalogue,
 ) -> None:
     env = make(small_catalogue)
     env.reset(seed=0)
@@ -104,7 +104,7 @@ def info_search(env: ShopEnv) -> str:
     return env.shopper.choices[-1]
 
 
-def test_actions_of_the_wrong_type_are_refused(small_catalogue: Catalogue) -> None:
+def test_actions_of_the_wrong_type_are_refused(small_catalogue: ProductCatalogue) -> None:
     env = make(small_catalogue)
     with pytest.raises(ResetNeeded):
         env.step("click[buy now]")
@@ -122,7 +122,7 @@ def test_actions_of_the_wrong_type_are_refused(small_catalogue: Catalogue) -> No
 
 
 def test_the_slate_is_the_valid_actions_and_the_mask_says_how_many(
-    small_catalogue: Catalogue,
+    small_catalogue: ProductCatalogue,
 ) -> None:
     env = make(small_catalogue, action_mode="index", observation="features")
     seen, info = env.reset(seed=0)
@@ -204,7 +204,7 @@ def test_texts_of_strangers_are_escaped_in_html_and_quoted_in_urls() -> None:
     builder = CatalogueBuilder("test")
     builder.add(Product("EVIL", nasty, description=nasty, options={"<b>": ("<i>", "a/b")}))
     catalogue_env = make_with_goals(builder)
-    catalogue = catalogue_env.shop.stock.catalogue
+    catalogue = catalogue_env.shop.inventory.catalogue
     env = make(catalogue, split="all", observation="html")
     env.reset(seed=0)
     assert "<script>" not in env.step("search[script alert]")[0]
@@ -222,7 +222,7 @@ def test_texts_of_strangers_are_escaped_in_html_and_quoted_in_urls() -> None:
     assert "\x1b" not in (shown.render() or "")
 
 
-def test_a_rule_of_ones_own_takes_the_place_of_the_shops(small_catalogue: Catalogue) -> None:
+def test_a_rule_of_ones_own_takes_the_place_of_the_shops(small_catalogue: ProductCatalogue) -> None:
     def likes_cheap(goal: Any, purchase: Purchase) -> Verdict:
         return Verdict(1.0 if purchase.price < 1e6 else 0.0, {"cheap": 1.0})
 
@@ -234,9 +234,11 @@ def test_a_rule_of_ones_own_takes_the_place_of_the_shops(small_catalogue: Catalo
     assert info["rewards"] == {"cheap": 1.0}
 
 
-def test_environments_share_one_shop_and_the_default_opens(small_catalogue: Catalogue) -> None:
+def test_environments_share_one_shop_and_the_default_opens(
+    small_catalogue: ProductCatalogue,
+) -> None:
     one, other = make(None), make(None, observation="dict")
-    assert one.shop.stock is other.shop.stock
+    assert one.shop.inventory is other.shop.inventory
     assert one.shop.pages is other.shop.pages
     assert one.goals is other.goals
     assert gym.spec("LLMRec/Shop-v0").max_episode_steps == 15

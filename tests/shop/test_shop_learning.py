@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 import torch
 
+from agents.shop.behavior_cloning import ImitationConfig, imitate
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig, CompactPolicy
-from agents.shop.crowd import Crowd
+from agents.shop.dpo import PreferenceConfig, gather_pairs, prefer, preference_loss
 from agents.shop.evaluation import evaluate_shopper
-from agents.shop.imitation import ImitationConfig, imitate
 from agents.shop.oracle import Oracle
+from agents.shop.pipeline import ShopTraining, load_policy, train_shopper, trained_in
 from agents.shop.ppo import PPOConfig, live, ppo
-from agents.shop.preference import PreferenceConfig, gather_pairs, prefer, preference_loss
 from agents.shop.rollouts import Decision, collect_rollouts, replay
-from agents.shop.training import ShopTraining, load_policy, train_shopper, trained_in
-from agents.shop.tuning import FineTuneConfig, PreferConfig
+from agents.shop.shop_pool import ShopPool
+from agents.shop.trl import FineTuneConfig, PreferConfig
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
-from llmrec_env.shop.catalogue import Catalogue
-from llmrec_env.shop.goals import Goal
-from llmrec_env.shop.reward import Purchase, Verdict
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.reward import Purchase, Verdict
 
 pytest.importorskip("bm25s")
 SMALL = CompactConfig(width=32)
@@ -31,13 +31,13 @@ NAMES = ("preferred", "rejected")
 
 
 @pytest.fixture(scope="module")
-def settings(small_catalogue: Catalogue) -> dict[str, Any]:
+def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "goals_per_product": 3, "split": "train"}
 
 
 @pytest.fixture(scope="module")
 def decisions(settings: dict[str, Any]) -> list[Decision]:
-    oracle = Oracle(Crowd(settings).shop)
+    oracle = Oracle(ShopPool(settings).shop)
     return list(replay(collect_rollouts(oracle, settings, range(60)), settings, "features"))
 
 
@@ -91,7 +91,7 @@ def test_pairs_come_from_the_policys_own_states(
     imitator: CompactPolicy, settings: dict[str, Any]
 ) -> None:
     """Also from pages where the oracle, alone, would never have come."""
-    crowd = Crowd(settings, "features", size=20)
+    crowd = ShopPool(settings, "features", size=20)
     pairs = gather_pairs(imitator, crowd, range(20), np.random.default_rng(0))
     assert all(pair.preferred != pair.rejected for pair in pairs)
     back = [pair for pair in pairs if pair.sight.actions[pair.preferred] == "click[< prev]"]
@@ -103,7 +103,7 @@ def test_preferring_raises_the_preferred_over_the_rejected(
 ) -> None:
     policy = copy_of(imitator)
     prefer(policy, settings, range(20), PreferenceConfig(rounds=2, steps=60, episodes=20))
-    crowd = Crowd(settings, "features", size=20)
+    crowd = ShopPool(settings, "features", size=20)
     pairs = gather_pairs(imitator, crowd, range(20), np.random.default_rng(5))
 
     def margin(p: CompactPolicy) -> float:
@@ -130,7 +130,7 @@ def test_ppo_earns_more_than_it_began_with(
 def test_experience_is_whole_episodes_with_returns_of_their_rewards(
     imitator: CompactPolicy, settings: dict[str, Any]
 ) -> None:
-    crowd = Crowd(settings, "features", size=8)
+    crowd = ShopPool(settings, "features", size=8)
     lived = live(imitator, crowd, range(8), np.random.default_rng(0), gae=1.0)
     # with lambda 1 and no discount the return of each step is the reward at the end
     assert ((lived.returns > -1e-5) & (lived.returns < 1.0 + 1e-5)).all()
@@ -233,7 +233,7 @@ def test_a_causal_lm_goes_through_the_same_stages(stories: Path, tmp_path: Path)
         validation_goals=2,
     )
     policy, folder = train_shopper(training, tmp_path)
-    sights = [Crowd({"catalogue": 100}, policy.observation).begin(0, 0)]
+    sights = [ShopPool({"catalogue": 100}, policy.observation).begin(0, 0)]
     before, _ = policy(sights)
     after, _ = load_policy(folder)(sights)
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)

@@ -14,8 +14,8 @@ from agents.shop.oracle import Oracle
 from agents.shop.play import play, read_action
 from agents.shop.rollouts import collect_rollouts
 from llmrec_env.common.errors import SettingError
-from llmrec_env.shop.catalogue import Catalogue, CatalogueBuilder
-from llmrec_env.shop.shop import Shop
+from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, ProductCatalogue
+from llmrec_env.envs.shop.shop import Shop
 
 
 class Player:
@@ -36,7 +36,7 @@ class Player:
 
 
 @pytest.fixture
-def settings(small_catalogue: Catalogue) -> dict[str, Any]:
+def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "split": "test", "goals_per_product": 1}
 
 

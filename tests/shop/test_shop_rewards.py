@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 import llmrec_env  # noqa: F401  registers the environments
 from llmrec_env.common.errors import SettingError
-from llmrec_env.shop.catalogue import Catalogue, CatalogueBuilder, Product
-from llmrec_env.shop.colours import COLOURS, colour_words, first_colour_within
-from llmrec_env.shop.departments import DEPARTMENTS, OPTIONS
-from llmrec_env.shop.env import ShopEnv
-from llmrec_env.shop.goals import NO_LIMIT, Goal, Options, draw_limits, draw_prices
-from llmrec_env.shop.published_reward import PublishedReward
-from llmrec_env.shop.reward import Purchase, RepairedReward, Verdict
-from llmrec_env.shop.shop import Shop
+from llmrec_env.envs.shop.catalogue.colours import COLOURS, colour_words, first_colour_within
+from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS
+from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, Product, ProductCatalogue
+from llmrec_env.envs.shop.env import ShopEnv
+from llmrec_env.envs.shop.goals import NO_LIMIT, Goal, Options, draw_limits, draw_prices
+from llmrec_env.envs.shop.published_reward import PublishedReward
+from llmrec_env.envs.shop.reward import Purchase, RepairedReward, Verdict
+from llmrec_env.envs.shop.shop import Shop
 
 SHIRT = Product(
     asin="A1",
@@ -116,14 +116,14 @@ def test_limits_lie_above_the_price_within_four_steps(prices: list[float], seed:
             assert limit >= 10.0 * (price // 10.0 + 2)
 
 
-def test_prices_are_the_seeds_and_lie_in_their_range(small_catalogue: Catalogue) -> None:
+def test_prices_are_the_seeds_and_lie_in_their_range(small_catalogue: ProductCatalogue) -> None:
     one, again, other = (draw_prices(small_catalogue, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert (one != other).any()
     assert ((small_catalogue.price_low <= one) & (one <= small_catalogue.price_high)).all()
 
 
-def test_other_goal_seeds_make_other_splits(small_catalogue: Catalogue) -> None:
+def test_other_goal_seeds_make_other_splits(small_catalogue: ProductCatalogue) -> None:
     asins = [{g.asin for g in Shop(small_catalogue, goal_seed=s).goals} for s in (0, 1)]
     assert asins[0] != asins[1]
 

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import iterate
 
 import llmrec_env  # noqa: F401  registers the environments
 from llmrec_env.common.errors import SettingError
-from llmrec_env.shop.catalogue import Catalogue
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 
 ID = "LLMRec/Shop-v0"
 ROWS = 4
@@ -40,7 +40,7 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize(("observation", "mode"), KINDS)
 @pytest.mark.parametrize("autoreset", ["next_step", "same_step"])
 def test_a_row_is_the_single_environment(
-    observation: str, mode: str, autoreset: str, small_catalogue: Catalogue
+    observation: str, mode: str, autoreset: str, small_catalogue: ProductCatalogue
 ) -> None:
     settings = {"catalogue": small_catalogue, "observation": observation, "action_mode": mode}
     envs = gym.make_vec(ID, ROWS, autoreset=autoreset, max_episode_steps=6, **settings)
@@ -80,7 +80,7 @@ def test_a_row_is_the_single_environment(
             assert infos["invalid_action"][row] == last[row]["invalid_action"]
 
 
-def test_the_terms_of_a_purchase_come_with_their_masks(small_catalogue: Catalogue) -> None:
+def test_the_terms_of_a_purchase_come_with_their_masks(small_catalogue: ProductCatalogue) -> None:
     envs = gym.make_vec(ID, 2, catalogue=small_catalogue)
     _, infos = envs.reset(seed=0, options={"goal": [0, None]})
     assert infos["goal_index"][0] == 0
@@ -97,7 +97,7 @@ def test_the_terms_of_a_purchase_come_with_their_masks(small_catalogue: Catalogu
 
 
 def test_rows_that_ended_wait_for_a_mask_where_autoreset_is_disabled(
-    small_catalogue: Catalogue,
+    small_catalogue: ProductCatalogue,
 ) -> None:
     envs = gym.make_vec(ID, 2, catalogue=small_catalogue, autoreset="disabled", max_episode_steps=1)
     with pytest.raises(ResetNeeded):
@@ -115,7 +115,7 @@ def test_rows_that_ended_wait_for_a_mask_where_autoreset_is_disabled(
         gym_with_reset(small_catalogue).step("ab")
 
 
-def gym_with_reset(catalogue: Catalogue) -> gym.vector.VectorEnv:
+def gym_with_reset(catalogue: ProductCatalogue) -> gym.vector.VectorEnv:
     """Two rows that were reset."""
     envs = gym.make_vec(ID, 2, catalogue=catalogue)
     envs.reset(seed=0)
@@ -123,7 +123,9 @@ def gym_with_reset(catalogue: Catalogue) -> gym.vector.VectorEnv:
 
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
-def test_gymnasiums_own_vector_forms_hold_it_too(mode: str, small_catalogue: Catalogue) -> None:
+def test_gymnasiums_own_vector_forms_hold_it_too(
+    mode: str, small_catalogue: ProductCatalogue
+) -> None:
     envs = gym.make_vec(
         ID,
         2,
@@ -141,7 +143,7 @@ def test_gymnasiums_own_vector_forms_hold_it_too(mode: str, small_catalogue: Cat
     envs.close()
 
 
-def test_all_rows_share_one_shop(small_catalogue: Catalogue) -> None:
+def test_all_rows_share_one_shop(small_catalogue: ProductCatalogue) -> None:
     envs = gym.make_vec(ID, 3, catalogue=small_catalogue)
     one = gym.make(ID, catalogue=small_catalogue, split="test").unwrapped
     assert {id(shopper.shop.pages) for shopper in envs.shoppers} == {id(one.shop.pages)}

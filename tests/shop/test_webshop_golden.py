@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from llmrec_env.shop.catalogue import Catalogue
-from llmrec_env.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
-from llmrec_env.shop.published_reward import PublishedReward
-from llmrec_env.shop.reward import Purchase, RepairedReward, reachable
-from llmrec_env.shop.search import build_search, document
-from llmrec_env.shop.shop import Shop
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
+from llmrec_env.envs.shop.published_reward import PublishedReward
+from llmrec_env.envs.shop.reward import Purchase, RepairedReward, reachable
+from llmrec_env.envs.shop.search.base import build_search, document
+from llmrec_env.envs.shop.shop import Shop
 
 pytestmark = pytest.mark.realdata
 
@@ -46,7 +46,7 @@ def goal_of(told: dict[str, Any]) -> Goal:
 
 
 def test_the_products_read_as_the_original_reads_them(
-    webshop: Catalogue, webshop_files: Path
+    webshop: ProductCatalogue, webshop_files: Path
 ) -> None:
     assert len(webshop) == 1000
     assert len(webshop.queries()) == 246
@@ -63,7 +63,7 @@ def test_the_products_read_as_the_original_reads_them(
         assert document(webshop[webshop.row(told["id"])]) == told["contents"]
 
 
-def test_there_are_6910_synthetic_goals_over_415_products(webshop: Catalogue) -> None:
+def test_there_are_6910_synthetic_goals_over_415_products(webshop: ProductCatalogue) -> None:
     goals = synthetic_goals(webshop, draw_prices(webshop, 0), 0)
     assert len(goals) == 6910
     assert len({goal.asin for goal in goals}) == 415
@@ -74,8 +74,8 @@ def test_there_are_6910_synthetic_goals_over_415_products(webshop: Catalogue) ->
 def test_goals_are_the_same_in_every_process_for_one_seed(webshop_files: Path) -> None:
     code = (
         "import sys, hashlib\n"
-        "from llmrec_env.shop.webshop_files import *\n"
-        "from llmrec_env.shop.goals import *\n"
+        "from llmrec_env.envs.shop.catalogue.webshop_files import *\n"
+        "from llmrec_env.envs.shop.goals import *\n"
         "shop = read_webshop(*find_webshop_files(sys.argv[1]))\n"
         "goals = synthetic_goals(shop, draw_prices(shop, 7), 7)\n"
         "print(hashlib.sha256(repr(goals).encode()).hexdigest())"
@@ -87,7 +87,7 @@ def test_goals_are_the_same_in_every_process_for_one_seed(webshop_files: Path) -
 
 
 def test_every_golden_reward_is_reproduced_part_by_part(
-    webshop: Catalogue, webshop_files: Path
+    webshop: ProductCatalogue, webshop_files: Path
 ) -> None:
     cases = lines(webshop_files / "golden_rewards.jsonl")
     assert len(cases) == 200
@@ -107,7 +107,9 @@ def test_every_golden_reward_is_reproduced_part_by_part(
             assert verdict.parts["options"] == pytest.approx(told["r_option"])
 
 
-def test_the_first_ten_hits_are_the_originals(webshop: Catalogue, webshop_files: Path) -> None:
+def test_the_first_ten_hits_are_the_originals(
+    webshop: ProductCatalogue, webshop_files: Path
+) -> None:
     engine = build_search(webshop)
     rankings = lines(webshop_files / "original_rankings.jsonl")
     assert len(rankings) == 215
@@ -120,7 +122,7 @@ def test_the_first_ten_hits_are_the_originals(webshop: Catalogue, webshop_files:
 
 
 def test_every_goal_can_be_reached_by_the_repaired_rule_and_not_by_the_published(
-    webshop: Catalogue,
+    webshop: ProductCatalogue,
 ) -> None:
     shop = Shop(webshop, split="all")
     assert len(shop.goals) == 6910
@@ -135,14 +137,14 @@ def test_every_goal_can_be_reached_by_the_repaired_rule_and_not_by_the_published
     assert 0.9 < share[published] < 0.98
 
 
-def test_human_goals_can_be_shopped_for(webshop: Catalogue) -> None:
+def test_human_goals_can_be_shopped_for(webshop: ProductCatalogue) -> None:
     shop = Shop(webshop, instructions="human", split="all")
     assert len(shop.goals) == 13
     assert all(isinstance(goal.options, tuple) for goal in shop.goals)
 
 
 @pytest.mark.parametrize("by", ["goal", "product"])
-def test_splits_share_nothing(by: str, webshop: Catalogue) -> None:
+def test_splits_share_nothing(by: str, webshop: ProductCatalogue) -> None:
     shops = [
         Shop(webshop, split=split, split_by=by, goals_per_product=30)
         for split in ("train", "validation", "test")

@@ -21,11 +21,11 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 @pytest.fixture(scope="module")
-def yardsticks() -> ModuleType:
+def baselines() -> ModuleType:
     """The module of what the simulated user is held against."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(BENCHMARKS))
-        return importlib.import_module("yardsticks")
+        return importlib.import_module("baselines")
 
 
 def run(program: str, *options: str | Path) -> str:
@@ -35,9 +35,9 @@ def run(program: str, *options: str | Path) -> str:
 
 
 @torch.inference_mode()
-def test_a_kept_prefix_answers_as_the_whole_prompt_does(yardsticks: ModuleType) -> None:
-    bare = yardsticks.BareModel(EMBEDDED, embedded_user().model)
-    prompts = yardsticks.TextPrompts(bare.causal_lm, bare.tokenizer, embedded_user().catalog)
+def test_a_kept_prefix_answers_as_the_whole_prompt_does(baselines: ModuleType) -> None:
+    bare = baselines.BareModel(EMBEDDED, embedded_user().model)
+    prompts = baselines.TextPrompts(bare.causal_lm, bare.tokenizer, embedded_user().catalogue)
     assert len(prompts.instruction) == 60
     histories, shown = [[1, 2, 3], list(range(30)), [7]], [4, 5, 6]
     whole = prompts.answer(histories, shown)
@@ -49,8 +49,8 @@ def test_a_kept_prefix_answers_as_the_whole_prompt_does(yardsticks: ModuleType) 
 
 
 @torch.inference_mode()
-def test_every_way_of_decoding_stays_around_the_cache_length(yardsticks: ModuleType) -> None:
-    bare = yardsticks.BareModel(EMBEDDED, embedded_user().model)
+def test_every_way_of_decoding_stays_around_the_cache_length(baselines: ModuleType) -> None:
+    bare = baselines.BareModel(EMBEDDED, embedded_user().model)
     lengths: list[int] = []
     attend = torch.nn.functional.scaled_dot_product_attention
 

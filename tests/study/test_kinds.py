@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from agents.item_init import principal_table
-from agents.study import StudySettings, run_study
-from agents.study.companions import item_vectors, open_companion
-from agents.study.fitting import fit_recipe
-from agents.study.fusions import WEIGHTS
-from agents.study.language_kinds import KINDS
-from agents.study.places import Place
-from agents.study.recipes import RECIPES
-from agents.study.teachers import TEACHERS, open_teacher
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import read_json
+from llmrec_env.experiments.study import StudySettings, run_study
+from llmrec_env.experiments.study.fitting import fit_recipe
+from llmrec_env.experiments.study.fusions import WEIGHTS
+from llmrec_env.experiments.study.language_simulators import KINDS
+from llmrec_env.experiments.study.methods import RECIPES
+from llmrec_env.experiments.study.simulators import item_vectors, open_companion
+from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.teachers import TEACHERS, open_teacher
 from llmrec_env.language import item_tokens
 from llmrec_env.reporting import Report
 
@@ -43,7 +43,7 @@ SETTINGS = StudySettings(
     seeds=1,
     splits=1,
     trials=0,
-    effort=0.01,
+    budget=0.01,
     world_size=(60, 60),
 )
 
@@ -104,9 +104,9 @@ def test_kinds_are_what_they_say(study: Study) -> None:
     assert study.about("text without LM")["silent"]
     assert not study.about("LE without text")["silent"]
     assert "item_tokens" not in study.about("LE without text")["record"]  # type: ignore[operator]
-    of_titles = open_companion("LE of titles", study.place()).catalog
+    of_titles = open_companion("LE of titles", study.place()).catalogue
     assert of_titles.text_columns == ["title"]
-    assert of_titles.ids == study.place().source.split.train.catalog.ids
+    assert of_titles.ids == study.place().source.split.train.catalogue.ids
 
 
 def test_teachers_propose_what_nobody_owns(study: Study) -> None:

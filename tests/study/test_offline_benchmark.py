@@ -18,17 +18,17 @@ from typer.testing import CliRunner
 
 pytest.importorskip("d3rlpy")
 
-from agents.study.offline import OfflineSettings, run_offline, running
-from agents.study.offline.algorithms import ALGORITHMS
-from agents.study.offline.datasets import DATASETS
-from agents.study.offline.report import difference
 from llmrec_env.cli import app
-from llmrec_env.cli_bench_offline import offline
+from llmrec_env.cli.bench_offline import offline
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.data.synthetic import generate_world
-from llmrec_env.demo.settings import Source
+from llmrec_env.data.world.generated import generate_world
+from llmrec_env.experiments.demo.settings import Source
+from llmrec_env.experiments.offline_benchmark import OfflineSettings, run_offline, running
+from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
+from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
+from llmrec_env.experiments.offline_benchmark.report import difference
 from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.language import EMBEDDED

@@ -11,16 +11,16 @@ import pytest
 from typer.testing import CliRunner
 
 from agents.config import CHOICES
-from agents.study import RECIPES, Recipe, StudySettings
-from agents.study.companions import COMPANIONS
-from agents.study.comparisons import compare, findings
-from agents.study.places import as_name
-from agents.study.search import STARTUP, _identity, _propose, chosen, defaults
-from agents.study.space import HOST
-from agents.study.teachers import TEACHERS
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import write_json
+from llmrec_env.experiments.study import RECIPES, Recipe, StudySettings
+from llmrec_env.experiments.study.comparisons import compare, findings
+from llmrec_env.experiments.study.search import STARTUP, _identity, _propose, chosen, defaults
+from llmrec_env.experiments.study.simulators import COMPANIONS
+from llmrec_env.experiments.study.space import HOST
+from llmrec_env.experiments.study.split_context import as_name
+from llmrec_env.experiments.study.teachers import TEACHERS
 
 RUNNER = CliRunner()
 
@@ -145,8 +145,8 @@ def test_what_is_beaten_what_beats_and_what_is_open_are_told_apart() -> None:
         ({"objectives": ()}, "objectives is empty"),
         ({"seeds": 0}, "seeds must be 1 or more"),
         ({"trials": -1}, "trials must be 0 or more"),
-        ({"effort": 0.0}, "effort must be a positive number"),
-        ({"effort": float("nan")}, "effort must be a positive number, got nan"),
+        ({"budget": 0.0}, "budget must be a positive number"),
+        ({"budget": float("nan")}, "budget must be a positive number, got nan"),
     ],
 )
 def test_what_does_not_exist_is_refused(changes: dict[str, object], message: str) -> None:

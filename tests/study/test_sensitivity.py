@@ -14,18 +14,18 @@ import pytest
 from typer.testing import CliRunner
 
 from agents import Recommender
-from agents.study import StudySettings, run_study
-from agents.study.sensitivity import PARTS, SensitivitySettings, run_sensitivity
-from agents.study.sensitivity.settings import parse_values
-from agents.study.sensitivity.states import (
+from llmrec_env.cli import app
+from llmrec_env.common.errors import SettingError
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.experiments.sensitivity import PARTS, SensitivitySettings, run_sensitivity
+from llmrec_env.experiments.sensitivity.settings import parse_values
+from llmrec_env.experiments.sensitivity.states import (
     kinds_of_items,
     neighbour_plane,
     neighbours_alike,
     principal_plane,
 )
-from llmrec_env.cli import app
-from llmrec_env.common.errors import SettingError
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.experiments.study import StudySettings, run_study
 from llmrec_env.reporting import Bars, Curves, Report, Scatter, Text, plots
 from llmrec_env.reporting.elements import Figure
 
@@ -39,7 +39,7 @@ SETTINGS = SensitivitySettings(
     values={"weight": (0.5, 2), "k": (5, 20), "share": (0, 0.5, 1), "balance": (0.1, 1)},
     seeds=2,
     projection="pca",
-    effort=0.02,
+    budget=0.02,
     world_size=(60, 60),
 )
 TRAININGS = 2 * (len(("plain", "soft targets", "SNQN", "LEASR")) + 3 + 2)
@@ -235,18 +235,18 @@ def test_kinds_are_the_category_or_the_first_column_with_few_values() -> None:
         "brand": [f"b{i % 2}" for i in range(40)],
         "maker": [f"m{i % 8}" for i in range(40)],
     }
-    assert kinds_of_items(Catalog(pl.DataFrame(columns))) == ("brand", columns["brand"])
+    assert kinds_of_items(Catalogue(pl.DataFrame(columns))) == ("brand", columns["brand"])
     few = {name: columns[name] for name in ("item_id", "title", "maker")}
-    assert kinds_of_items(Catalog(pl.DataFrame(few))) is None
+    assert kinds_of_items(Catalogue(pl.DataFrame(few))) is None
     told = {**columns, "category": [f"c{i % 20}" for i in range(40)]}
-    assert kinds_of_items(Catalog(pl.DataFrame(told))) == ("category", told["category"])
+    assert kinds_of_items(Catalogue(pl.DataFrame(told))) == ("category", told["category"])
     paths = {**columns, "category": ["tools, saws, hand saws", "tools, bits", "tools", ""] * 10}
-    assert kinds_of_items(Catalog(pl.DataFrame(paths))) == (
+    assert kinds_of_items(Catalogue(pl.DataFrame(paths))) == (
         "category",
         ["saws", "bits", "", ""] * 10,
     )
     one = {**columns, "category": ["c"] * 40}
-    assert kinds_of_items(Catalog(pl.DataFrame(one))) == ("brand", columns["brand"])
+    assert kinds_of_items(Catalogue(pl.DataFrame(one))) == ("brand", columns["brand"])
 
 
 def test_the_plane_holds_the_most_variance_and_neighbours_are_counted() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from llmrec_env.common.errors import DataError
 
 stats = pytest.importorskip("scipy.stats")
-from agents.study.statistics import holm, paired_difference, spread  # noqa: E402
+from llmrec_env.experiments.study.statistics import holm, paired_difference, spread  # noqa: E402
 
 
 def users(

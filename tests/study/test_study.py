@@ -13,13 +13,13 @@ import polars as pl
 import pytest
 
 from agents import Recommender
-from agents.study import StudySettings, run_study
-from agents.study.claims import log_content
-from agents.study.grid import runs_of
 from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.data.catalog import Catalog
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.experiments.study import StudySettings, run_study
+from llmrec_env.experiments.study.claims import log_content
+from llmrec_env.experiments.study.grid import runs_of
 from llmrec_env.reporting import Forest, Report
 
 pytest.importorskip("optuna")
@@ -34,7 +34,7 @@ SETTINGS = StudySettings(
     seeds=2,
     splits=2,
     trials=2,
-    effort=0.01,
+    budget=0.01,
     world_size=(60, 60),
 )
 TRIALS, RUNS = 4 * 2, 4 * 2 * 2
@@ -157,7 +157,7 @@ def test_a_run_that_diverges_says_which_it_was(
 
 
 def test_a_log_of_other_events_is_another_log() -> None:
-    items = Catalog(pl.DataFrame({"item_id": ["a", "b"], "title": ["one", "two"]}))
+    items = Catalogue(pl.DataFrame({"item_id": ["a", "b"], "title": ["one", "two"]}))
     table = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "event": ["view", "buy"]})
     other = table.with_columns(event=pl.Series(["buy", "view"]))
     contents = [log_content(InteractionLog.from_table(items, rows)) for rows in (table, other)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llmrec_env.data.synthetic import World, generate_world
+from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.users.true_taste import TrueTasteUser
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 
 pytestmark = pytest.mark.core
 
@@ -34,7 +34,7 @@ def test_words_tell_part_of_the_factors_and_nothing_of_the_quality(benchmark: Mo
 
 def test_two_towers_learn_a_log_better_than_chance(benchmark: ModuleType) -> None:
     world = generate_world(seed=0, n_items=40, n_users=60)
-    words = benchmark.bag_of_words(world.catalog.sentences)
+    words = benchmark.bag_of_words(world.catalogue.sentences)
     model = benchmark.learn(words, world.log, world.log, seed=0, epochs=8)
     sequences = [benchmark.torch.as_tensor(items) for items in world.log.sequences()]
     assert model.loss(sequences).item() < np.log(40) - 0.05

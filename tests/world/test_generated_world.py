@@ -11,23 +11,23 @@ import pytest
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import fingerprint
-from llmrec_env.data.grammar import ATTRIBUTES, GENRES, MOODS, write_catalog
-from llmrec_env.data.synthetic import World, WorldParameters, generate_world
+from llmrec_env.data.world.generated import World, WorldParameters, generate_world
+from llmrec_env.data.world.grammar import ATTRIBUTES, GENRES, MOODS, write_catalogue
 
 pytestmark = pytest.mark.core
 
 PRINT_FINGERPRINT = """
 from llmrec_env.common.files import fingerprint
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 world = generate_world(seed=3, n_items=80, n_users=150)
 times = world.log.feedback["time"].to_numpy()
-print(fingerprint([*world.catalog.sentences, world.log.items.tobytes(), times.tobytes()]))
+print(fingerprint([*world.catalogue.sentences, world.log.items.tobytes(), times.tobytes()]))
 """
 
 
 def world_fingerprint(world: World) -> str:
     times = world.log.feedback["time"].to_numpy()
-    return fingerprint([*world.catalog.sentences, world.log.items.tobytes(), times.tobytes()])
+    return fingerprint([*world.catalogue.sentences, world.log.items.tobytes(), times.tobytes()])
 
 
 def test_another_process_generates_the_same_texts_and_log(world: World) -> None:
@@ -43,24 +43,24 @@ def test_another_seed_generates_another_world(world: World) -> None:
 
 def test_more_users_leave_the_items_as_they_are(world: World) -> None:
     larger = generate_world(seed=3, n_items=80, n_users=160)
-    assert larger.catalog.sentences == world.catalog.sentences
+    assert larger.catalogue.sentences == world.catalogue.sentences
     assert np.array_equal(larger.factors, world.factors)
 
 
 def test_every_item_has_a_title_of_its_own_and_a_short_text(world: World) -> None:
-    titles = world.catalog.titles
+    titles = world.catalogue.titles
     assert len(set(titles)) == len(titles)
-    for column in world.catalog.text_columns:
-        assert all(text.strip() for text in world.catalog.table[column])
-    n_words = [len(sentence.split()) for sentence in world.catalog.sentences]
+    for column in world.catalogue.text_columns:
+        assert all(text.strip() for text in world.catalogue.table[column])
+    n_words = [len(sentence.split()) for sentence in world.catalogue.sentences]
     assert min(n_words) >= 20
     assert max(n_words) <= 50
-    assert not any("{" in sentence for sentence in world.catalog.sentences)
+    assert not any("{" in sentence for sentence in world.catalogue.sentences)
 
 
 def test_titles_stay_unique_when_the_grammar_runs_out_of_them() -> None:
     alike = {name: np.zeros(300, dtype=np.int64) for name in (*ATTRIBUTES, "maker")}
-    titles = write_catalog(alike, np.random.default_rng(0)).titles
+    titles = write_catalogue(alike, np.random.default_rng(0)).titles
     assert len(set(titles)) == 300
 
 
@@ -69,7 +69,7 @@ def test_a_description_names_the_genre_by_a_synonym_and_leaves_other_things_out(
 ) -> None:
     def names(words: dict[str, tuple[str, ...]], attribute: str) -> list[bool]:
         values = [ATTRIBUTES[attribute][value] for value in world.attributes[attribute]]
-        texts = world.catalog.table["description"].str.to_lowercase()
+        texts = world.catalogue.table["description"].str.to_lowercase()
         return [
             any(word in text for word in words[value])
             for value, text in zip(values, texts, strict=True)
@@ -115,7 +115,7 @@ def test_the_log_is_popularity_biased_and_follows_taste() -> None:
 def test_taking_an_item_draws_the_taste_to_it_and_sates(world: World) -> None:
     model = world.model
     mind = model.begin(world.tastes)
-    items = np.arange(world.log.n_users) % len(world.catalog)
+    items = np.arange(world.log.n_users) % len(world.catalogue)
     taken = model.take(mind, items)
     towards = (model.factors[items] * (taken.taste - mind.taste)).sum(axis=1)
     pull = model.parameters.drift_reach - (model.factors[items] * mind.taste).sum(axis=1)

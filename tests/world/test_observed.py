@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from llmrec_env.common.errors import SimulatorError
-from llmrec_env.data.synthetic import generate_world
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.users.base import HistoryUser, Response
-from llmrec_env.users.observed import ObservedUser
+from llmrec_env.users.states_from import StatesFrom
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.core
 class LastItem(HistoryUser):
     """Sees which item was taken last."""
 
-    def __init__(self, catalog) -> None:  # type: ignore[no-untyped-def]
-        self.catalog = catalog
+    def __init__(self, catalogue) -> None:  # type: ignore[no-untyped-def]
+        self.catalogue = catalogue
         self.state_size = 2
 
     def encode(self, histories):  # type: ignore[no-untyped-def]
-        last = np.array([history[-1] for history in histories]) / len(self.catalog)
+        last = np.array([history[-1] for history in histories]) / len(self.catalogue)
         return np.stack([last, 1 - last], axis=1).astype(np.float32)
 
     def answer(self, histories, actions):  # type: ignore[no-untyped-def]
@@ -33,7 +33,7 @@ class LastItem(HistoryUser):
 def test_the_true_users_answer_and_the_observer_gives_the_states() -> None:
     world = generate_world(seed=2, n_items=40, n_users=30)
     truth = TrueTasteUser(world)
-    seen = ObservedUser(truth, LastItem(world.catalog))
+    seen = StatesFrom(truth, LastItem(world.catalogue))
     histories = [world.log.sequence(0)[:4], world.log.sequence(1)[:3]]
     users = np.array([0, 1])
     ours, theirs = seen.open(histories, users), truth.open(histories, users)
@@ -52,4 +52,4 @@ def test_two_catalogues_are_refused() -> None:
     small = generate_world(seed=2, n_items=40, n_users=30)
     large = generate_world(seed=2, n_items=50, n_users=30)
     with pytest.raises(SimulatorError, match="one catalogue"):
-        ObservedUser(TrueTasteUser(small), TrueTasteUser(large))
+        StatesFrom(TrueTasteUser(small), TrueTasteUser(large))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.synthetic import World, generate_world
+from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.users.base import Response, Session
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -22,7 +22,7 @@ N_ITEMS = 80
 histories_of_items = st.lists(st.integers(0, N_ITEMS - 1), min_size=1, max_size=6)
 
 
-def openings(log: InteractionLog, length: int = 5) -> list[np.ndarray]:
+def initial_histories(log: InteractionLog, length: int = 5) -> list[np.ndarray]:
     return [items[: length - user % 3] for user, items in enumerate(log.sequences())]
 
 
@@ -62,7 +62,7 @@ def test_rows_asked_together_answer_exactly_as_alone(
     world: World, simulator: TrueTasteUser, n_rows: int
 ) -> None:
     users = np.arange(n_rows)
-    histories = openings(world.log)[:n_rows]
+    histories = initial_histories(world.log)[:n_rows]
     together = simulator.open(histories, users)
     alone = [simulator.open([h], users[i : i + 1]) for i, h in enumerate(histories)]
     rng = np.random.default_rng(n_rows)
@@ -83,7 +83,7 @@ def test_rows_asked_together_answer_exactly_as_alone(
 
 
 def test_strangers_are_estimated_row_by_row(world: World, simulator: TrueTasteUser) -> None:
-    histories = openings(world.log)[:9]
+    histories = initial_histories(world.log)[:9]
     together = simulator.open(histories).states
     for i, history in enumerate(histories):
         assert np.array_equal(simulator.open([history]).states[0], together[i])
@@ -95,7 +95,7 @@ def test_answers_lie_in_the_unit_interval_and_states_on_the_sphere(
     world: World, simulator: TrueTasteUser
 ) -> None:
     users = np.arange(150)
-    session = simulator.open(openings(world.log), users)
+    session = simulator.open(initial_histories(world.log), users)
     answer: Response = session.respond(users % N_ITEMS)
     for values in answer:
         assert values.dtype == np.float32
@@ -106,7 +106,7 @@ def test_answers_lie_in_the_unit_interval_and_states_on_the_sphere(
 
 
 def test_what_a_session_returned_stays_as_it_was(world: World, simulator: TrueTasteUser) -> None:
-    session = simulator.open(openings(world.log)[:2], np.arange(2))
+    session = simulator.open(initial_histories(world.log)[:2], np.arange(2))
     before = session.states
     kept = before.copy()
     session.respond(np.array([1, 2]))
@@ -117,7 +117,7 @@ def test_what_a_session_returned_stays_as_it_was(world: World, simulator: TrueTa
 
 
 def test_the_respond_rewards_are_the_true_liking(world: World, simulator: TrueTasteUser) -> None:
-    histories, users = openings(world.log)[:20], np.arange(20)
+    histories, users = initial_histories(world.log)[:20], np.arange(20)
     actions = np.arange(20) * 3
     answer = simulator.open(histories, users).respond(actions)
     liking = simulator.true_liking(histories, users)
@@ -130,9 +130,9 @@ def test_preferences_rank_items_as_the_true_liking_does(
     world: World, simulator: TrueTasteUser
 ) -> None:
     users = np.arange(150)
-    session = simulator.open(openings(world.log), users)
+    session = simulator.open(initial_histories(world.log), users)
     logits = simulator.preferences(session.states)
-    utilities = world.model.utilities(simulator.minds(openings(world.log), users))
+    utilities = world.model.utilities(simulator.minds(initial_histories(world.log), users))
     assert np.allclose(logits, utilities, atol=1e-4)
 
 
@@ -170,7 +170,7 @@ def test_branches_start_from_the_named_user(world: World, simulator: TrueTasteUs
 
 def test_users_unknown_to_the_world_are_estimated(world: World, simulator: TrueTasteUser) -> None:
     table = world.log.select_users([1]).to_table().with_columns(user_id=pl.lit("stranger"))
-    strangers = InteractionLog.from_table(world.catalog, table)
+    strangers = InteractionLog.from_table(world.catalogue, table)
     history = [world.log.sequence(1)[:4]]
     answered = simulator.with_users(strangers).true_liking(history, np.array([0]))
     assert np.array_equal(answered, simulator.true_liking(history))

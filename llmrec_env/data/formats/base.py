@@ -68,7 +68,7 @@ class RawLog:
         path: the file of the interactions, for errors.
         items: ``item_id`` and String text columns, or None where the dataset describes no items.
         items_path: the file of the items, for errors.
-        closed: whether every item met must be among ``items``; else it is kept without text.
+        closed: whether every seen item must be among ``items``; else it is kept without text.
     """
 
     interactions: pl.DataFrame

@@ -42,7 +42,7 @@ def read(
     and ``weight``; others are passed over.
 
     Times are numbers (seconds) or ISO dates. Where there is an ``items`` table with a column
-    ``item_id``, it must name every item met.
+    ``item_id``, it must name every seen item.
 
     Args:
         source: where the files stand.

@@ -1,0 +1,316 @@
+"""From nothing to a trained shopper, stage by stage, each stage kept in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.shop.base import Rule
+from agents.shop.behavior_cloning import ImitationConfig, imitate
+from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
+from agents.shop.compact import CompactConfig, CompactPolicy
+from agents.shop.dpo import PreferenceConfig, gather_pairs, prefer
+from agents.shop.evaluation import choose_goals, evaluate_shopper
+from agents.shop.language_reward import LanguageReward
+from agents.shop.oracle import Oracle
+from agents.shop.policy import ScoringPolicy
+from agents.shop.ppo import PPOConfig, ppo
+from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
+from agents.shop.rules import ScriptedBrowser
+from agents.shop.shop_pool import ShopPool
+from agents.shop.trl import FineTuneConfig, PreferConfig, fine_tune, tune_preferences
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
+from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.training import Metrics, clear_checkpoint
+
+STAGES = ("imitation", "dpo", "ppo")
+TEACHERS = ("oracle", "browser")
+FINISHED = "stage.json"
+Curve = list[dict[str, float]]
+Where = tuple[str, list[Rollout], dict[str, Any], Path, bool]
+
+
+@dataclass(frozen=True)
+class ShopTraining:
+    """A shopper's education.
+
+    Raises:
+        SettingError: there is no such stage or teacher, or no rollout.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the environment, without split, observation and action_mode."""
+    stages: tuple[str, ...] = ("imitation", "dpo")
+    """What is done in turn: "imitation" of rollouts, "dpo" and "ppo" on what came before."""
+    teacher: str = "oracle"
+    """Who writes the rollouts: "oracle", or "browser", which uses what anybody sees."""
+    rollouts: int = 100
+    """Perfect rollouts, of training goals drawn with the seed."""
+    validation_goals: int = 200
+    """Validation goals at most, by whose success weights are kept."""
+    base_model: str | None = None
+    """Causal LM to adapt by LoRA, a hub name or a folder; None trains the compact policy."""
+    reward_model: str | None = None
+    """Folder of a :class:`agents.shop.language_reward.LanguageReward` from which PPO learns in
+    place of the shop's own reward; validation is always by the shop's."""
+    compact: CompactConfig = field(default_factory=CompactConfig)
+    causal_lm: CausalLMConfig = field(default_factory=CausalLMConfig)
+    imitation: ImitationConfig = field(default_factory=ImitationConfig)
+    dpo: PreferenceConfig = field(default_factory=PreferenceConfig)
+    ppo: PPOConfig = field(default_factory=PPOConfig)
+    fine_tuning: FineTuneConfig = field(default_factory=FineTuneConfig)
+    """How a causal LM imitates, through TRL."""
+    lm_dpo: PreferConfig = field(default_factory=PreferConfig)
+    """How a causal LM learns from pairs, through TRL."""
+    seed: int = 0
+    """Draws the goals of the rollouts; replaces the seeds of all stages."""
+
+    def __post_init__(self) -> None:
+        for stage in self.stages:
+            if stage not in STAGES:
+                raise SettingError(
+                    f"a stage is one of {', '.join(STAGES)}, got {stage!r}; on the command line "
+                    "several are joined by commas"
+                )
+        if not self.stages or self.rollouts < 1:
+            raise SettingError("training needs at least one stage and one rollout")
+        if self.teacher not in TEACHERS:
+            raise SettingError(f"teacher must be one of {TEACHERS}, got {self.teacher!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which :meth:`from_json` makes the same."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ShopTraining:
+        """What :meth:`to_json` gave."""
+        parts = {
+            "compact": CompactConfig(**values["compact"]),
+            "causal_lm": CausalLMConfig(**values["causal_lm"]),
+            "fine_tuning": FineTuneConfig(**values["fine_tuning"]),
+            "lm_dpo": PreferConfig(**values["lm_dpo"]),
+            "imitation": ImitationConfig(**values["imitation"]),
+            "dpo": PreferenceConfig(**values["dpo"]),
+            "ppo": PPOConfig(**values["ppo"]),
+            "stages": tuple(values["stages"]),
+        }
+        return cls(**{**values, **parts})
+
+
+def train_shopper(
+    training: ShopTraining, out: str | Path, *, show: bool = False
+) -> tuple[ScoringPolicy, Path]:
+    """Train a policy, stage by stage.
+
+    Each stage has a folder, ``out/imitation``, ``out/imitation+dpo``, …, with the policy, its
+    validation curve and the seconds it took. A stage that is finished is not done again, one that
+    was killed is continued, and two trainings that begin alike share their beginning.
+
+    Args:
+        training: what to do.
+        out: folder of all stages.
+        show: whether to show progress bars.
+
+    Returns:
+        The policy after the last stage, and its folder.
+
+    Raises:
+        LLMRecError: ``out`` holds a stage of other settings.
+        SettingError: the shop has too few goals.
+    """
+    policy: ScoringPolicy | None = None
+    path = Path(out)
+    for number in range(len(training.stages)):
+        stages = training.stages[: number + 1]
+        path = Path(out) / "+".join(stages)
+        policy = _finished(path, training, stages) or _train_stage(
+            policy, training, stages, path, show
+        )
+    assert policy is not None
+    return policy, path
+
+
+def load_policy(folder: str | Path) -> ScoringPolicy:
+    """The policy that a stage left in its folder.
+
+    Raises:
+        DataError: there is none.
+    """
+    trained_in(folder)
+    path = Path(folder) / "policy"
+    kind = CompactPolicy if (path / CompactPolicy.WEIGHTS).exists() else CausalLMPolicy
+    return kind.load(path)
+
+
+def trained_in(folder: str | Path) -> dict[str, Any]:
+    """Arguments of the environment that a stage was trained in, without the split.
+
+    Raises:
+        DataError: the folder holds no finished stage.
+    """
+    try:
+        return dict(read_json(Path(folder) / FINISHED)["training"]["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        inside = sorted(path.parent.name for path in Path(folder).glob(f"*/{FINISHED}"))
+        hint = f"; it holds these: {', '.join(inside)}" if inside else ""
+        raise DataError(
+            f"{folder}: no finished stage ({type(error).__name__}); expected a folder that `llmrec "
+            f"shop train` named at its end, such as RUN/imitation+dpo{hint}"
+        ) from None
+
+
+def validation_of(folder: str | Path) -> dict[str, float]:
+    """Success and score of a finished stage on its validation goals, where it was measured."""
+    rows = [row for row in read_json(Path(folder) / FINISHED)["curve"] if "success" in row]
+    return max(rows, key=lambda row: row["success"], default={})
+
+
+def _finished(path: Path, training: ShopTraining, stages: tuple[str, ...]) -> ScoringPolicy | None:
+    """The policy of a stage that was done before."""
+    if not (path / FINISHED).exists():
+        return None
+    before, now = read_json(path / FINISHED)["training"], _identity(training, stages)
+    others = sorted(name for name in now if now[name] != before.get(name))
+    if others:
+        raise LLMRecError(
+            f"{path} holds a policy that was trained with other settings ({', '.join(others)}); "
+            "name another folder"
+        )
+    return load_policy(path)
+
+
+def _identity(training: ShopTraining, stages: tuple[str, ...]) -> dict[str, Any]:
+    """All that a stage depends on, as JSON has it."""
+    values = replace(training, stages=stages).to_json()
+    unused = set(STAGES) - set(stages)
+    return json.loads(json.dumps({k: v for k, v in values.items() if k not in unused}))
+
+
+def _train_stage(
+    policy: ScoringPolicy | None,
+    training: ShopTraining,
+    stages: tuple[str, ...],
+    path: Path,
+    show: bool,
+) -> ScoringPolicy:
+    began = time.perf_counter()
+    if policy is None:
+        policy = _new_policy(training)
+    train = {**training.settings, "split": "train"}
+    teaching = _rollouts(training, path.parent, train, show)
+    identity = _identity(training, stages)
+    # of other settings a killed run is not continued
+    checkpoint = path / f"checkpoint-{fingerprint([json.dumps(identity, sort_keys=True)])}"
+    where: Where = stages[-1], teaching, train, checkpoint, show
+    if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
+        curve = _tune(policy, training, *where)
+    else:
+        curve = _learn(policy, training, *where)
+    policy.save(path / "policy")
+    record = {
+        "training": identity,
+        "seconds": time.perf_counter() - began,
+        "curve": curve,
+    }
+    write_json(path / FINISHED, record)
+    for left in path.glob("checkpoint-*"):
+        clear_checkpoint(left)
+    return policy
+
+
+def _new_policy(training: ShopTraining) -> ScoringPolicy:
+    if training.base_model is None:
+        return CompactPolicy(replace(training.compact, seed=training.seed))
+    return CausalLMPolicy(training.base_model, replace(training.causal_lm, seed=training.seed))
+
+
+def _learn(
+    policy: ScoringPolicy,
+    training: ShopTraining,
+    stage: str,
+    teaching: list[Rollout],
+    train: dict[str, Any],
+    checkpoint: Path,
+    show: bool,
+) -> Curve:
+    """A stage whose loss is ours: of the compact policy, and PPO of any."""
+    common: dict[str, Any] = {
+        "evaluate": _validation(policy, training),
+        "folder": checkpoint,
+        "show": show,
+    }
+    seed = {"seed": training.seed}
+    if stage == "imitation":
+        decisions = list(replay(teaching, train, policy.observation))
+        history = imitate(policy, decisions, replace(training.imitation, **seed), **common)
+    elif stage == "dpo":
+        goals = [rollout.goal for rollout in teaching]
+        history = prefer(policy, train, goals, replace(training.dpo, **seed), **common)
+    else:
+        if training.reward_model is not None:
+            train = {**train, "reward": LanguageReward.load(training.reward_model)}
+        history = ppo(policy, train, replace(training.ppo, **seed), **common)
+    return history.rows
+
+
+def _tune(
+    policy: CausalLMPolicy,
+    training: ShopTraining,
+    stage: str,
+    teaching: list[Rollout],
+    train: dict[str, Any],
+    checkpoint: Path,
+    show: bool,
+) -> Curve:
+    """A stage of a causal LM that is TRL's."""
+    seed = {"seed": training.seed}
+    if stage == "imitation":
+        decisions = list(replay(teaching, train, policy.observation))
+        config = replace(training.fine_tuning, **seed)
+        return fine_tune(policy, decisions, config, folder=checkpoint, show=show)
+    goals = [rollout.goal for rollout in teaching]
+    crowd = ShopPool(train, policy.observation, size=len(goals))
+    policy.eval()
+    pairs = gather_pairs(policy, crowd, goals, np.random.default_rng(training.seed))
+    config = replace(training.lm_dpo, **seed)
+    return tune_preferences(policy, pairs, config, folder=checkpoint, show=show)
+
+
+def _rollouts(
+    training: ShopTraining, out: Path, train: Mapping[str, Any], show: bool
+) -> list[Rollout]:
+    """Perfect rollouts of training goals, from the file where they were written before."""
+    path = out / f"rollouts-{training.teacher}-{training.rollouts}-seed{training.seed}.json"
+    if path.exists():
+        return load_rollouts(path)
+    shop = ShopPool(train).shop
+    teacher: Rule = Oracle(shop) if training.teacher == "oracle" else ScriptedBrowser()
+    order = np.random.default_rng(training.seed).permutation(len(shop.goals))
+    rollouts = collect_rollouts(
+        teacher, train, order.tolist(), perfect=True, limit=training.rollouts, show=show
+    )
+    if len(rollouts) < training.rollouts:
+        raise SettingError(
+            f"rollouts={training.rollouts}, but the {training.teacher} has only {len(rollouts)} "
+            f"perfect ones for the {len(order)} training goals; ask for fewer"
+        )
+    save_rollouts(path, rollouts)
+    return rollouts
+
+
+def _validation(policy: ScoringPolicy, training: ShopTraining) -> Callable[[], Metrics]:
+    """Score and success, in per cent, of greedy shopping for validation goals."""
+    settings = {**training.settings, "split": "validation"}
+    goals = choose_goals(len(ShopPool(settings).shop.goals), training.validation_goals)
+
+    def evaluate() -> Metrics:
+        results = evaluate_shopper(policy, settings, goals)
+        return {"success": results.success.mean, "score": results.score.mean}
+
+    return evaluate

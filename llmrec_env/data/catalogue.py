@@ -1,0 +1,139 @@
+"""The catalogue: the items of a recommender and what is written about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import atomic_path
+
+# The words that introduce each well-known column in an item's sentence, in the sentence's order;
+# other columns use their name and come before the description, which may be long and cut off.
+PHRASES = {
+    "title": "is titled",
+    "artist": "its artist is",
+    "album": "from album",
+    "category": "in category",
+    "genres": "of genre",
+    "tags": "tagged",
+    "brand": "by brand",
+    "description": "described as",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Items with their text; the row of an item is its index, 0 to ``len(catalogue) - 1``.
+
+    Attributes:
+        table: a polars frame with the String column ``item_id`` (unique, external ids) and any
+            number of String text columns (``title``, ``category``, ``brand``, ``description``, …);
+            a missing text is the empty string.
+    """
+
+    table: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        if "item_id" not in self.table.columns:
+            raise DataError(
+                f"catalogue: no column 'item_id' among {self.table.columns}; every item needs one"
+            )
+        table = self.table.with_columns(pl.all().cast(pl.String).fill_null(""))
+        repeated = table["item_id"].filter(table["item_id"].is_duplicated())
+        if len(repeated):
+            raise DataError(
+                f"catalogue: item id {repeated[0]!r} occurs more than once; ids must be unique"
+            )
+        object.__setattr__(self, "table", table)
+
+    def __len__(self) -> int:
+        return self.table.height
+
+    @property
+    def ids(self) -> list[str]:
+        """External ids in index order."""
+        return self.table["item_id"].to_list()
+
+    @cached_property
+    def titles(self) -> list[str]:
+        """One short name an item: its title, or its id where it has none."""
+        if "title" not in self.table.columns:
+            return self.ids
+        return [
+            title or f"item {i}" for title, i in zip(self.table["title"], self.ids, strict=True)
+        ]
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The columns that hold text, in the order in which a sentence names them."""
+        names = [name for name in self.table.columns if name != "item_id"]
+        order = [name for name in PHRASES if name != "description"]
+        known = [name for name in order if name in names]
+        others = [name for name in names if name not in PHRASES]
+        return known + others + [name for name in names if name == "description"]
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        """What is written about each item, as one line; the empty string where nothing is.
+
+        This is the text that an item token learns to generate (LE paper, the ``S*`` template).
+        """
+        phrases = [
+            pl.when(pl.col(name).str.strip_chars() != "").then(
+                pl.lit(f"{PHRASES.get(name, name)} ") + pl.col(name).str.strip_chars()
+            )
+            for name in self.text_columns
+        ]
+        if not phrases:
+            return [""] * len(self)
+        joined = self.table.select(
+            pl.concat_str(phrases, separator=", ", ignore_nulls=True).str.replace_all(r"\s+", " ")
+        )
+        return joined.to_series().to_list()
+
+    @cached_property
+    def has_text(self) -> bool:
+        """Whether any item has any text."""
+        return any(self.sentences)
+
+    @cached_property
+    def _index(self) -> pl.DataFrame:
+        return self.table.select("item_id").with_row_index("index")
+
+    def index_of(self, ids: Iterable[str] | pl.Series) -> NDArray[np.int64]:
+        """Indices of external ids.
+
+        Raises:
+            DataError: an id is not in the catalogue.
+        """
+        wanted = pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)})
+        found = wanted.join(self._index, on="item_id", how="left", maintain_order="left")
+        unknown = found.filter(pl.col("index").is_null())
+        if unknown.height:
+            raise DataError(
+                f"unknown item id {unknown['item_id'][0]!r} ({unknown.height} such rows): "
+                f"the catalogue has {len(self)} items and this is none of them"
+            )
+        return found["index"].cast(pl.Int64).to_numpy().copy()
+
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Catalogue:
+        """The catalogue of the items at ``indices``, in that order."""
+        return Catalogue(self.table[np.asarray(indices, dtype=np.int64)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the catalogue as parquet."""
+        with atomic_path(path) as temporary:
+            self.table.write_parquet(temporary)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Catalogue:
+        """Read a catalogue that :meth:`save` wrote."""
+        return cls(pl.read_parquet(Path(path)))

@@ -1,0 +1,120 @@
+"""What comes in through the doors of the environments, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import InvalidAction
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.next_item.rendering import MODES
+from llmrec_env.envs.next_item.rules import BoolArray
+from llmrec_env.users.base import IntArray
+
+AUTORESETS = {"next_step": "NEXT_STEP", "same_step": "SAME_STEP", "disabled": "DISABLED"}
+"""Our names, alike on every gymnasium, and those of the enum that gymnasium 1.1 brought."""
+
+
+class RenderModeError(SettingError, TypeError):
+    """There is no such render mode.
+
+    A TypeError too: ``make_vec_env`` of stable-baselines3 tries ``"rgb_array"`` with every
+    environment and does without when that raises one.
+    """
+
+
+def check_actions(actions: Any, num_rows: int, n_items: int) -> IntArray:
+    """Actions as int64 (num_rows,).
+
+    Raises:
+        InvalidAction: they have another shape, are no integers, or there is no such item.
+    """
+    array = np.asarray(actions)
+    if array.shape != (num_rows,) or array.dtype.kind not in "iu":
+        raise InvalidAction(
+            f"expected {num_rows} item indices, integers of shape ({num_rows},), got {actions!r}"
+        )
+    if not 0 <= array.min() <= array.max() < n_items:
+        raise InvalidAction(f"item indices must lie in [0, {n_items}), got {actions!r}")
+    return array.astype(np.int64)
+
+
+def check_action(action: Any, n_items: int) -> IntArray:
+    """One action as int64 (1,).
+
+    Raises:
+        InvalidAction: it is no integer, or there is no such item.
+    """
+    array = np.asarray(action)
+    if array.shape != () or array.dtype.kind not in "iu" or not 0 <= array < n_items:
+        raise InvalidAction(
+            f"the action must be one item index, an integer in [0, {n_items}), got {action!r}"
+        )
+    return array.astype(np.int64)[None]
+
+
+def check_options(options: dict[str, Any] | None, *names: str) -> dict[str, Any]:
+    """The options of a reset, which must have one of ``names``."""
+    for name in options or {}:
+        if name not in names:
+            raise SettingError(f"unknown reset option {name!r}; there is {', '.join(names)}")
+    return options or {}
+
+
+def check_render_mode(render_mode: str | None) -> str | None:
+    """The render mode, which must be None or one of those that exist."""
+    if render_mode is not None and render_mode not in MODES:
+        raise RenderModeError(f"render_mode must be None or one of {MODES}, got {render_mode!r}")
+    return render_mode
+
+
+def check_autoreset(autoreset: str) -> str:
+    """The name of an auto-reset mode, which must be one of those that exist."""
+    if autoreset not in AUTORESETS:
+        raise SettingError(f"autoreset must be one of {tuple(AUTORESETS)}, got {autoreset!r}")
+    return autoreset
+
+
+def autoreset_metadata(autoreset: str) -> dict[str, Any]:
+    """What gymnasium 1.1 and later look for; nothing on 1.0, which has no such enum."""
+    modes = getattr(gym.vector, "AutoresetMode", None)
+    return {} if modes is None else {"autoreset_mode": modes[AUTORESETS[autoreset]]}
+
+
+def check_limit(max_episode_steps: int | None) -> int | None:
+    """The time limit, which must be None or at least 1."""
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise SettingError(f"max_episode_steps must be at least 1, got {max_episode_steps!r}")
+    return max_episode_steps
+
+
+def check_per_row(name: str, values: Sequence[Any] | None, num_rows: int) -> list[Any]:
+    """One value a row; None stands for None in every row."""
+    if values is None:
+        return [None] * num_rows
+    if isinstance(values, str) or np.ndim(values) != 1 or len(values) != num_rows:
+        raise SettingError(f"{name} must have one value for each of {num_rows} rows: {values!r}")
+    return list(values)
+
+
+def check_seeds(seed: int | Sequence[int | None] | None, num_rows: int) -> list[int | None]:
+    """A seed a row: ``s`` means ``s + i`` for row ``i``."""
+    if isinstance(seed, (int, np.integer)):
+        return [int(seed) + row for row in range(num_rows)]
+    return check_per_row("seed", seed, num_rows)
+
+
+def check_mask(mask: Any, num_rows: int) -> BoolArray:
+    """The rows to reset, bool (num_rows,), at least one; None means all of them."""
+    if mask is None:
+        return np.ones(num_rows, dtype=np.bool_)
+    array = np.asarray(mask)
+    if array.shape != (num_rows,) or array.dtype != np.bool_ or not array.any():
+        raise SettingError(
+            f"options['reset_mask'] must be a bool array of {num_rows} rows, true at least once; "
+            f"got {mask!r}"
+        )
+    return array

@@ -1,0 +1,89 @@
+"""What an agent sees of N users: a space, and arrays in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.next_item.rules import NextItemRules
+from llmrec_env.users.base import FloatArray
+
+Observation = Any
+"""float32 or int64 array, or a dict of the two."""
+
+KINDS = ("state", "history", "both")
+EXTRAS = 3
+"""Numbers that follow the user's state: patience left, steps left, last answer."""
+
+
+class ObservationBuilder:
+    """Observations of the users of ``rules``.
+
+    The state is joined with what makes the process Markov: patience left (as a share of the whole),
+    steps left (as a share of the limit; 1 without one) and the last answer (-1 skipped, 0 none yet,
+    1 taken).
+
+    Args:
+        rules: the users.
+        kind: ``"state"``, ``"history"`` or ``"both"``.
+        limit: steps after which an episode is cut, or None.
+
+    Attributes:
+        space: the space of one user's observation.
+
+    Raises:
+        SettingError: no such kind.
+    """
+
+    def __init__(self, rules: NextItemRules, kind: str, limit: int | None) -> None:
+        if kind not in KINDS:
+            raise SettingError(f"observation must be one of {KINDS}, got {kind!r}")
+        self._rules = rules
+        self._kind = kind
+        self._limit = limit
+        parts: dict[str, spaces.Space[Any]] = {
+            "state": self._state_space(),
+            "history": self._history_space(),
+        }
+        self.space: spaces.Space[Any] = spaces.Dict(parts) if kind == "both" else parts[kind]
+
+    def observe(self) -> Observation:
+        """Fresh arrays over all N rows, in the batched form of :attr:`space`."""
+        if self._kind == "state":
+            return self._states()
+        if self._kind == "history":
+            return self._rules.recent.copy()
+        return {"history": self._rules.recent.copy(), "state": self._states()}
+
+    def _state_space(self) -> spaces.Box:
+        size = self._rules.simulator.state_size + EXTRAS
+        return spaces.Box(-1.0, 1.0, shape=(size,), dtype=np.float32)
+
+    def _history_space(self) -> spaces.Box:
+        shape = self._rules.recent.shape[1:]
+        return spaces.Box(0, self._rules.n_items, shape=shape, dtype=np.int64)
+
+    def _states(self) -> FloatArray:
+        rules = self._rules
+        result = np.empty((rules.num_rows, rules.states.shape[1] + EXTRAS), dtype=np.float32)
+        np.clip(rules.states, -1.0, 1.0, out=result[:, :-EXTRAS])
+        result[:, -3] = rules.patience_left / rules.patience
+        result[:, -2] = self._steps_left()
+        result[:, -1] = rules.last_answer
+        return result
+
+    def _steps_left(self) -> NDArray[np.float64] | float:
+        if self._limit is None:
+            return 1.0
+        return np.maximum(1.0 - self._rules.steps / self._limit, 0.0)
+
+
+def first(observation: Observation) -> Observation:
+    """The observation of the first row, without the batch axis."""
+    if isinstance(observation, dict):
+        return {name: values[0] for name, values in observation.items()}
+    return observation[0]

@@ -1,0 +1,257 @@
+"""The rules of recommending the next item, once, over N rows.
+
+A row is one user in one episode. :class:`NextItemEnv` is these rules with one row,
+:class:`NextItemVectorEnv` with many, so both follow the same ones:
+
+* An item is *seen* when it stands in the initial history or was shown in this episode.
+* An unseen item pays the user's liking of it, and is taken with the user's accept probability.
+* A seen item pays nothing, is never taken, and consumes its random draw all the same, so that two
+  policies with the same seed face the same luck.
+* Each skip costs one patience, taking an item restores it; without patience the user leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError, SettingError, SimulatorError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.next_item.seen import BoolArray, SeenItems
+from llmrec_env.users.base import FloatArray, IntArray, Response, Session, UserSimulator
+
+REWARDS = ("shown", "accept")
+MIN_INITIAL_ITEMS = 3
+
+
+class Outcome(NamedTuple):
+    """What one step brought to N rows.
+
+    Attributes:
+        rewards: the named terms, float32 (N,) each; ``"shown"``: the liking of an unseen item,
+            ``"accept"``: the same where it was taken.
+        accepted: bool (N,), whether the item was taken.
+        left: bool (N,), whether the user left, or has seen every item.
+    """
+
+    rewards: dict[str, FloatArray]
+    accepted: BoolArray
+    left: BoolArray
+
+
+class InitialHistories:
+    """The users from whom episodes start and their initial histories. Immutable.
+
+    An initial history is the first half of the user's sequence, at least three items; a user is
+    eligible when at least one item remains after it.
+
+    Raises:
+        DataError: no user is eligible.
+    """
+
+    def __init__(self, log: InteractionLog) -> None:
+        self.log = log
+        self.ids = np.array(log.user_ids.to_list(), dtype=object)
+        self.cuts = np.maximum(log.lengths // 2, MIN_INITIAL_ITEMS)
+        self.eligible = np.flatnonzero(log.lengths > self.cuts)
+        if len(self.eligible) == 0:
+            raise DataError(
+                f"none of the {log.n_users} users can start an episode: one needs at least "
+                f"{MIN_INITIAL_ITEMS + 1} interactions"
+            )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> InitialHistories:
+        return self
+
+    def draw(self, generator: np.random.Generator) -> int:
+        """The index of an eligible user, drawn uniformly."""
+        return int(self.eligible[generator.integers(len(self.eligible))])
+
+    def find(self, user_id: str) -> int:
+        """The index of a user.
+
+        Raises:
+            DataError: there is no such user, or its sequence is too short.
+        """
+        try:
+            user = self.log.user_index(user_id)
+        except DataError:
+            some = ", ".join(self.log.user_ids[:3])
+            raise DataError(
+                f"user {user_id!r} is not among the {self.log.n_users} held-out users who start "
+                f"episodes ({some}, …); make the environment with users=log for others"
+            ) from None
+        if self.log.lengths[user] <= self.cuts[user]:
+            raise DataError(
+                f"user {user_id!r} has {self.log.lengths[user]} interactions; "
+                f"an episode needs at least {MIN_INITIAL_ITEMS + 1}"
+            )
+        return user
+
+    def history(self, user: int) -> IntArray:
+        """The initial history of a user, int64, oldest first."""
+        return self.log.sequence(user)[: self.cuts[user]]
+
+
+class NextItemRules:
+    """N users who are shown one item a step.
+
+    Args:
+        simulator: who answers; its ``users`` start the episodes.
+        num_rows: how many users are asked at once, N.
+        patience: skips in a row that a user bears.
+        reward_on: which reward term is paid, ``"shown"`` or ``"accept"``.
+        history_length: how many of the last items ``recent`` keeps.
+
+    Attributes:
+        n_items: items that can be shown.
+        generators: one random generator a row; the owner sets them before the first :meth:`begin`.
+        seen: what each user has seen.
+        recent: int64 (N, history_length), the last items that each user took, most recent last,
+            padded on the left with ``n_items``.
+        users: int64 (N,), rows of ``openings.log``.
+        patience_left: int64 (N,).
+        steps: int64 (N,), steps taken in the episode.
+        last_answer: int64 (N,), -1 skipped, 0 none yet, 1 taken.
+
+    Raises:
+        SettingError: an argument is out of range.
+    """
+
+    session: Session
+
+    def __init__(
+        self,
+        simulator: UserSimulator,
+        num_rows: int = 1,
+        patience: int = 5,
+        reward_on: str = "shown",
+        history_length: int = 50,
+    ) -> None:
+        _check_settings(num_rows, patience, reward_on, history_length)
+        if simulator.users is None:
+            raise SimulatorError(f"{type(simulator).__name__} brings no users to start from")
+        self.simulator = simulator
+        self.initial_histories = InitialHistories(simulator.users)
+        self.num_rows = num_rows
+        self.n_items = simulator.n_items
+        self.patience = patience
+        self.reward_on = reward_on
+        self.generators: list[np.random.Generator] = []
+        self.users = np.zeros(num_rows, dtype=np.int64)
+        self.seen = SeenItems(num_rows, self.n_items)
+        self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
+        self.patience_left = np.zeros(num_rows, dtype=np.int64)
+        self.steps = np.zeros(num_rows, dtype=np.int64)
+        self.last_answer = np.zeros(num_rows, dtype=np.int64)
+        self._rows = np.arange(num_rows)
+
+    @property
+    def states(self) -> FloatArray:
+        """The users' states, float32 (N, state_size)."""
+        return self.session.states
+
+    def begin(self, rows: IntArray, user_ids: Sequence[str | None] | None = None) -> None:
+        """Start new episodes in ``rows``.
+
+        Args:
+            rows: int64 (M,), ascending; all of them the first time.
+            user_ids: M external ids; where None, the row's generator draws the user.
+
+        Raises:
+            DataError: an id is unknown or its user's sequence is too short.
+        """
+        wanted = user_ids if user_ids is not None else [None] * len(rows)
+        users = np.array(
+            [self._choose(row, user_id) for row, user_id in zip(rows, wanted, strict=True)],
+            dtype=np.int64,
+        )
+        histories = [self.initial_histories.history(user) for user in users]
+        if len(rows) == self.num_rows:
+            self.session = self.simulator.open(histories, users)
+            self._check_states()
+        else:
+            self.session.replace(rows, histories, users)
+        self.users[rows] = users
+        self.patience_left[rows] = self.patience
+        self.steps[rows] = 0
+        self.last_answer[rows] = 0
+        for row, history in zip(rows, histories, strict=True):
+            self._open_row(row, history)
+
+    def step(self, actions: IntArray, playing: BoolArray) -> Outcome:
+        """Show item ``actions[i]`` to the user of each row that is playing.
+
+        Args:
+            actions: int64 (N,), in [0, n_items).
+            playing: bool (N,); a row that is not playing draws nothing and does not change.
+        """
+        uniform = self._draw(playing)
+        unseen = playing & ~self.seen.has(actions)
+        response = self.session.respond(actions)
+        self._check_response(response)
+        accepted = unseen & (uniform < response.accept_probability)
+        self.session.commit(accepted)
+        self._remember(actions, unseen, accepted)
+        self._tire(playing, accepted)
+        shown = np.where(unseen, response.reward, np.float32(0.0))
+        taken = np.where(accepted, shown, np.float32(0.0))
+        left = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
+        return Outcome({"shown": shown, "accept": taken}, accepted, left)
+
+    def _choose(self, row: int, user_id: str | None) -> int:
+        if user_id is None:
+            return self.initial_histories.draw(self.generators[row])
+        return self.initial_histories.find(user_id)
+
+    def _open_row(self, row: int, history: IntArray) -> None:
+        self.seen.begin(row, history)
+        last = history[-self.recent.shape[1] :]
+        self.recent[row] = self.n_items
+        self.recent[row, self.recent.shape[1] - len(last) :] = last
+
+    def _draw(self, playing: BoolArray) -> NDArray[np.float64]:
+        """One uniform draw for each row that plays, from the row's own generator."""
+        pairs = zip(self.generators, playing.tolist(), strict=True)
+        return np.array([generator.random() if plays else 0.0 for generator, plays in pairs])
+
+    def _remember(self, actions: IntArray, unseen: BoolArray, accepted: BoolArray) -> None:
+        self.seen.add(unseen, actions)
+        takers = self._rows[accepted]
+        if len(takers):
+            self.recent[takers, :-1] = self.recent[takers, 1:]
+            self.recent[takers, -1] = actions[takers]
+
+    def _tire(self, playing: BoolArray, accepted: BoolArray) -> None:
+        self.patience_left = np.where(accepted, self.patience, self.patience_left - playing)
+        self.last_answer = np.where(playing, np.where(accepted, 1, -1), self.last_answer)
+        self.steps += playing
+
+    def _check_states(self) -> None:
+        expected = (self.num_rows, self.simulator.state_size)
+        if self.session.states.shape != expected:
+            raise SimulatorError(
+                f"{type(self.simulator).__name__} opened with states of shape "
+                f"{self.session.states.shape}; expected {expected}"
+            )
+
+    def _check_response(self, response: Response) -> None:
+        for name, values in zip(response._fields, response, strict=True):
+            inside = values.shape == (self.num_rows,) and 0.0 <= values.min() <= values.max() <= 1.0
+            if not inside:
+                raise SimulatorError(
+                    f"{type(self.simulator).__name__} answered with {name} = {values}; "
+                    f"expected {self.num_rows} numbers in [0, 1]"
+                )
+
+
+def _check_settings(num_rows: int, patience: int, reward_on: str, history_length: int) -> None:
+    counts = {"num_envs": num_rows, "patience": patience, "history_length": history_length}
+    for name, value in counts.items():
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
+    if reward_on not in REWARDS:
+        raise SettingError(f"reward_on must be one of {REWARDS}, got {reward_on!r}")

@@ -1,0 +1,63 @@
+"""Which items N users have seen, kept as lists: no step costs the size of the catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.users.base import IntArray
+
+BoolArray = NDArray[np.bool_]
+NOTHING = -1
+
+
+class SeenItems:
+    """The items that each of N users has seen.
+
+    Args:
+        num_rows: how many users, N.
+        n_items: size of the catalogue.
+
+    Attributes:
+        counts: int64 (N,), how many items each has seen.
+    """
+
+    def __init__(self, num_rows: int, n_items: int) -> None:
+        self._n_items = n_items
+        self._items = np.full((num_rows, 64), NOTHING, dtype=np.int64)
+        self._rows = np.arange(num_rows)
+        self.counts = np.zeros(num_rows, dtype=np.int64)
+
+    def begin(self, row: int, history: IntArray) -> None:
+        """Another user in this row, who has seen the items of ``history``."""
+        items = np.unique(history)
+        self._make_room(len(items))
+        self._items[row] = NOTHING
+        self._items[row, : len(items)] = items
+        self.counts[row] = len(items)
+
+    def has(self, items: IntArray) -> BoolArray:
+        """Whether each user has seen an item of int64 (N,); bool (N,)."""
+        return (self._items == items[:, None]).any(axis=1)
+
+    def add(self, rows: BoolArray, items: IntArray) -> None:
+        """The users of ``rows`` bool (N,) see their item of int64 (N,) for the first time."""
+        self._make_room(int(self.counts.max()) + 1)
+        self._items[self._rows[rows], self.counts[rows]] = items[rows]
+        self.counts += rows
+
+    def of(self, row: int) -> IntArray:
+        """The items that one user has seen, ascending."""
+        return np.sort(self._items[row, : self.counts[row]])
+
+    def unseen_masks(self) -> BoolArray:
+        """Bool (N, n_items), true where the user has not seen the item."""
+        masks = np.ones((len(self.counts), self._n_items), dtype=np.bool_)
+        rows, places = np.nonzero(self._items != NOTHING)
+        masks[rows, self._items[rows, places]] = False
+        return masks
+
+    def _make_room(self, width: int) -> None:
+        if width > self._items.shape[1]:
+            more = np.full((len(self._items), width), NOTHING, dtype=np.int64)
+            self._items = np.concatenate([self._items, more], axis=1)

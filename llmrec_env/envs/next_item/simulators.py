@@ -1,0 +1,108 @@
+"""From the keyword ``simulator=`` to a simulator."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.common.errors import DataError, SettingError, SimulatorError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.users.base import UserSimulator
+
+NAMES = ("embedded", "true-taste")
+
+
+def resolve_simulator(
+    simulator: UserSimulator | str | os.PathLike[str] | None = None,
+    users: InteractionLog | None = None,
+    accept_rate: float | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+) -> UserSimulator:
+    """The simulator that an environment asks.
+
+    Args:
+        simulator: a simulator; the folder of a saved language user; ``"embedded"`` (or None) for
+            the language user that ships with the package; ``"true-taste"`` for the true users of
+            the generated world.
+        users: the users whose initial histories start the episodes, instead of the simulator's own.
+        accept_rate: mean probability that a uniformly shown item is taken, in (0, 1).
+        device: where a language model that is loaded here is to run; "cpu" where None.
+        dtype: "float32", "bfloat16" or "auto" (where None): bfloat16 on a GPU that computes in it.
+
+    Raises:
+        SimulatorError: nothing of these, or a simulator without users where none are given.
+        DataError: the users saw items of another catalogue.
+        SettingError: ``accept_rate`` lies outside (0, 1), the device or the dtype is not there, or
+            no language model is loaded that they could be for.
+    """
+    found = _find(simulator, {k: v for k, v in (("device", device), ("dtype", dtype)) if v})
+    if users is not None:
+        _check_users(users, found)
+        found = found.with_users(users)
+    if found.users is None:
+        raise SimulatorError(
+            f"{type(found).__name__} brings no users to start episodes from; "
+            "pass users=InteractionLog"
+        )
+    if accept_rate is None:
+        return found
+    if not 0.0 < accept_rate < 1.0:
+        raise SettingError(f"accept_rate must lie between 0 and 1, got {accept_rate!r}")
+    return found.with_accept_rate(accept_rate)
+
+
+def _find(
+    simulator: UserSimulator | str | os.PathLike[str] | None, placement: dict[str, Any]
+) -> UserSimulator:
+    if placement and (isinstance(simulator, UserSimulator) or simulator == "true-taste"):
+        raise SettingError(
+            f"{' and '.join(placement)} are for a language model that is loaded here, from a "
+            "folder; give them to LanguageUser.from_pretrained where you load it yourself"
+        )
+    if isinstance(simulator, UserSimulator):
+        return simulator
+    if simulator is None or simulator == "embedded":
+        from llmrec_env.users.language import embedded_user
+
+        return embedded_user(**placement)
+    if simulator == "true-taste":
+        return _true_taste()
+    if isinstance(simulator, (str, os.PathLike)) and os.fspath(simulator):
+        return _from_folder(Path(simulator).expanduser(), placement)
+    raise SimulatorError(
+        "simulator must be a UserSimulator, the folder of a saved one, or one of "
+        f"{', '.join(map(repr, NAMES))}; got {simulator!r}"
+    )
+
+
+def _check_users(users: InteractionLog, simulator: UserSimulator) -> None:
+    if not isinstance(users, InteractionLog):
+        raise DataError(f"users must be an InteractionLog, got {type(users).__name__}")
+    if users.n_items != simulator.n_items:
+        raise DataError(
+            f"users saw items of a catalogue of {users.n_items}, "
+            f"but the simulator knows one of {simulator.n_items}; use the simulator's catalogue"
+        )
+
+
+@cache
+def _true_taste() -> UserSimulator:
+    """One instance for all environments: a simulator is immutable."""
+    from llmrec_env.data.world.generated import generate_world
+    from llmrec_env.users.true_taste import TrueTasteUser
+
+    return TrueTasteUser(generate_world())
+
+
+def _from_folder(folder: Path, placement: dict[str, Any]) -> UserSimulator:
+    if not folder.is_dir():
+        raise SimulatorError(
+            f"no folder {str(folder)!r}: simulator must be the folder of a saved one, "
+            f"one of {', '.join(map(repr, NAMES))}, or, in Python, a UserSimulator"
+        )
+    from llmrec_env.users.language import LanguageUser
+
+    return LanguageUser.from_pretrained(folder, **placement)

@@ -1,0 +1,369 @@
+"""The products of a shop, in columns that many environments and processes read at once."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.envs.shop.catalogue.columns import (
+    Arrays,
+    ListColumn,
+    ListWriter,
+    TextWriter,
+    Vocabulary,
+    open_arrays,
+    save_arrays,
+    text_column,
+)
+from llmrec_env.envs.shop.words import spaced, words_of
+
+ASIN_LENGTH = 10
+TEXTS = ("name", "description", "bullet", "instruction")
+WORDS = ("category", "query", "product_category")
+LISTS = ("attributes", "instruction_attributes", "option_names", "option_values")
+NO_RATING = 0.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product.
+
+    Attributes:
+        asin: its id, at most 10 ASCII characters.
+        name, description: texts; bullets: the feature list.
+        category: the department; product_category: the path ``A › B › C``; query: the search under
+            which the product was found, the kind of thing it is.
+        price_low, price_high: in dollars; equal where the price is no range.
+        rating: mean stars, 0 where there is none.
+        options: values to choose from by the option's name, both in lower case.
+        attributes: short phrases that hold for the product.
+        instruction, instruction_attributes: the wish from which synthetic goals are made, and the
+            attributes it names; empty where there is none.
+    """
+
+    asin: str
+    name: str
+    description: str = ""
+    bullets: tuple[str, ...] = ()
+    category: str = ""
+    product_category: str = ""
+    query: str = ""
+    price_low: float = 100.0
+    price_high: float = 100.0
+    rating: float = NO_RATING
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: tuple[str, ...] = ()
+    instruction: str = ""
+    instruction_attributes: tuple[str, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """Title, features and description, in lower case, a line each."""
+        return "\n".join((self.name, *self.bullets, self.description)).lower()
+
+    @cached_property
+    def spaced_text(self) -> str:
+        """The words of the text between spaces, so that phrases are found as whole words."""
+        # a phrase does not run from one line into the next
+        return "\n".join(f" {' '.join(words_of(line))} " for line in self.text.split("\n"))
+
+    @cached_property
+    def spaced_attributes(self) -> frozenset[str]:
+        """The attributes in the same form."""
+        return frozenset(spaced(attribute) for attribute in self.attributes)
+
+
+@dataclass(frozen=True)
+class HumanInstruction:
+    """What a person asked for with one product in mind: its asin, the text, and what must hold."""
+
+    asin: str
+    text: str
+    attributes: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CatalogueFacts:
+    """What is known of a catalogue without reading it.
+
+    Attributes:
+        n_products: rows.
+        origin: ``"generated"``, or what the products were read from.
+        characters: every character of its texts, once each.
+        longest_page: upper bound of the characters on one product's page.
+        longest_name, longest_instruction, longest_value: characters.
+    """
+
+    n_products: int
+    origin: str
+    characters: str
+    longest_page: int
+    longest_name: int
+    longest_instruction: int
+    longest_value: int
+
+
+class ProductCatalogue:
+    """Products in columns, read-only.
+
+    Args:
+        arrays: the columns, as :class:`CatalogueBuilder` gathers them.
+        facts: what they hold.
+        human: instructions that people wrote, if any.
+        folder: where the columns are mapped from, or None where they are in memory. Another process
+            opens the folder instead of receiving a copy.
+    """
+
+    def __init__(
+        self,
+        arrays: Arrays,
+        facts: CatalogueFacts,
+        human: tuple[HumanInstruction, ...] = (),
+        folder: Path | None = None,
+    ) -> None:
+        self.arrays = arrays
+        self.facts = facts
+        self.human = human
+        self.folder = folder
+        self.asins: NDArray[np.bytes_] = arrays["asin"]
+        self.price_low: NDArray[np.float64] = arrays["price_low"]
+        self.price_high: NDArray[np.float64] = arrays["price_high"]
+        self.ratings: NDArray[np.float64] = arrays["rating"]
+        self.names = text_column(arrays, "name")
+        self.instructions = text_column(arrays, "instruction")
+        self._descriptions = text_column(arrays, "description")
+        self._bullets = text_column(arrays, "bullet")
+        self._bullet_rows = ListColumn(arrays["bullets.starts"])
+        self._words = text_column(arrays, "words")
+        self._lists = {name: ListColumn(arrays[f"{name}.starts"]) for name in LISTS}
+
+    def __len__(self) -> int:
+        return self.facts.n_products
+
+    def __getitem__(self, row: int) -> Product:
+        """The product of a row, with all its texts."""
+        word = {name: self._words[self.arrays[name][row]] for name in WORDS}
+        return Product(
+            asin=self.asin(row),
+            name=self.names[row],
+            description=self._descriptions[row],
+            bullets=tuple(self._bullets[i] for i in self._bullet_rows[row]),
+            price_low=float(self.price_low[row]),
+            price_high=float(self.price_high[row]),
+            rating=float(self.ratings[row]),
+            options=self.options(row),
+            attributes=self.listed("attributes", row),
+            instruction=self.instructions[row],
+            instruction_attributes=self.listed("instruction_attributes", row),
+            **word,
+        )
+
+    def __iter__(self) -> Iterator[Product]:
+        return (self[row] for row in range(len(self)))
+
+    def __deepcopy__(self, memo: object) -> ProductCatalogue:
+        return self  # gymnasium copies the arguments of an environment
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.folder is not None:
+            return ProductCatalogue.open, (self.folder,)
+        return ProductCatalogue, (self.arrays, self.facts, self.human)
+
+    def asin(self, row: int) -> str:
+        """The id of a row."""
+        return self.asins[row].decode("ascii")
+
+    def row(self, asin: str) -> int:
+        """The row of an id in any case.
+
+        Raises:
+            DataError: there is no such product.
+        """
+        wanted = asin.upper().encode("ascii", "replace")
+        order = self.arrays["asin_order"]
+        place = int(np.searchsorted(self.asins, wanted, sorter=order))
+        if place == len(self) or self.asins[order[place]] != wanted:
+            raise DataError(f"no product {asin!r} among the {len(self)} of this catalogue")
+        return int(order[place])
+
+    def listed(self, name: str, row: int) -> tuple[str, ...]:
+        """``"attributes"`` or ``"instruction_attributes"`` of a row."""
+        numbers = self.arrays[f"{name}.values"]
+        return tuple(self._words[numbers[i]] for i in self._lists[name][row])
+
+    def options(self, row: int) -> dict[str, tuple[str, ...]]:
+        """Values by option name of a row."""
+        names = self.arrays["option_names.values"]
+        values = self.arrays["option_values.values"]
+        return {
+            self._words[names[i]]: tuple(
+                self._words[values[k]] for k in self._lists["option_values"][i]
+            )
+            for i in self._lists["option_names"][row]
+        }
+
+    def queries(self) -> tuple[str, ...]:
+        """Every kind of thing that the shop sells (the ``query`` of the products), sorted."""
+        return tuple(sorted({self._words[i] for i in np.unique(self.arrays["query"])} - {""}))
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the columns into a folder, whole or not at all."""
+        with atomic_path(folder) as temporary:
+            save_arrays(self.arrays, temporary)
+            human = [asdict(instruction) for instruction in self.human]
+            facts = asdict(self.facts) | {"arrays": sorted(self.arrays)}
+            write_json(temporary / "catalogue.json", {"facts": facts, "human": human})
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> ProductCatalogue:
+        """Map a saved catalogue into memory; processes that open it share its pages.
+
+        Raises:
+            DataError: the folder holds no catalogue, or a part is missing.
+        """
+        path = Path(folder) / "catalogue.json"
+        try:
+            saved = read_json(path)
+            facts, human = saved["facts"], saved["human"]
+            names = facts.pop("arrays")
+            told = tuple(
+                HumanInstruction(h["asin"], h["text"], tuple(h["attributes"]), tuple(h["options"]))
+                for h in human
+            )
+            known = CatalogueFacts(**facts)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"{path}: no saved catalogue ({error!r}); expected a folder that save() wrote"
+            ) from None
+        return cls(open_arrays(folder, names), known, told, Path(folder).resolve())
+
+
+class CatalogueBuilder:
+    """Gathers products one by one, in memory of the size of their texts."""
+
+    def __init__(self, origin: str) -> None:
+        self._origin = origin
+        self._asins: dict[str, int] = {}
+        self._numbers = {name: array("d") for name in ("price_low", "price_high", "rating")}
+        self._texts = {name: TextWriter() for name in TEXTS}
+        self._words = Vocabulary()
+        self._coded = {name: array("i") for name in WORDS}
+        self._bullets = array("q", [0])
+        self._lists = {name: ListWriter() for name in LISTS}
+        self._characters: set[str] = set()
+        self._longest = {"page": 0, "name": 0, "instruction": 0, "value": 0}
+        self._human: list[HumanInstruction] = []
+
+    def __len__(self) -> int:
+        return len(self._asins)
+
+    def __contains__(self, asin: str) -> bool:
+        return asin in self._asins
+
+    def add(self, product: Product) -> None:
+        """Append a product.
+
+        Raises:
+            DataError: its asin is not 1 to 10 ASCII characters, or came before.
+        """
+        asin = product.asin.upper()
+        if not (asin.isascii() and 0 < len(asin) <= ASIN_LENGTH) or asin in self._asins:
+            raise DataError(
+                f"product {product.asin!r}: the asin must be 1 to {ASIN_LENGTH} ASCII characters "
+                "that no other product has"
+            )
+        self._asins[asin] = len(self._asins)
+        self._numbers["price_low"].append(product.price_low)
+        self._numbers["price_high"].append(product.price_high)
+        self._numbers["rating"].append(product.rating)
+        self._texts["name"].add(product.name)
+        self._texts["description"].add(product.description)
+        self._texts["instruction"].add(product.instruction)
+        for bullet in product.bullets:
+            self._texts["bullet"].add(bullet)
+        self._bullets.append(self._bullets[-1] + len(product.bullets))
+        for name in WORDS:
+            self._coded[name].append(self._words.number(getattr(product, name)))
+        self._add_words("attributes", product.attributes)
+        self._add_words("instruction_attributes", product.instruction_attributes)
+        self._add_words("option_names", product.options)
+        for values in product.options.values():
+            self._add_words("option_values", values)
+        self._measure(product)
+
+    def add_human(self, instruction: HumanInstruction) -> None:
+        """Append an instruction that a person wrote for a product that was added."""
+        self._human.append(instruction)
+        for text in (instruction.text, *instruction.attributes, *instruction.options):
+            self._characters.update(text)
+        self._longest["instruction"] = max(self._longest["instruction"], len(instruction.text))
+
+    def build(self) -> ProductCatalogue:
+        """The catalogue of what was added.
+
+        Raises:
+            DataError: nothing was.
+        """
+        if not self._asins:
+            raise DataError(f"{self._origin}: no product to sell; expected at least one")
+        asins = np.array([asin.encode("ascii") for asin in self._asins], dtype=f"S{ASIN_LENGTH}")
+        arrays: Arrays = {
+            "asin": asins,
+            "asin_order": np.argsort(asins, kind="stable").astype(np.int32),
+            "price_low": np.array(self._numbers["price_low"], dtype=np.float64),
+            "price_high": np.array(self._numbers["price_high"], dtype=np.float64),
+            "rating": np.array(self._numbers["rating"], dtype=np.float64),
+            "bullets.starts": np.array(self._bullets, dtype=np.int64),
+        }
+        for name, writer in self._texts.items():
+            arrays |= writer.arrays(name)
+        for name, numbers in self._coded.items():
+            arrays[name] = np.array(numbers, dtype=np.int32)
+        for name, lists in self._lists.items():
+            arrays |= lists.arrays(name)
+        arrays |= self._words.arrays("words")
+        facts = CatalogueFacts(
+            n_products=len(self._asins),
+            origin=self._origin,
+            characters="".join(
+                sorted(c for c in self._characters if not "\ud800" <= c <= "\udfff")
+            ),
+            longest_page=self._longest["page"],
+            longest_name=self._longest["name"],
+            longest_instruction=self._longest["instruction"],
+            longest_value=self._longest["value"],
+        )
+        return ProductCatalogue(arrays, facts, tuple(self._human))
+
+    def _add_words(self, name: str, words: Iterable[str]) -> None:
+        self._lists[name].add(self._words.number(word) for word in words)
+
+    def _measure(self, product: Product) -> None:
+        """Characters and lengths, by which text spaces are declared."""
+        texts = [product.name, product.description, product.instruction, *product.bullets]
+        options = [*product.options, *(v for values in product.options.values() for v in values)]
+        texts += options
+        texts += [product.category, product.product_category, product.query, *product.attributes]
+        for text in texts:
+            self._characters.update(text)
+        longest = self._longest
+        longest["page"] = max(longest["page"], sum(len(text) + 1 for text in texts))
+        longest["name"] = max(longest["name"], len(product.name))
+        longest["value"] = max([longest["value"], *map(len, options)])
+        named = sum(
+            len(name) + max(map(len, values)) + 8
+            for name, values in product.options.items()
+            if values
+        )
+        longest["instruction"] = max(longest["instruction"], len(product.instruction) + named)

@@ -1,0 +1,211 @@
+"""Readers of the public WebShop files, of any size: ``items_shuffle*.json`` and those beside it.
+
+(Yao et al., WebShop, NeurIPS 2022.) Products are streamed by ijson; only the columns stay.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.extras import require
+from llmrec_env.envs.shop.catalogue.products import (
+    ASIN_LENGTH,
+    NO_RATING,
+    CatalogueBuilder,
+    HumanInstruction,
+    Product,
+    ProductCatalogue,
+)
+
+ITEMS = "items_shuffle*.json"
+ATTRIBUTES = "items_ins_v2*.json"
+HUMAN = "items_human_ins*.json"
+PRICE = re.compile(r"\$([^$]*)")
+USUAL_PRICE = 100.0
+"""What a product without a price costs."""
+
+
+def find_webshop_files(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path | None]:
+    """The files of items, of attributes and, where it is there, of human instructions.
+
+    Raises:
+        DataError: items or attributes are absent, or there are several.
+    """
+    found = {pattern: sorted(Path(folder).glob(pattern)) for pattern in (ITEMS, ATTRIBUTES, HUMAN)}
+    for pattern, paths in found.items():
+        if len(paths) > 1 or not (paths or pattern == HUMAN):
+            raise DataError(
+                f"{folder}: expected one file {pattern}, got {[path.name for path in paths]}; "
+                "name the files to read_webshop() instead"
+            )
+    human = found[HUMAN]
+    return found[ITEMS][0], found[ATTRIBUTES][0], human[0] if human else None
+
+
+def read_webshop(
+    items: str | os.PathLike[str],
+    attributes: str | os.PathLike[str],
+    human: str | os.PathLike[str] | None = None,
+    max_products: int | None = None,
+) -> ProductCatalogue:
+    """Read the public WebShop files.
+
+    Names and values of options come in lower case, with `` | `` for ``/``. A missing price is
+    100.0 dollars. Ids that are ``nan``, longer than 10 or seen before are passed over, as are human
+    instructions of products that are not there or that name no attribute.
+
+    Args:
+        items: ``items_shuffle*.json``, an array of products.
+        attributes: ``items_ins_v2*.json``, attributes and synthetic instructions by asin.
+        human: ``items_human_ins*.json``, lists of instructions by asin.
+        max_products: stop after so many.
+
+    Raises:
+        DataError: a file is no such JSON, or a record is bad; the message names it.
+        MissingExtraError: ijson is not installed (extra ``shop``).
+    """
+    about = dict(_members(Path(attributes)))
+    builder = CatalogueBuilder(Path(items).name)
+    for number, record in enumerate(_elements(Path(items)), start=1):
+        if max_products is not None and len(builder) >= max_products:
+            break
+        where = f"{items}, product {number}"
+        if not isinstance(record, dict) or not isinstance(record.get("asin"), str):
+            raise DataError(f"{where}: expected an object with a text 'asin', got {record!r:.80}")
+        asin = record["asin"].upper()
+        if asin == "NAN" or not 0 < len(asin) <= ASIN_LENGTH or asin in builder:
+            continue
+        builder.add(_product(record, about.get(record["asin"], {}), where))
+    if human is not None:
+        for asin, told in _members(Path(human)):
+            if asin.upper() in builder:
+                _add_human(builder, asin.upper(), told, f"{human}, product {asin!r}")
+    return builder.build()
+
+
+def _elements(path: Path) -> Iterator[Any]:
+    """The elements of a JSON array."""
+    return _streamed(path, "items", "item", "[")
+
+
+def _members(path: Path) -> Iterator[Any]:
+    """The pairs of a JSON object."""
+    return _streamed(path, "kvitems", "", "{")
+
+
+def _streamed(path: Path, function: str, prefix: str, opening: str) -> Iterator[Any]:
+    ijson = require("ijson", "shop")
+    try:
+        with path.open("rb") as file:
+            first = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+            if first != opening.encode():
+                kind = "array" if opening == "[" else "object"
+                raise DataError(f"{path}: expected a JSON {kind}, which begins with {opening}")
+            file.seek(0)
+            yield from getattr(ijson, function)(file, prefix, use_float=True)
+    except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: not whole, valid JSON ({error}); fetch the file again") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _product(record: Mapping[str, Any], about: Any, where: str) -> Product:
+    if not isinstance(about, dict):
+        raise DataError(f"{where}: its attributes must be an object, got {about!r:.80}")
+    low, high = _prices(record.get("pricing"), where)
+    return Product(
+        asin=record["asin"],
+        name=_text(record, "name", where),
+        description=_text(record, "full_description", where),
+        bullets=tuple(_texts(record.get("small_description"), "small_description", where)),
+        category=_text(record, "category", where),
+        product_category=_text(record, "product_category", where),
+        query=_text(record, "query", where).lower().strip(),
+        price_low=low,
+        price_high=high,
+        rating=_rating(record.get("average_rating")),
+        options=_options(record.get("customization_options"), where),
+        attributes=tuple(_texts(about.get("attributes"), "attributes", where)),
+        instruction=_text(about, "instruction", where),
+        instruction_attributes=tuple(
+            _texts(about.get("instruction_attributes"), "instruction_attributes", where)
+        ),
+    )
+
+
+def _text(record: Mapping[str, Any], name: str, where: str) -> str:
+    value = record.get(name)
+    if not isinstance(value, str | None):
+        raise DataError(f"{where}: {name!r} must be a text, got {value!r:.80}")
+    return value or ""
+
+
+def _texts(value: Any, name: str, where: str) -> list[str]:
+    """A list of texts; one text stands for a list of one."""
+    values = [value] if isinstance(value, str) else value or []
+    if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+        raise DataError(f"{where}: {name!r} must be a text or a list of texts, got {value!r:.80}")
+    return values
+
+
+def _prices(value: Any, where: str) -> tuple[float, float]:
+    """``"$12.99"`` or ``"$12.99 - $20"`` as low and high."""
+    if not value:
+        return USUAL_PRICE, USUAL_PRICE
+    if not isinstance(value, str):
+        raise DataError(f"{where}: 'pricing' must be a text such as '$12.99', got {value!r:.80}")
+    try:
+        numbers = [float(Decimal(re.sub(r"[^\d.]", "", part))) for part in PRICE.findall(value)]
+        low, high = numbers[0], numbers[min(1, len(numbers) - 1)]
+    except (ArithmeticError, IndexError):
+        raise DataError(
+            f"{where}: 'pricing' is {value!r:.80}; expected '$12.99' or '$12.99 - $20.00'"
+        ) from None
+    return min(low, high), max(low, high)
+
+
+def _rating(value: Any) -> float:
+    """Stars; none where there is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return NO_RATING
+
+
+def _options(value: Any, where: str) -> dict[str, tuple[str, ...]]:
+    if not value:
+        return {}
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: 'customization_options' must be an object, got {value!r:.80}")
+    options: dict[str, tuple[str, ...]] = {}
+    for name, choices in value.items():
+        if choices is None:
+            continue
+        try:
+            values = [str(choice["value"]).strip().replace("/", " | ") for choice in choices]
+        except (TypeError, KeyError):
+            raise DataError(
+                f"{where}: option {name!r} must be a list of objects with a 'value', "
+                f"got {choices!r:.80}"
+            ) from None
+        options[name.lower()] = tuple(value.lower() for value in values)
+    return options
+
+
+def _add_human(builder: CatalogueBuilder, asin: str, told: Any, where: str) -> None:
+    if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
+        raise DataError(f"{where}: expected a list of instructions, got {told!r:.80}")
+    for one in told:
+        attributes = _texts(one.get("instruction_attributes"), "instruction_attributes", where)
+        options = _texts(one.get("instruction_options"), "instruction_options", where)
+        if attributes:
+            text = _text(one, "instruction", where).strip(".")
+            builder.add_human(HumanInstruction(asin, text, tuple(attributes), tuple(options)))

@@ -1,0 +1,231 @@
+"""Shop for an instruction: ``gym.make("LLMRec/Shop-v0")``."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.error import ResetNeeded
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.checks import check_options, check_render_mode
+from llmrec_env.envs.common.registration import limit_of_make
+from llmrec_env.envs.next_item import rendering
+from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.inventory import CatalogueSource
+from llmrec_env.envs.shop.observations import ObservationBuilder, action_space
+from llmrec_env.envs.shop.reward import RewardRule
+from llmrec_env.envs.shop.shop import GoalSet, Shop
+from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
+
+LONGEST_LINE = 2000
+"""Characters of one text that a terminal shows."""
+
+
+class ShopEnv(gym.Env[Any, Any]):
+    """Buy what an instruction asks for, in a shop of text pages.
+
+    ## Description
+    The shopper reads an instruction ("Find me sulfate free shampoos with scent: rose, and price
+    lower than 20.00 dollars"), searches, opens products, chooses options and buys. The task is that
+    of WebShop (Yao et al., NeurIPS 2022), without a web server: pages are structures that become
+    text on demand, and all environments of a process share one catalogue and one index.
+
+    ## Action Space
+    With `action_mode="text"`, a `Text`: `search[words]` on the index page, `click[value]` on
+    buttons, in any case. With `action_mode="index"`, `Discrete(max_actions)`: the place of an
+    action in `info["valid_actions"]`; `action_masks()` is true where there is one. Its searches are
+    the instruction, the instruction without options and price, and the kind of thing it names.
+    Where a page has more than `max_actions` buttons, the option values that have least in common
+    with the instruction are left out.
+
+    | Page | Buttons |
+    |---|---|
+    | index | any search |
+    | results, 10 a page of at most 50 | `back to search`, `next >`, `< prev`, the asins |
+    | item | `back to search`, `< prev`, values, `description`, `features`, `reviews`, `buy now` |
+    | description, features, reviews | `back to search`, `< prev` |
+
+    A second value of an option replaces the first. A value that two options share, or that is also
+    a button's name, is `click[option: value]` from its second time on. An invalid action changes
+    nothing and is reported.
+
+    ## Observation Space
+    `"features"` needs `action_mode="index"`; the others go with both modes.
+
+    | `observation` | Space |
+    |---|---|
+    | `"text"` | `Text`: what is visible, joined by ` [SEP] ` |
+    | `"text_rich"` | `Text`: a line each; `[button] x [button_]`, clicked `[clicked button] …` |
+    | `"html"` | `Text`: a page of HTML, everything escaped |
+    | `"url"` | `Text`: the address of the page |
+    | `"dict"` | `Dict`: page, instruction, query, page_number, results, product, options, score |
+    | `"features"` | `Dict` of arrays: state, instruction, product, actions, action_mask |
+
+    ## Starting State
+    The index page, with a goal of the split, drawn with the environment's seed in proportion to the
+    goals' weights, or the one that `reset(options={"goal": index})` names.
+
+    ## Rewards
+    0 until `buy now`, then in [0, 1]; an invalid action costs `invalid_penalty`. With
+    `reward="repaired"` a purchase earns the share of attributes, options, price and, where asked,
+    rating that are right, times 1, 0.5, 0.1 or 0 for the kind of thing; options count as whole
+    values, colours as words, and every goal can be reached. `reward="webshop"` is the published
+    rule. A callable `(goal, purchase) -> Verdict` takes their place.
+
+    ## Episode End
+    Termination: `buy now`. Truncation: `max_episode_steps` of the specification, 15 by default,
+    which `gym.make` applies.
+
+    ## Information
+    `goal_index`, `valid_actions` (a tuple of texts; on the index page the three searches),
+    `can_search` (any words are valid), `invalid_action`, `success` (the reward was 1);
+    `instruction` after a reset; `rewards` (the terms by name) after a purchase; in index mode
+    `action_mask` (int8, as `Discrete.sample` takes it).
+
+    ## Arguments
+    * `catalogue`: a number of products to generate (1,000 by default, up to millions), a folder
+      with the public WebShop files or a saved catalogue, or a `Catalogue`.
+    * `instructions`: `"synthetic"`; `"human"`, where the catalogue has them; `"paraphrased"`
+      (generated catalogues): options and attributes in other words, with distractors and several
+      limits; or a `GoalSet` with goals of one's own.
+    * `reward`: `"repaired"`, `"webshop"` or a callable.
+    * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` or
+      `"goal"`, what the splits do not share.
+    * `goals_per_product`: at most so many goals of one product.
+    * `goal_seed`: draws prices, limits and splits; all environments of an experiment share it.
+    * `observation`, `action_mode`, `max_actions`, `invalid_penalty`: see above.
+    * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
+
+    ```python
+    import gymnasium as gym, llmrec_env
+    env = gym.make("LLMRec/Shop-v0", observation="text_rich", split="test")
+    ```
+
+    ## Version History
+    * v0: first version.
+    """
+
+    metadata = {"render_modes": list(rendering.MODES), "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self,
+        catalogue: CatalogueSource = None,
+        instructions: str | GoalSet = "synthetic",
+        reward: str | RewardRule = "repaired",
+        split: str = "train",
+        split_by: str = "product",
+        goals_per_product: int | None = None,
+        goal_seed: int = 0,
+        observation: str = "text_rich",
+        action_mode: str = "text",
+        max_actions: int = 100,
+        invalid_penalty: float = 0.0,
+        render_mode: str | None = None,
+    ) -> None:
+        self.shop = Shop(
+            catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
+        )
+        self.play = ActionSettings(action_mode, max_actions, invalid_penalty)
+        self.render_mode = check_render_mode(render_mode)
+        self.shopper = Shopper(self.shop, self.play)
+        self._observation_builder = ObservationBuilder(
+            self.shop, observation, action_mode, max_actions, limit_of_make()
+        )
+        self._playing = False
+        self.observation_space = self._observation_builder.space
+        self.action_space = (
+            gym.spaces.Discrete(max_actions) if action_mode == "index" else action_space(self.shop)
+        )
+
+    @property
+    def goals(self) -> list[Goal]:
+        """The goals of the split, in the order of ``reset(options={"goal": index})``."""
+        return self.shop.goals
+
+    @property
+    def goal(self) -> Goal:
+        """What is to be bought now: the answer, for oracles and tables."""
+        return self.shopper.session.goal
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start an episode.
+
+        Args:
+            seed: seeds the environment's generator; None carries on with it.
+            options: ``{"goal": index}`` names one of :attr:`goals`.
+
+        Raises:
+            SettingError: an option has another name, or there is no such goal.
+        """
+        super().reset(seed=seed)
+        index = check_goal(check_options(options, "goal").get("goal"), len(self.goals))
+        self.shopper.begin(self.np_random, index)
+        self._playing = True
+        self._show()
+        info = self.shopper.info()
+        info["instruction"] = self.goal.instruction
+        return self._observation_builder.observe(self.shopper), info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Do an action.
+
+        Raises:
+            ResetNeeded: no episode is going on.
+            InvalidAction: the action is no text, or no integer of the slate.
+        """
+        if not self._playing:
+            raise ResetNeeded("no episode is going on: call reset() first, and after termination")
+        shopper = self.shopper
+        reward = shopper.act(action)
+        terminated = shopper.session.verdict is not None
+        self._playing = not terminated
+        if self.render_mode == "human":
+            self._show()
+        return self._observation_builder.observe(shopper), reward, terminated, False, shopper.info()
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Bool (max_actions,), true where the slate has an action (sb3-contrib's name for it)."""
+        return self.shopper.mask().view(np.bool_)
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """The page as text with ``render_mode="ansi"``; printed with ``"human"``."""
+        if self.render_mode is None:
+            gym.logger.warn(
+                'render() shows nothing: pass render_mode="ansi" or "human" to gym.make'
+            )
+            return None
+        text = draw(self.shopper)
+        if self.render_mode == "ansi":
+            return text
+        rendering.show(text)
+        return None
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self.render()
+
+
+def draw(shopper: Shopper) -> str:
+    """A shopper's page for a terminal: wrapped, without control characters."""
+    lines = shopper.session.text("text_rich").split("\n")
+    cleaned = (rendering.clean(line, LONGEST_LINE) for line in lines)
+    return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in cleaned)
+
+
+def check_goal(index: Any, n_goals: int) -> int | None:
+    """The index of a goal, or None.
+
+    Raises:
+        SettingError: there is no such goal.
+    """
+    if index is None:
+        return None
+    if not isinstance(index, (int, np.integer)) or not 0 <= index < n_goals:
+        raise SettingError(f"options['goal'] must lie in [0, {n_goals}), got {index!r}")
+    return int(index)

@@ -1,0 +1,214 @@
+"""What an agent in index mode sees as arrays of fixed size: the page, and each place of the slate.
+
+Words are seen by how they match the instruction and as frozen hashed embeddings: what is learned
+of them holds for products that were never saw.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from functools import lru_cache
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from llmrec_env.envs.shop.instruction_parser import parse_instruction
+from llmrec_env.envs.shop.match_features import FITS, UNSEEN
+from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind, Page
+from llmrec_env.envs.shop.shop import Shop
+from llmrec_env.envs.shop.shopper import Shopper
+from llmrec_env.envs.shop.words import spaced, words_of
+
+FloatArray = NDArray[np.float32]
+EMBEDDING = 32
+"""Dimensions of the hashed embedding of a text."""
+CLAUSES = 12
+"""Parts of an instruction that are seen one by one, at most."""
+CLAUSE = re.compile(r"[,.:;!?](?:\s|$)")
+MOVES = ("search", "index", "turn", "open", "results", "item", "choose", "read", "buy")
+MATCHES = (
+    "words of the text in the instruction",
+    "words of the instruction in the text",
+    "the text stands in the instruction as a phrase",
+    "the instruction names this option with this value",
+    "the longest phrase of the instruction among the values of its option",
+    "one over its place among the actions of its kind",
+    "its place among them, of ten",
+    "chosen, opened or searched already",
+    "another value of this option is chosen",
+)
+"""What is said of each action; how well a product fits follows where the action opens one."""
+FIT = slice(len(MOVES) + len(MATCHES), len(MOVES) + len(MATCHES) + len(FITS))
+TAKEN, OTHER = FIT.start - 2, FIT.start - 1
+ACTION_SIZE = len(MOVES) + len(MATCHES) + len(FITS) + EMBEDDING
+NUMBERS = (
+    "share of the steps left",
+    "page of results",
+    "hits",
+    "named options that are chosen",
+    "named options that are offered and not chosen",
+    "products opened, of ten",
+    "none of the others that were opened fits better",
+)
+"""What is said of the state; how the open product fits, and the best of others, follow."""
+STATE_SIZE = len(Kind) + len(NUMBERS) + 2 * len(FITS)
+
+
+def features_space(places: int) -> spaces.Dict:
+    """The space of :func:`features`.
+
+    ``state`` (34,), ``instruction`` (32,), ``clauses`` (12 * 32,), ``product`` (32,) and
+    ``actions`` (places * 60,), the rows of the slate one after the other, float32 in [-1, 1];
+    ``action_mask`` (places,), int8.
+    """
+    return spaces.Dict(
+        {
+            "state": _box(STATE_SIZE),
+            "instruction": _box(EMBEDDING),
+            "clauses": _box(CLAUSES * EMBEDDING),
+            "product": _box(EMBEDDING),
+            "actions": _box(places * ACTION_SIZE),
+            "action_mask": spaces.Box(0, 1, (places,), np.int8),
+        }
+    )
+
+
+def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generic]]:
+    """The observation of one shopper.
+
+    Args:
+        shopper: whose.
+        limit: steps after which the episode is cut, or None.
+    """
+    session, page, choices = shopper.session, shopper.session.page, shopper.choices
+    instruction = session.goal.instruction
+    actions = np.zeros((shopper.play.max_actions, ACTION_SIZE), dtype=np.float32)
+    actions[: len(choices)] = _fixed(shopper.shop, page, instruction, choices)
+    marked = session.marked()
+    for place, action in enumerate(choices):
+        kind, value = page.moves[action]
+        if kind == "open" and value in session.seen:
+            actions[place, FIT] = shopper.shop.fits.of(instruction, value, session.seen[value])
+            actions[place, TAKEN] = action in marked
+        elif kind == "choose" and value[0] in session.options:
+            actions[place, TAKEN if action in marked else OTHER] = 1.0
+        elif kind == "search":
+            actions[place, TAKEN] = value in session.searched
+    return {
+        "state": _state(shopper, page, limit),
+        "instruction": embed(instruction),
+        "clauses": _clauses(instruction),
+        "product": embed(page.product.name) if page.product else np.zeros(EMBEDDING, np.float32),
+        "actions": actions.ravel(),
+        "action_mask": shopper.mask(),
+    }
+
+
+@lru_cache(maxsize=8192)
+def _fixed(shop: Shop, page: Page, instruction: str, choices: tuple[str, ...]) -> FloatArray:
+    """What does not change within an episode: float32 (len(choices), ACTION_SIZE)."""
+    actions = np.zeros((len(choices), ACTION_SIZE), dtype=np.float32)
+    wish = parse_instruction(instruction)
+    longest = shop.fits.phrases(instruction, page.rows[0]) if page.is_item else {}
+    before = dict.fromkeys(MOVES, 0)
+    for row, action in zip(actions, choices, strict=True):
+        kind, value = page.moves[action]
+        before[kind] += 1
+        row[MOVES.index(kind)] = 1.0
+        text, named, first = "", False, False
+        if kind == "open":
+            text = shop.inventory.catalogue.names[value]
+            row[FIT] = shop.fits.of(instruction, value, UNSEEN)
+        elif kind == "choose":
+            name, text = value
+            named = wish.options.get(name) == text
+            first = longest.get(name) == text
+        elif kind == "search":
+            text = value
+        place = 1.0 / before[kind], min(1.0, before[kind] / 10)
+        row[len(MOVES) : TAKEN] = (*_match(text, instruction), named, first, *place)
+        row[-EMBEDDING:] = embed(text)
+    return actions
+
+
+@lru_cache(maxsize=16_384)
+def embed(text: str) -> FloatArray:
+    """The mean of random signs, one vector a word, float32 (32,) of length 1; zeros for no word.
+
+    The signs come from a hash of the word: they are the same everywhere and are never learned.
+    """
+    total = np.zeros(EMBEDDING, dtype=np.float32)
+    for word in words_of(text):
+        total += _signs(word)
+    length = float(np.linalg.norm(total))
+    vector = total / length if length else total
+    vector.setflags(write=False)
+    return vector
+
+
+@lru_cache(maxsize=4096)
+def _clauses(instruction: str) -> FloatArray:
+    """The embeddings of the instruction's parts between commas and stops, zeros after the last."""
+    parts = [part for part in CLAUSE.split(instruction) if part.strip()][:CLAUSES]
+    vectors = np.zeros((CLAUSES, EMBEDDING), dtype=np.float32)
+    for row, part in zip(vectors, parts, strict=False):
+        row[:] = embed(part)
+    return vectors.ravel()
+
+
+@lru_cache(maxsize=65_536)
+def _signs(word: str) -> FloatArray:
+    code = zlib.crc32(word.encode("utf-8", "replace"))
+    # the second hash mixes what crc32, which is linear, leaves alike in similar words
+    mixed = (code * 2_654_435_761 + (code >> 7) * 40_503) % 2**32
+    bits = (mixed >> np.arange(EMBEDDING)) & 1
+    return (2.0 * bits - 1.0).astype(np.float32)
+
+
+def _total(fit: FloatArray) -> float:
+    return float(fit.sum() - fit[6])  # a low price alone is no merit
+
+
+def _box(*shape: int) -> spaces.Box:
+    return spaces.Box(-1.0, 1.0, shape, np.float32)
+
+
+@lru_cache(maxsize=16_384)
+def _match(text: str, instruction: str) -> tuple[float, float, float]:
+    words, asked = _words(text), _words(instruction)
+    common = len(words & asked)
+    phrase = float(bool(words) and spaced(text) in spaced(instruction))
+    return common / max(1, len(words)), common / max(1, len(asked)), phrase
+
+
+@lru_cache(maxsize=16_384)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(words_of(text))
+
+
+def _state(shopper: Shopper, page: Page, limit: int | None) -> FloatArray:
+    state = np.zeros(STATE_SIZE, dtype=np.float32)
+    state[page.kind] = 1.0
+    numbers = state[len(Kind) :]
+    own, best = numbers[len(NUMBERS) : -len(FITS)], numbers[-len(FITS) :]
+    numbers[0] = 1.0 if limit is None else max(0.0, 1.0 - shopper.steps / limit)
+    numbers[1] = page.number * PAGE_SIZE / 50
+    numbers[2] = min(page.total, 50) / 50
+    session, product = shopper.session, page.product
+    instruction, row = session.goal.instruction, page.rows[0] if product else None
+    fits = shopper.shop.fits
+    others = [fits.of(instruction, r, seen) for r, seen in session.seen.items() if r != row]
+    if product is not None and row is not None:
+        own[:] = fits.of(instruction, row, session.seen[row])
+        named = parse_instruction(instruction).options.items()
+        chosen = sum(session.options.get(name) == value for name, value in named)
+        offered = sum(value in product.options.get(name, ()) for name, value in named)
+        numbers[3] = chosen / max(1, len(named))
+        numbers[4] = (offered - chosen) / max(1, len(named))
+        numbers[6] = float(all(_total(own) >= _total(other) for other in others))
+    numbers[5] = min(1.0, len(session.seen) / 10)
+    if others:
+        best[:] = max(others, key=_total)
+    return state

@@ -1,0 +1,267 @@
+"""What shoppers are sent for: goals drawn from a seed, the same in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
+
+IntArray = NDArray[np.int64]
+NO_LIMIT = 1_000_000.0
+PRICE_STEP = 10.0
+DEAREST_LIMIT = 99
+"""Limits are multiples of ``PRICE_STEP`` up to so many times it."""
+CANDIDATES = 4
+MAX_GOALS = 50_000
+
+Options = dict[str, str] | tuple[str, ...]
+"""Values by option name, or, from people, values alone."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be bought.
+
+    Attributes:
+        asin, row: the product that the goal was made from; others may do as well.
+        name, category, query, product_category: of that product.
+        instruction: what the shopper reads.
+        attributes: what must hold; options: what must be chosen.
+        price_upper, price_lower: dollars; NO_LIMIT and 0 where nothing is said.
+        rating_lower: stars; 0 where nothing is said.
+        weight: how often the goal is drawn, relative to others.
+    """
+
+    asin: str
+    row: int
+    name: str
+    category: str
+    query: str
+    product_category: str
+    instruction: str
+    attributes: tuple[str, ...]
+    options: Options = field(default_factory=dict)
+    price_upper: float = NO_LIMIT
+    price_lower: float = 0.0
+    rating_lower: float = 0.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A product's options to be chosen: which product, and which of its combinations."""
+
+    row: int
+    number: int
+    weight: float
+
+
+def draw_prices(catalogue: ProductCatalogue, seed: int) -> NDArray[np.float64]:
+    """What each product costs, float64 (n_products,): drawn within its range, in whole cents."""
+    low, high = catalogue.price_low, catalogue.price_high
+    drawn = low + (high - low) * _stream(seed, "prices").random(len(catalogue))
+    # rounding must leave a price inside its range
+    return np.where(high > low, np.clip(np.round(drawn, 2), low, high), low)
+
+
+def draw_limits(prices: NDArray[np.float64], seed: int, name: str) -> NDArray[np.float64]:
+    """A price limit for each price, float64 of the same shape.
+
+    The larger of two different draws among the first four multiples of $10 above the price, up to
+    $990; ``NO_LIMIT`` where there are fewer than two.
+    """
+    rng = _stream(seed, name)
+    first, second = rng.random(prices.shape), rng.random(prices.shape)
+    below = np.floor(prices / PRICE_STEP)
+    n = np.clip(DEAREST_LIMIT - below, 0, CANDIDATES)
+    one = np.floor(first * n)
+    other = np.floor(second * (n - 1))
+    other += other >= one
+    limits = PRICE_STEP * (below + 1 + np.maximum(one, other))
+    return np.where(n >= 2, limits, NO_LIMIT)
+
+
+def combinations(
+    catalogue: ProductCatalogue, seed: int, per_product: int | None, max_goals: int = MAX_GOALS
+) -> list[Combination]:
+    """A goal for each combination of all the options of each product that has an instruction.
+
+    The weight of a goal is the mean of 1 / count over its attributes, where count is the number of
+    goals, of all combinations, that name the attribute.
+
+    Args:
+        catalogue: the products.
+        seed: draws which are left out.
+        per_product: at most so many of one product, drawn; None for all.
+        max_goals: at most so many in all, drawn.
+    """
+    numbers = _n_combinations(catalogue)
+    numbers[np.diff(catalogue.arrays["instruction.starts"]) == 0] = 0.0
+    weights = _weights(catalogue, numbers)
+    kept = np.minimum(numbers, per_product or np.inf)
+    rng = _stream(seed, "combinations")
+    if kept.sum() > max_goals:
+        kept = _thinned(kept, max_goals, rng)
+    rows = np.flatnonzero(kept)
+    return [
+        Combination(row, number, weight)
+        for row, n, k, weight in zip(
+            rows.tolist(), numbers[rows].tolist(), kept[rows].tolist(), weights[rows], strict=True
+        )
+        for number in _chosen(int(n), int(k), rng)
+    ]
+
+
+def options_of(product: Product, number: int) -> dict[str, str]:
+    """The values of the ``number``-th combination, by option name in alphabetical order."""
+    named = sorted(product.options.items())
+    chosen = {}
+    for name, values in reversed(named):
+        number, place = divmod(number, len(values))
+        chosen[name] = values[place]
+    return {name: chosen[name] for name, _ in named}
+
+
+def instruction_text(base: str, options: Mapping[str, str], price_upper: float) -> str:
+    """``base with color: x, and size: y, and price lower than Z dollars``."""
+    said = ", and ".join(f"{name}: {value}" for name, value in options.items())
+    return f"{base}{' with ' if said else ''}{said}{price_text(price_upper)}"
+
+
+def price_text(price_upper: float) -> str:
+    """``, and price lower than Z dollars``, or nothing without a limit."""
+    return "" if price_upper >= NO_LIMIT else f", and price lower than {price_upper:.2f} dollars"
+
+
+def synthetic_goals(
+    catalogue: ProductCatalogue,
+    prices: NDArray[np.float64],
+    seed: int = 0,
+    per_product: int | None = None,
+    max_goals: int = MAX_GOALS,
+) -> list[Goal]:
+    """Goals from the products' own instructions, one for each combination of options.
+
+    Args:
+        catalogue: the products.
+        prices: what they cost, float64 (n_products,).
+        seed: draws the price limits, one a product, and which goals are left out.
+        per_product: at most so many goals of one product; None for all.
+        max_goals: at most so many in all.
+    """
+    limits = draw_limits(prices, seed, "limits")
+    goals = []
+    for row, chosen in groupby(
+        combinations(catalogue, seed, per_product, max_goals), key=lambda one: one.row
+    ):
+        product, limit = catalogue[row], float(limits[row])
+        for combination in chosen:
+            options = options_of(product, combination.number)
+            goals.append(
+                make_goal(
+                    product,
+                    row,
+                    instruction=instruction_text(product.instruction, options, limit),
+                    attributes=product.instruction_attributes,
+                    options=options,
+                    price_upper=limit,
+                    weight=combination.weight,
+                )
+            )
+    return goals
+
+
+def human_goals(
+    catalogue: ProductCatalogue, prices: NDArray[np.float64], seed: int = 0
+) -> list[Goal]:
+    """Goals from instructions that people wrote, one each, in the order of the file.
+
+    Raises:
+        SettingError: the catalogue has none.
+    """
+    if not catalogue.human:
+        raise SettingError(
+            'instructions="human": this catalogue has none; read one with items_human_ins.json'
+        )
+    rows = np.array([catalogue.row(told.asin) for told in catalogue.human])
+    limits = draw_limits(prices[rows], seed, "human limits")
+    return [
+        make_goal(
+            catalogue[row],
+            int(row),
+            instruction=told.text + price_text(limit),
+            attributes=told.attributes,
+            options=told.options,
+            price_upper=float(limit),
+        )
+        for told, row, limit in zip(catalogue.human, rows, limits, strict=True)
+    ]
+
+
+def make_goal(product: Product, row: int, **parts: object) -> Goal:
+    """A goal made from the product of a row."""
+    return Goal(
+        asin=product.asin,
+        row=row,
+        name=product.name,
+        category=product.category,
+        query=product.query,
+        product_category=product.product_category,
+        **parts,  # type: ignore[arg-type]
+    )
+
+
+def _stream(seed: int, name: str) -> np.random.Generator:
+    """A generator of its own for each thing that a seed draws."""
+    return np.random.default_rng([seed, *name.encode()])
+
+
+def _n_combinations(catalogue: ProductCatalogue) -> NDArray[np.float64]:
+    """How many ways each product's options can be chosen, float64 (n_products,)."""
+    sizes = np.diff(catalogue.arrays["option_values.starts"]).astype(np.float64)
+    return _per_row(np.multiply, sizes, catalogue.arrays["option_names.starts"], 1.0)
+
+
+def _weights(catalogue: ProductCatalogue, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weight of each product's goals, float64 (n_products,)."""
+    named = catalogue.arrays["instruction_attributes.values"]
+    starts = catalogue.arrays["instruction_attributes.starts"]
+    lengths = np.diff(starts)
+    counts = np.bincount(named, weights=np.repeat(numbers, lengths))
+    # a product without goals may be the only one to name an attribute
+    rarity = 1.0 / np.maximum(counts[named], 1.0)
+    return _per_row(np.add, rarity, starts, 0.0) / np.maximum(lengths, 1)
+
+
+def _per_row(
+    add: np.ufunc, values: NDArray[np.float64], starts: IntArray, empty: float
+) -> NDArray[np.float64]:
+    """The values of each row in one, ``empty`` for a row without."""
+    result = np.full(len(starts) - 1, empty)
+    filled = np.flatnonzero(np.diff(starts))
+    if len(filled):
+        result[filled] = add.reduceat(values, starts[filled])
+    return result
+
+
+def _thinned(
+    kept: NDArray[np.float64], max_goals: int, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """So many goals a product that ``max_goals`` remain, each as likely as any other."""
+    if kept.sum() > 2**62:
+        raise SettingError("too many combinations of options: set goals_per_product")
+    order = np.sort(rng.choice(int(kept.sum()), size=max_goals, replace=False, shuffle=False))
+    return np.diff(np.searchsorted(order, np.concatenate([[0.0], np.cumsum(kept)]))).astype(float)
+
+
+def _chosen(n: int, k: int, rng: np.random.Generator) -> list[int]:
+    """``k`` of the numbers below ``n``, in order."""
+    if k == n:
+        return list(range(n))
+    return sorted(rng.choice(n, size=k, replace=False, shuffle=False).tolist()) if k else []

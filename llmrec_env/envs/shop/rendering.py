@@ -1,0 +1,96 @@
+"""Pages as text: ``text``, ``text_rich``, ``html`` and ``url``."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Mapping
+from urllib.parse import quote
+
+from llmrec_env.envs.shop.pages import Kind, Line, Page
+
+SEPARATOR = " [SEP] "
+KEPT_DRAWINGS = 64
+"""Drawings of one page that are kept: an item can be marked in many ways."""
+
+Draw = Callable[[Page, frozenset[str]], str]
+
+
+def draw(page: Page, form: str, marked: frozenset[str]) -> str:
+    """The lines of a page, without the instruction.
+
+    Args:
+        page: the page.
+        form: ``"text"``, ``"text_rich"`` or ``"html"``.
+        marked: actions whose buttons are shown as clicked.
+    """
+    key = form, marked
+    text = page.drawn.get(key)
+    if text is None:
+        if len(page.drawn) >= KEPT_DRAWINGS:
+            page.drawn.clear()
+        text = page.drawn[key] = _FORMS[form](page.lines, marked)
+    return text
+
+
+def head(form: str, instruction: str) -> str:
+    """What stands above the lines of a page."""
+    if form == "text":
+        return f"Instruction:{SEPARATOR}{instruction}{SEPARATOR}"
+    if form == "text_rich":
+        return f"Instruction:\n{instruction}\n"
+    return (
+        "<!DOCTYPE html>\n<html><head><title>WebShop</title></head><body>\n"
+        f'<h4 id="instruction">{html.escape(instruction)}</h4>\n'
+    )
+
+
+def url(page: Page, query: str, options: Mapping[str, str]) -> str:
+    """The address of a page: kind, search words, page number, product and options."""
+    parts = [page.kind.name.lower()]
+    if page.kind in (Kind.INDEX, Kind.DONE):
+        return f"/{parts[0]}"
+    if page.product is not None:
+        parts.append(page.product.asin)
+    said = [f"query={quote(query)}"]
+    if page.kind == Kind.RESULTS:
+        said.append(f"page={page.number + 1}")
+    said += [f"{quote(name)}={quote(value)}" for name, value in sorted(options.items())]
+    return f"/{'/'.join(parts)}?{'&'.join(said)}"
+
+
+def _rich(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
+    # a list: join() would make one of a generator's texts, slowly
+    return "\n".join(
+        [
+            text
+            if action is None
+            else f"[clicked button] {text} [clicked button_]"
+            if action in marked
+            else f"[button] {text} [button_]"
+            for text, action in lines
+        ]
+    )
+
+
+def _plain(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
+    return SEPARATOR.join(line.text for line in lines)
+
+
+def _html(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
+    """Every text is escaped: a catalogue comes from strangers."""
+    drawn = []
+    for text, action in lines:
+        said = html.escape(text)
+        if action is None:
+            drawn.append(f"<p>{said}</p>")
+        else:
+            clicked = ' class="clicked"' if action in marked else ""
+            drawn.append(f'<button value="{html.escape(action)}"{clicked}>{said}</button>')
+    return "\n".join(drawn) + "\n</body></html>"
+
+
+_FORMS: dict[str, Callable[[tuple[Line, ...], frozenset[str]], str]] = {
+    "text": _plain,
+    "text_rich": _rich,
+    "html": _html,
+}

@@ -1,0 +1,206 @@
+"""The LE of a run, learned or loaded, and how far it can be believed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.common.training import clear_checkpoint
+from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
+from llmrec_env.experiments.demo.settings import WORLD_SIZE, DemoSettings, Source
+from llmrec_env.language.saving import SavedModel
+from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
+from llmrec_env.users.language import EMBEDDED, LanguageUser
+from llmrec_env.users.true_taste import TrueTasteUser
+
+Found = dict[str, Any]
+
+
+def simulator_folder(settings: DemoSettings, run: Path) -> Path:
+    """Where the LE of a run is, or will be: a saved one, the embedded one, or the run's own."""
+    if settings.simulator is not None:
+        return Path(settings.simulator)
+    return EMBEDDED if _is_embedded(settings) else run / "le"
+
+
+def is_learned(settings: DemoSettings, run: Path) -> bool:
+    """Whether the LE of a run is there, so that nothing has to be learned."""
+    folder = simulator_folder(settings, run)
+    return folder != run / "le" or (folder / "config.json").exists()
+
+
+def check_simulator(settings: DemoSettings, source: Source) -> None:
+    """Refuse a saved LE that is none, or one of another catalogue, before anything is learned.
+
+    Raises:
+        LLMRecError: the folder holds no saved LE.
+        SimulatorError: it knows other items than the run's log, or learned from other users.
+    """
+    if settings.simulator is not None:
+        check_saved(settings.simulator, source)
+
+
+def check_saved(folder: str | Path, source: Source) -> None:
+    """Refuse a folder that holds no LE of this log and split.
+
+    Raises:
+        LLMRecError: the folder holds no saved LE.
+        SimulatorError: it knows other items than the log, or learned from other users.
+    """
+    saved, who = SavedModel.open(folder), f"the simulated user in {folder}"
+    source.check_catalogue(saved.catalogue, who)
+    source.check_learned(saved.description["record"], who)
+
+
+def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:
+    """Learn the LE of a run from its log."""
+    # Only here: these import transformers, which a run with a learned LE does without.
+    from llmrec_env.language.fitting import FitConfig, fit_language_environment
+    from llmrec_env.language.learning import LearningConfig
+    from llmrec_env.language.lm.base_models import SmallModelConfig
+
+    learning = LearningConfig(
+        epochs=settings.steps(settings.le_epochs),
+        min_steps=settings.steps(300),
+        seed=settings.seed,
+    )
+    checkpoint = run / "le_checkpoint"
+    small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
+    model = fit_language_environment(
+        source.split.train,
+        source.split.validation,
+        settings.base_model,
+        FitConfig(small_model=small, learning=learning),
+        users=source.split.test,
+        checkpoint=checkpoint,
+        show=show,
+    )
+    model.save_pretrained(run / "le")
+    clear_checkpoint(checkpoint)
+
+
+def open_simulator(settings: DemoSettings, source: Source, run: Path) -> LanguageUser:
+    """The LE of a run, as the test users."""
+    user = LanguageUser.from_pretrained(simulator_folder(settings, run))
+    return LanguageUser(user.model, users=source.split.test)
+
+
+def _is_embedded(settings: DemoSettings) -> bool:
+    """Whether the LE that ships with the package learned from this very split."""
+    plain = settings.data is None and settings.seed == 0 and settings.base_model is None
+    return plain and settings.world_size == WORLD_SIZE
+
+
+def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:
+    """The simulator's card on test users, and the agreement with the truth where it is known."""
+    split = source.split
+    card = fidelity_card(simulator, split.train, split.test, settings.seed, show)
+    learning = simulator.model.record.get("learning", {})
+    found: Found = {
+        "card": asdict(card),
+        "curve": learning.get("curve", []),
+        "learned_from": {k: learning.get(k) for k in ("users", "interactions")},
+        "test_users": split.test.n_users,
+    }
+    if source.world is not None:
+        truth = TrueTasteUser(source.world)
+        agreement = truth_agreement(simulator, truth, split.train, split.test, show)
+        found["truth"] = {
+            "simulator": float(agreement.simulator.mean()),
+            "popularity": float(agreement.popularity.mean()),
+            "difference": list(agreement.difference),
+            "users": len(agreement.simulator),
+        }
+    return found
+
+
+def findings(found: Found) -> list[Element]:
+    """The claims that this stage can settle."""
+    card = found["card"]
+    reward, counts = card["reward"]["popular"], card["popularity_reward"]["popular"]
+    claims: list[Element] = [
+        Finding(
+            "The simulated user tells what a held-out user took from what they never saw better "
+            "than popularity does",
+            reward > counts,
+            f"pairwise accuracy {reward:.3f} against {counts:.3f}, popularity-matched negatives",
+        )
+    ]
+    if "truth" in found:
+        mean, low, high = found["truth"]["difference"]
+        claims.append(
+            Finding(
+                "Its reward is closer to the true preference than popularity is",
+                low > 0,
+                f"Spearman over unseen items, difference {mean:+.3f} [{low:+.3f}, {high:+.3f}], "
+                f"{found['truth']['users']} held-out users",
+            )
+        )
+    return claims
+
+
+def write(report: Report, found: Found, command: str) -> None:
+    """The section on the simulated user."""
+    learned = found["learned_from"]
+    section = report.section(
+        "The simulated user",
+        f"A language model that learned from {learned['users']} users, judged on "
+        f"{found['test_users']} others.",
+    )
+    card = found["card"]
+    rows = []
+    for name, reward, ranking in (
+        ("LE", card["reward"], card["ranking"]),
+        ("popularity", card["popularity_reward"], card["popularity_ranking"]),
+    ):
+        rows.append(
+            [name, reward["uniform"], reward["popular"], ranking["HR@10"], ranking["NDCG@10"]]
+        )
+    section.add(
+        Table(
+            "Held-out users",
+            ["who", "accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
+            rows,
+            controls=["popularity"],
+            masked=False,
+            best=["accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
+            note=(
+                "Accuracy: the share of steps at which the reward of the taken item exceeds that "
+                "of an item never saw, drawn uniformly or by popularity. HR and NDCG: the next "
+                "item among all items, every step."
+            ),
+            command=command,
+        )
+    )
+    if "truth" in found:
+        truth = found["truth"]
+        section.add(
+            Table(
+                "Agreement with the true preference",
+                ["who", "Spearman"],
+                [
+                    ["LE", truth["simulator"]],
+                    ["popularity", truth["popularity"]],
+                    ["LE minus popularity", Estimate(*truth["difference"])],
+                ],
+                controls=["popularity"],
+                note=f"Per user over unseen items, mean over {truth['users']} held-out users.",
+                command=command,
+            )
+        )
+    curve = found["curve"]
+    if len(curve) > 1:
+        steps = [row["step"] for row in curve]
+        caption = "Validation users; step 0 is the residual LE before it saw any user."
+        for metric in ("NDCG@10", "accuracy"):
+            values = [row[metric] for row in curve]
+            section.add(
+                Curves(
+                    f"Learning the user: {metric}",
+                    caption,
+                    [Curve("LE", steps, values)],
+                    "optimiser step",
+                    metric,
+                )
+            )

@@ -1,0 +1,221 @@
+"""Random, popular and PPO in the environment, and in the true one where known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.common.extras import require
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
+from llmrec_env.evaluation.returns import (
+    Policy,
+    PopularPolicy,
+    RandomPolicy,
+    SB3Policy,
+    best_actions,
+)
+from llmrec_env.experiments.demo.evaluators import judge, test_users
+from llmrec_env.experiments.demo.settings import DemoSettings, Source
+from llmrec_env.reporting import (
+    Bars,
+    Curve,
+    Curves,
+    Element,
+    Estimate,
+    Finding,
+    Report,
+    Table,
+    Transcript,
+    Turn,
+)
+from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.language import LanguageUser
+
+Found = dict[str, Any]
+VECTOR_LENGTH = 6.0  # of the items as PPO sees them: longer vectors learn faster
+SHOWN = 8  # items of a history, and steps of an episode, that a transcript shows
+
+
+def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:
+    """Train PPO among the LE's users and judge every policy on held-out ones, in pairs."""
+    train = source.split.train
+    model, curve = train_ppo(settings, simulator, train, show)
+    policies: dict[str, Policy] = {
+        "random": RandomPolicy(settings.seed),
+        "popular": PopularPolicy(train),
+        "PPO": SB3Policy(model),
+    }
+    worlds = test_users(source, simulator)
+    found: Found = {"rows": [], "ppo_curve": curve, "differences": {}}
+    for name, users in worlds.items():
+        for masked in (True, False):
+            results = {
+                who: judge(policy, users, settings, masked, show)
+                for who, policy in policies.items()
+            }
+            for who, result in results.items():
+                found["rows"].append({"users": name, "policy": who, **result.summary()})
+            if masked:
+                found["differences"][name] = {
+                    who: list(results["PPO"].difference(results[who]))
+                    for who in ("random", "popular")
+                }
+    found["transcript"] = play_one(policies["PPO"], worlds["LE"], settings.seed)
+    return found
+
+
+def train_ppo(
+    settings: DemoSettings, simulator: LanguageUser, users: InteractionLog, show: bool
+) -> tuple[Any, list[dict[str, float]]]:
+    """PPO of stable-baselines3 on the batched environment, and its learning curve."""
+    require("stable_baselines3", "sb3")
+    from stable_baselines3 import PPO
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from agents.sb3 import ItemPolicy, language_vectors
+    from llmrec_env.envs.sb3 import make_vec_env
+
+    total = settings.steps(settings.ppo_steps, least=settings.ppo_envs * 8)
+    env = make_vec_env(settings.ppo_envs, seed=settings.seed, simulator=simulator, users=users)
+    model = PPO(
+        ItemPolicy,
+        env,
+        n_steps=max(8, min(32, total // settings.ppo_envs // 8 * 8)),
+        batch_size=512,
+        n_epochs=4,
+        learning_rate=1e-3,
+        gamma=0.8,
+        ent_coef=0.001,
+        policy_kwargs={"item_vectors": VECTOR_LENGTH * language_vectors(simulator)},
+        seed=settings.seed,
+        device="cpu",
+    )
+    curve: list[dict[str, float]] = []
+    with progress_bar("PPO", total, show) as advance:
+
+        class Curve(BaseCallback):
+            """One point a rollout: the mean return of the last hundred episodes."""
+
+            def _on_step(self) -> bool:
+                advance(env.num_envs, "")
+                return True
+
+            def _on_rollout_end(self) -> None:
+                recent = [episode["r"] for episode in self.model.ep_info_buffer or []]
+                if recent:
+                    curve.append({"step": self.num_timesteps, "return": float(np.mean(recent))})
+
+        model.learn(total, callback=Curve())
+    return model, curve
+
+
+def play_one(policy: Policy, users: UserSimulator, seed: int) -> Found:
+    """The first steps of one episode, in words."""
+    env = NextItemVectorEnv(num_envs=1, max_episode_steps=50, simulator=users, observation="both")
+    observation, infos = env.reset(seed=seed)
+    history = [users.catalogue.titles[i] for i in observation["history"][0] if i < env.n_items]
+    turns: list[list[Any]] = []
+    ended = False
+    while not ended and len(turns) < SHOWN:
+        state = observation if getattr(policy, "observation", "both") == "both" else None
+        seen = state or observation[getattr(policy, "observation", "state")]
+        action = best_actions(policy, seen, env.action_masks())
+        observation, _, terminated, truncated, infos = env.step(action)
+        liking = float(infos["rewards"]["shown"][0])
+        turns.append([users.catalogue.titles[int(action[0])], liking, bool(infos["accepted"][0])])
+        ended = bool(terminated[0] or truncated[0])
+    ending = "The user left." if ended else f"The first {SHOWN} steps."
+    user = str(infos["user_id"][0])
+    return {"user": user, "history": history[-SHOWN:], "turns": turns, "ending": ending}
+
+
+def findings(found: Found) -> list[Element]:
+    """The claims that this stage can settle."""
+    claims: list[Element] = []
+    where = {"LE": "among the simulated users", "truth": "among the TRUE users"}
+    for name, differences in found["differences"].items():
+        low = min(interval[1] for interval in differences.values())
+        evidence = ", ".join(
+            f"PPO minus {who} {mean:+.2f} [{lo:+.2f}, {hi:+.2f}]"
+            for who, (mean, lo, hi) in differences.items()
+        )
+        claim = f"PPO trained in the LE's environment beats random and popular {where[name]}"
+        claims.append(Finding(claim, low > 0, evidence))
+    return claims
+
+
+def write(report: Report, found: Found, command: str) -> None:
+    """The section on returns, with an episode to read."""
+    section = report.section(
+        "Policies in the environment",
+        "One episode a held-out user; reward is the user's liking of every unseen item shown, "
+        'taken or not (reward_on="shown").',
+    )
+    for masked in (True, False):
+        rows = [
+            [
+                row["policy"],
+                row["users"],
+                Estimate(row["return"], row["return_low"], row["return_high"]),
+                row["accepted"],
+                row["length"],
+            ]
+            for row in found["rows"]
+            if row["mask_seen"] == masked
+        ]
+        section.add(
+            Table(
+                "Return" if masked else "Return, unmasked",
+                ["policy", "users", "return", "items taken", "steps"],
+                rows,
+                controls=["random", "popular"],
+                masked=masked,
+                note="Mean over users with its 95% interval.",
+                command=command,
+                digits=2,
+            )
+        )
+    worlds = list(found["differences"])
+    policies = ["random", "popular", "PPO"]
+    values = {
+        (row["users"], row["policy"]): Estimate(
+            row["return"], row["return_low"], row["return_high"]
+        )
+        for row in found["rows"]
+        if row["mask_seen"]
+    }
+    section.add(
+        Bars(
+            "Return by policy",
+            "Mean return of one episode with its 95% interval; seen items masked.",
+            policies,
+            {f"{world} users": [values[world, who] for who in policies] for world in worlds},
+            "return",
+        )
+    )
+    curve = found["ppo_curve"]
+    if len(curve) > 1:
+        section.add(
+            Curves(
+                "PPO learns",
+                "Mean return of the last hundred training episodes.",
+                [Curve("PPO", [p["step"] for p in curve], [p["return"] for p in curve])],
+                "environment step",
+                "return",
+            )
+        )
+    section.add(_transcript(found["transcript"]))
+
+
+def _transcript(play: Found) -> Transcript:
+    return Transcript(
+        "One episode",
+        play["user"],
+        play["history"],
+        [Turn(item, liking, accepted) for item, liking, accepted in play["turns"]],
+        play["ending"],
+        note="What PPO recommended, and how the simulated user answered.",
+    )

@@ -1,0 +1,77 @@
+"""Who is judged beside the algorithms and needs no learning from a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.next_item.observations import Observation
+from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy
+from llmrec_env.evaluation.ranking import Popularity, Ranker, SimulatorRanker
+from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+
+
+class Judged(NamedTuple):
+    """Who recommends: in episodes, and as a ranker of held-out steps."""
+
+    policy: Policy
+    ranker: Ranker
+
+
+class Control(NamedTuple):
+    """One who needs no learning."""
+
+    label: str
+    is_drawn: bool
+    """Whether it depends on a seed."""
+    make: Callable[[InteractionLog, UserSimulator, int], Judged]
+    """From the training log, the simulated user and a seed."""
+
+
+class RandomRanker:
+    """Ranks all items by chance."""
+
+    def __init__(self, n_items: int, seed: int = 0) -> None:
+        self._n_items = n_items
+        self._generator = np.random.default_rng(seed)
+
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """Uniform scores, float32 (sum(len_i - 1), n_items)."""
+        n_steps = sum(len(sequence) - 1 for sequence in sequences)
+        return self._generator.random((n_steps, self._n_items), dtype=np.float32)
+
+
+class PreferencePolicy:
+    """Shows what a simulated user's own action model ranks highest."""
+
+    observation = "state"
+
+    def __init__(self, simulator: UserSimulator) -> None:
+        self._simulator = simulator
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """The user's logits, float32 (N, n_items)."""
+        assert not isinstance(observation, dict)
+        return self._simulator.preferences(observation[:, : self._simulator.state_size])
+
+
+def _random(train: InteractionLog, simulator: UserSimulator, seed: int) -> Judged:
+    return Judged(RandomPolicy(seed), RandomRanker(train.n_items, seed))
+
+
+def _popular(train: InteractionLog, simulator: UserSimulator, seed: int) -> Judged:
+    return Judged(PopularPolicy(train), Popularity(train))
+
+
+def _language(train: InteractionLog, simulator: UserSimulator, seed: int) -> Judged:
+    return Judged(PreferencePolicy(simulator), SimulatorRanker(simulator))
+
+
+CONTROLS = {
+    "random": Control("random", True, _random),
+    "popularity": Control("popularity", False, _popular),
+    "language": Control("the LE's own actions", False, _language),
+}

@@ -1,0 +1,64 @@
+"""What one run earns: ranking of held-out steps, and returns among those who judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy
+from llmrec_env.evaluation.ranking import evaluate_ranking
+from llmrec_env.evaluation.returns import at_most, evaluate_policy
+from llmrec_env.experiments.offline_benchmark.controls import Judged
+from llmrec_env.users.base import UserSimulator
+
+Found = dict[str, Any]
+RANKED = ("HR@10", "NDCG@10")
+SHOWN = ("coverage@10", "novelty@10", "gini@10")
+
+
+@dataclass(frozen=True, eq=False)
+class Judges:
+    """The test users of a benchmark.
+
+    Attributes:
+        train: whose counts make an item popular.
+        test: whose next items are ranked.
+        worlds: who answers in episodes, by name: "LE", and "truth" where it is known.
+        episodes: users, one episode each, at most; the same, with the same luck, for every run.
+        seed: chooses them and their luck.
+    """
+
+    train: InteractionLog
+    test: InteractionLog
+    worlds: dict[str, UserSimulator]
+    episodes: int
+    seed: int
+
+    def judge(self, judged: Judged, show: bool = False) -> Found:
+        """The numbers of one run; under "returns" its masked returns, world by world and user
+        by user."""
+        ranked = evaluate_ranking(judged.ranker, self.test, ks=(10,), show=show)
+        shown = beyond_accuracy(judged.ranker, self.test, self.train, show=show)
+        found: Found = {name: ranked[name] for name in RANKED}
+        found |= {name: shown[name] for name in SHOWN}
+        returns = {}
+        for world, users in self.worlds.items():
+            for masked in (True, False):
+                result = evaluate_policy(
+                    judged.policy,
+                    users,
+                    episodes=at_most(self.episodes, self.test),
+                    seed=self.seed,
+                    mask_seen=masked,
+                    show=show,
+                )
+                found[return_column(world, masked)] = result.mean
+                if masked:
+                    returns[world] = result.returns.tolist()
+        return {**found, "returns": returns}
+
+
+def return_column(world: str, masked: bool = True) -> str:
+    """The column of a table of runs that holds mean returns."""
+    return f"return_{world}" if masked else f"return_{world}_unmasked"

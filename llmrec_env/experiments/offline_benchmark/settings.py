@@ -1,0 +1,122 @@
+"""The settings of an offline benchmark, and the runs that they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.experiments.demo.settings import WORLD_SIZE
+from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
+from llmrec_env.experiments.offline_benchmark.controls import CONTROLS
+from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
+
+
+class Run(NamedTuple):
+    """One row of the benchmark: who is judged, what it learned from (None: nothing), the seed."""
+
+    algorithm: str
+    dataset: str | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return "-".join(str(part) for part in self if part is not None)
+
+    @property
+    def label(self) -> str:
+        """How tables call it, whatever the seed."""
+        if self.dataset is None:
+            return CONTROLS[self.algorithm].label
+        return f"{ALGORITHMS[self.algorithm].label}, {DATASETS[self.dataset].label}"
+
+
+@dataclass(frozen=True)
+class OfflineSettings:
+    """What a benchmark does.
+
+    Raises:
+        SettingError: a name is unknown, a number too small, or the simulator is missing.
+    """
+
+    data: str | None = None
+    """Folder or file of a public dataset; None is the embedded generated world."""
+    simulator: str | None = None
+    """Folder of a saved LE that learned from the training users of this split; None is the
+    embedded one."""
+    algorithms: tuple[str, ...] = tuple(ALGORITHMS)
+    datasets: tuple[str, ...] = tuple(DATASETS)
+    seeds: int = 3
+    """Runs of each algorithm on each dataset, with training seeds of their own."""
+    steps: int = 1000
+    """Gradient steps of a run."""
+    episodes: int = 200
+    """Test users, one episode each, in which a policy is judged, at most."""
+    seed: int = 0
+    """Seed of the split by user, and the first of the training seeds."""
+    world_size: tuple[int, int] = WORLD_SIZE
+    """Items and users of the generated world."""
+
+    def __post_init__(self) -> None:
+        _check_names("algorithms", self.algorithms, ALGORITHMS)
+        _check_names("datasets", self.datasets, DATASETS)
+        for name in ("seeds", "steps", "episodes"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+        embedded = self.data is None and self.seed == 0 and self.world_size == WORLD_SIZE
+        if self.simulator is None and not embedded:
+            raise SettingError(
+                "the embedded simulated user learned from the generated world, split with seed 0; "
+                "for other data or another seed learn one with `llmrec fit` (the same --data and "
+                "--seed) and name its folder with --simulator"
+            )
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs: the controls, then every algorithm on every dataset."""
+        controls = [
+            Run(name, None, seed)
+            for name, control in CONTROLS.items()
+            for seed in (self.training_seeds if control.is_drawn else [self.seed])
+        ]
+        return controls + [
+            Run(algorithm, dataset, seed)
+            for algorithm in self.algorithms
+            for dataset in self.datasets
+            for seed in self.training_seeds
+        ]
+
+    @property
+    def training_seeds(self) -> list[int]:
+        """One for each repeat."""
+        return list(range(self.seed, self.seed + self.seeds))
+
+    @property
+    def command(self) -> str:
+        """The command line that makes this benchmark."""
+        given = []
+        for name, value in self.to_json().items():
+            default = _plain(getattr(OfflineSettings, name))
+            if value != default and name != "world_size":
+                text = ",".join(value) if isinstance(value, list) else value
+                given.append(f" --{name} {text}")
+        return "llmrec bench offline" + "".join(given)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _check_names(what: str, names: tuple[str, ...], known: Iterable[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown or not names or len(set(names)) < len(names):
+        raise SettingError(
+            f"{what} must be some of {', '.join(known)}, each named once; got "
+            f"{','.join(names) or 'none'}"
+        )

@@ -1,0 +1,204 @@
+"""One training of a curve, or one ranker beside it, and what is left of each: a folder a point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.config import RecommenderConfig
+from llmrec_env.common.errors import DivergedError, SettingError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.ranking import Ranker, evaluate_ranking, ranking_metrics, step_ranks
+from llmrec_env.experiments.sensitivity.states import encoder_states, mapped_users
+from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
+from llmrec_env.experiments.study.fitting import fit_recipe
+from llmrec_env.experiments.study.methods import PLAIN, RECIPES
+from llmrec_env.experiments.study.rankers import ALONE, make_ranker
+from llmrec_env.experiments.study.simulators import open_companion
+from llmrec_env.experiments.study.split_context import Place, as_name
+from llmrec_env.reporting import versions
+
+Row = dict[str, Any]
+KS = (10,)
+METRIC = "NDCG@10"
+LOSS = "supervised"
+"""The term of every objective here on the logged actions."""
+NO_ROW: Row = {"validation": {}, "test": {}, "training": {}, "loss": None, "kept pass": None}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A recipe with one setting moved and a training seed, or a ranker without a backbone.
+
+    Attributes:
+        recipe: a recipe, or a row of :mod:`llmrec_env.experiments.study.rankers`.
+        backbone: the sequence encoder; None for a ranker.
+        seed: of the training; None for a ranker.
+        setting: the field that differs from the recipe's; empty where none does.
+        value: of that field.
+    """
+
+    recipe: str
+    backbone: str | None = None
+    seed: int | None = None
+    setting: str = ""
+    value: Value = 0
+
+    @property
+    def name(self) -> str:
+        """What to call it while it runs."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        moved = f", {self.setting} {self.value:g}" if self.setting else ""
+        return f"{self.recipe}{moved}{seed}"
+
+    @property
+    def asks_companion(self) -> bool:
+        """Whether a simulated user has to be there first."""
+        if self.backbone is None:
+            return self.recipe.endswith(ALONE)
+        return RECIPES[self.recipe].companion is not None
+
+    def folder(self, place: Place) -> Path:
+        """Where its results lie; there as a whole or not at all."""
+        path = place.folder / "points"
+        if self.backbone is None:
+            return path / as_name(self.recipe)
+        moved = f"{self.setting}={self.value!r}" if self.setting else "as_it_is"
+        return path / self.backbone / as_name(self.recipe) / moved / f"seed{self.seed}"
+
+    def is_done(self, place: Place) -> bool:
+        """Whether its results are there."""
+        return (self.folder(place) / "row.json").exists()
+
+    def config(self, place: Place) -> RecommenderConfig:
+        """All settings of its training."""
+        assert self.backbone is not None
+        changes = {self.setting: self.value} if self.setting else {}
+        recipe = RECIPES[self.recipe]
+        return recipe.config(self.backbone, **place.settings.passes, seed=self.seed, **changes)
+
+
+def point_of(sweep: Sweep, value: Value, backbone: str, seed: int) -> Point:
+    """The training behind a value of a curve; the same for what is the same training."""
+    if sweep.setting == "augment_share" and value == 0:
+        return Point(PLAIN, backbone, seed)
+    if value == sweep.usual:
+        return Point(sweep.recipe, backbone, seed)
+    return Point(sweep.recipe, backbone, seed, sweep.setting, value)
+
+
+def do_point(point: Point, place: Place) -> None:
+    """Train, if there is something to train, rank and write it down."""
+    row: Row = {**NO_ROW, "diverged": False, "seconds": {}, "config": {}, "versions": versions()}
+    try:
+        with atomic_path(point.folder(place)) as folder:
+            folder.mkdir()
+            row |= (
+                _ranker(point, place, folder)
+                if point.backbone is None
+                else _trained(point, place, folder)
+            )
+            write_json(folder / "row.json", row)
+    except DivergedError:  # a finding: this value is too much
+        row |= {"diverged": True, "config": asdict(point.config(place))}
+        with atomic_path(point.folder(place)) as folder:
+            folder.mkdir()
+            write_json(folder / "curve.json", [])
+            write_json(folder / "row.json", row)
+
+
+def check_point(point: Point, place: Place) -> None:
+    """Refuse what an earlier version left under this name with other settings.
+
+    Raises:
+        SettingError: the settings are others.
+    """
+    if point.backbone is None or not point.is_done(place):
+        return
+    found = read_row(point, place)["config"]
+    now = json.loads(json.dumps(asdict(point.config(place))))
+    if differing := sorted(key for key in found if key in now and found[key] != now[key]):
+        raise SettingError(
+            f"{point.folder(place)} holds a training with other settings ({', '.join(differing)}); "
+            "remove it, or name another folder with --out"
+        )
+
+
+def read_row(point: Point, place: Place) -> Row:
+    """What a point found."""
+    row: Row = read_json(point.folder(place) / "row.json")
+    return row
+
+
+def read_curve(point: Point, place: Place) -> list[dict[str, float]]:
+    """Losses and validation metrics before learning and after each pass."""
+    rows: list[dict[str, float]] = read_json(point.folder(place) / "curve.json")
+    return rows
+
+
+def read_ranks(point: Point, place: Place) -> NDArray[np.float64]:
+    """The rank of the taken item at every test step."""
+    ranks: NDArray[np.float64] = np.load(point.folder(place) / "ranks.npy")
+    return ranks
+
+
+def read_states(point: Point, place: Place) -> NDArray[np.float32]:
+    """The states of the mapped test users."""
+    states: NDArray[np.float32] = np.load(point.folder(place) / "states.npy")
+    return states
+
+
+def missing(points: Iterable[Point], place: Place) -> list[Point]:
+    """The points that are not done, each once."""
+    return [point for point in dict.fromkeys(points) if not point.is_done(place)]
+
+
+def _trained(point: Point, place: Place, folder: Path) -> Row:
+    recommender = fit_recipe(RECIPES[point.recipe], place, point.config(place))
+    history = recommender.history
+    kept = max(range(len(history)), key=lambda number: history[number][METRIC])
+    split = place.source.split
+    write_json(folder / "curve.json", history)
+    if point.recipe == PLAIN and point.seed == 0:
+        users = mapped_users(split.test, place.split)
+        np.save(folder / "states.npy", encoder_states(recommender, users.sequences()))
+    return {
+        **_ranked(recommender, place, folder),
+        "training": evaluate_ranking(recommender, _like(split.train, split.validation), KS),
+        "loss": history[kept].get(LOSS),
+        "kept pass": kept,
+        "seconds": recommender.seconds,
+        "config": asdict(recommender.config),
+    }
+
+
+def _ranker(point: Point, place: Place, folder: Path) -> Row:
+    if point.recipe.endswith(ALONE):
+        companion = open_companion(point.recipe.removesuffix(ALONE), place)
+        users = mapped_users(place.source.split.test, place.split)
+        np.save(folder / "states.npy", companion.open(users.sequences()).states)
+    return _ranked(make_ranker(point.recipe, place).ranker, place, folder)
+
+
+def _ranked(ranker: Ranker, place: Place, folder: Path) -> Row:
+    split = place.source.split
+    ranks = step_ranks(ranker, split.test, show=place.show)
+    np.save(folder / "ranks.npy", ranks)
+    return {
+        "validation": evaluate_ranking(ranker, split.validation, KS, show=place.show),
+        "test": {**ranking_metrics(ranks, KS), "mask_seen": False},
+    }
+
+
+def _like(train: InteractionLog, validation: InteractionLog) -> InteractionLog:
+    """As many training users as there are validation users, the same ones for all points."""
+    count = min(train.n_users, validation.n_users)
+    users = np.random.default_rng(0).choice(train.n_users, count, replace=False)
+    return train.select_users(np.sort(users))

@@ -1,0 +1,154 @@
+"""The settings of a study of sensitivity."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.experiments.demo.settings import WORLD_SIZE
+from llmrec_env.experiments.sensitivity.sweeps import SWEEPS, SWEPT, Sweep, Value, find_sweeps
+from llmrec_env.experiments.study.methods import PLAIN
+from llmrec_env.experiments.study.settings import StudySettings
+
+PARTS = (*SWEPT, "cold", "map")
+Projection = Literal["auto", "pca", "tsne"]
+PROJECTIONS = ("auto", "pca", "tsne")
+KEPT = ("seeds", "epochs", "patience", "base_model", "item_encoder", "le_epochs", "budget")
+"""Options whose default is the command's own."""
+
+
+@dataclass(frozen=True)
+class SensitivitySettings:
+    """Which settings are moved, on which log.
+
+    Raises:
+        SettingError: a part or backbone is unknown, or a number out of range.
+    """
+
+    data: str | None = None
+    """Folder or file of a dataset; None takes the generated world."""
+    backbone: str = "sasrec"
+    """Sequence encoder."""
+    parts: tuple[str, ...] = PARTS
+    """What is asked: curves over "weight", "k", "share" and "balance", "cold" items, the "map"."""
+    values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    """Other values for the curves, by part."""
+    seeds: int = 3
+    """Training seeds 0, 1, … of every point."""
+    split: int = 0
+    """Seed of the split by user."""
+    epochs: int = 20
+    """Passes over the log at most."""
+    patience: int = 3
+    """Passes without a better validation before a training stops; 0 never stops one early."""
+    base_model: str | None = None
+    """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
+    item_encoder: str | None = None
+    """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
+    le_epochs: int = 6
+    """Passes over the log of the LE at most."""
+    projection: Projection = "auto"
+    """How states come into the plane: "pca", "tsne", or t-SNE where scikit-learn is ("auto")."""
+    budget: float = 1.0
+    """Scales all training lengths; 0.01 only shows that everything runs."""
+    world_size: tuple[int, int] = WORLD_SIZE
+    """Items and users of the generated world."""
+
+    def __post_init__(self) -> None:
+        _check_parts("parts", self.parts, PARTS)
+        _check_parts("values", tuple(self.values), SWEPT, least=0)
+        for part, values in self.values.items():
+            if not values:
+                raise SettingError(f"values of {part!r} are empty; give one at least")
+        if self.split < 0:
+            raise SettingError(f"split must be 0 or more, got {self.split}")
+        if self.projection not in PROJECTIONS:
+            raise SettingError(
+                f"projection must be one of {', '.join(PROJECTIONS)}, got {self.projection!r}"
+            )
+        find_sweeps(SWEPT, self.values)
+        _ = self.study  # refuses what no study takes
+
+    @property
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """The curves that are asked for."""
+        return find_sweeps(self.parts, self.values)
+
+    @property
+    def study(self) -> StudySettings:
+        """The study whose companions, recipes and places these are."""
+        recipes = [PLAIN, "soft targets", *(sweep.recipe for sweep in SWEEPS)]
+        return StudySettings(
+            data=self.data,
+            backbones=(self.backbone,),
+            objectives=tuple(dict.fromkeys(recipes)),
+            seeds=self.seeds,
+            splits=self.split + 1,
+            trials=0,
+            epochs=self.epochs,
+            patience=self.patience,
+            base_model=self.base_model,
+            item_encoder=self.item_encoder,
+            le_epochs=self.le_epochs,
+            budget=self.budget,
+            world_size=self.world_size,
+        )
+
+    @property
+    def command(self) -> str:
+        """The command line that makes this study."""
+        usual = SensitivitySettings()
+        words = ["llmrec", "bench", "sensitivity"]
+        words += [] if self.data is None else ["--data", self.data]
+        words += ["--backbone", self.backbone]
+        words += [] if self.parts == PARTS else ["--parts", ",".join(self.parts)]
+        for part, values in self.values.items():
+            words += ["--values", f"{part}={','.join(f'{value:g}' for value in values)}"]
+        words += ["--split", str(self.split)] if self.split else []
+        for name in (*KEPT, "projection"):
+            value = getattr(self, name)
+            if value != getattr(usual, name):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    def to_json(self) -> dict[str, Any]:
+        """What the report's settings hold."""
+        return {
+            **self.study.fixed,
+            "data": self.data,
+            "backbone": self.backbone,
+            "parts": self.parts,
+            "values": {f"{s.recipe}, {s.setting}": s.values for s in self.sweeps},
+            "projection": self.projection,
+        }
+
+
+def parse_values(texts: Sequence[str]) -> dict[str, tuple[Value, ...]]:
+    """Values by part from texts such as ``weight=0.1,0.5,2``.
+
+    Raises:
+        SettingError: a text has another form.
+    """
+    found: dict[str, tuple[Value, ...]] = {}
+    for text in texts:
+        part, _, values = text.partition("=")
+        try:
+            found[part.strip()] = tuple(float(value) for value in values.split(","))
+        except ValueError:
+            raise SettingError(
+                f"values must look like weight=0.1,0.5,2 (a part, then numbers); got {text!r}"
+            ) from None
+    return found
+
+
+def _check_parts(what: str, names: Sequence[str], known: Sequence[str], least: int = 1) -> None:
+    for name in names:
+        if name not in known:
+            raise SettingError(
+                f"{what}: no part is named {name!r}; there are {', '.join(known)}, joined by commas"
+            )
+    if len(names) < least:
+        raise SettingError(f"{what} is empty; name one at least of {', '.join(known)}")

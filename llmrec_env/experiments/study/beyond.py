@@ -1,0 +1,67 @@
+"""What a row is like beyond accuracy: its lists, and what it earns from simulated users."""
+
+from __future__ import annotations
+
+from agents.recommender import Recommender
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy, category_vectors
+from llmrec_env.evaluation.policies import Policy, PopularPolicy
+from llmrec_env.evaluation.ranking import Popularity, Ranker
+from llmrec_env.evaluation.returns import at_most, evaluate_policy
+from llmrec_env.experiments.study.simulators import open_companion
+from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.users.base import FloatArray, UserSimulator
+from llmrec_env.users.true_taste import TrueTasteUser
+
+K = 10
+EPISODES = 100
+"""Test users in whose episodes a recommender is judged, at most."""
+CATEGORIES = ("category", "genres", "tags")
+"""Columns that tell what an item is; the first that a catalogue has counts."""
+LANGUAGE = "LE"
+"""The companion that answers in episodes."""
+
+
+def lists(ranker: Ranker, place: Place) -> dict[str, float]:
+    """Coverage, novelty, Gini, and diversity where the catalogue has categories."""
+    split = place.source.split
+    vectors = item_categories(split.train.catalogue)
+    k = min(K, split.train.n_items)
+    return beyond_accuracy(ranker, split.test, split.train, k, vectors, show=place.show)
+
+
+def item_categories(catalogue: Catalogue) -> FloatArray | None:
+    """Which categories the items are of, where there is a column that tells."""
+    for name in CATEGORIES:
+        if name in catalogue.table.columns and any(catalogue.table[name]):
+            return category_vectors(catalogue, name)
+    return None
+
+
+def returns(ranker: Ranker, place: Place) -> dict[str, float]:
+    """What a recommender earns in an episode, seen items masked, by who answers.
+
+    "LE" where the study has one, and "true" on a generated world. Empty for what only ranks.
+    """
+    policy: Policy
+    if isinstance(ranker, Popularity):
+        policy = PopularPolicy(place.source.split.train)
+    elif isinstance(ranker, Recommender):
+        policy = ranker
+    else:
+        return {}
+    test, found = place.source.split.test, {}
+    for name, simulator in _answering(place).items():
+        episodes = at_most(EPISODES, test)
+        earned = evaluate_policy(policy, simulator, test, episodes, place.split, show=place.show)
+        found[name] = earned.mean
+    return found
+
+
+def _answering(place: Place) -> dict[str, UserSimulator]:
+    users: dict[str, UserSimulator] = {}
+    if LANGUAGE in place.settings.companions:
+        users[LANGUAGE] = open_companion(LANGUAGE, place)
+    if place.source.world is not None:
+        users["true"] = TrueTasteUser(place.source.world, place.source.split.test)
+    return users

@@ -1,0 +1,305 @@
+"""The report of a study: tables, differences with their intervals, learning curves, costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.experiments.study import costs as budget
+from llmrec_env.experiments.study.beyond import EPISODES
+from llmrec_env.experiments.study.comparisons import ITEM_KNN, Comparison, compare, findings, p_text
+from llmrec_env.experiments.study.methods import PLAIN
+from llmrec_env.experiments.study.results import METRIC, Results, many
+from llmrec_env.experiments.study.running import KS
+from llmrec_env.experiments.study.settings import StudySettings
+from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.statistics import Spread, spread
+from llmrec_env.reporting import (
+    Curve,
+    Curves,
+    Estimate,
+    Facts,
+    Forest,
+    Report,
+    Section,
+    Table,
+    Text,
+)
+
+MAX_LINES = 6
+METRICS = ("HR", "NDCG")
+
+
+def build_report(settings: StudySettings, out: Path) -> Report:
+    """The report of a study whose runs are all done."""
+    results = Results(settings, out)
+    source = Place(settings, out, 0).source
+    report = Report(
+        title=f"llmrec bench on {source.name}",
+        lede=(
+            "Recommenders that learn from a log, alone and with a simulated user, judged on users "
+            f"nobody learned from.{_shortened(settings)}"
+        ),
+        command=settings.command,
+        settings={**settings.fixed, "data": settings.data},
+        seeds={"splits, from 0": settings.splits, "training seeds, from 0": settings.seeds},
+    )
+    comparisons = compare(
+        settings, results.users, {name: results.mean(name, "validation") for name in results.names}
+    )
+    # Of trainings cut short nothing is to be claimed.
+    if settings.budget >= 1 and (claims := findings(comparisons, settings)):
+        report.section("In short").add(*claims)
+    log, split = source.log, source.split
+    report.section("The log", "Split by user: whoever is judged was never learned from.").add(
+        Facts(
+            {
+                "users": log.n_users,
+                "items": log.n_items,
+                "interactions": len(log),
+                "interactions a user, mean": round(len(log) / log.n_users, 1),
+                "training / validation / test users": (
+                    f"{split.train.n_users} / {split.validation.n_users} / {split.test.n_users}"
+                ),
+                "splits / training seeds": f"{settings.splits} / {settings.seeds}",
+            }
+        )
+    )
+    _ranking(report, results)
+    _beyond(report, results)
+    _differences(report, results, comparisons)
+    _curves(report, results)
+    budget.write(report, results)
+    return report
+
+
+def _shortened(settings: StudySettings) -> str:
+    """A warning where trainings were cut short."""
+    if settings.budget >= 1:
+        return ""
+    return (
+        f" All trainings had {100 * settings.budget:g}% of their usual length: this shows that "
+        "everything runs, and says nothing of what ranks better."
+    )
+
+
+def _ranking(report: Report, results: Results) -> None:
+    controls = [name for name in results.names if results.rows[name][0]["kind"] == "control"]
+    section = report.section("Ranking", "Where the item stands that a test user took next.")
+    versions = {tuple(row["versions"].items()) for own in results.rows.values() for row in own}
+    if len(versions) > 1:
+        section.add(
+            Text(
+                f"These runs were made with {len(versions)} sets of package versions: row.json of "
+                "each says which."
+            )
+        )
+
+    devices = {
+        row["config"]["device"] for own in results.rows.values() for row in own if row["config"]
+    }
+    if len(devices) > 1:
+        section.add(
+            Text(
+                f"These runs were trained on {' and on '.join(sorted(devices))}, where the same "
+                "training seed draws other numbers: config of each run's row.json says where."
+            )
+        )
+
+    def table(title: str, columns: dict[str, Callable[[str], float | None]], note: str) -> Table:
+        return Table(
+            title,
+            ["recommender", *columns],
+            [[name, *(value(name) for value in columns.values())] for name in results.names],
+            controls=controls,
+            masked=False,
+            best=[name for name in columns if "sd" not in name],
+            note=f"{results.basis} {note}",
+            command=report.command,
+            digits=4,
+        )
+
+    def test(metric: str) -> Callable[[str], float]:
+        return lambda name: results.mean(name, "test", metric)
+
+    def scatter(name: str) -> Spread:
+        return spread(results.values(name, "test", METRIC))
+
+    first: dict[str, Callable[[str], float | None]] = {
+        "HR@10": test("HR@10"),
+        METRIC: test(METRIC),
+        "sd, seeds": lambda name: scatter(name).over_seeds,
+        "sd, splits": lambda name: scatter(name).over_splits,
+        f"{METRIC}, validation": lambda name: results.mean(name, "validation"),
+    }
+    others = {f"{metric}@{k}": test(f"{metric}@{k}") for k in KS if k != 10 for metric in METRICS}
+    section.add(
+        table(
+            "Next-item ranking",
+            first,
+            f"Means over seeds and splits; standard deviations of {METRIC} over the seeds of a "
+            "split (pooled), and of the splits' means. Rows without a backbone have no training "
+            "seed.",
+        ),
+        table("Other cut-offs", {**others}, "Means over seeds and splits."),
+    )
+
+
+def _beyond(report: Report, results: Results) -> None:
+    columns = [name for name in results.rows[results.names[0]][0]["beyond"] if "@" in name]
+    answering = sorted({who for own in results.rows.values() for who in own[0]["returns"]})
+
+    def earned(name: str, who: str) -> float | None:
+        # Runs that were added when the study had no such user do not know.
+        known = all(who in row["returns"] for row in results.rows[name])
+        return results.mean(name, "returns", who) if known else None
+
+    report.section("Beyond accuracy", "What is shown, and what it earns from simulated users.").add(
+        Table(
+            "Lists and returns",
+            ["recommender", *columns, *(f"return, {who}" for who in answering)],
+            [
+                [
+                    name,
+                    *(results.mean(name, "beyond", column) for column in columns),
+                    *(earned(name, who) for who in answering),
+                ]
+                for name in results.names
+            ],
+            masked=False,
+            note=f"{results.basis} Lists of the ten best; diversity is between the items' "
+            f"categories. Returns: one episode of at most {EPISODES} test users a run, there with "
+            "seen items masked; “–” for what only ranks (item-kNN, a simulated user alone, "
+            "ensembles) and for runs that were done before the study had an LE.",
+            command=report.command,
+            digits=3,
+        )
+    )
+
+
+def _differences(report: Report, results: Results, found: Sequence[Comparison]) -> None:
+    if not found:
+        return
+    section = report.section(
+        "Differences",
+        "Each recipe against another on the same backbone, or against what has none, paired by "
+        "split, training seed and test user.",
+    )
+    if PLAIN not in results.settings.objectives:
+        section.add(
+            Text(f"Nothing is held against the plain backbone: add {PLAIN!r} to --objectives.")
+        )
+    for comparison in found:
+        _difference(section, results, comparison, report.command)
+
+
+def _difference(section: Section, results: Results, found: Comparison, command: str) -> None:
+    rows: list[list[Any]] = []
+    intervals: dict[str, Estimate] = {}
+    for name, (other, difference, corrected) in found.rows.items():
+        label = name if found.reference == PLAIN else f"{name} − {_short(other, name)}"
+        intervals[label] = Estimate(difference.mean, difference.low, difference.high)
+        rows.append(
+            [
+                label,
+                intervals[label],
+                f"{100 * difference.relative:+.1f}%",
+                p_text(difference.p),
+                p_text(corrected),
+                f"{difference.agreeing} of {len(difference.splits)}",
+                difference.over_runs,
+            ]
+        )
+    users = max(difference.users for _, difference, _ in found.rows.values())
+    note = (
+        f"95% intervals and p-values over {users:,} different test users, clustered by user; "
+        "Holm's correction over the rows of this table. They say nothing of other training users "
+        "or seeds: for those, see how many splits agree in sign and how the paired runs scatter."
+    )
+    columns = ["recommender", "difference", "relative", "p", "p, Holm", "splits agree", "sd, runs"]
+    section.add(
+        Table(
+            f"{METRIC} above {found.reference}",
+            columns,
+            rows,
+            masked=False,
+            note=f"{results.basis} {note}",
+            command=command,
+            digits=4,
+        ),
+        Forest(
+            f"{METRIC} above {found.reference}, 95% intervals",
+            f"Test {METRIC} minus that of {found.reference}"
+            f"{'' if found.reference == ITEM_KNN else ', on the same backbone where it has one'}. "
+            f"{results.basis} Seen items not masked.",
+            intervals,
+            f"difference in {METRIC}",
+        ),
+    )
+
+
+def _short(other: str, name: str) -> str:
+    """The other row's name, without the backbone that both have."""
+    return other.removeprefix(f"{name.split()[0]} ")
+
+
+def _curves(report: Report, results: Results) -> None:
+    section = report.section(
+        "Learning",
+        "The best validation of each run up to a pass, which is what early stopping would keep.",
+    )
+    settings = results.settings
+    for backbone in settings.backbones:
+        # An ensemble's curve would be that of the plain backbone in it.
+        recipes = [recipe for recipe in settings.recipes if recipe.fused_with is None]
+        parts = math.ceil(len(recipes) / MAX_LINES)
+        for number in range(parts):  # about as many lines in each picture
+            part = recipes[len(recipes) * number // parts : len(recipes) * (number + 1) // parts]
+            series = [
+                _curve(recipe.name, results.curves(f"{backbone} {recipe.name}")) for recipe in part
+            ]
+            count = "" if parts == 1 else f", {number + 1}"
+            section.add(
+                Curves(
+                    f"Learning curves, {backbone}{count}",
+                    f"{METRIC} on validation users, mean over "
+                    f"{many(settings.splits, 'split')} and "
+                    f"{many(settings.seeds, 'training seed')}; bands: one standard deviation over "
+                    "the seeds of a split. A run that has stopped keeps its best value. "
+                    "Seen items not masked.",
+                    series,
+                    "pass over the log",
+                    METRIC,
+                )
+            )
+
+
+def _curve(recipe: str, curves: Mapping[int, Sequence[Sequence[float]]]) -> Curve:
+    longest = max(len(curve) for own in curves.values() for curve in own)
+    best = {
+        split: [
+            np.pad(np.maximum.accumulate(curve), (0, longest - len(curve)), mode="edge")
+            for curve in own
+        ]
+        for split, own in curves.items()
+    }
+    found = [
+        spread({split: [float(curve[n]) for curve in own] for split, own in best.items()})
+        for n in range(longest)
+    ]
+    # Before the first pass all rank at random, and the picture would show little else.
+    first = 1 if longest > 2 else 0
+    found = found[first:]
+    arms = [part.over_seeds or 0.0 for part in found]
+    means = [part.mean for part in found]
+    return Curve(
+        recipe,
+        range(first, longest),
+        means,
+        [mean - arm for mean, arm in zip(means, arms, strict=True)],
+        [mean + arm for mean, arm in zip(means, arms, strict=True)],
+    )

@@ -1,0 +1,163 @@
+"""One run: train, rank validation and test users once, time the serving, write all of it down."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.common.errors import DivergedError, SettingError
+from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.ranking import (
+    Ranker,
+    evaluate_ranking,
+    ranking_metrics,
+    step_ranks,
+    user_metrics,
+)
+from llmrec_env.experiments.study import beyond
+from llmrec_env.experiments.study.fitting import fit_recipe
+from llmrec_env.experiments.study.fusions import fuse
+from llmrec_env.experiments.study.grid import Row, Run, write_overview
+from llmrec_env.experiments.study.methods import RECIPES
+from llmrec_env.experiments.study.rankers import make_ranker
+from llmrec_env.experiments.study.search import chosen
+from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.reporting import versions
+from llmrec_env.users.base import Histories
+
+KS = (5, 10, 20)
+BATCH = 256
+REPEATS = {1: 30, BATCH: 5}
+"""How often serving is timed; the median counts."""
+Serve = Callable[[Histories], object]
+
+
+def do_run(run: Run, place: Place, all_runs: Iterable[Run]) -> None:
+    """Do one run and bring the overview up to date."""
+    row, ranker, history = _fixed(run, place) if run.backbone is None else _trained(run, place)
+    split = place.source.split
+    row["validation"] = evaluate_ranking(ranker, split.validation, KS, show=place.show)
+    ranks = step_ranks(ranker, split.test, show=place.show)
+    row["test"] = {**ranking_metrics(ranks, KS), "mask_seen": False}
+    row["beyond"] = beyond.lists(ranker, place)
+    row["returns"] = beyond.returns(ranker, place)
+    users = user_metrics(split.test, ranks)
+    row["test_users"] = users.height
+    row["versions"] = versions()
+    with atomic_path(run.folder(place.out)) as folder:
+        folder.mkdir()
+        users.write_parquet(folder / "users.parquet")
+        write_json(folder / "curve.json", history)
+        write_json(folder / "row.json", row)
+    write_overview(all_runs, place.out)
+
+
+def check_run(run: Run, place: Place) -> None:
+    """Refuse what an earlier try left under this name with other settings.
+
+    Raises:
+        SettingError: the settings are others.
+    """
+    if run.backbone is None or not run.is_done(place.out):
+        return
+    folder = run.folder(place.out)
+    found, now = read_json(folder / "row.json")["settings"], _settings(run, place)
+    if found != now:
+        other = sorted(k for k in {*found, *now} if found.get(k) != now.get(k))
+        raise SettingError(
+            f"{folder} holds a run with other settings ({', '.join(other)}); remove it, or name "
+            "another folder with --out"
+        )
+
+
+def _trained(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
+    recipe, split = RECIPES[run.recipe], place.source.split
+    settings = _settings(run, place)
+    config = recipe.config(**settings["config"], device=place.settings.device)
+    try:
+        recommender = fit_recipe(recipe, place, config)
+    except DivergedError as error:
+        raise DivergedError(
+            f"{run.name}: {error}. Leave {recipe.name!r} out of --objectives, or search with more "
+            "--trials in another folder"
+        ) from error
+    k = min(10, recommender.n_items)
+    serving = _serving(lambda histories: recommender.recommend(histories, k=k), split.test)
+    ranker: Ranker = recommender
+    fused: dict[str, Any] = {}
+    if recipe.fused_with is not None:
+        again = partial(fit_recipe, recipe, place)
+        ranker, fused = fuse(recipe.fused_with, recommender, again, place)
+        serving = {}  # of two rankers, each of which has a row
+    row = {
+        "kind": recipe.kind,
+        "companion": recipe.companion,
+        "settings": settings,
+        "chosen": {**settings["chosen"], **fused},
+        "fingerprint": fingerprint([json.dumps([settings, versions()], sort_keys=True)]),
+        "config": asdict(recommender.config),
+        "seconds": recommender.seconds,
+        "serving": serving,
+    }
+    return row, ranker, recommender.history
+
+
+def _settings(run: Run, place: Place) -> dict[str, Any]:
+    """All that makes a run, besides the study's own settings; as JSON gives it back."""
+    assert run.backbone is not None
+    recipe, settings = RECIPES[run.recipe], place.settings
+    found = chosen(settings, place.out, run.backbone, recipe)
+    config = {"backbone": run.backbone, **settings.passes}
+    config |= {"seed": run.seed, **found}
+    made = {
+        "config": config,
+        "chosen": found,
+        "recipe": dict(recipe.settings),
+        "companion": recipe.companion,
+        "teacher": recipe.teacher,
+        "fused with": recipe.fused_with,
+    }
+    plain: dict[str, Any] = json.loads(json.dumps(made))
+    return plain
+
+
+def _fixed(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
+    began = time.process_time()
+    fixed = make_ranker(run.recipe, place)
+    seconds = fixed.seconds
+    if seconds is None:
+        seconds = time.process_time() - began
+    serving = _serving(fixed.serve, place.source.split.test) if fixed.serve else {}
+    row = {
+        "kind": fixed.kind,
+        "companion": fixed.companion,
+        "settings": {"chosen": fixed.chosen},
+        "chosen": fixed.chosen,
+        "fingerprint": fingerprint([json.dumps([run.recipe, fixed.chosen, versions()])]),
+        "config": {},
+        "seconds": {"learning": seconds},
+        "serving": serving,
+    }
+    return row, fixed.ranker, []
+
+
+def _serving(serve: Serve, users: InteractionLog) -> dict[str, float]:
+    """CPU milliseconds for one history and for a batch of them: medians."""
+    found = {}
+    for size, repeats in REPEATS.items():
+        times = []
+        for number in range(repeats):
+            chosen_users = np.arange(number, number + size) % users.n_users
+            histories = [users.sequence(int(user)) for user in chosen_users]
+            began = time.process_time()
+            serve(histories)
+            times.append(time.process_time() - began)
+        found[f"ms, {size}"] = 1000 * float(np.median(times))
+    return found

@@ -1,0 +1,151 @@
+"""Hyper-parameters: as many trials for every recipe and backbone, judged on validation alone.
+
+Or trials of the plain backbone alone, whose settings all recipes take (``StudySettings.tune``).
+
+Searched on the first split only, with a training seed of its own; what is found is then used on
+all splits with all seeds. The first trial is the recipe's defaults, the second a wider host, no
+trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file,
+and every next one is proposed from those alone: a search that was killed goes on as if it had not
+been.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from llmrec_env.common.errors import DivergedError, SettingError
+from llmrec_env.common.extras import require
+from llmrec_env.common.files import read_json, write_json
+from llmrec_env.experiments.study.fitting import fit_recipe
+from llmrec_env.experiments.study.methods import Recipe
+from llmrec_env.experiments.study.settings import StudySettings
+from llmrec_env.experiments.study.space import WIDE, Choice, Range, Space
+from llmrec_env.experiments.study.split_context import Place, as_name
+
+METRIC = "NDCG@10"
+SEARCH_SEED = 1_000_000
+"""Training seed of the trials, which is none of the study's."""
+STARTUP = 5
+"""Trials drawn at random before TPE has enough to go by."""
+
+Trial = dict[str, Any]
+
+
+def search(backbone: str, recipe: Recipe, place: Place) -> None:
+    """Run the trials that are missing.
+
+    Raises:
+        MissingExtraError: Optuna is not installed.
+        SettingError: the file of the search belongs to other settings.
+    """
+    path = _file(place.out, backbone, recipe)
+    trials = finished_trials(place.out, backbone, recipe)
+    for number in range(len(trials), place.settings.trials):
+        params = _propose(recipe, backbone, trials, number)
+        found = _judge(backbone, recipe, params, place)
+        trials.append({"params": params, **found})
+        write_json(path, {"recipe": _identity(backbone, recipe), "trials": trials})
+
+
+def is_searched(settings: StudySettings, out: Path, backbone: str, recipe: Recipe) -> bool:
+    """Whether :func:`search` has nothing left to do."""
+    return len(finished_trials(out, backbone, recipe)) >= settings.trials
+
+
+def finished_trials(out: Path, backbone: str, recipe: Recipe) -> list[Trial]:
+    """The trials so far: ``params``, validation ``value`` (None: diverged) and CPU ``seconds``.
+
+    Raises:
+        SettingError: the recipe has changed since.
+    """
+    path = _file(out, backbone, recipe)
+    if not path.exists():
+        return []
+    saved = read_json(path)
+    if saved["recipe"] != _identity(backbone, recipe):
+        raise SettingError(
+            f"{path} holds trials of a {recipe.name!r} with other settings or another search "
+            "space; remove it, or name another folder with --out"
+        )
+    trials: list[Trial] = saved["trials"]
+    return trials
+
+
+def chosen(settings: StudySettings, out: Path, backbone: str, recipe: Recipe) -> dict[str, Any]:
+    """The settings of the best trial; empty where nothing was searched.
+
+    Raises:
+        SettingError: every trial diverged.
+    """
+    recipe = settings.tuned(recipe)
+    trials = finished_trials(out, backbone, recipe)[: settings.trials]
+    known = [trial for trial in trials if trial["value"] is not None]
+    if trials and not known:
+        raise SettingError(f"every trial of {recipe.name!r} on {backbone} diverged")
+    if not known:
+        return {}
+    params: dict[str, Any] = max(known, key=lambda trial: trial["value"])["params"]
+    return params
+
+
+def defaults(backbone: str, recipe: Recipe) -> dict[str, Any]:
+    """What a recipe takes for the searched settings where nothing is searched."""
+    config = recipe.config(backbone)
+    return {name: getattr(config, name) for name in recipe.space}
+
+
+def _propose(recipe: Recipe, backbone: str, trials: list[Trial], number: int) -> dict[str, Any]:
+    if number < 2:
+        return {**defaults(backbone, recipe), **(WIDE if number else {})}
+    optuna = require("optuna", "bench")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = _distributions(optuna.distributions, recipe.space)
+    # A sampler of its own for each trial: its draws then depend on nothing but the number.
+    sampler = optuna.samplers.TPESampler(seed=number, n_startup_trials=STARTUP)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for trial in trials:
+        failed = trial["value"] is None
+        state = optuna.trial.TrialState.FAIL if failed else optuna.trial.TrialState.COMPLETE
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=state, value=trial["value"], params=trial["params"], distributions=space
+            )
+        )
+    params: dict[str, Any] = study.ask(fixed_distributions=space).params
+    return {name: params[name] for name in recipe.space}
+
+
+def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
+    def distribution(values: Range | Choice) -> Any:
+        if isinstance(values, Choice):
+            return kinds.CategoricalDistribution(values.values)
+        return kinds.FloatDistribution(values.low, values.high, log=values.log)
+
+    return {name: distribution(values) for name, values in space.items()}
+
+
+def _judge(backbone: str, recipe: Recipe, params: dict[str, Any], place: Place) -> Trial:
+    """Train once; the best validation of all passes counts, as it would when training ends."""
+    device = place.settings.device
+    config = recipe.config(
+        backbone, **params, **place.settings.passes, seed=SEARCH_SEED, device=device
+    )
+    try:
+        recommender = fit_recipe(recipe, place, config)
+    except DivergedError:
+        return {"value": None, "seconds": 0.0}
+    best = max(row[METRIC] for row in recommender.history)
+    return {"value": best, "seconds": sum(recommender.seconds.values())}
+
+
+def _identity(backbone: str, recipe: Recipe) -> Any:
+    """What a search depends on besides the study's settings, as JSON gives it back."""
+    space = {name: repr(values) for name, values in recipe.space.items()}
+    return json.loads(json.dumps([backbone, asdict(replace(recipe, own_space={})), space]))
+
+
+def _file(out: Path, backbone: str, recipe: Recipe) -> Path:
+    return out / "search" / backbone / f"{as_name(recipe.name)}.json"

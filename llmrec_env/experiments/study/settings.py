@@ -1,0 +1,132 @@
+"""The settings of a study."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from agents.config import CHOICES
+from llmrec_env.common.budget import ScaledLengths
+from llmrec_env.common.errors import SettingError
+from llmrec_env.experiments.demo.settings import WORLD_SIZE
+from llmrec_env.experiments.study.methods import PLAIN, RECIPES, Recipe, find_recipes
+
+BACKBONES = ("sasrec", "gru4rec")
+OBJECTIVES = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
+Tune = Literal["each", "host"]
+GROWING = ("data", "backbones", "objectives", "seeds", "splits", "device")
+"""Settings that say which runs there are, where the log lies or where is computed: they change no
+run's numbers, but for the device, on which a training seed draws other numbers."""
+
+KEPT = (
+    *("trials", "tune", "epochs", "patience"),
+    *("base_model", "item_encoder", "le_epochs", "device", "budget"),
+)
+"""Options that a study's command names where they are not the usual ones."""
+
+
+@dataclass(frozen=True)
+class StudySettings(ScaledLengths):
+    """Which recommenders are compared on which log, and how hard each is tuned.
+
+    Raises:
+        SettingError: a name is unknown, or a number out of range.
+    """
+
+    data: str | None = None
+    """Folder or file of a dataset; None takes the generated world."""
+    backbones: tuple[str, ...] = BACKBONES
+    """Sequence encoders."""
+    objectives: tuple[str, ...] = OBJECTIVES
+    """Names of recipes; see :data:`llmrec_env.experiments.study.methods.RECIPES`."""
+    seeds: int = 5
+    """Training seeds 0, 1, … of every recipe on every split."""
+    splits: int = 3
+    """Splits by user with seeds 0, 1, …; hyper-parameters are searched on the first."""
+    trials: int = 10
+    """Settings tried for every recipe and backbone, the defaults first; 0 takes the defaults."""
+    tune: Tune = "each"
+    """What is tuned: "each" recipe, or the "host", the plain backbone, whose settings all recipes
+    then take as they are: if that favours any, then plain."""
+    epochs: int = 20
+    """Passes over the log at most, the same for every recipe."""
+    patience: int = 3
+    """Passes without a better validation before a training stops; 0 never stops one early."""
+    base_model: str | None = None
+    """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
+    item_encoder: str | None = None
+    """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
+    le_epochs: int = 6
+    """Passes over the log of the LE at most."""
+    device: str = "cpu"
+    """Torch device of LEs and recommenders; all workers share it."""
+    budget: float = 1.0
+    """Scales all training lengths; 0.01 only shows that everything runs."""
+    world_size: tuple[int, int] = WORLD_SIZE
+    """Items and users of the generated world."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "objectives", find_recipes(self.objectives))
+        object.__setattr__(self, "backbones", tuple(dict.fromkeys(self.backbones)))
+        for name in self.backbones:
+            if name not in CHOICES["backbone"]:
+                raise SettingError(
+                    f"no backbone is named {name!r}; --backbones takes any of "
+                    f"{', '.join(CHOICES['backbone'])}, joined by commas"
+                )
+        if self.tune not in get_args(Tune):
+            raise SettingError(f"tune must be 'each' or 'host', got {self.tune!r}")
+        for name in ("backbones", "objectives"):
+            if not getattr(self, name):
+                raise SettingError(f"{name} is empty; name one at least")
+        least_of = {"trials": 0, "patience": 0}
+        least_of |= dict.fromkeys(("seeds", "splits", "epochs", "le_epochs"), 1)
+        for name, least in least_of.items():
+            if getattr(self, name) < least:
+                raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")
+
+    @property
+    def recipes(self) -> list[Recipe]:
+        """The recipes, in the order asked for."""
+        return [RECIPES[name] for name in self.objectives]
+
+    def tuned(self, recipe: Recipe) -> Recipe:
+        """The recipe whose trials choose the settings of ``recipe``."""
+        return recipe if self.tune == "each" else RECIPES[PLAIN]
+
+    @property
+    def searches(self) -> list[Recipe]:
+        """The recipes that have trials, each once."""
+        return list({tuned.name: tuned for tuned in map(self.tuned, self.recipes)}.values())
+
+    @property
+    def companions(self) -> list[str]:
+        """The simulated users that the recipes name, each once."""
+        return list(dict.fromkeys(r.companion for r in self.recipes if r.companion is not None))
+
+    @property
+    def passes(self) -> dict[str, int]:
+        """How long a recommender learns: fields of ``RecommenderConfig``."""
+        return {"epochs": self.steps(self.epochs), "patience": self.patience}
+
+    @property
+    def command(self) -> str:
+        """The command line that makes this study."""
+        usual = StudySettings()
+        words = ["llmrec", "bench"]
+        for name in ("data", "backbones", "objectives", "seeds", "splits"):
+            value = getattr(self, name)
+            text = ",".join(value) if isinstance(value, tuple) else value
+            words += [] if value is None else [f"--{name}", str(text)]
+        for name in KEPT:
+            value = getattr(self, name)
+            if value != getattr(usual, name):
+                words += [f"--{name.replace('_', '-')}", str(value)]
+        return shlex.join(words)
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The settings that make the numbers: a folder holds one study of them."""
+        return {name: value for name, value in asdict(self).items() if name not in GROWING}

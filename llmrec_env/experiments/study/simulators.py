@@ -1,0 +1,169 @@
+"""The simulated users that recipes name: made once for a split, kept, timed.
+
+A new companion is one function under :func:`companion`. It is called in one process to learn and in
+others to load: what takes long it writes into ``folder``, whole or not at all, and reads there the
+next time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.top_k import Pairs
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.experiments.study.split_context import Place, as_name
+from llmrec_env.users.base import (
+    Branches,
+    FloatArray,
+    Histories,
+    IntArray,
+    Labels,
+    Session,
+    UserSimulator,
+)
+
+Make = Callable[[Place, Path, "Stopwatch"], UserSimulator]
+COMPANIONS: dict[str, Make] = {}
+
+
+class Stopwatch:
+    """CPU seconds by what they went into."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timing(self, what: str) -> Any:
+        """Count the seconds of a block."""
+        began = time.process_time()
+        yield
+        self.seconds[what] = self.seconds.get(what, 0.0) + time.process_time() - began
+
+
+def companion(name: str) -> Callable[[Make], Make]:
+    """Register a function that makes, or loads, the simulated user ``name`` of a split."""
+
+    def register(make: Make) -> Make:
+        COMPANIONS[name] = make
+        return make
+
+    return register
+
+
+def build(name: str, place: Place) -> None:
+    """Make a companion of a split and let it label the training users, unless that is done.
+
+    ``costs.json`` holds the CPU seconds by what they went into; those of learning are the last
+    try's, where an earlier one was killed.
+
+    Raises:
+        SettingError: there is no such companion.
+    """
+    home = _home(name, place)
+    if is_built(name, place):
+        return
+    watch = Stopwatch()
+    simulator = _make(name)(place, home / "model", watch)
+    costs = home / "costs.json"
+    if watch.seconds or not costs.exists():
+        write_json(costs, watch.seconds)
+    with watch.timing("labelling"):
+        labels = simulator.label(place.source.split.train, show=place.show)
+    write_json(costs, {**read_json(costs), **watch.seconds})
+    with atomic_path(home / "labels") as temporary:
+        temporary.mkdir()
+        np.save(temporary / "states.npy", labels.states)
+        np.save(temporary / "rewards.npy", labels.rewards)
+
+
+def is_built(name: str, place: Place) -> bool:
+    """Whether :func:`build` has nothing left to do."""
+    return (_home(name, place) / "labels").is_dir()
+
+
+def costs(name: str, place: Place) -> dict[str, float]:
+    """CPU seconds of a companion that is built: "learning", "labelling" and others."""
+    found: dict[str, float] = read_json(_home(name, place) / "costs.json")
+    return found
+
+
+@lru_cache(maxsize=2)
+def open_companion(name: str, place: Place) -> Labelled:
+    """A companion that is built, which knows its labels of the training users by heart."""
+    home = _home(name, place)
+    simulator = _make(name)(place, home / "model", Stopwatch())
+    # Mapped, not read: processes that work side by side share the states.
+    states, rewards = (
+        np.asarray(np.load(home / "labels" / f"{part}.npy", mmap_mode="r"))
+        for part in ("states", "rewards")
+    )
+    return Labelled(simulator, place.source.split.train, Labels(states, rewards))
+
+
+def item_vectors(name: str, place: Place) -> FloatArray:
+    """Where the states of a companion that is built point to, float32 (n_items, state_size).
+
+    Raises:
+        SettingError: it is no LE, which has such vectors.
+    """
+    from llmrec_env.users.language import LanguageUser
+
+    simulator = open_companion(name, place).simulator
+    if not isinstance(simulator, LanguageUser):
+        raise SettingError(f"{name!r} has no item vectors that embeddings could begin as")
+    return simulator.item_vectors
+
+
+class Labelled(UserSimulator):
+    """A simulated user whose labels of one log are known already.
+
+    Attributes:
+        simulator: who is asked for the rest.
+    """
+
+    def __init__(self, simulator: UserSimulator, log: InteractionLog, labels: Labels) -> None:
+        self.catalogue = simulator.catalogue
+        self.state_size = simulator.state_size
+        self.users = simulator.users
+        self.simulator = simulator
+        self._log = log
+        self._known = labels
+
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users."""
+        return self.simulator.open(histories, users)
+
+    def preferences(self, states: FloatArray) -> FloatArray:
+        """The action model: float32 logits (N, n_items)."""
+        return self.simulator.preferences(states)
+
+    def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
+        """The K items that the action model ranks highest."""
+        return self.simulator.best_items(states, k, exclude)
+
+    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+        """States and rewards of a log; nothing is computed for the one that is known."""
+        return self._known if log is self._log else self.simulator.label(log, show=show)
+
+    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+        """Rewards and next states of actions tried along a log."""
+        return self.simulator.branch(log, actions, show=show)
+
+
+def _make(name: str) -> Make:
+    if name not in COMPANIONS:
+        raise SettingError(f"no companion is named {name!r}, only {', '.join(COMPANIONS)}")
+    return COMPANIONS[name]
+
+
+def _home(name: str, place: Place) -> Path:
+    return place.folder / "companions" / as_name(name)

@@ -1,0 +1,247 @@
+"""Base language models: pretrained by name or folder, or small and learned from the catalogue."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+from llmrec_env.common import processes
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import atomic_path, cache_folder, fingerprint, is_missing_folder
+from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.language.lm.transformers_backend import check_architecture
+
+START, END, PAD = "<s>", "</s>", "<pad>"
+FORMAT = "1"  # part of the cache's key: raise it when the recipe below changes
+
+
+@dataclass(frozen=True)
+class SmallModelConfig:
+    """A small Qwen3-shaped causal LM, learned from nothing but the catalogue's own texts."""
+
+    hidden_size: int = 128
+    layers: int = 3
+    heads: int = 4
+    kv_heads: int = 2
+    intermediate_size: int = 256
+    vocabulary: int = 2048
+    """Entries of the byte-level BPE vocabulary at most."""
+    max_tokens: int = 64
+    """Tokens of an item's sentence that are read; the rest is cut off."""
+    epochs: int = 4
+    """Passes over the catalogue at most."""
+    min_steps: int = 300
+    """Optimiser steps at least, for small catalogues."""
+    max_steps: int = 600
+    """Optimiser steps at most, for large ones."""
+    batch_size: int = 32
+    """Sentences a step."""
+    learning_rate: float = 3e-3
+    seed: int = 0
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' own progress bars off: what takes long has a bar of ours."""
+    shown = transformers.utils.logging.is_progress_bar_enabled()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers.utils.logging.enable_progress_bar()
+
+
+def load_base_model(
+    name_or_path: str | os.PathLike[str], dtype: torch.dtype = torch.float32
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal LM and its tokenizer by hub name or from a local folder, safetensors only.
+
+    Raises:
+        LLMRecError: nothing of that name can be loaded, or it is no decoder with attention.
+    """
+    name = str(name_or_path)
+    try:
+        if is_missing_folder(name):
+            raise OSError("there is no such folder.")
+        with quiet_transformers():
+            own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
+            check_architecture(AutoConfig.from_pretrained(name, **own))
+            model = AutoModelForCausalLM.from_pretrained(
+                name, dtype=dtype, use_safetensors=True, **own
+            )
+            tokenizer = AutoTokenizer.from_pretrained(name, **own)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LLMRecError(
+            f"no causal language model can be loaded from {name!r}: {reason} Name a model of the "
+            "Hugging Face hub, or a folder with config.json, safetensors and a tokenizer"
+        ) from error
+    return model.eval(), tokenizer
+
+
+def small_base_model(
+    catalogue: Catalogue, config: SmallModelConfig | None = None, show: bool = False
+) -> Path:
+    """The folder of a small LM pretrained on the catalogue's texts; made once for each content.
+
+    Of several processes only the main one pretrains, so that the same content is always the same
+    model; the others must find the cache folder where it does.
+
+    Raises:
+        DataError: no item has any text.
+    """
+    texts = [text for text in catalogue.sentences if text]
+    if not texts:
+        raise DataError(
+            "the catalogue has no item text, and a language model learns from text; bring titles "
+            "or descriptions, or name a base model and set allow_untexted=True"
+        )
+    return small_base_model_of(texts, config, show)
+
+
+def small_base_model_of(
+    texts: list[str], config: SmallModelConfig | None = None, show: bool = False
+) -> Path:
+    """Like :func:`small_base_model`, pretrained on any texts, of which there is at least one."""
+    config = config or SmallModelConfig()
+    return processes.on_main(lambda: _small_base_model(texts, config, show))
+
+
+def _small_base_model(texts: list[str], config: SmallModelConfig, show: bool) -> Path:
+    key = fingerprint([FORMAT, json.dumps(asdict(config), sort_keys=True), *texts])
+    folder = cache_folder() / "base_models" / key
+    if not (folder / "config.json").exists():
+        tokenizer = _train_tokenizer(texts, config)
+        model = _pretrain(texts, tokenizer, config, folder.with_name(f"{key}.checkpoint"), show)
+        with atomic_path(folder) as temporary, quiet_transformers():
+            model.save_pretrained(temporary)
+            tokenizer.save_pretrained(temporary)
+        clear_checkpoint(folder.with_name(f"{key}.checkpoint"))
+    return folder
+
+
+def token_rows(
+    texts: list[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
+) -> list[list[int]]:
+    """Token ids of each text, at most ``max_tokens``, ended by the end token where there is one."""
+    end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    encoded = tokenizer(
+        texts, add_special_tokens=False, truncation=True, max_length=max_tokens - len(end)
+    )["input_ids"]
+    return [ids + end for ids in encoded]
+
+
+def padded(rows: list[list[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Right-padded ids int64 (B, T) and the mask of real places bool (B, T)."""
+    width = max(1, max(len(row) for row in rows))
+    ids = np.zeros((len(rows), width), dtype=np.int64)
+    real = np.zeros((len(rows), width), dtype=bool)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+        real[i, : len(row)] = True
+    return torch.from_numpy(ids).to(device), torch.from_numpy(real).to(device)
+
+
+def _train_tokenizer(texts: list[str], config: SmallModelConfig) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocabulary,
+        special_tokens=[PAD, START, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=START, eos_token=END, pad_token=PAD
+    )
+
+
+def _pretrain(
+    texts: list[str],
+    tokenizer: PreTrainedTokenizerFast,
+    config: SmallModelConfig,
+    checkpoint: Path,
+    show: bool,
+) -> Qwen3ForCausalLM:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = Qwen3ForCausalLM(_qwen3_config(config, len(tokenizer)))
+    rows = token_rows(texts, tokenizer, config.max_tokens)
+    held_out = max(1, min(256, len(rows) // 20))
+    order = np.random.default_rng(config.seed).permutation(len(rows))
+    learned = [rows[i] for i in order[held_out:]] or rows  # a single text is both
+    lengths = np.array([len(row) for row in learned])
+    batches = bucketed_batches(lengths, config.batch_size, config.seed)
+    steps = config.epochs * -(-len(rows) // config.batch_size)
+    steps = int(np.clip(steps, config.min_steps, config.max_steps))
+    check = [rows[i] for i in order[:held_out]]
+    train(
+        model,
+        lambda step, _: {"text": _text_loss(model, [learned[i] for i in batches(step)])},
+        TrainingConfig(
+            steps=steps,
+            learning_rate=config.learning_rate,
+            weight_decay=0.1,
+            evaluate_every=max(1, steps // 8),
+            patience=2,
+            seed=config.seed,
+        ),
+        evaluate=lambda: {"log likelihood": -float(_text_loss(model, check))},
+        metric="log likelihood",
+        folder=checkpoint,
+        description="pretrain a small language model",
+        show=show,
+    )
+    return model
+
+
+def _qwen3_config(config: SmallModelConfig, vocabulary: int) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=vocabulary,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads,
+        head_dim=config.hidden_size // config.heads,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=0,
+    )
+
+
+def _text_loss(model: PreTrainedModel, rows: list[list[int]]) -> Tensor:
+    """Mean negative log-likelihood a token, each text read after the start token."""
+    start = model.config.bos_token_id
+    ids, real = padded([[start, *row] for row in rows], model.device)
+    hidden = model.base_model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    targets = real[:, 1:]
+    logits = model.lm_head(hidden[targets])
+    return torch.nn.functional.cross_entropy(logits.float(), ids[:, 1:][targets])

@@ -1,0 +1,232 @@
+"""Any causal LM of transformers as a reader, with peft adapters that learn.
+
+A mask says for each (query, key) pair whether it may be read, and the distance between their
+positions decides what a sliding-window layer still sees.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, cast
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.cache_utils import Cache, DynamicLayer
+
+from llmrec_env.common.errors import LLMRecError
+from llmrec_env.language.attention import branch_mask
+from llmrec_env.language.lm.backend import LMBackend, RowCache, RowLayer
+
+READABLE_LAYERS = {"full_attention", "sliding_attention"}
+APART = 16  # tokens between an action and its history in the trial reading
+
+
+def check_architecture(config: PretrainedConfig) -> None:
+    """Refuse models whose layers are no attention over a cache of keys and values.
+
+    Raises:
+        LLMRecError: the model is an encoder-decoder, recurrent, or has linear-attention layers.
+    """
+    kinds = set(getattr(config, "layer_types", None) or [])
+    recurrent = kinds - READABLE_LAYERS
+    if recurrent or config.is_encoder_decoder:
+        what = f"layers of type {sorted(recurrent)}" if recurrent else "an encoder and a decoder"
+        raise _unreadable(config, f"has {what}")
+
+
+@torch.inference_mode()
+def check_reading(model: PreTrainedModel) -> None:
+    """Refuse models that do not follow the masks and positions they are given, by a trial reading.
+
+    A token followed by many actions, each seeing that token and itself, must read the last action
+    as if no other were there. Models that are recurrent, or that take distances from the order of
+    the tokens (ALiBi), do not.
+
+    Raises:
+        LLMRecError: the model reads the action otherwise.
+    """
+    transformer = cast(PreTrainedModel, model.base_model)
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(1, 1 + APART, model.config.hidden_size, generator=generator)
+    tokens = tokens.to(model.device, model.dtype)
+    parents = torch.zeros(1, APART, dtype=torch.long, device=model.device)
+    positions = torch.cat([parents[:, :1], parents + 1], dim=1)
+    allowed = branch_mask(torch.ones_like(parents[0, :1]), 1, parents)
+    mask = model_mask(transformer.config, allowed, positions, positions, model.dtype)
+    try:
+        branched = transformer(
+            inputs_embeds=tokens, attention_mask=mask, position_ids=positions, use_cache=False
+        ).last_hidden_state[0, -1]
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise _unreadable(model.config, "takes no mask of its own for every token") from error
+    alone = transformer(inputs_embeds=tokens[:, [0, -1]], use_cache=False).last_hidden_state[0, -1]
+    off = float((branched - alone).float().norm() / alone.float().norm())
+    if not off < (1e-3 if model.dtype == torch.float32 else 0.1):
+        raise _unreadable(model.config, "does not follow the masks and positions it is given")
+
+
+def _unreadable(config: PretrainedConfig, why: str) -> LLMRecError:
+    return LLMRecError(
+        f"the base model {config.model_type!r} {why}; the LE needs a decoder-only model with full "
+        "or sliding-window attention (Llama, Qwen, Mistral, GPT-2, Gemma, …)"
+    )
+
+
+def sliding_window(config: PretrainedConfig) -> int | None:
+    """The window of the model's sliding layers, in tokens; None where every layer sees all."""
+    window = getattr(config, "sliding_window", None)
+    kinds = getattr(config, "layer_types", None)
+    if window is None or getattr(config, "use_sliding_window", True) is False:
+        return None
+    return None if kinds and "sliding_attention" not in kinds else int(window)
+
+
+def model_mask(
+    config: PretrainedConfig,
+    allowed: Tensor,
+    query_positions: Tensor,
+    key_positions: Tensor,
+    dtype: torch.dtype,
+) -> Any:
+    """The attention mask in the form that the model's forward takes.
+
+    Args:
+        allowed: bool (B, Q, K): whether a query may read a key.
+        query_positions: int64 (B, Q).
+        key_positions: int64 (B, K).
+        dtype: the model's dtype, for implementations that add their mask to the logits.
+
+    Returns:
+        A (B, 1, Q, K) mask, or a dict of one a layer type where the model mixes them.
+    """
+    window = sliding_window(config)
+    kinds = set(getattr(config, "layer_types", None) or [])
+    full = _as_given(config, allowed, dtype)
+    if window is None:
+        return full
+    near = (query_positions[:, :, None] - key_positions[:, None, :]) < window
+    narrow = _as_given(config, allowed & near, dtype)
+    return {"full_attention": full, "sliding_attention": narrow} if kinds else narrow
+
+
+def _as_given(config: PretrainedConfig, allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    mask = allowed[:, None]
+    if config._attn_implementation == "sdpa":
+        return mask
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(
+        ~mask, torch.finfo(dtype).min
+    )
+
+
+class TransformersBackend(LMBackend):
+    """A decoder-only model with attention over keys and values, of any architecture.
+
+    Args:
+        base_model: the causal LM.
+        tokenizer: of its words.
+        name: hub name or folder that it came from, if it came from one.
+
+    Attributes:
+        causal_lm: the base model, wrapped by peft between :meth:`adapt` and :meth:`fold`.
+
+    Raises:
+        LLMRecError: the model cannot read what an LE reads.
+    """
+
+    def __init__(
+        self,
+        base_model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        name: str | None = None,
+    ) -> None:
+        super().__init__()
+        check_architecture(base_model.config)
+        check_reading(base_model)
+        self.causal_lm: PeftModel | PreTrainedModel = base_model.requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.name = name
+        self.hidden_size = base_model.config.hidden_size
+        self.n_layers = base_model.config.num_hidden_layers
+        self.max_positions = getattr(base_model.config, "max_position_embeddings", None)
+
+    @property
+    def base_model(self) -> PreTrainedModel:
+        """The causal LM in which the adapters stand."""
+        if isinstance(self.causal_lm, PeftModel):
+            return cast(PreTrainedModel, self.causal_lm.get_base_model())
+        return self.causal_lm
+
+    @property
+    def transformer(self) -> PreTrainedModel:
+        """The LM without its head over words."""
+        return cast(PreTrainedModel, self.base_model.base_model)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype in which the language model computes."""
+        return self.transformer.dtype
+
+    @property
+    def can_learn(self) -> bool:
+        """Whether the adapters stand beside the base weights, not in them."""
+        return isinstance(self.causal_lm, PeftModel)
+
+    def adapt(self, rank: int, alpha: int, dropout: float) -> None:
+        """Put a LoRA adapter beside every linear map."""
+        lora = LoraConfig(
+            r=rank,
+            lora_alpha=alpha,
+            lora_dropout=dropout,
+            target_modules="all-linear",
+            fan_in_fan_out=self.base_model.config.model_type == "gpt2",
+            task_type="CAUSAL_LM",
+        )
+        with warnings.catch_warnings():  # peft asks transformers by a name that it renamed
+            warnings.simplefilter("ignore", FutureWarning)
+            self.causal_lm = get_peft_model(self.base_model, lora)
+
+    def fold(self) -> None:
+        """Add the adapter to the base weights: reading then costs what the base model costs.
+
+        There is no way back: a folded reader learns no more and cannot be saved.
+        """
+        if isinstance(self.causal_lm, PeftModel):
+            self.causal_lm = cast(PreTrainedModel, self.causal_lm.merge_and_unload())
+
+    def forward(
+        self,
+        embedded: Tensor,
+        allowed: Tensor,
+        positions: Tensor,
+        key_positions: Tensor | None = None,
+        cache: RowCache | None = None,
+    ) -> Tensor:
+        """One pass over tokens; see :meth:`Reader.forward`."""
+        keys = positions if key_positions is None else key_positions
+        if cache is not None and cache.wrapped is None:
+            cache.wrapped = Cache(layers=[_Layer(layer) for layer in cache.layers])
+        outputs = self.transformer(
+            inputs_embeds=embedded,
+            attention_mask=model_mask(
+                self.transformer.config, allowed, positions, keys, self.dtype
+            ),
+            position_ids=positions,
+            past_key_values=None if cache is None else cache.wrapped,
+            use_cache=cache is not None,
+        )
+        return cast(Tensor, outputs.last_hidden_state).float()
+
+
+class _Layer(DynamicLayer):
+    """A layer's rows as transformers asks for them."""
+
+    def __init__(self, rows: RowLayer) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        return self._rows.update(key_states, value_states)

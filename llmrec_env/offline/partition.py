@@ -1,0 +1,221 @@
+"""Cutting a log into parts of whole users while it is read, a stretch of rows at a time.
+
+A log in memory and a parquet file are cut by the same rule: a part ends with the user who fills it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.log import InteractionLog
+
+LogSource = InteractionLog | str | os.PathLike[str]
+READ_ROWS = 50_000  # read at once, a few megabytes
+
+
+@dataclass(frozen=True, eq=False)
+class LogPart:
+    """Some users of a log, each with all their interactions.
+
+    Attributes:
+        table: String columns ``user_id`` and ``item_id``, one row an interaction, oldest first
+            within a user.
+        first_user: how many users stand before them in the whole log.
+        n_users: how many users these are.
+    """
+
+    table: pl.DataFrame
+    first_user: int
+    n_users: int
+
+
+def cut_log(
+    source: LogSource, catalogue: Catalogue, rows: int, show: bool = False
+) -> Iterator[LogPart]:
+    """Cut a log into parts of at least ``rows`` interactions; the last may have fewer.
+
+    Holds one part and :data:`READ_ROWS` rows at a time, and eight bytes a user.
+
+    Args:
+        source: a log, or the path of a parquet file (or of a folder of them, in the order of their
+            names) with the columns ``user_id`` and ``item_id``, one row an interaction, each user's
+            rows together and oldest first. Where there is a column ``time``, it is held to that.
+        catalogue: the items that the log may speak of.
+        rows: interactions a part, at least.
+        show: show a progress bar.
+
+    Raises:
+        DataError: the file is not there, no parquet, or lacks a column; a user's rows are not
+            together or not in the order of time; an item is unknown; or nobody has two
+            interactions.
+    """
+    return _cut(_LogReader(source, catalogue), catalogue, rows, show)
+
+
+def _cut(reader: _LogReader, catalogue: Catalogue, rows: int, show: bool) -> Iterator[LogPart]:
+    hashes: list[NDArray[np.uint64]] = []
+    first_row, first_user, longest = 0, 0, 0
+    with progress_bar("cut the log", reader.n_rows, show) as advance:
+        for table in _whole_users(reader.tables(), rows):
+            users = _check_part(table, catalogue, reader.name, first_row)
+            yield LogPart(table.select("user_id", "item_id"), first_user, users.height)
+            longest = max(longest, int(users["rows"].max()))  # type: ignore[arg-type]
+            hashes.append(_hash(users["user_id"]))
+            first_row += table.height
+            first_user += users.height
+            advance(table.height, "")
+    if longest < 2:
+        raise DataError(f"{reader.name}: no transitions: no user has two interactions")
+    _check_no_user_returns(reader, np.concatenate(hashes))
+
+
+class _LogReader:
+    """The rows of a log in stretches, with their external ids."""
+
+    def __init__(self, source: LogSource, catalogue: Catalogue) -> None:
+        self.tables: Callable[[], Iterator[pl.DataFrame]]
+        if isinstance(source, InteractionLog):
+            self._log, self.name, self.n_rows = source, "the log", len(source)
+            self.tables = self._tables_in_memory
+            if source.catalogue.ids != catalogue.ids:
+                raise DataError(
+                    f"the simulator knows other items ({len(catalogue)}) than the log "
+                    f"({source.n_items}): they must share one catalogue"
+                )
+            if not source.lengths.all():
+                raise DataError(
+                    "a user of the log has no interactions; "
+                    "log.keep(numpy.ones(len(log), dtype=bool)) leaves such users out"
+                )
+        else:
+            self._frame, self.name = _scan(Path(source)), str(source)
+            self.n_rows = int(self._frame.select(pl.len()).collect().item())
+            self.tables = self._tables_of_parquet
+        if self.n_rows == 0:
+            raise DataError(f"{self.name}: no interactions; expected at least one row")
+
+    def _tables_in_memory(self) -> Iterator[pl.DataFrame]:
+        log, users, ids = self._log, self._log.row_users, self._log.catalogue.table["item_id"]
+        for first in range(0, self.n_rows, READ_ROWS):
+            rows = slice(first, first + READ_ROWS)
+            yield pl.DataFrame(
+                {"user_id": log.user_ids[users[rows]], "item_id": ids[log.items[rows]]}
+            )
+
+    def _tables_of_parquet(self) -> Iterator[pl.DataFrame]:
+        for first in range(0, self.n_rows, READ_ROWS):
+            yield self._frame.slice(first, READ_ROWS).collect()
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    if not path.exists():
+        raise DataError(f"{path}: no such file; expected a log in parquet")
+    try:
+        frame = pl.scan_parquet(path)
+        names = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: expected a log in parquet, but: {error}") from error
+    for name in ("user_id", "item_id"):
+        if name not in names:
+            raise DataError(f"{path}: no column {name!r} among {names}")
+    ids = [pl.col(name).cast(pl.String) for name in ("user_id", "item_id")]
+    return frame.select(*ids, *(["time"] if "time" in names else []))
+
+
+def _whole_users(tables: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Join stretches and part them where a user begins and ``rows`` are full."""
+    pending = next(tables)
+    for table in chain([pending.clear()], tables):
+        pending = pl.concat([pending, table])
+        begins = _begins(pending["user_id"])
+        cuts = [0]
+        while (after := np.searchsorted(begins, cuts[-1] + rows)) < len(begins):
+            cuts.append(int(begins[after]))
+        for first, last in pairwise(cuts):
+            yield pending[first:last]
+        pending = pending[cuts[-1] :]
+    yield pending
+
+
+def _begins(users: pl.Series) -> NDArray[np.int64]:
+    """Rows at which another user begins."""
+    other = users.ne_missing(users.shift(1)).to_numpy()
+    other[:1] = True
+    return np.flatnonzero(other)
+
+
+def _check_part(
+    table: pl.DataFrame, catalogue: Catalogue, name: str, first_row: int
+) -> pl.DataFrame:
+    """The users of a part, ``user_id`` and ``rows``, whose items are known and rows in order."""
+    user_ids = table["user_id"]
+    if user_ids.null_count():
+        row = first_row + int(user_ids.is_null().arg_true()[0]) + 1
+        raise DataError(f"{name}: row {row} has no user_id; expected one in every row")
+    try:
+        catalogue.index_of(table["item_id"])
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from None
+    begins = _begins(user_ids)
+    users = pl.DataFrame(
+        {"user_id": user_ids[begins], "rows": np.diff(begins, append=table.height)}
+    )
+    again = np.flatnonzero(~users["user_id"].is_first_distinct().to_numpy())
+    if len(again):
+        raise _not_together(name, users["user_id"][int(again[0])], first_row + begins[again[0]] + 1)
+    if "time" in table.columns:
+        back = (table["time"] < table["time"].shift(1)).fill_null(False).to_numpy()
+        back[begins] = False
+        if back.any():
+            row = int(np.flatnonzero(back)[0])
+            raise DataError(
+                f"{name}: row {first_row + row + 1} of user {user_ids[row]!r} is earlier than the "
+                f"row before it; {MEND}"
+            )
+    return users
+
+
+MEND = (
+    "sort the rows by user and time, such as with polars "
+    "scan_parquet(log).sort('user_id', 'time', maintain_order=True).sink_parquet(sorted_log)"
+)
+
+
+def _not_together(name: str, user: str, row: int) -> DataError:
+    return DataError(
+        f"{name}: the rows of user {user!r} are not together: they begin again at row {row}; {MEND}"
+    )
+
+
+def _hash(users: pl.Series) -> NDArray[np.uint64]:
+    return users.hash(seed=0).to_numpy()
+
+
+def _check_no_user_returns(reader: _LogReader, hashes: NDArray[np.uint64]) -> None:
+    """Whether a user of one part comes again in another; only then is the log read once more."""
+    _, first_seen = np.unique(hashes, return_index=True)
+    if len(first_seen) == len(hashes):
+        return
+    again = np.ones(len(hashes), dtype=bool)
+    again[first_seen] = False
+    wanted = hashes[again][0]
+    first_row, last, user = 0, -1, None
+    for table in reader.tables():
+        for row in np.flatnonzero(_hash(table["user_id"]) == wanted):
+            here, before = first_row + int(row), last
+            user, last = user or table["user_id"][int(row)], here
+            # two users of one hash are no harm
+            if 0 <= before < here - 1 and table["user_id"][int(row)] == user:
+                raise _not_together(reader.name, user, here + 1)
+        first_row += table.height

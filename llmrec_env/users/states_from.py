@@ -1,0 +1,90 @@
+"""Users of one kind seen through the eyes of another.
+
+An agent that learned on the states of a simulated user can only act where it sees such states. To
+judge it among other users, the true ones of the generated world for one, these answer while the
+simulator it learned on follows their histories and says what it makes of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.top_k import Pairs
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.users.base import (
+    FloatArray,
+    Histories,
+    IntArray,
+    Response,
+    Session,
+    UserSimulator,
+)
+
+
+class StatesFrom(UserSimulator):
+    """``answering`` decides liking and taking; states are what ``observer`` makes of the histories.
+
+    Args:
+        answering: who answers; its users start the episodes.
+        observer: whose states are emitted.
+
+    Raises:
+        SimulatorError: the two know different catalogues.
+    """
+
+    def __init__(self, answering: UserSimulator, observer: UserSimulator) -> None:
+        if answering.catalogue.ids != observer.catalogue.ids:
+            raise SimulatorError(
+                f"the answering users know {answering.n_items} items and the observer "
+                f"{observer.n_items}: both must share one catalogue, in one order"
+            )
+        self.answering = answering
+        self.observer = observer
+        self.catalogue = answering.catalogue
+        self.state_size = observer.state_size
+        self.users = answering.users
+
+    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+        """Begin to ask N users, and to observe them."""
+        return _StatesFromSession(self, histories, users)
+
+    def with_users(self, users: InteractionLog) -> StatesFrom:
+        """The same, with episodes that start from the users of another log."""
+        return StatesFrom(self.answering.with_users(users), self.observer)
+
+    def with_accept_rate(self, accept_rate: float) -> StatesFrom:
+        """The same, where uniformly shown items are taken with this mean probability."""
+        return StatesFrom(self.answering.with_accept_rate(accept_rate), self.observer)
+
+    def preferences(self, states: FloatArray) -> FloatArray:
+        """The observer's action model: float32 logits (N, n_items)."""
+        return self.observer.preferences(states)
+
+    def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
+        """The observer's action model."""
+        return self.observer.best_items(states, k, exclude)
+
+
+class _StatesFromSession(Session):
+    def __init__(self, simulator: StatesFrom, histories: Histories, users: IntArray | None) -> None:
+        self._answering = simulator.answering.open(histories, users)
+        self._observing = simulator.observer.open(histories)
+        self.states = self._observing.states
+
+    def respond(self, actions: IntArray) -> Response:
+        self._observing.respond(actions)
+        return self._answering.respond(actions)
+
+    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+        self._answering.commit(accepted)
+        self.states = self._observing.commit(accepted)
+        return self.states
+
+    def replace(
+        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+    ) -> FloatArray:
+        self._answering.replace(rows, histories, users)
+        self.states = self._observing.replace(rows, histories)
+        return self.states
