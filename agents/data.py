@@ -71,7 +71,6 @@ class TrainingData:
         log: InteractionLog,
         simulator: UserSimulator | None,
         config: RecommenderConfig,
-        show: bool,
         given: Proposals | None = None,
         vectors: NDArray[np.float64] | None = None,
     ) -> TrainingData:
@@ -81,7 +80,6 @@ class TrainingData:
             log: the training users.
             simulator: the simulated user, where the settings ask for one.
             config: what is to be learned.
-            show: whether to show progress bars.
             given: proposed actions, which ``config.teacher`` then need not make.
             vectors: float64 (n_items, d), checked, what is known of the items.
 
@@ -95,7 +93,7 @@ class TrainingData:
         if simulator is not None and config.needs_simulator:
             # A fused state is read in service too, where nobody is known by name.
             strangers = config.state_reader == "fused"
-            labels = simulator.label(log.with_strangers() if strangers else log, show=show)
+            labels = simulator.label(log.with_strangers() if strangers else log)
         states = np.zeros((len(log), 0), dtype=np.float32)
         if labels is not None and config.state:
             states = labels.states
@@ -103,7 +101,7 @@ class TrainingData:
         proposals = None
         if config.augmented:
             own = float(constant.mean())
-            proposals = _propose(log, simulator, labels, config, own, show, given)
+            proposals = _propose(log, simulator, labels, config, own, given)
         draw = config.framework.negatives
         return cls(
             log=log,
@@ -117,11 +115,7 @@ class TrainingData:
         )
 
     def batch(
-        self,
-        chosen: IntArray,
-        rng: np.random.Generator,
-        device: torch.device,
-        passes: float = 0.0,
+        self, chosen: IntArray, rng: np.random.Generator, device: torch.device, passes: float = 0.0
     ) -> Batch:
         """The logged steps of the ``chosen`` windows, after so many ``passes`` over the log."""
         windows = self.windows.batch(self.log.items, chosen, padding=self.log.n_items)
@@ -216,7 +210,6 @@ def _propose(
     labels: Labels | None,
     config: RecommenderConfig,
     constant: float,
-    show: bool,
     given: Proposals | None,
 ) -> ProposedActions:
     """The teacher's K best items at every interaction, and what the simulator says of the first.
@@ -231,14 +224,13 @@ def _propose(
         method=config.teacher,
         labels=labels,
         seed=config.seed,
-        show=show,
     )
     missing = proposals.actions < 0
     actions = np.where(missing, 0, proposals.actions)
     rewards = np.full(len(log), constant, dtype=np.float32)
     states = np.zeros((len(log), 0), dtype=np.float32)
     if simulator is not None and (config.state or config.reward):
-        branches: Branches = simulator.branch(log, actions[:, :1], show=show)
+        branches: Branches = simulator.branch(log, actions[:, :1])
         rewards = branches.rewards[:, 0] if config.reward else rewards
         states = branches.states[:, 0] if config.state else states
     weights = soft_targets(proposals, config.temperature)

@@ -10,12 +10,7 @@ from agents.backbones import BACKBONES
 from agents.backbones.base import initialise
 from agents.config import RecommenderConfig
 from agents.objectives.base import LANGUAGE
-from llmrec_env.common.softmax import (
-    best_entries,
-    linear_entries,
-    log_normaliser,
-    product_dtype,
-)
+from llmrec_env.common.softmax import best_entries, linear_entries, log_normaliser, product_dtype
 
 
 class Network(nn.Module):

@@ -102,7 +102,6 @@ class Recommender:
         simulator: UserSimulator | None = None,
         validation: InteractionLog | None = None,
         folder: str | os.PathLike[str] | None = None,
-        show: bool = True,
         proposals: Proposals | None = None,
         item_vectors: ArrayLike | None = None,
     ) -> Recommender:
@@ -118,7 +117,6 @@ class Recommender:
             validation: held-out users; learning stops when their NDCG@10 stops rising, and the
                 weights of the best pass are kept. Without it, the training loss decides.
             folder: where checkpoints go; a run found there is continued.
-            show: whether to show progress bars.
             proposals: actions to learn from in place of those of ``config.teacher``, one row an
                 interaction of ``log``; any ranker makes some (:mod:`agents.teachers`).
             item_vectors: finite numbers (n_items, d), one row an item of the catalogue. With
@@ -145,7 +143,7 @@ class Recommender:
         vectors = check_vectors(item_vectors, self.config.reads_vectors, log.n_items)
         device = check_device(self.config.device)
         began = time.process_time()  # other processes may share the cores
-        data = TrainingData.prepare(log, simulator, self.config, show, proposals, vectors)
+        data = TrainingData.prepare(log, simulator, self.config, proposals, vectors)
         labelled = time.process_time()
         self.simulator = simulator if self.config.state_reader == "fused" else None
         counts = log.item_counts().astype(np.float32)
@@ -158,7 +156,7 @@ class Recommender:
         if validation is not None:
             evaluate = partial(self._validate, self._sample(validation))
         path = Path(folder) if folder is not None else None
-        history = fit_network(self.network, data, self.config, evaluate, path, show)
+        history = fit_network(self.network, data, self.config, evaluate, path)
         self.history = history.rows
         ended = time.process_time()
         self.seconds = {"labelling": labelled - began, "learning": ended - labelled}
@@ -364,11 +362,7 @@ class Recommender:
         )
 
     def _adopt(
-        self,
-        n_items: int,
-        state_size: int,
-        popularity: FloatArray,
-        device: str | torch.device,
+        self, n_items: int, state_size: int, popularity: FloatArray, device: str | torch.device
     ) -> None:
         """Make a fresh network for a catalogue."""
         with torch.random.fork_rng([]):

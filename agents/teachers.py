@@ -19,7 +19,7 @@ from llmrec_env.offline.augmentation import Proposals, best_actions, soft_target
 from llmrec_env.users.base import FloatArray, IntArray
 
 
-def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20, show: bool = False) -> Proposals:
+def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20) -> Proposals:
     """The K items that a ranker puts first after every interaction of a log.
 
     None is ever one of that user's own items, past or later. After a user's last interaction
@@ -29,7 +29,6 @@ def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20, show: bool = 
         ranker: scores in logits; see :class:`agents.fusion.FromCounts` for others.
         log: the training users.
         k: how many.
-        show: whether to show a progress bar.
     """
     steps = np.flatnonzero(log.row_goes_on)
     users = log.row_users[steps]
@@ -46,7 +45,7 @@ def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20, show: bool = 
         told[exclude] = -np.inf
         return top_k(told, count)
 
-    actions[steps], scores[steps] = best_actions(log, users, pick, k, show)
+    actions[steps], scores[steps] = best_actions(log, users, pick, k)
     return Proposals(actions, scores)
 
 

@@ -27,7 +27,6 @@ def fit_network(
     config: RecommenderConfig,
     evaluate: Callable[[], dict[str, float]] | None = None,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> TrainingHistory:
     """Fit ``network``, in place, to ``data``.
 
@@ -37,7 +36,6 @@ def fit_network(
         config: objective, lengths, rates.
         evaluate: validation metrics of ``network`` as it stands, among them NDCG@10.
         folder: where checkpoints go.
-        show: whether to show a progress bar.
     """
     copies = Copies(network, config)
     terms = loss_terms(config)
@@ -70,7 +68,6 @@ def fit_network(
         folder=folder,
         run=str(replace(config, device="")),  # two objectives may have the same parameters
         description=f"{config.backbone} {config.objective} {config.variant}".strip(),
-        show=show,
     )
 
 

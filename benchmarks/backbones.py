@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import time
 import venv
 from pathlib import Path
@@ -83,7 +82,7 @@ def ours(settings: dict[str, Any], log: InteractionLog, seed: int) -> dict[str, 
     split = split_last_out(log)
     recommender = Recommender(RecommenderConfig(dim=128, patience=8, seed=seed, **settings))
     began = time.process_time()
-    recommender.fit(split.train, validation=split.validation, show=sys.stderr.isatty())
+    recommender.fit(split.train, validation=split.validation)
     seconds = time.process_time() - began
     found = evaluate_ranking(recommender, split.validation, ks=(10,))["NDCG@10"]
     result = evaluate_ranking(recommender, split.test, ks=(10,))

@@ -11,12 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import (
-    DynamicCache,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StaticCache,
-)
+from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase, StaticCache
 
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.attention import trunk_mask

@@ -37,14 +37,14 @@ def measure(data: str | None, seeds: range, epochs: int, out: Path) -> list[Row]
     for seed in seeds:
         source = open_source(data, seed)
         if untrained is None:
-            untrained = untrained_language_environment(source.log, show=True)
+            untrained = untrained_language_environment(source.log)
         for share in SHARES:
             if any(row["seed"] == seed and row["share"] == share for row in rows):
                 continue
             model = copy.deepcopy(untrained)
             if share > 0:
                 learning = LearningConfig(share=share, epochs=epochs, seed=seed)
-                learn(model, source.split.train, source.split.validation, learning, show=True)
+                learn(model, source.split.train, source.split.validation, learning)
             else:
                 calibrate(model, source.split.validation, seed)
             user = LanguageUser(model)

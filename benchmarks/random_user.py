@@ -46,7 +46,6 @@ def main() -> None:
         users=split.test,
         device=given.device,
         dtype="bfloat16",
-        show=True,
     )
     calibrate(model, split.validation, 0)
     model.save_pretrained(given.out / "le")

@@ -48,7 +48,7 @@ def main() -> None:
     log = InteractionLog.of_strangers(catalogue, sequences)
     one = log.select_users(np.arange(1))
     config = RecommenderConfig(dim=arguments.dim, epochs=1)
-    recommender = Recommender(config).fit(one, show=False)
+    recommender = Recommender(config).fit(one)
 
     def score() -> None:
         for start in range(0, users, 64):

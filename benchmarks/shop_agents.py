@@ -23,12 +23,7 @@ from agents.shop.base import ShopAgent
 from agents.shop.behavior_cloning import ImitationConfig
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
-from agents.shop.evaluation import (
-    ShopResults,
-    choose_goals,
-    clustered_interval,
-    evaluate_shopper,
-)
+from agents.shop.evaluation import ShopResults, choose_goals, clustered_interval, evaluate_shopper
 from agents.shop.oracle import Oracle
 from agents.shop.pipeline import ShopTraining, train_shopper
 from agents.shop.ppo import PPOConfig
@@ -97,9 +92,9 @@ def run_rules(task: str, data: str | None, split: int, out: Path) -> None:
 
 def base_of(settings: dict[str, Any]) -> str:
     """A small causal LM pretrained from nothing on pages of training goals: no hub is needed."""
-    texts = page_texts({**settings, "split": "train"}, range(700), show=True)
+    texts = page_texts({**settings, "split": "train"}, range(700))
     config = SmallModelConfig(max_tokens=360, batch_size=16, min_steps=600, max_steps=600)
-    return str(small_base_model_of(texts, config, show=True))
+    return str(small_base_model_of(texts, config))
 
 
 def run_language_model(
@@ -127,7 +122,7 @@ def run_training(
 
 def learn_and_judge(name: str, training: ShopTraining, out: Path, before: float = 0.0) -> None:
     """Train, and shop for the test goals; ``before`` are seconds that went into a base model."""
-    policy, folder = train_shopper(training, out, show=True)
+    policy, folder = train_shopper(training, out)
     stages = training.stages
     folders = [out / "+".join(stages[: n + 1]) for n in range(len(stages))]
     seconds = sum(read_json(path / "stage.json")["seconds"] for path in folders)
@@ -184,11 +179,7 @@ def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
     for name in (name for name in order if name in rows):
         own = rows[name]
         cells = [name]
-        for way, what in (
-            ("greedy", "successes"),
-            ("greedy", "rewards"),
-            ("sampled", "successes"),
-        ):
+        for way, what in (("greedy", "successes"), ("greedy", "rewards"), ("sampled", "successes")):
             known = all(way in row for row in own)
             cells.append(said(*pooled(own, way, what)) if known else "")
         above = [beyond(rows, name, base) for base in ("imitation", "scripted browser")]

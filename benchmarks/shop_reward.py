@@ -59,7 +59,7 @@ def main(args: argparse.Namespace) -> None:
         start, busy = time.perf_counter(), time.process_time()
         learning = RewardLearningConfig(steps=args.steps, seed=args.seed)
         config = RewardModelConfig(marks=marks)
-        rules[name] = fit_language_reward(settings, base, config, learning, show=True)
+        rules[name] = fit_language_reward(settings, base, config, learning)
         took, used = time.perf_counter() - start, time.process_time() - busy
         print(f"{name}: learned in {took:.0f} s, of them {used:.0f} s on a processor")
         asked, bought = [one.instruction for one in test], [one.purchase for one in test]

@@ -21,12 +21,7 @@ from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.fidelity import truth_agreement
-from llmrec_env.evaluation.returns import (
-    PopularPolicy,
-    RandomPolicy,
-    SB3Policy,
-    evaluate_policy,
-)
+from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, SB3Policy, evaluate_policy
 from llmrec_env.experiments.demo.returns import train_ppo
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.language.assets.build import CONFIG
@@ -45,11 +40,11 @@ def measure_world(seed: int, users: int, folder: Path) -> Row:
     split = split_by_user(world.log, seed, (0.7, 0.1, 0.2))
     user = _learned(folder / f"le_{seed}", split)
     truth = TrueTasteUser(world, users=split.test)
-    agreement = truth_agreement(user, truth, split.train, split.test, show=True)
-    model, _ = train_ppo(DemoSettings(seed=seed), user, split.train, show=True)
+    agreement = truth_agreement(user, truth, split.train, split.test)
+    model, _ = train_ppo(DemoSettings(seed=seed), user, split.train)
     seen = StatesFrom(truth, observer=user)
     results = {
-        name: evaluate_policy(policy, seen, episodes=users, seed=seed, show=True)
+        name: evaluate_policy(policy, seen, episodes=users, seed=seed)
         for name, policy in {
             "random": RandomPolicy(seed),
             "popular": PopularPolicy(split.train),
@@ -77,7 +72,6 @@ def _learned(folder: Path, split: Any) -> LanguageUser:
             config=CONFIG,
             users=split.test,
             checkpoint=folder.with_name(f"{folder.name}.checkpoint"),
-            show=True,
         ).save_pretrained(folder)
     return LanguageUser.from_pretrained(folder)
 

@@ -30,13 +30,11 @@ def main(users: int, steps: int, episodes: int) -> None:
     random = llmrec_env.evaluate_policy(RandomPolicy(seed=0), simulator, episodes=episodes)
     report = [f"{'random':<25} return {random.mean:6.2f}"]
     for augment in (0, 1):
-        table = llmrec_env.transitions(
-            log, simulator, augment=augment, ask_follow_up=False, show=True
-        )
+        table = llmrec_env.transitions(log, simulator, augment=augment, ask_follow_up=False)
         dataset = to_mdp_dataset(table)
         for name, config in CONFIGS.items():
             algo = config.create()
-            train(algo, dataset, n_steps=steps, show=True)
+            train(algo, dataset, n_steps=steps)
             policy = D3rlpyPolicy(algo)
             returns = llmrec_env.evaluate_policy(policy, simulator, episodes=episodes)
             kind = f"{name} {'augmented' if augment else 'logged'}"

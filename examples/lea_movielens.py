@@ -33,9 +33,7 @@ def main(data: str | None, backbone: str, users: int, epochs: int, small: bool) 
     """Load, split by user, fit the LE, train, rank."""
     log = llmrec_env.load(data) if data else llmrec_env.generate_world().log
     split = split_by_user(log.select_users(range(min(users, log.n_users))))
-    model = fit_language_environment(
-        split.train, split.validation, config=SMALL if small else None, show=True
-    )
+    model = fit_language_environment(split.train, split.validation, config=SMALL if small else None)
     simulator = llmrec_env.LanguageUser(model)
     rankers = {"popularity": Popularity(split.train), "LE alone": SimulatorRanker(simulator)}
     for agent in (

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from llmrec_env.common import progress
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -18,6 +20,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny tensors: more threads only
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 Launch = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(autouse=True)
+def no_progress() -> Iterator[None]:
+    """Tests print no progress bars; one about them shows them with ``progress.hidden(False)``."""
+    with progress.hidden():
+        yield
 
 
 @pytest.fixture(scope="session")

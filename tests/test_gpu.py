@@ -98,7 +98,7 @@ def test_every_backbone_trained_there_ranks_here(
     backbone: str, split: Split, tmp_path: Path
 ) -> None:
     there = Recommender(RecommenderConfig(backbone=backbone, device="cuda", **TINY))
-    there.fit(split.train, None, split.validation, show=False).save(tmp_path / "saved")
+    there.fit(split.train, None, split.validation).save(tmp_path / "saved")
     here = Recommender.load(tmp_path / "saved", device="cpu")
     histories = [split.test.sequence(user) for user in range(8)]
     np.testing.assert_allclose(there.score(histories), here.score(histories), atol=1e-3)
@@ -111,7 +111,7 @@ def test_every_objective_with_lea_trains_there(
     heads = FRAMEWORKS[objective].q_heads
     switches = {"augment": True, "state": bool(heads), "reward": bool(heads)}
     config = RecommenderConfig(objective=objective, device="cuda", **switches, **TINY)
-    fitted = Recommender(config).fit(split.train, on_gpu, split.validation, show=False)
+    fitted = Recommender(config).fit(split.train, on_gpu, split.validation)
     assert all(np.isfinite(list(point.values())).all() for point in fitted.history)
 
 
@@ -126,7 +126,7 @@ def test_a_study_computes_there_side_by_side(tmp_path: Path) -> None:
         world_size=(60, 60),
         device="cuda",
     )
-    run_study(settings, tmp_path, show=False, workers=2)
+    run_study(settings, tmp_path, workers=2)
     assert "LEASR" in (tmp_path / "results.md").read_text(encoding="utf-8")
 
 

@@ -13,12 +13,4 @@ BACKBONES: dict[str, type[SequenceEncoder]] = {
     "nextitnet": NextItNet,
 }
 
-__all__ = [
-    "BACKBONES",
-    "Caser",
-    "GRU4Rec",
-    "NextItNet",
-    "Reading",
-    "SASRec",
-    "SequenceEncoder",
-]
+__all__ = ["BACKBONES", "Caser", "GRU4Rec", "NextItNet", "Reading", "SASRec", "SequenceEncoder"]

@@ -50,7 +50,6 @@ def imitate(
     *,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> TrainingHistory:
     """Raise the log-probability of the decisions.
 
@@ -60,7 +59,6 @@ def imitate(
         config: how long and how fast.
         evaluate: metrics of the policy as it stands; those with the highest ``"success"`` are kept.
         folder: where checkpoints go; a run found there is continued.
-        show: whether to show a progress bar.
 
     Raises:
         SettingError: there is no decision.
@@ -87,7 +85,7 @@ def imitate(
         patience=0,
         seed=config.seed,
     )
-    return fit(policy, loss, training, "imitation", evaluate, folder, show)
+    return fit(policy, loss, training, "imitation", evaluate, folder)
 
 
 def mean_valid(log_probs: Tensor) -> Tensor:

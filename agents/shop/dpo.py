@@ -52,10 +52,7 @@ class PreferenceConfig:
 
 
 def gather_pairs(
-    policy: ScoringPolicy,
-    crowd: ShopPool,
-    goals: Sequence[int],
-    rng: np.random.Generator,
+    policy: ScoringPolicy, crowd: ShopPool, goals: Sequence[int], rng: np.random.Generator
 ) -> list[Pair]:
     """Pairs from the states that a policy reaches when it shops for goals, a shopper a goal.
 
@@ -112,7 +109,6 @@ def prefer(
     *,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> TrainingHistory:
     """Make perfect rollouts likelier than what the policy does, by DPO.
 
@@ -127,7 +123,6 @@ def prefer(
         evaluate: metrics of the policy as it stands, after each round; those with the highest
             ``"success"`` are kept.
         folder: where checkpoints go; a run found there is continued.
-        show: whether to show a progress bar.
 
     Raises:
         SettingError: there is no goal.
@@ -170,4 +165,4 @@ def prefer(
         patience=0,
         seed=config.seed,
     )
-    return fit(policy, loss, training, "DPO", evaluate, folder, show)
+    return fit(policy, loss, training, "DPO", evaluate, folder)

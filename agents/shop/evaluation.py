@@ -83,7 +83,6 @@ def evaluate_shopper(
     goals: Sequence[int] | None = None,
     *,
     sample_seed: int | None = None,
-    show: bool = False,
 ) -> ShopResults:
     """Let an agent shop once for each goal.
 
@@ -93,7 +92,6 @@ def evaluate_shopper(
             without ``observation`` and ``action_mode``.
         goals: indices of goals of the split; None for all.
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
-        show: whether to show a progress bar.
     """
     size = SHOPPERS if goals is None else min(SHOPPERS, max(1, len(goals)))
     crowd = ShopPool(settings, agent.observation, agent.action_mode, size)
@@ -112,7 +110,7 @@ def evaluate_shopper(
             sights[row], episodes[row] = crowd.begin(row, goal), episode
             return
 
-    with progress_bar("shop", n, show) as advance:
+    with progress_bar("shop", n) as advance:
         for row in range(size):
             admit(row)
         while sights:

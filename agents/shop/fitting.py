@@ -16,7 +16,6 @@ def fit(
     run: str,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> TrainingHistory:
     """Minimise a loss, and keep the weights of the validation with the highest ``"success"``.
 
@@ -27,7 +26,6 @@ def fit(
         run: the name of what is done, on the progress bar and in checkpoints.
         evaluate: metrics of the policy as it stands; None keeps the lowest loss.
         folder: where checkpoints go; a run found there is continued.
-        show: whether to show a progress bar.
     """
     return train(
         policy,
@@ -38,5 +36,4 @@ def fit(
         folder=folder,
         run=run,
         description=run,
-        show=show,
     )

@@ -33,7 +33,7 @@ STAGES = ("imitation", "dpo", "ppo")
 TEACHERS = ("oracle", "browser")
 FINISHED = "stage.json"
 Curve = list[dict[str, float]]
-Where = tuple[str, list[Rollout], dict[str, Any], Path, bool]
+Where = tuple[str, list[Rollout], dict[str, Any], Path]
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,7 @@ class ShopTraining:
         return cls(**{**values, **parts})
 
 
-def train_shopper(
-    training: ShopTraining, out: str | Path, *, show: bool = False
-) -> tuple[ScoringPolicy, Path]:
+def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolicy, Path]:
     """Train a policy, stage by stage.
 
     Each stage has a folder, ``out/imitation``, ``out/imitation+dpo``, …, with the policy, its
@@ -115,7 +113,6 @@ def train_shopper(
     Args:
         training: what to do.
         out: folder of all stages.
-        show: whether to show progress bars.
 
     Returns:
         The policy after the last stage, and its folder.
@@ -129,9 +126,7 @@ def train_shopper(
     for number in range(len(training.stages)):
         stages = training.stages[: number + 1]
         path = Path(out) / "+".join(stages)
-        policy = _finished(path, training, stages) or _train_stage(
-            policy, training, stages, path, show
-        )
+        policy = _finished(path, training, stages) or _train_stage(policy, training, stages, path)
     assert policy is not None
     return policy, path
 
@@ -193,31 +188,23 @@ def _identity(training: ShopTraining, stages: tuple[str, ...]) -> dict[str, Any]
 
 
 def _train_stage(
-    policy: ScoringPolicy | None,
-    training: ShopTraining,
-    stages: tuple[str, ...],
-    path: Path,
-    show: bool,
+    policy: ScoringPolicy | None, training: ShopTraining, stages: tuple[str, ...], path: Path
 ) -> ScoringPolicy:
     began = time.perf_counter()
     if policy is None:
         policy = _new_policy(training)
     train = {**training.settings, "split": "train"}
-    teaching = _rollouts(training, path.parent, train, show)
+    teaching = _rollouts(training, path.parent, train)
     identity = _identity(training, stages)
     # of other settings a killed run is not continued
     checkpoint = path / f"checkpoint-{fingerprint([json.dumps(identity, sort_keys=True)])}"
-    where: Where = stages[-1], teaching, train, checkpoint, show
+    where: Where = (stages[-1], teaching, train, checkpoint)
     if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
         curve = _tune(policy, training, *where)
     else:
         curve = _learn(policy, training, *where)
     policy.save(path / "policy")
-    record = {
-        "training": identity,
-        "seconds": time.perf_counter() - began,
-        "curve": curve,
-    }
+    record = {"training": identity, "seconds": time.perf_counter() - began, "curve": curve}
     write_json(path / FINISHED, record)
     for left in path.glob("checkpoint-*"):
         clear_checkpoint(left)
@@ -237,14 +224,9 @@ def _learn(
     teaching: list[Rollout],
     train: dict[str, Any],
     checkpoint: Path,
-    show: bool,
 ) -> Curve:
     """A stage whose loss is ours: of the compact policy, and PPO of any."""
-    common: dict[str, Any] = {
-        "evaluate": _validation(policy, training),
-        "folder": checkpoint,
-        "show": show,
-    }
+    common: dict[str, Any] = {"evaluate": _validation(policy, training), "folder": checkpoint}
     seed = {"seed": training.seed}
     if stage == "imitation":
         decisions = list(replay(teaching, train, policy.observation))
@@ -266,25 +248,22 @@ def _tune(
     teaching: list[Rollout],
     train: dict[str, Any],
     checkpoint: Path,
-    show: bool,
 ) -> Curve:
     """A stage of a causal LM that is TRL's."""
     seed = {"seed": training.seed}
     if stage == "imitation":
         decisions = list(replay(teaching, train, policy.observation))
         config = replace(training.fine_tuning, **seed)
-        return fine_tune(policy, decisions, config, folder=checkpoint, show=show)
+        return fine_tune(policy, decisions, config, folder=checkpoint)
     goals = [rollout.goal for rollout in teaching]
     crowd = ShopPool(train, policy.observation, size=len(goals))
     policy.eval()
     pairs = gather_pairs(policy, crowd, goals, np.random.default_rng(training.seed))
     config = replace(training.lm_dpo, **seed)
-    return tune_preferences(policy, pairs, config, folder=checkpoint, show=show)
+    return tune_preferences(policy, pairs, config, folder=checkpoint)
 
 
-def _rollouts(
-    training: ShopTraining, out: Path, train: Mapping[str, Any], show: bool
-) -> list[Rollout]:
+def _rollouts(training: ShopTraining, out: Path, train: Mapping[str, Any]) -> list[Rollout]:
     """Perfect rollouts of training goals, from the file where they were written before."""
     path = out / f"rollouts-{training.teacher}-{training.rollouts}-seed{training.seed}.json"
     if path.exists():
@@ -293,7 +272,7 @@ def _rollouts(
     teacher: Rule = Oracle(shop) if training.teacher == "oracle" else ScriptedBrowser()
     order = np.random.default_rng(training.seed).permutation(len(shop.goals))
     rollouts = collect_rollouts(
-        teacher, train, order.tolist(), perfect=True, limit=training.rollouts, show=show
+        teacher, train, order.tolist(), perfect=True, limit=training.rollouts
     )
     if len(rollouts) < training.rollouts:
         raise SettingError(

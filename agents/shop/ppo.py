@@ -127,7 +127,6 @@ def ppo(
     goals: Sequence[int] | None = None,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> TrainingHistory:
     """Learn from the rewards of the shop.
 
@@ -142,7 +141,6 @@ def ppo(
         goals: which goals of the split; None for all.
         evaluate: metrics of the policy as it stands; those with the highest ``"success"`` are kept.
         folder: where checkpoints go; a run found there is continued.
-        show: whether to show a progress bar.
     """
     config = config or PPOConfig()
     crowd = ShopPool(settings, policy.observation, size=config.episodes)
@@ -182,7 +180,7 @@ def ppo(
         patience=0,
         seed=config.seed,
     )
-    return fit(policy, loss, training, "PPO", evaluate, folder, show)
+    return fit(policy, loss, training, "PPO", evaluate, folder)
 
 
 def _losses(

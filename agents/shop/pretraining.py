@@ -17,12 +17,7 @@ BUY = "click[buy now]"
 
 
 def page_texts(
-    settings: Mapping[str, Any],
-    goals: Sequence[int],
-    *,
-    words: int = 12,
-    seed: int = 0,
-    show: bool = False,
+    settings: Mapping[str, Any], goals: Sequence[int], *, words: int = 12, seed: int = 0
 ) -> list[str]:
     """Pages as :class:`agents.shop.prompts.Prompts` reads them, met by walking at random.
 
@@ -36,14 +31,13 @@ def page_texts(
         goals: indices of goals, a walk each.
         words: words of a line at most; the instruction stays whole.
         seed: draws the actions.
-        show: whether to show a progress bar.
 
     Returns:
         Texts for :func:`llmrec_env.language.lm.base_models.small_base_model_of`.
     """
     crowd, rng = ShopPool(settings, "text_rich"), np.random.default_rng(seed)
     texts = []
-    for goal in track(goals, "walks", len(goals), show):
+    for goal in track(goals, "walks", len(goals)):
         sight, ended, steps = crowd.begin(0, goal), False, 0
         while not ended and steps < STEPS:
             open_to = [place for place, text in enumerate(sight.actions) if text != BUY] or [0]

@@ -58,11 +58,7 @@ OF_SHOPS = (
 
 
 def judged_purchases(
-    shop: Shop,
-    goals: Sequence[int] | None = None,
-    hits: int = 3,
-    seed: int = 0,
-    show: bool = False,
+    shop: Shop, goals: Sequence[int] | None = None, hits: int = 3, seed: int = 0
 ) -> list[JudgedPurchase]:
     """Purchases for goals, each with the shop's reward.
 
@@ -76,12 +72,11 @@ def judged_purchases(
         goals: indices of goals; None for all.
         hits: other hits for a goal.
         seed: draws products and values.
-        show: whether to show a progress bar.
     """
     rng = np.random.default_rng([seed, 77])
     chosen = range(len(shop.goals)) if goals is None else goals
     judged = []
-    for index in track(chosen, "purchases", len(chosen), show):
+    for index in track(chosen, "purchases", len(chosen)):
         goal, known = shop.goals[index], set()
         for kind, row, options in _bought(shop, goal, hits, rng):
             key = row, tuple(sorted(options.items()))

@@ -61,7 +61,6 @@ def fit_language_reward(
     small: SmallModelConfig = SMALL,
     device: str | torch.device = "cpu",
     checkpoint: str | os.PathLike[str] | None = None,
-    show: bool = False,
 ) -> LanguageReward:
     """Learn a reward from purchases for the training goals; validation goals choose step and bar.
 
@@ -78,7 +77,6 @@ def fit_language_reward(
         device: where the model learns.
         checkpoint: a folder for checkpoints; a run found there is continued, and cleared at its
             end.
-        show: whether to show progress bars.
 
     Raises:
         SettingError: no shop can be opened with these settings, or a size does not fit.
@@ -86,14 +84,12 @@ def fit_language_reward(
     """
     config, learning = config or RewardModelConfig(), learning or RewardLearningConfig()
     shops = {name: open_shop({**settings, "split": name}) for name in ("train", "validation")}
-    learned = judged_purchases(shops["train"], hits=learning.hits, seed=learning.seed, show=show)
+    learned = judged_purchases(shops["train"], hits=learning.hits, seed=learning.seed)
     learned += more
-    checked = judged_purchases(
-        shops["validation"], hits=learning.hits, seed=learning.seed, show=show
-    )
+    checked = judged_purchases(shops["validation"], hits=learning.hits, seed=learning.seed)
     if base_model is None:
         config = replace(config, lora_rank=0)
-        base, tokenizer = load_base_model(small_base_model(Catalogue(_lines(learned)), small, show))
+        base, tokenizer = load_base_model(small_base_model(Catalogue(_lines(learned)), small))
     else:
         base, tokenizer = load_base_model(base_model)
     name = None if base_model is None else str(base_model)
@@ -102,7 +98,7 @@ def fit_language_reward(
         model = RewardModel(base, tokenizer, config, name).to(device)
     rng = np.random.default_rng([learning.seed, 78])
     some = rng.permutation(len(checked))[: learning.validation]
-    _train(model, learned, [checked[row] for row in some], learning, checkpoint, show)
+    _train(model, learned, [checked[row] for row in some], learning, checkpoint)
     rule = LanguageReward(model)
     predicted = rule.predict(
         [one.instruction for one in checked], [one.purchase for one in checked]
@@ -122,7 +118,6 @@ def _train(
     checked: Sequence[JudgedPurchase],
     learning: RewardLearningConfig,
     checkpoint: str | os.PathLike[str] | None,
-    show: bool,
 ) -> None:
     device = model.head.weight.device
 
@@ -167,7 +162,6 @@ def _train(
         folder=None if checkpoint is None else Path(checkpoint),
         run=fingerprint([json.dumps(asdict(model.config)), *_texts(learned)]),
         description="language reward",
-        show=show,
     )
 
 

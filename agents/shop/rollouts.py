@@ -49,7 +49,6 @@ def collect_rollouts(
     sample_seed: int | None = None,
     perfect: bool = False,
     limit: int | None = None,
-    show: bool = False,
 ) -> list[Rollout]:
     """Let an agent shop for goals, and keep what it did.
 
@@ -60,13 +59,12 @@ def collect_rollouts(
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
         perfect: whether to keep only those that earned 1.
         limit: stop when so many are kept.
-        show: whether to show a progress bar.
     """
     crowd = ShopPool(settings, agent.observation, agent.action_mode)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     rollouts: list[Rollout] = []
     total = len(goals) if limit is None else limit
-    with progress_bar("rollouts", total, show) as advance:
+    with progress_bar("rollouts", total) as advance:
         for goal in goals:
             if len(rollouts) >= total:
                 break

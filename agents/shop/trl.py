@@ -71,7 +71,6 @@ def fine_tune(
     config: FineTuneConfig | None = None,
     *,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> History:
     """Make what was done likelier: the mean ``-log p(token)`` of the actions' tokens falls.
 
@@ -83,7 +82,6 @@ def fine_tune(
         decisions: situations as ``text_rich``, and what was done in them.
         config: steps, learning rate, seed.
         folder: where checkpoints go; a run found there is continued.
-        show: whether to show a progress bar.
 
     Returns:
         One row every tenth of the run: ``step``, ``loss`` and what else TRL measures.
@@ -102,7 +100,7 @@ def fine_tune(
         said = texts[decision.action]
         rows.append({"input_ids": prompt + said, "labels": [-100] * len(prompt) + said})
     trl = require("trl", "trl")
-    return _learn(policy, trl.SFTTrainer, trl.SFTConfig, rows, config, {}, folder, show)
+    return _learn(policy, trl.SFTTrainer, trl.SFTConfig, rows, config, {}, folder)
 
 
 def tune_preferences(
@@ -111,7 +109,6 @@ def tune_preferences(
     config: PreferConfig | None = None,
     *,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> History:
     """Direct preference optimisation (arXiv 2305.18290) of single decisions.
 
@@ -129,7 +126,6 @@ def tune_preferences(
         config: beta, steps, learning rate, seed.
         folder: where checkpoints go; a run found there is continued, if the policy comes in as it
             did then.
-        show: whether to show a progress bar.
 
     Returns:
         One row every tenth of the run: ``step``, ``loss`` and what else TRL measures.
@@ -158,7 +154,7 @@ def tune_preferences(
     kind = "sigmoid_norm" if policy.config.length_normalized else "sigmoid"
     more = {"beta": config.beta, "loss_type": [kind], "disable_dropout": True}
     trl = require("trl", "trl")
-    return _learn(policy, trl.DPOTrainer, trl.DPOConfig, rows, config, more, folder, show)
+    return _learn(policy, trl.DPOTrainer, trl.DPOConfig, rows, config, more, folder)
 
 
 def _learn(
@@ -169,7 +165,6 @@ def _learn(
     config: FineTuneConfig,
     more: dict[str, Any],
     folder: str | Path | None,
-    show: bool,
 ) -> History:
     """Run a trainer of TRL over rows of tokens."""
     _check(config)
@@ -183,7 +178,7 @@ def _learn(
         )
         found = _claim(place, policy, rows, config) if kept else None
         stack.enter_context(_undisturbed(policy))
-        advance = stack.enter_context(progress_bar("trl", steps, show))
+        advance = stack.enter_context(progress_bar("trl", steps))
         trainer = _tokenised(trainer_class)(
             model=policy.lm,
             args=arguments_class(**_arguments(policy, config, steps, place, kept), **more),

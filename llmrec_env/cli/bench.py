@@ -42,8 +42,7 @@ def study(
         int, typer.Option(min=0, help="Settings tried for every recipe and backbone; 0: defaults.")
     ] = 10,
     tune: Annotated[
-        str,
-        typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all."),
+        str, typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all.")
     ] = "each",
     epochs: options.Epochs = 20,
     patience: options.Patience = 3,

@@ -122,8 +122,7 @@ def fit(
         bool, typer.Option(help="Also learn a vector an item, beyond what its text says.")
     ] = False,
     language_model: Annotated[
-        bool,
-        typer.Option(help="Without: a bag of the items' texts and a logistic reward, no LM."),
+        bool, typer.Option(help="Without: a bag of the items' texts and a logistic reward, no LM.")
     ] = True,
     share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
     epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
@@ -156,16 +155,12 @@ def fit(
             source.split.validation,
             base_model,
             FitConfig(
-                model,
-                learning=learning,
-                item_encoder=item_encoder,
-                language_model=language_model,
+                model, learning=learning, item_encoder=item_encoder, language_model=language_model
             ),
             users=source.split.test,
             checkpoint=checkpoint,
             device=device or "cpu",
             dtype=dtype or "auto",
-            show=True,
         )
 
         def save() -> None:
@@ -175,10 +170,7 @@ def fit(
             best = max(curve, key=lambda row: row["progress"])
             _print_rows(
                 "Validation users",
-                [
-                    {"LE": "untrained", **_pick(curve[0])},
-                    {"LE": "learned", **_pick(best)},
-                ],
+                [{"LE": "untrained", **_pick(curve[0])}, {"LE": "learned", **_pick(best)}],
             )
             Console().print(f"Saved to {out}", soft_wrap=True)
 
@@ -230,7 +222,6 @@ def label(
             "shard_rows": shard_rows or SHARD_ROWS,
             "device": device or "cpu",
             "dtype": dtype or "auto",
-            "show": True,
         }
         if engine == "ray":
             from llmrec_env.offline import distributed
@@ -307,11 +298,11 @@ def train(
         source = open_source(data, seed)
         user = _simulator(simulator, source, device, dtype) if config.needs_simulator else None
         recommender = Recommender(config)
-        recommender.fit(source.split.train, user, source.split.validation, show=True)
+        recommender.fit(source.split.train, user, source.split.validation)
 
         def save() -> None:
             recommender.save(out)
-            metrics = evaluate_ranking(recommender, source.split.validation, show=True)
+            metrics = evaluate_ranking(recommender, source.split.validation)
             _print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
             Console().print(f"Saved to {out}", soft_wrap=True)
 
@@ -371,7 +362,7 @@ def _who(name: str | None) -> str:
 def _print_card(source: Any, user: Any, seed: int) -> None:
     from llmrec_env.evaluation.fidelity import fidelity_card
 
-    card = fidelity_card(user, source.split.train, source.split.test, seed, show=True)
+    card = fidelity_card(user, source.split.train, source.split.test, seed)
     rows = []
     for name, reward, ranking in (
         ("simulated user", card.reward, card.ranking),
@@ -386,19 +377,14 @@ def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed
     from agents import Recommender
     from llmrec_env.evaluation.by_event import evaluate_by_event
     from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
-    from llmrec_env.evaluation.returns import (
-        PopularPolicy,
-        RandomPolicy,
-        at_most,
-        evaluate_policy,
-    )
+    from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, at_most, evaluate_policy
 
     model, train, test = Recommender.load(folder), source.split.train, source.split.test
     rankers: dict[str, Any] = {"popularity": Popularity(train), model.name: model}
     if "event" in test.feedback.columns:
-        found = {who: evaluate_by_event(r, test, show=True) for who, r in rankers.items()}
+        found = {who: evaluate_by_event(r, test) for who, r in rankers.items()}
     else:
-        found = {who: {"all": evaluate_ranking(r, test, show=True)} for who, r in rankers.items()}
+        found = {who: {"all": evaluate_ranking(r, test)} for who, r in rankers.items()}
     for kind in found["popularity"]:
         title = "Next item, test users" + ("" if kind == "all" else f", {kind} steps")
         _print_rows(title, [{"who": who, **metrics[kind]} for who, metrics in found.items()])
@@ -406,7 +392,7 @@ def _print_recommender(source: Any, user: Any, folder: Path, episodes: int, seed
         policies: dict[str, Any] = {"random": RandomPolicy(seed), "popular": PopularPolicy(train)}
         rows = []
         for who, policy in {**policies, model.name: model}.items():
-            result = evaluate_policy(policy, user, test, at_most(episodes, test), seed, show=True)
+            result = evaluate_policy(policy, user, test, at_most(episodes, test), seed)
             rows.append({"who": who, **result.summary()})
         _print_rows("Episodes of test users", rows)
 

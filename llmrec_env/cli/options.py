@@ -27,8 +27,7 @@ LEEpochs = Annotated[
 ]
 Effort = Annotated[float, typer.Option(help="Scales every training length.")]
 Workers = Annotated[
-    int | None,
-    typer.Option(min=1, help="Processes, one thread each; one a core if not given."),
+    int | None, typer.Option(min=1, help="Processes, one thread each; one a core if not given.")
 ]
 
 

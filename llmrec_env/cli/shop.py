@@ -75,7 +75,7 @@ def train(
             compact=CompactConfig(relations=8 if instructions == "paraphrased" else 0),
             seed=seed,
         )
-        _, folder = train_shopper(training, out, show=True)
+        _, folder = train_shopper(training, out)
         best = validation_of(folder)
         if best:
             told = f"success {best['success']:.1f}%, score {best['score']:.1f}"
@@ -124,9 +124,7 @@ def evaluate(
         for column in ("actions", "success %", "score", "steps"):
             table.add_column(column)
         for way, sample_seed in ways.items():
-            results = evaluate_shopper(
-                shopper, settings, chosen, sample_seed=sample_seed, show=True
-            )
+            results = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)
             cells = [
                 f"{m:.1f} [{lo:.1f}, {hi:.1f}]" for m, lo, hi in (results.success, results.score)
             ]

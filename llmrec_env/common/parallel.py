@@ -25,14 +25,13 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_jobs(jobs: Mapping[str, Job], workers: int, show: bool = True) -> None:
+def run_jobs(jobs: Mapping[str, Job], workers: int) -> None:
     """Run every job once, each with one torch thread, so that cores do not change its numbers.
 
     Args:
         jobs: what to call, by name, in the order in which to begin; to cross into a process they
             must be picklable, and what they find they must write down themselves.
         workers: processes at once; 1 runs all jobs here, one after the other.
-        show: whether to show the jobs' progress bars, and a line when one ends.
 
     Raises:
         LLMRecError: a process was killed.
@@ -41,20 +40,22 @@ def run_jobs(jobs: Mapping[str, Job], workers: int, show: bool = True) -> None:
     if workers == 1 or len(jobs) < 2:
         with _one_thread():
             for name, job in jobs.items():
-                _tell(name, _timed(job), show)
+                _tell(name, _timed(job))
         return
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     heard, line = context.Pipe(duplex=False)
     with (
-        progress.relayed_bars(queue, show),
+        progress.relayed_bars(queue),
         _one_thread_each(),
-        ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (queue, heard)) as pool,
+        ProcessPoolExecutor(
+            min(workers, len(jobs)), context, _begin, (queue, heard, progress.is_shown())
+        ) as pool,
     ):
         futures = {pool.submit(_timed, job): name for name, job in jobs.items()}
         try:
             for future in as_completed(futures):
-                _tell(futures[future], _result(future, futures[future]), show)
+                _tell(futures[future], _result(future, futures[future]))
         except BaseException:
             line.close()  # a pool on its way out would still do every job that it holds
             raise
@@ -66,8 +67,8 @@ def _timed(job: Job) -> float:
     return time.perf_counter() - began
 
 
-def _tell(name: str, seconds: float, show: bool) -> None:
-    if show:
+def _tell(name: str, seconds: float) -> None:
+    if progress.is_shown():
         progress.console.print(f"[bold]{name}[/bold]: {seconds:.0f} s")
 
 
@@ -82,8 +83,10 @@ def _result(future: Future[float], name: str) -> float:
         ) from error
 
 
-def _begin(queue: Any, parent: Connection) -> None:
+def _begin(queue: Any, parent: Connection, shown: bool) -> None:
     """What a worker process does first."""
+    if not shown:
+        progress.hide_always()
     threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     progress.relay_bars(queue)
 

@@ -1,4 +1,12 @@
-"""Progress bars on standard error, through rich; those of other processes too."""
+"""Progress bars on standard error, through rich; those of other processes too.
+
+Whatever takes time opens a bar with :func:`progress_bar` or :func:`track`, and never asks whether
+to show it. A bar appears once its work has lasted :data:`DELAY` seconds; work inside other work
+shows none of its own. Whoever wants silence says so once::
+
+    with progress.hidden():
+        recommender.fit(log)
+"""
 
 from __future__ import annotations
 
@@ -26,30 +34,72 @@ T = TypeVar("T")
 console = Console(stderr=True)
 
 
+DELAY = 0.5
+"""Seconds of work before its bar appears."""
+
 _relay: Any = None
 """Where this process sends its bars, if another process draws them."""
 
+_hidden = False
+"""Whether bars are hidden: by :func:`hidden`, or because they would stand within another."""
+
+
+def is_shown() -> bool:
+    """Whether progress is shown; of several processes that learn together, by the main one."""
+    return not _hidden and processes.is_main()
+
 
 @contextlib.contextmanager
-def progress_bar(
-    description: str, total: int | None, show: bool = True
-) -> Iterator[Callable[[int, str], None]]:
-    """Show one bar while the block runs; yields ``advance(steps, note)``.
+def hidden(hide: bool = True) -> Iterator[None]:
+    """Show no progress while the block runs; with ``hide=False``, show it again."""
+    global _hidden
+    before, _hidden = _hidden, hide
+    try:
+        yield
+    finally:
+        _hidden = before
 
-    Of several processes that learn together only the main one shows it.
-    """
-    show = show and processes.is_main()
-    if _relay is not None and show:
-        with _relayed_bar(description, total) as advance:
-            yield advance
+
+def hide_always() -> None:
+    """Show no progress in this process."""
+    global _hidden
+    _hidden = True
+
+
+@contextlib.contextmanager
+def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    """Show one bar while the block runs; yields ``advance(steps, note)``."""
+    if not is_shown():
+        yield _no_advance
         return
-    with _display(show) as progress:
-        task = progress.add_task(description, total=total, note="")
-
-        def advance(steps: int, note: str = "") -> None:
-            progress.update(task, advance=steps, note=note)
-
+    with (
+        (_relayed_bar if _relay is not None else _own_bar)(description, total) as advance,
+        hidden(),
+    ):
         yield advance
+
+
+def _no_advance(steps: int, note: str = "") -> None:
+    pass
+
+
+@contextlib.contextmanager
+def _own_bar(description: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
+    progress = _display()
+    task = progress.add_task(description, total=total, note="")
+    begin = threading.Timer(DELAY, progress.start)
+    begin.daemon = True
+    begin.start()
+
+    def advance(steps: int, note: str = "") -> None:
+        progress.update(task, advance=steps, note=note)
+
+    try:
+        yield advance
+    finally:
+        begin.cancel()
+        begin.join()
+        progress.stop()
 
 
 def relay_bars(queue: Any) -> None:
@@ -60,9 +110,9 @@ def relay_bars(queue: Any) -> None:
 
 
 @contextlib.contextmanager
-def relayed_bars(queue: Any, show: bool = True) -> Iterator[None]:
+def relayed_bars(queue: Any) -> Iterator[None]:
     """Draw the bars that other processes send through ``queue``; one vanishes as it ends."""
-    with _display(show) as progress:
+    with _display() as progress:
         drawer = threading.Thread(target=_draw, args=(queue, progress), daemon=True)
         drawer.start()
         try:
@@ -73,7 +123,7 @@ def relayed_bars(queue: Any, show: bool = True) -> Iterator[None]:
             drawer.join(timeout=5)  # a worker that was killed may have left the queue locked
 
 
-def _display(show: bool) -> Progress:
+def _display() -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -82,7 +132,7 @@ def _display(show: bool) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    return Progress(*columns, console=console, disable=not show, refresh_per_second=4)
+    return Progress(*columns, console=console, disable=not is_shown(), refresh_per_second=4)
 
 
 @contextlib.contextmanager
@@ -115,12 +165,10 @@ def _draw(queue: Any, progress: Progress) -> None:
             progress.update(tasks[key], completed=done, note=note)
 
 
-def track(
-    items: Iterable[T], description: str, total: int | None = None, show: bool = True
-) -> Iterator[T]:
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Iterate over ``items`` under a progress bar."""
     length = total if total is not None else len(items) if isinstance(items, Sized) else None
-    with progress_bar(description, length, show) as advance:
+    with progress_bar(description, length) as advance:
         for item in items:
             yield item
             advance(1, "")

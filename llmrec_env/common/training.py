@@ -107,7 +107,6 @@ def train(
     folder: str | Path | None = None,
     run: str = "",
     description: str = "train",
-    show: bool = False,
 ) -> TrainingHistory:
     """Minimise the sum of ``loss``'s terms over the trainable parameters of ``module``.
 
@@ -127,7 +126,6 @@ def train(
         folder: where checkpoints go; a run found there is continued.
         run: what else makes this run the same run, such as a fingerprint of its data.
         description: the name on the progress bar.
-        show: whether to show the bar.
 
     Returns:
         The history, its losses means over all processes; ``module`` holds the weights of its best
@@ -140,10 +138,7 @@ def train(
     """
     state = _Run(module, loss, config, Path(folder) if folder is not None else None, run)
     devices = list({p.device for p in state.parameters.values() if p.device.type == "cuda"})
-    with (
-        torch.random.fork_rng(devices),
-        progress_bar(description, config.steps, show) as advance,
-    ):
+    with torch.random.fork_rng(devices), progress_bar(description, config.steps) as advance:
         advance(state.step, "")
         if evaluate is not None and not state.history.rows:
             state.validate({}, evaluate, metric)
@@ -166,12 +161,7 @@ class _Run:
     """The moving parts of one training: weights, moments, the best step so far."""
 
     def __init__(
-        self,
-        module: nn.Module,
-        loss: Loss,
-        config: TrainingConfig,
-        folder: Path | None,
-        name: str,
+        self, module: nn.Module, loss: Loss, config: TrainingConfig, folder: Path | None, name: str
     ) -> None:
         self.module = module
         self.loss = loss

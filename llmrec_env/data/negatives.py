@@ -78,7 +78,8 @@ class UnseenItems:
             user = log.user_ids[int(np.argmin(self._n_unseen))]
             raise DataError(
                 f"user {user!r} has seen all {log.n_items} items: no negative can be drawn "
-                "for them; leave such users out, or learn without negatives (objective='supervised')"
+                "for them; leave such users out, or learn without negatives "
+                "(objective='supervised')"
             )
         place = np.arange(len(seen)) - self._first[users]
         self._keys = users * self._span + (items - place)

@@ -27,7 +27,6 @@ def beyond_accuracy(
     vectors: FloatArray | None = None,
     mask_seen: bool = False,
     batch_users: int = 64,
-    show: bool = False,
 ) -> dict[str, float]:
     """Coverage, novelty, diversity and Gini coefficient of the lists shown at held-out steps.
 
@@ -50,7 +49,6 @@ def beyond_accuracy(
             item whose vector is zero is like no other. None leaves diversity out.
         mask_seen: whether items of the prefix are kept out of the lists.
         batch_users: users scored at once, at most (fewer where the catalogue is large).
-        show: whether to show a progress bar.
 
     Returns:
         ``{"coverage@10": …, "novelty@10": …, "diversity@10": …, "gini@10": …, "steps": number of
@@ -71,7 +69,7 @@ def beyond_accuracy(
             distances.append(list_distances(lists, units))
         return len(lists)
 
-    steps = sum(per_batch(ranker, log, look, mask_seen, batch_users, show))
+    steps = sum(per_batch(ranker, log, look, mask_seen, batch_users))
     found = {
         f"coverage@{k}": float((exposure > 0).mean()),
         f"novelty@{k}": float(exposure @ self_information(train) / exposure.sum()),

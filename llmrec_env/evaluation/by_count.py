@@ -24,12 +24,11 @@ def evaluate_by_count(
     edges: Sequence[int] = EDGES,
     mask_seen: bool = False,
     batch_users: int = 64,
-    show: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Rank the logged next item, by how often that item occurs in training.
 
     Args:
-        ranker, log, ks, mask_seen, batch_users, show: as of :func:`evaluate_ranking`.
+        ranker, log, ks, mask_seen, batch_users: as of :func:`evaluate_ranking`.
         counts: int64 (n_items,), such as ``train.item_counts()``.
         edges: the highest count of each bin but the last, rising.
 
@@ -41,7 +40,7 @@ def evaluate_by_count(
         DataError: the edges do not rise, there is not one count an item, or no step is held out.
     """
     bins = step_bins(log, counts, edges)
-    ranks = step_ranks(ranker, log, mask_seen, batch_users, show)
+    ranks = step_ranks(ranker, log, mask_seen, batch_users)
     names = bin_names(edges)
     found = {"all": {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}}
     for number in np.unique(bins):

@@ -18,7 +18,6 @@ def evaluate_by_event(
     ks: Sequence[int] = (5, 10, 20),
     mask_seen: bool = False,
     batch_users: int = 64,
-    show: bool = False,
 ) -> dict[str, dict[str, float]]:
     """Rank the logged next item where it was clicked, and where it was bought.
 
@@ -26,7 +25,7 @@ def evaluate_by_event(
     with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`).
 
     Args:
-        ranker, log, ks, mask_seen, batch_users, show: as of :func:`evaluate_ranking`.
+        ranker, log, ks, mask_seen, batch_users: as of :func:`evaluate_ranking`.
 
     Returns:
         ``{"all": …, "click": …, "purchase": …}``, each as from :func:`evaluate_ranking`; a kind
@@ -41,7 +40,7 @@ def evaluate_by_event(
             "purchases cannot be told apart; use evaluate_ranking"
         )
     bought = purchased(log.feedback["event"])[held_out_rows(log)]
-    ranks = step_ranks(ranker, log, mask_seen, batch_users, show)
+    ranks = step_ranks(ranker, log, mask_seen, batch_users)
     kinds = {"all": np.ones_like(bought), "click": ~bought, "purchase": bought}
     return {
         kind: {**ranking_metrics(ranks[steps], ks), "mask_seen": mask_seen}

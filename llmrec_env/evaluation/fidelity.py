@@ -48,11 +48,7 @@ class Card:
 
 
 def fidelity_card(
-    simulator: UserSimulator,
-    train: InteractionLog,
-    held_out: InteractionLog,
-    seed: int = 0,
-    show: bool = False,
+    simulator: UserSimulator, train: InteractionLog, held_out: InteractionLog, seed: int = 0
 ) -> Card:
     """Measure a simulator on held-out users, beside popularity; seen items are not masked.
 
@@ -61,24 +57,23 @@ def fidelity_card(
         train: what popularity counts.
         held_out: users whose steps are predicted.
         seed: of the items never saw.
-        show: progress bars.
     """
     popularity = Popularity(train)
     return Card(
-        reward=reward_accuracy(simulator, held_out, seed, show),
+        reward=reward_accuracy(simulator, held_out, seed),
         popularity_reward=popularity_accuracy(train, held_out, seed),
-        ranking=evaluate_ranking(SimulatorRanker(simulator), held_out, show=show),
+        ranking=evaluate_ranking(SimulatorRanker(simulator), held_out),
         popularity_ranking=evaluate_ranking(popularity, held_out),
     )
 
 
 def reward_accuracy(
-    simulator: UserSimulator, log: InteractionLog, seed: int = 0, show: bool = False
+    simulator: UserSimulator, log: InteractionLog, seed: int = 0
 ) -> PairwiseAccuracy:
     """Pairwise accuracy of the simulator's rewards at every step of a log."""
     negatives, goes_on = _negatives(log, seed), log.row_goes_on
-    taken = simulator.label(log, show=show).rewards[1:][goes_on[:-1]]
-    others = simulator.branch(log, negatives, show=show).rewards[goes_on]
+    taken = simulator.label(log).rewards[1:][goes_on[:-1]]
+    others = simulator.branch(log, negatives).rewards[goes_on]
     return _accuracy(taken, others)
 
 
@@ -124,11 +119,7 @@ class TruthAgreement:
 
 
 def truth_agreement(
-    simulator: UserSimulator,
-    truth: TrueTasteUser,
-    train: InteractionLog,
-    held_out: InteractionLog,
-    show: bool = False,
+    simulator: UserSimulator, truth: TrueTasteUser, train: InteractionLog, held_out: InteractionLog
 ) -> TruthAgreement:
     """Compare rewards with the generated world's true preference, after each initial history.
 
@@ -137,17 +128,16 @@ def truth_agreement(
         truth: the world's true users.
         train: what popularity counts.
         held_out: users of the world that the simulator never learned from.
-        show: progress bars.
     """
     initial_histories = InitialHistories(held_out)
     users = initial_histories.eligible
     histories = [initial_histories.history(int(user)) for user in users]
     everything = np.tile(np.arange(held_out.n_items), (len(users), 1))
-    rewards = simulator.score(histories, everything, show=show)
+    rewards = simulator.score(histories, everything)
     likings = truth.with_users(held_out).true_liking(histories, users)
     counts = train.item_counts()
     found = []
-    for row in track(range(len(users)), "compare with the truth", show=show):
+    for row in track(range(len(users)), "compare with the truth"):
         unseen = np.ones(held_out.n_items, dtype=bool)
         unseen[histories[row]] = False
         liking = likings[row, unseen]

@@ -43,7 +43,6 @@ def evaluate_ranking(
     ks: Sequence[int] = (5, 10, 20),
     mask_seen: bool = False,
     batch_users: int = 64,
-    show: bool = False,
 ) -> dict[str, float]:
     """Rank the logged next item among all items, at every held-out step.
 
@@ -57,7 +56,6 @@ def evaluate_ranking(
         ks: cut-offs.
         mask_seen: whether items of the prefix are ranked last; an item taken again is then a miss.
         batch_users: users scored at once, at most (fewer where the catalogue is large).
-        show: whether to show a progress bar.
 
     Returns:
         ``{"HR@5": …, "NDCG@5": …, …, "steps": number of steps, "mask_seen": mask_seen}``.
@@ -65,7 +63,7 @@ def evaluate_ranking(
     Raises:
         DataError: no step is held out, or the scores are NaN or of the wrong shape.
     """
-    ranks = step_ranks(ranker, log, mask_seen, batch_users, show)
+    ranks = step_ranks(ranker, log, mask_seen, batch_users)
     return {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}
 
 
@@ -128,17 +126,13 @@ def user_metrics(
 
 
 def step_ranks(
-    ranker: Ranker,
-    log: InteractionLog,
-    mask_seen: bool = False,
-    batch_users: int = 64,
-    show: bool = False,
+    ranker: Ranker, log: InteractionLog, mask_seen: bool = False, batch_users: int = 64
 ) -> NDArray[np.float64]:
     """Rank of the taken item at every held-out step, 0 for the best: float64 (n_steps,).
 
     Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
     """
-    return np.concatenate(per_batch(ranker, log, _ranks, mask_seen, batch_users, show))
+    return np.concatenate(per_batch(ranker, log, _ranks, mask_seen, batch_users))
 
 
 def per_batch(
@@ -147,7 +141,6 @@ def per_batch(
     measure: Callable[[FloatArray, IntArray], Measured],
     mask_seen: bool = False,
     batch_users: int = 64,
-    show: bool = False,
 ) -> list[Measured]:
     """Measure what a ranker says at every held-out step, holding one batch of users at a time.
 
@@ -160,7 +153,6 @@ def per_batch(
             steps.
         mask_seen: whether items of the prefix score minus infinity.
         batch_users: users scored at once, at most.
-        show: whether to show a progress bar.
 
     Raises:
         DataError: no step is held out, or the scores are NaN or of the wrong shape.
@@ -171,7 +163,7 @@ def per_batch(
             "nothing to rank: no user of the log has a held-out step after another item"
         )
     found = []
-    with progress_bar("rank", len(users), show) as advance:
+    with progress_bar("rank", len(users)) as advance:
         for batch in _batches(log, users, batch_users):
             found.append(measure(*_scores_of_users(ranker, log, batch, mask_seen)))
             advance(len(batch), "")

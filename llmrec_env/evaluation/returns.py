@@ -114,7 +114,6 @@ def evaluate_policy(
     mask_seen: bool = True,
     max_episode_steps: int | None = MAX_EPISODE_STEPS,
     batch_users: int = 64,
-    show: bool = False,
     **settings: Any,
 ) -> PolicyReturns:
     """Let a policy recommend, one episode a user, by its best-scored item at every step.
@@ -129,7 +128,6 @@ def evaluate_policy(
         mask_seen: whether the policy chooses among unseen items only.
         max_episode_steps: the time limit.
         batch_users: users asked at once.
-        show: whether a progress bar is shown.
         settings: further keywords of :class:`NextItemVectorEnv`, such as ``patience``.
 
     Returns:
@@ -158,7 +156,7 @@ def evaluate_policy(
         policy.begin(env.n_items)
     luck = np.random.default_rng(seed).integers(2**31, size=found.users.n_users)
     seats = _Seats(env, env.rules.initial_histories.ids[chosen], luck[chosen])
-    results = _play(policy, seats, mask_seen, show)
+    results = _play(policy, seats, mask_seen)
     ids = tuple(str(user_id) for user_id in seats.user_ids)
     return PolicyReturns(ids, *results, mask_seen=mask_seen, seed=seed)
 
@@ -235,7 +233,7 @@ class _Seats:
 
 
 def _play(
-    policy: Policy, seats: _Seats, mask_seen: bool, show: bool
+    policy: Policy, seats: _Seats, mask_seen: bool
 ) -> tuple[NDArray[np.float64], IntArray, IntArray]:
     """Returns, accepted items and lengths of all episodes."""
     env, sitting, episodes = seats.env, seats.sitting, seats.episodes
@@ -243,7 +241,7 @@ def _play(
     accepted, lengths = np.zeros((2, episodes + 1), dtype=np.int64)
     everything = np.ones((env.num_envs, env.n_items), dtype=np.bool_)
     observation = seats.open(np.ones(env.num_envs, dtype=np.bool_))
-    with progress_bar("episodes", episodes, show=show) as advance:
+    with progress_bar("episodes", episodes) as advance:
         while (sitting < episodes).any():
             allowed = env.action_masks() if mask_seen else everything
             actions = best_actions(policy, observation, allowed)

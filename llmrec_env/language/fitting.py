@@ -32,11 +32,7 @@ from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
-from llmrec_env.language.model import (
-    LanguageEnvironment,
-    LanguageEnvironmentConfig,
-    check_window,
-)
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
 from llmrec_env.language.sentence_encoder import sentence_features
 
 
@@ -77,7 +73,6 @@ def fit_language_environment(
     allow_untexted: bool = False,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = torch.float32,
-    show: bool = False,
 ) -> LanguageEnvironment:
     """Learn an LE from a log: base model, item tokens, then state and reward on users.
 
@@ -94,7 +89,6 @@ def fit_language_environment(
         allow_untexted: accept a catalogue without text, whose items get random tokens.
         device: where to learn; to several processes "cuda" means each one's own GPU.
         dtype: in which the frozen LM computes; "bfloat16", "auto" and so on work too.
-        show: progress bars.
 
     Returns:
         The LE with its best weights on validation; ``record`` holds metrics and curves.
@@ -115,9 +109,8 @@ def fit_language_environment(
         allow_untexted=allow_untexted,
         device=device,
         dtype=dtype,
-        show=show,
     )
-    learn(model, train_log, validation, config.learning, checkpoint, show)
+    learn(model, train_log, validation, config.learning, checkpoint)
     return model
 
 
@@ -131,7 +124,6 @@ def untrained_language_environment(
     allow_untexted: bool = False,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = torch.float32,
-    show: bool = False,
 ) -> LanguageEnvironment:
     """The residual LE before it has seen any user: what the texts alone say."""
     config = config or FitConfig()
@@ -146,7 +138,7 @@ def untrained_language_environment(
     device = check_device(device)
     dtype = check_dtype(dtype, device)
     name = None if base_model is None else _lasting_name(base_model)
-    source = name or small_base_model(catalogue, config.small_model, show=show)
+    source = name or small_base_model(catalogue, config.small_model)
     base, tokenizer = load_base_model(source, dtype)
     backend: LMBackend = TransformersBackend(base, tokenizer, name)
     check_window(config.model.window, backend)  # before minutes go into the item tokens
@@ -162,9 +154,9 @@ def untrained_language_environment(
                 tokens, losses = pooled_tokens(catalogue, base, tokenizer, limit).cpu(), None
             else:
                 tokens, losses = learn_item_tokens(
-                    catalogue, base, tokenizer, config.item_tokens, checkpoint, show
+                    catalogue, base, tokenizer, config.item_tokens, checkpoint
                 )
-            return tokens, losses, _features(catalogue, base, tokenizer, config, checkpoint, show)
+            return tokens, losses, _features(catalogue, base, tokenizer, config, checkpoint)
 
         tokens, losses, features = processes.on_main(read)
         if losses is not None:
@@ -189,7 +181,6 @@ def _features(
     tokenizer: PreTrainedTokenizerBase,
     config: FitConfig,
     checkpoint: str | Path | None,
-    show: bool,
 ) -> Tensor:
     """Item features as the settings ask for them, kept beside the item tokens."""
     encoder, limit = config.item_encoder, config.item_tokens.max_tokens
@@ -201,9 +192,9 @@ def _features(
     if found is None:
         if encoder is None:
             size = min(width, base.config.hidden_size)
-            features = read_features(catalogue, base, tokenizer, size, limit, show)
+            features = read_features(catalogue, base, tokenizer, size, limit)
         else:
-            features = sentence_features(catalogue, encoder, width, base.device, show)
+            features = sentence_features(catalogue, encoder, width, base.device)
         found = {"features": features.contiguous()}
         if path is not None:
             keep_tensors(path, run, found)

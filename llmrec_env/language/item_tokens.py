@@ -77,7 +77,6 @@ def read_features(
     tokenizer: PreTrainedTokenizerBase,
     size: int,
     max_tokens: int = 64,
-    show: bool = False,
 ) -> Tensor:
     """What the LM makes of each item's text: its mean output, semi-whitened; (n_items, size).
 
@@ -86,7 +85,7 @@ def read_features(
     """
     rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
     means = []
-    for first in track(range(0, len(rows), 64), "read item texts", show=show):
+    for first in track(range(0, len(rows), 64), "read item texts"):
         ids, real = padded(rows[first : first + 64], model.device)
         hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
         total = (hidden * real[..., None]).sum(1)
@@ -109,7 +108,6 @@ def learn_item_tokens(
     tokenizer: PreTrainedTokenizerBase,
     config: ItemTokenConfig | None = None,
     folder: str | Path | None = None,
-    show: bool = False,
 ) -> tuple[Tensor, dict[str, float]]:
     """Learn the token of every item with the LM frozen.
 
@@ -119,7 +117,6 @@ def learn_item_tokens(
         tokenizer: its tokenizer.
         config: steps and rate.
         folder: where finished blocks are kept while others are learned.
-        show: progress bar.
 
     Returns:
         float32 (n_items, H), and the mean negative log-likelihood a word ``before`` and ``after``.
@@ -137,7 +134,7 @@ def learn_item_tokens(
     run = fingerprint([settings, json.dumps(rows), words])
     learned = torch.empty_like(start, device="cpu")
     sums = torch.zeros(3)
-    with progress_bar("learn item tokens", len(rows), show) as advance:
+    with progress_bar("learn item tokens", len(rows)) as advance:
         for first in range(0, len(rows), config.block):
             block = slice(first, first + config.block)
             kept = None if folder is None else Path(folder) / "item_tokens" / f"{first:08d}"

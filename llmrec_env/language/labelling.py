@@ -32,7 +32,6 @@ def label_log(
     model: LanguageEnvironment,
     log: InteractionLog,
     tokens: int | None = None,
-    show: bool = False,
     tables: ItemTables | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """States and rewards of every interaction.
@@ -41,7 +40,6 @@ def label_log(
         model: the LE.
         log: sequences of the LE's catalogue.
         tokens: items read in one pass; what suits the device where None.
-        show: progress bar.
         tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
@@ -53,7 +51,7 @@ def label_log(
     tables = tables or model.tables()
     tokens = tokens or tokens_at_once(model.device)
     goes_on = log.row_goes_on
-    for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log", show):
+    for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log"):
         items, lengths = _padded_items(log, chunks, model.device)
         hidden = model.read(items, lengths, tables)
         after = model.states(items, hidden, tables)
@@ -72,7 +70,6 @@ def branch_log(
     log: InteractionLog,
     actions: IntArray,
     tokens: int | None = None,
-    show: bool = False,
     tables: ItemTables | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Rewards of actions tried after every interaction, and the states had they been taken.
@@ -82,7 +79,6 @@ def branch_log(
         log: sequences of the LE's catalogue.
         actions: int64 (n_interactions, K); -1 stands for no action.
         tokens: items and actions read in one pass; what suits the device where None.
-        show: progress bar.
         tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
@@ -95,7 +91,7 @@ def branch_log(
     tables = tables or model.tables()
     tokens = tokens or tokens_at_once(model.device)
     chunks = chunk_log(log, model.config.window)
-    for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions", show):
+    for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions"):
         items, lengths = _padded_items(log, batch, model.device)
         (rows, owners), places = _answered(log, batch)
         tried, parents, slots = _by_owner(actions[rows], owners, places, len(batch))
@@ -126,7 +122,6 @@ def score_candidates(
     histories: Sequence[IntArray],
     candidates: IntArray,
     tokens: int | None = None,
-    show: bool = False,
     tables: ItemTables | None = None,
 ) -> FloatArray:
     """Rewards of C candidates of each history, in passes that share the history.
@@ -136,7 +131,6 @@ def score_candidates(
         histories: N sequences of at least one item, oldest first.
         candidates: int64 (N, C).
         tokens: items and candidates read in one pass; what suits the device where None.
-        show: progress bar.
         tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
@@ -152,7 +146,7 @@ def score_candidates(
     trunks = [windowed(model, history) for history in histories]
     width = candidates.shape[1]
     group = max(1, tokens // (model.config.window.size + width))
-    with progress_bar("score candidates", len(trunks), show) as advance:
+    with progress_bar("score candidates", len(trunks)) as advance:
         for first in range(0, len(trunks), group):
             part = slice(first, min(first + group, len(trunks)))
             items, lengths = pad(trunks[part], model.device)
@@ -215,11 +209,11 @@ def pad(sequences: Sequence[IntArray], device: torch.device) -> tuple[Tensor, Te
     return torch.from_numpy(items).to(device), torch.from_numpy(lengths).to(device)
 
 
-def _batches(chunks: Chunks, tokens: int, description: str, show: bool) -> Iterator[Chunks]:
+def _batches(chunks: Chunks, tokens: int, description: str) -> Iterator[Chunks]:
     """Batches of chunks of similar width, each of at most ``tokens`` padded places."""
     order = np.argsort(chunks.widths, kind="stable")
     widths = chunks.widths[order]
-    with progress_bar(description, int(widths.sum()), show) as advance:
+    with progress_bar(description, int(widths.sum())) as advance:
         first = 0
         for last in range(1, len(widths) + 1):
             full = last == len(widths) or (last + 1 - first) * int(widths[last]) > tokens

@@ -38,10 +38,7 @@ from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_index import EXACT_ITEMS
 from llmrec_env.language.labelling import pad
-from llmrec_env.language.model import (
-    ItemTables,
-    LanguageEnvironment,
-)
+from llmrec_env.language.model import ItemTables, LanguageEnvironment
 
 IntArray = NDArray[np.int64]
 SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
@@ -87,7 +84,6 @@ def learn(
     validation: InteractionLog,
     config: LearningConfig | None = None,
     checkpoint: str | Path | None = None,
-    show: bool = False,
 ) -> None:
     """Learn state and reward on users, keep the best weights on validation, calibrate acceptance.
 
@@ -132,7 +128,6 @@ def learn(
         folder=folder,
         run=_name_of_run(model, log, config),
         description="learn the user",
-        show=show,
     )
 
     def finish() -> tuple[float, float, dict[str, Any]]:

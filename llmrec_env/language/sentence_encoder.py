@@ -21,7 +21,6 @@ def sentence_features(
     encoder: str | os.PathLike[str],
     size: int,
     device: str | torch.device = "cpu",
-    show: bool = False,
 ) -> Tensor:
     """What the encoder makes of each item's sentence, semi-whitened; float32 (n_items, D).
 
@@ -30,7 +29,6 @@ def sentence_features(
         encoder: hub name or folder, in the layout of sentence-transformers.
         size: D at most; the encoder's own width where that is smaller.
         device: where it reads.
-        show: progress bar.
 
     Returns:
         Unit rows; see :func:`llmrec_env.language.item_tokens.semi_whiten`.
@@ -59,6 +57,6 @@ def sentence_features(
         model.encode(
             sentences[first : first + BATCH], convert_to_tensor=True, show_progress_bar=False
         )
-        for first in track(starts, "read item texts", show=show)
+        for first in track(starts, "read item texts")
     ]
     return semi_whiten(torch.cat(rows).float().cpu(), size)

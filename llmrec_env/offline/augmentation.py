@@ -54,7 +54,6 @@ def propose(
     rerank_tokens: int = 0,
     labels: Labels | None = None,
     seed: int = 0,
-    show: bool = False,
 ) -> Proposals:
     """Propose K actions after every interaction of ``log``.
 
@@ -72,7 +71,6 @@ def propose(
             0 ranks by preference alone, which costs nothing beyond labelling.
         labels: what ``simulator.label(log)`` gave, where it is already known.
         seed: seeds "random".
-        show: show a progress bar.
 
     Raises:
         DataError: ``k``, ``candidates``, ``method`` or the budget makes no sense, or "language"
@@ -80,12 +78,12 @@ def propose(
         SimulatorError: the simulator has no action model.
     """
     n_tried = _candidates_tried(log, k, candidates, method, rerank_tokens)
-    pick = _picker(log, simulator, method, labels, seed, show)
-    actions, scores = best_actions(log, log.row_users, pick, max(k, n_tried), show)
+    pick = _picker(log, simulator, method, labels, seed)
+    actions, scores = best_actions(log, log.row_users, pick, max(k, n_tried))
     if method == "random":
         scores[actions >= 0] = 0.0
     if n_tried and simulator is not None:
-        order = np.argsort(-_rewards(log, simulator, actions, show), axis=1, kind="stable")
+        order = np.argsort(-_rewards(log, simulator, actions), axis=1, kind="stable")
         actions = np.take_along_axis(actions, order, axis=1)
         scores = np.take_along_axis(scores, order, axis=1)
     return Proposals(actions[:, :k].copy(), scores[:, :k].copy())
@@ -137,13 +135,12 @@ def _picker(
     method: str,
     labels: Labels | None,
     seed: int,
-    show: bool,
 ) -> Pick:
     """A function that picks the best items of rows of the log."""
     if method == "language":
         if simulator is None:
             raise DataError("method='language' needs a simulator; the controls need none")
-        states = (labels or simulator.label(log, show=show)).states
+        states = (labels or simulator.label(log)).states
         best_items = simulator.best_items
         return lambda rows, k, exclude: best_items(states[rows], k, exclude)
     if method == "random":
@@ -168,7 +165,7 @@ def _ranked(score: Callable[[IntArray], FloatArray]) -> Pick:
 
 
 def best_actions(
-    log: InteractionLog, users: IntArray, pick: Pick, k: int, show: bool = False
+    log: InteractionLog, users: IntArray, pick: Pick, k: int
 ) -> tuple[IntArray, FloatArray]:
     """The K best items of each row that its user does not own, chunk by chunk.
 
@@ -177,14 +174,13 @@ def best_actions(
         users: int64 (n,): the user of each row.
         pick: who picks, given the user's own items as those to leave out.
         k: items a row.
-        show: show a progress bar.
 
     Returns:
         int64 items and float32 logits, both (n, K), best first; -1 and -inf where fewer exist.
     """
     actions = np.full((len(users), k), -1, dtype=np.int64)
     scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-    with progress_bar("propose actions", len(users), show) as advance:
+    with progress_bar("propose actions", len(users)) as advance:
         for rows in _chunks(len(users), max(1, CHUNK_CELLS // log.n_items)):
             actions[rows], scores[rows] = pick(rows, k, _owned(log, users[rows]))
             advance(len(rows), "")
@@ -197,14 +193,12 @@ def _owned(log: InteractionLog, users: IntArray) -> Pairs:
     return np.repeat(np.arange(len(users)), np.diff(offsets)), log.items[rows]
 
 
-def _rewards(
-    log: InteractionLog, simulator: UserSimulator, actions: IntArray, show: bool
-) -> FloatArray:
+def _rewards(log: InteractionLog, simulator: UserSimulator, actions: IntArray) -> FloatArray:
     """Rewards of the tried actions, -inf where there is none; a few users' branches at a time."""
     rewards = np.empty(actions.shape, dtype=np.float32)
     limit = max(1, CHUNK_BRANCHES // actions.shape[1])
     groups = np.split(np.arange(log.n_users), np.flatnonzero(np.diff(log.offsets[1:] // limit)) + 1)
-    with progress_bar("rerank by reward", actions.size, show) as advance:
+    with progress_bar("rerank by reward", actions.size) as advance:
         for group in groups:
             rows = slice(int(log.offsets[group[0]]), int(log.offsets[group[-1] + 1]))
             tried = np.maximum(actions[rows], 0)  # any item stands in for a missing one

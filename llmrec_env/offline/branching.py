@@ -20,7 +20,6 @@ def augmented_rows(
     proposals: Proposals,
     paid: str,
     ask_follow_up: bool,
-    show: bool,
 ) -> Transitions:
     """One transition for each proposed action that a logged one stands beside."""
     before = np.flatnonzero(log.row_goes_on)
@@ -31,14 +30,14 @@ def augmented_rows(
     next_action, next_reward = logged.action[step], logged.reward[step]
     if simulator is not None:
         tried = np.maximum(proposals.actions[before], 0)  # any item stands in for a missing one
-        branches = simulator.branch(log.keep(log.row_goes_on), tried, show=show)
+        branches = simulator.branch(log.keep(log.row_goes_on), tried)
         next_state = branches.states[step, rank]
         next_action = _next_actions(log, simulator, user, action, next_state, next_action)
         if paid == "language":
             reward = branches.rewards[step, rank]
         next_reward = reward
         if paid == "language" and ask_follow_up:
-            next_reward = _ask(log, simulator, user, rows, action, next_action, show)
+            next_reward = _ask(log, simulator, user, rows, action, next_action)
     if logged.kind == "history":
         next_state = np.column_stack([logged.state[step, 1:], action.astype(np.float32)])
     return Transitions(
@@ -85,7 +84,6 @@ def _ask(
     rows: IntArray,
     taken: IntArray,
     shown: IntArray,
-    show: bool,
 ) -> FloatArray:
     """Rewards of ``shown`` after the history up to each of ``rows`` and the item ``taken``."""
     rewards = np.empty(len(rows), dtype=np.float32)
@@ -93,7 +91,7 @@ def _ask(
     starts = log.offsets[users]
     by_length = np.argsort(rows - starts, kind="stable")
     chunks = [by_length[i : i + 256] for i in range(0, len(rows), 256)]
-    for chunk in track(chunks, "ask after augmented actions", show=show):
+    for chunk in track(chunks, "ask after augmented actions"):
         histories = [
             np.append(log.items[start : row + 1], item)
             for start, row, item in zip(starts[chunk], rows[chunk], taken[chunk], strict=True)

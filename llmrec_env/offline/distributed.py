@@ -47,7 +47,6 @@ def label(
     num_cpus: float = 1,
     num_gpus: float | None = None,
     address: str | None = None,
-    show: bool = True,
 ) -> Plan:
     """Label and augment a log with a pool of Ray actors, into the folder that one process makes.
 
@@ -68,7 +67,6 @@ def label(
         num_cpus: cores of each actor; its torch takes as many threads, at least one.
         num_gpus: GPUs of each actor, or a share of one; None: 1 where the device is CUDA, else 0.
         address: address of a running Ray, such as "auto" or "10.0.0.1:6379".
-        show: show a progress bar.
 
     Returns:
         The plan of the run, as :func:`llmrec_env.offline.sharding.label` does.
@@ -88,7 +86,7 @@ def label(
     folder = Path(out).absolute()
     if simulator != "embedded":
         simulator = Path(simulator).expanduser().absolute()
-    plan = plan_run(source, folder, simulator, augment, shard_rows, dtype_name(dtype, device), show)
+    plan = plan_run(source, folder, simulator, augment, shard_rows, dtype_name(dtype, device))
     missing = missing_parts(folder, len(plan.shards))
     if not missing:
         return plan
@@ -99,7 +97,7 @@ def label(
     with (
         _quiet(ray_data),
         _connected(ray, address, math.ceil((actors or 1) * num_cpus)),
-        shard_progress(plan, missing, show) as made,
+        shard_progress(plan, missing) as made,
     ):
         numbers = ray_data.from_items(
             [{"number": number} for number in missing], override_num_blocks=len(missing)

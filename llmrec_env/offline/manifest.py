@@ -103,7 +103,6 @@ def plan_run(
     augment: int,
     shard_rows: int,
     dtype: str,
-    show: bool = False,
 ) -> Plan:
     """Cut the log into the run folder; in a folder that holds the same run, change nothing.
 
@@ -121,7 +120,7 @@ def plan_run(
         _check_same_run(before, replace(plan, shards=before.shards), folder)
     for scratch in (*scratch_of(folder, "part-"), *scratch_of(folder, "log")):
         shutil.rmtree(scratch, ignore_errors=True)
-    parts = cut_log(source, saved_catalogue(simulator), shard_rows, show)
+    parts = cut_log(source, saved_catalogue(simulator), shard_rows)
     if before is None:
         with atomic_path(folder / "log") as scratch:
             scratch.mkdir()

@@ -40,9 +40,7 @@ class LogPart:
     n_users: int
 
 
-def cut_log(
-    source: LogSource, catalogue: Catalogue, rows: int, show: bool = False
-) -> Iterator[LogPart]:
+def cut_log(source: LogSource, catalogue: Catalogue, rows: int) -> Iterator[LogPart]:
     """Cut a log into parts of at least ``rows`` interactions; the last may have fewer.
 
     Holds one part and :data:`READ_ROWS` rows at a time, and eight bytes a user.
@@ -53,20 +51,19 @@ def cut_log(
             rows together and oldest first. Where there is a column ``time``, it is held to that.
         catalogue: the items that the log may speak of.
         rows: interactions a part, at least.
-        show: show a progress bar.
 
     Raises:
         DataError: the file is not there, no parquet, or lacks a column; a user's rows are not
             together or not in the order of time; an item is unknown; or nobody has two
             interactions.
     """
-    return _cut(_LogReader(source, catalogue), catalogue, rows, show)
+    return _cut(_LogReader(source, catalogue), catalogue, rows)
 
 
-def _cut(reader: _LogReader, catalogue: Catalogue, rows: int, show: bool) -> Iterator[LogPart]:
+def _cut(reader: _LogReader, catalogue: Catalogue, rows: int) -> Iterator[LogPart]:
     hashes: list[NDArray[np.uint64]] = []
     first_row, first_user, longest = 0, 0, 0
-    with progress_bar("cut the log", reader.n_rows, show) as advance:
+    with progress_bar("cut the log", reader.n_rows) as advance:
         for table in _whole_users(reader.tables(), rows):
             users = _check_part(table, catalogue, reader.name, first_row)
             yield LogPart(table.select("user_id", "item_id"), first_user, users.height)

@@ -41,7 +41,6 @@ def label(
     shard_rows: int = SHARD_ROWS,
     device: str = "cpu",
     dtype: str = "auto",
-    show: bool = False,
 ) -> Plan:
     """Label and augment a log in this process, shard by shard.
 
@@ -56,7 +55,6 @@ def label(
         shard_rows: interactions a shard, at least: users are never cut apart.
         device: torch device of the LE.
         dtype: in which the LE computes, such as "bfloat16"; "auto" is that on a GPU, else float32.
-        show: show progress bars.
 
     Returns:
         The plan of the run, whose ``shards`` say which users stand in which part.
@@ -68,11 +66,11 @@ def label(
         SettingError: a number is out of range.
     """
     folder = Path(out)
-    plan = plan_run(source, folder, simulator, augment, shard_rows, dtype_name(dtype, device), show)
+    plan = plan_run(source, folder, simulator, augment, shard_rows, dtype_name(dtype, device))
     missing = missing_parts(folder, len(plan.shards))
     if missing:
         user = load_user(simulator, device, plan.dtype)
-        with shard_progress(plan, missing, show) as made:
+        with shard_progress(plan, missing) as made:
             for number in missing:
                 label_shard(folder, plan, number, user)
                 made(number)
@@ -119,9 +117,9 @@ def label_shard(folder: Path, plan: Plan, number: int, user: UserSimulator) -> N
 
 
 @contextmanager
-def shard_progress(plan: Plan, missing: list[int], show: bool) -> Iterator[Callable[[int], None]]:
+def shard_progress(plan: Plan, missing: list[int]) -> Iterator[Callable[[int], None]]:
     """A bar over interactions; yields a function to call with the number of each part made."""
     left = sum(plan.shards[number].n_rows for number in missing)
-    with progress_bar("label the log", plan.n_rows, show) as advance:
+    with progress_bar("label the log", plan.n_rows) as advance:
         advance(plan.n_rows - left, "")
         yield lambda number: advance(plan.shards[number].n_rows, "")

@@ -35,7 +35,6 @@ def transitions(
     augment: int | Proposals = 0,
     ask_follow_up: bool = True,
     history_length: int = 50,
-    show: bool = False,
 ) -> Transitions:
     """Turn a log into transitions.
 
@@ -54,7 +53,6 @@ def transitions(
             one (``next_reward``), which costs a re-reading of each history. False writes the
             augmented action's own reward there; one-step learners read neither.
         history_length: items in a "history" state.
-        show: show progress bars.
 
     Raises:
         DataError: an option needs a simulator or a column that is not there, the simulator has
@@ -63,7 +61,7 @@ def transitions(
     kind = state or ("history" if simulator is None else "language")
     paid = reward or ("constant" if simulator is None else "language")
     _check(log, simulator, kind, paid, augment)
-    labels = simulator.label(log, show=show) if simulator and "language" in (kind, paid) else None
+    labels = simulator.label(log) if simulator and "language" in (kind, paid) else None
     rewards = _rewards(log, labels, paid)
     if labels is not None and kind == "language":
         states = labels.states
@@ -71,9 +69,9 @@ def transitions(
         states = padded_histories(log, np.arange(len(log)), history_length)
     logged = _logged(log, states, rewards, kind)
     if isinstance(augment, int) and augment > 0:
-        augment = propose(log, simulator, k=augment, labels=labels, show=show)
+        augment = propose(log, simulator, k=augment, labels=labels)
     if isinstance(augment, Proposals):
-        added = augmented_rows(log, simulator, logged, augment, paid, ask_follow_up, show)
+        added = augmented_rows(log, simulator, logged, augment, paid, ask_follow_up)
         return logged.followed_by(added)
     return logged
 

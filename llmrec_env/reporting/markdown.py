@@ -7,15 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from llmrec_env.reporting.elements import (
-    Element,
-    Facts,
-    Figure,
-    Finding,
-    Table,
-    Text,
-    Transcript,
-)
+from llmrec_env.reporting.elements import Element, Facts, Figure, Finding, Table, Text, Transcript
 from llmrec_env.reporting.page import figure_files
 from llmrec_env.reporting.report import Report
 from llmrec_env.reporting.tables import (

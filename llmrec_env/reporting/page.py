@@ -28,7 +28,7 @@ class Image(NamedTuple):
     png: bytes
 
 
-def write_page(report: Report, folder: Path, show: bool = False) -> Path:
+def write_page(report: Report, folder: Path) -> Path:
     """Write ``figures/*.png`` and ``report.html`` into ``folder``; returns the page.
 
     Raises:
@@ -36,7 +36,7 @@ def write_page(report: Report, folder: Path, show: bool = False) -> Path:
     """
     template = _templates().get_template("report.html.j2")
     figures = _figures(report)
-    images = [_draw(figure) for figure in track(figures, "draw the report", show=show)]
+    images = [_draw(figure) for figure in track(figures, "draw the report")]
     _write_figures(report, images, folder)
     text = template.render(
         report=report,

@@ -106,15 +106,12 @@ class Report:
                 return table
         raise DataError(f"report: no table {title!r} among {[table.title for table in tables]}")
 
-    def save(
-        self, folder: str | os.PathLike[str], page: bool = True, show: bool = False
-    ) -> Path | None:
+    def save(self, folder: str | os.PathLike[str], page: bool = True) -> Path | None:
         """Write the run folder.
 
         Args:
             folder: where to; made where it is absent.
             page: also make the page and the figures, which takes a moment.
-            show: whether to show a progress bar.
 
         Returns:
             The page, or None where none was made. Without the extra ``report`` a warning says what
@@ -125,12 +122,12 @@ class Report:
         if not page:
             return None
         try:
-            return self.render(folder, show)
+            return self.render(folder)
         except MissingExtraError as error:
             warnings.warn(f"no page was made: {error}", stacklevel=2)
             return None
 
-    def render(self, folder: str | os.PathLike[str], show: bool = False) -> Path:
+    def render(self, folder: str | os.PathLike[str]) -> Path:
         """Write ``report.html`` and ``figures/*.png``; returns the page.
 
         Raises:
@@ -138,7 +135,7 @@ class Report:
         """
         from llmrec_env.reporting.page import write_page
 
-        return write_page(self, Path(folder), show)
+        return write_page(self, Path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Report:

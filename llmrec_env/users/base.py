@@ -183,16 +183,16 @@ class UserSimulator(ABC):
         """
         raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
 
-    def score(self, histories: Histories, candidates: IntArray, show: bool = False) -> FloatArray:
+    def score(self, histories: Histories, candidates: IntArray) -> FloatArray:
         """Rewards float32 (N, C) of candidates int64 (N, C) shown to users with these histories.
 
         This default shows them one after the other in one session, in which nothing is taken.
         """
         session = self.open(histories)
-        columns = track(range(candidates.shape[1]), "score candidates", show=show)
+        columns = track(range(candidates.shape[1]), "score candidates")
         return np.stack([session.respond(candidates[:, c]).reward for c in columns], axis=1)
 
-    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+    def label(self, log: InteractionLog) -> Labels:
         """States and rewards of every interaction of ``log``.
 
         This default walks a session through each sequence; a simulator that can read a sequence in
@@ -202,7 +202,7 @@ class UserSimulator(ABC):
         rewards = np.full(len(log), np.nan, dtype=np.float32)
         simulator = self.with_users(log)
         by_length = np.argsort(log.lengths, kind="stable")
-        for users in track(_chunks(by_length, 256), "label the log", show=show):
+        for users in track(_chunks(by_length, 256), "label the log"):
             session = simulator.open([log.sequence(user)[:1] for user in users], users)
             starts, lengths = log.offsets[users], log.lengths[users]
             states[starts] = session.states
@@ -215,7 +215,7 @@ class UserSimulator(ABC):
                 states[starts[going] + position] = after[going]
         return Labels(states, rewards)
 
-    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+    def branch(self, log: InteractionLog, actions: IntArray) -> Branches:
         """Try ``actions`` int64 (n_interactions, K) after every interaction of ``log``.
 
         This default opens a session for every prefix; a simulator that can share the prefix
@@ -226,7 +226,7 @@ class UserSimulator(ABC):
         rewards = np.zeros((n_rows, k), dtype=np.float32)
         states = np.zeros((n_rows, k, self.state_size), dtype=np.float32)
         starts, users = np.repeat(log.offsets[:-1], log.lengths), log.row_users
-        for rows in track(_chunks(np.arange(n_rows), 256), "try actions", show=show):
+        for rows in track(_chunks(np.arange(n_rows), 256), "try actions"):
             histories = [log.items[starts[row] : row + 1] for row in rows]
             for j in range(k):
                 session = simulator.open(histories, users[rows])

@@ -119,22 +119,20 @@ class LanguageUser(UserSimulator):
         scale = float(self.model.heads.log_scale.detach().exp())
         return leave_out(items, cosines * np.float32(scale), exclude, k)
 
-    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+    def label(self, log: InteractionLog) -> Labels:
         """States and rewards of a log, one causal pass a sequence; kept while the log lives."""
         if log not in self._labels:
-            self._labels[log] = Labels(*label_log(self.model, log, show=show, tables=self.tables))
+            self._labels[log] = Labels(*label_log(self.model, log, tables=self.tables))
         return self._labels[log]
 
-    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+    def branch(self, log: InteractionLog, actions: IntArray) -> Branches:
         """Rewards and next states of actions tried along a log, sharing each sequence's pass."""
-        rewards, states = branch_log(self.model, log, actions, show=show, tables=self.tables)
+        rewards, states = branch_log(self.model, log, actions, tables=self.tables)
         return Branches(rewards, states)
 
-    def score(
-        self, histories: Sequence[IntArray], candidates: IntArray, show: bool = False
-    ) -> FloatArray:
+    def score(self, histories: Sequence[IntArray], candidates: IntArray) -> FloatArray:
         """Rewards float32 (N, C) of candidates int64 (N, C), in passes that share the history."""
-        return score_candidates(self.model, histories, candidates, show=show, tables=self.tables)
+        return score_candidates(self.model, histories, candidates, tables=self.tables)
 
     def accept_probability(self, reward: FloatArray) -> FloatArray:
         """Probability of taking an item of this reward."""

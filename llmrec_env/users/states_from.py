@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.users.base import (
-    FloatArray,
-    Histories,
-    IntArray,
-    Response,
-    Session,
-    UserSimulator,
-)
+from llmrec_env.users.base import FloatArray, Histories, IntArray, Response, Session, UserSimulator
 
 
 class StatesFrom(UserSimulator):

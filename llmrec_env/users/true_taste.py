@@ -13,23 +13,16 @@ from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import World
 from llmrec_env.data.world.taste import Float64Array, Mind
-from llmrec_env.users.base import (
-    FloatArray,
-    Histories,
-    IntArray,
-    Response,
-    Session,
-    UserSimulator,
-)
+from llmrec_env.users.base import FloatArray, Histories, IntArray, Response, Session, UserSimulator
 
 
 class TrueTasteUser(UserSimulator):
     """Users who answer by the world's own formula: exact, fast, and without a language model.
 
-    A user's mind (taste and satiation, :mod:`llmrec_env.data.world.taste`) follows from who they are
-    and what they took. Who they are is told by ``users`` in :meth:`open`, matched by user id with the
-    users of the world's log; the taste of a user unknown to the world is estimated once, from the
-    history that their session opens with (:meth:`World.estimate_tastes`).
+    A user's mind (taste and satiation, :mod:`llmrec_env.data.world.taste`) follows from who they
+    are and what they took. Who they are is told by ``users`` in :meth:`open`, matched by user id
+    with the users of the world's log; the taste of a user unknown to the world is estimated once,
+    from the history that their session opens with (:meth:`World.estimate_tastes`).
 
     The reward is the true liking; an item is taken with probability
     ``sigmoid(accept_sharpness * utility + offset)``.

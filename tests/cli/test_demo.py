@@ -34,11 +34,9 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
 
 
-def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(
-    tmp_path: Path,
-) -> None:
+def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(tmp_path: Path) -> None:
     settings = DemoSettings(budget=0.01, world_size=(60, 60), backbones=("gru4rec",))
-    report = run_demo(settings, tmp_path / "first", show=False, workers=1)
+    report = run_demo(settings, tmp_path / "first", workers=1)
     assert report.table("Agreement with the true preference").rows
     users = {row[1] for row in report.table("Return").rows}
     assert users == {"LE", "truth"}

@@ -63,14 +63,7 @@ def killed(folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return module.loss(number, rng)
 
-    train(
-        module,
-        loss,
-        CONFIG,
-        evaluate=module.score,
-        metric="closeness",
-        folder=folder / "run",
-    )
+    train(module, loss, CONFIG, evaluate=module.score, metric="closeness", folder=folder / "run")
 
 
 def twins(folder: Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_every_job_runs_once_with_one_thread(workers: int, tmp_path: Path) -> No
     before = torch.get_num_threads()
     paths = [tmp_path / str(i) for i in range(3)]
     jobs = {path.name: partial(write_threads, path) for path in paths}
-    run_jobs(jobs, workers, show=False)
+    run_jobs(jobs, workers)
     assert [path.read_text() for path in paths] == ["1", "1", "1"]
     assert torch.get_num_threads() == before
 
@@ -55,20 +55,20 @@ def test_every_job_runs_once_with_one_thread(workers: int, tmp_path: Path) -> No
 def test_an_error_of_a_job_comes_out_as_it_is(workers: int, tmp_path: Path) -> None:
     jobs = {"good": partial(write_threads, tmp_path / "good"), "bad": fail}
     with pytest.raises(DataError, match="this log is broken"):
-        run_jobs(jobs, workers, show=False)
+        run_jobs(jobs, workers)
 
 
 def test_after_an_error_no_other_job_begins(tmp_path: Path) -> None:
     paths = [tmp_path / str(i) for i in range(9)]
     jobs: dict[str, Job] = {path.name: partial(tick, path) for path in paths}
     with pytest.raises(DataError, match="this log is broken"):
-        run_jobs({"bad": fail, **jobs}, workers=2, show=False)
+        run_jobs({"bad": fail, **jobs}, workers=2)
     assert sum(path.exists() for path in paths) <= 2
 
 
 def test_a_killed_worker_is_one_clear_error() -> None:
     with pytest.raises(LLMRecError, match=r"was killed .* start again with fewer workers"):
-        run_jobs({"one": die, "two": die}, workers=2, show=False)
+        run_jobs({"one": die, "two": die}, workers=2)
 
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         f"    path = Path({str(tmp_path)!r})\n"
         "    jobs = {n: partial(t.tick, path / n) for n in 'ab'}\n"
-        "    run_jobs(jobs, 2, show=False)\n"
+        "    run_jobs(jobs, 2)\n"
     )
     script = tmp_path / "parent.py"
     script.write_text(code)
@@ -109,7 +109,8 @@ def wait_until(true: Callable[[], bool]) -> None:
 def test_the_bars_of_the_workers_are_drawn_here(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(progress, "console", Console(file=screen, force_terminal=True, width=80))
-    run_jobs({"first": partial(count, 3), "second": partial(count, 4)}, workers=2)
+    with progress.hidden(False):
+        run_jobs({"first": partial(count, 3), "second": partial(count, 4)}, workers=2)
     printed = screen.getvalue()
     assert "first" in printed
     assert "second" in printed

@@ -6,12 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from llmrec_env.common.softmax import (
-    best_entries,
-    linear_entries,
-    log_normaliser,
-    product_dtype,
-)
+from llmrec_env.common.softmax import best_entries, linear_entries, log_normaliser, product_dtype
 
 pytestmark = pytest.mark.core
 

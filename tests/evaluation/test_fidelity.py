@@ -47,7 +47,7 @@ class _Named(TrueTasteUser):
     def __init__(self, truth: TrueTasteUser) -> None:
         self.__dict__.update(truth.__dict__)
 
-    def score(self, histories, candidates, show=False):  # type: ignore[no-untyped-def]
+    def score(self, histories, candidates):  # type: ignore[no-untyped-def]
         names = {history.tobytes(): row for row, history in enumerate(self.users.sequences())}
         starts = [
             next(r for key, r in names.items() if key.startswith(h.tobytes())) for h in histories

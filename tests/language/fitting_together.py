@@ -41,12 +41,7 @@ def fit(checkpoint: Path | None = None) -> LanguageEnvironment:
     torch.manual_seed(int(os.environ["RANK"]))  # what was drawn before must not matter
     split = split_by_user(generate_world(seed=0, n_items=60, n_users=80).log, seed=0)
     return fit_language_environment(
-        split.train,
-        split.validation,
-        config=CONFIG,
-        users=split.test,
-        checkpoint=checkpoint,
-        show=checkpoint is None,
+        split.train, split.validation, config=CONFIG, users=split.test, checkpoint=checkpoint
     )
 
 

@@ -8,14 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from tiny_models import (
-    ARCHITECTURES,
-    N_ITEMS,
-    plain_reward,
-    plain_state,
-    random_log,
-    tiny_le,
-)
+from tiny_models import ARCHITECTURES, N_ITEMS, plain_reward, plain_state, random_log, tiny_le
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language import prefix_cache as prefix_cache

@@ -53,9 +53,7 @@ def test_items_without_text_have_no_words(base_folder: Path) -> None:
     assert dense(none, 5).shape == (5, 0)
 
 
-def test_before_learning_the_items_are_what_their_texts_say(
-    untrained: LanguageEnvironment,
-) -> None:
+def test_before_learning_the_items_are_what_their_texts_say(untrained: LanguageEnvironment) -> None:
     tables = untrained.tables()
     assert torch.equal(tables.tokens, untrained.item_tokens)
     assert torch.allclose(tables.features, untrained.item_features, atol=1e-6)

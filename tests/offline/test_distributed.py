@@ -107,7 +107,7 @@ def test_a_worker_killed_in_the_middle_costs_only_its_shard(
 
     def label() -> None:
         source = tmp_path / "log.parquet"
-        results.append(distributed.label(source, out, show=False, **OPTIONS))
+        results.append(distributed.label(source, out, **OPTIONS))
 
     thread = threading.Thread(target=label, daemon=True)
     thread.start()
@@ -135,9 +135,9 @@ def test_a_worker_killed_in_the_middle_costs_only_its_shard(
     part_path(out, 3).unlink()
     part_path(out / "log", 3).unlink()
     with pytest.raises(LLMRecError, match=r"log/part-00003.parquet is not there"):
-        distributed.label(log, out, show=False, **OPTIONS)
+        distributed.label(log, out, **OPTIONS)
     with pytest.raises(SettingError, match="Ray has CPU=2 and GPU=0"):
-        distributed.label(log, out, num_cpus=3, show=False, **OPTIONS)
+        distributed.label(log, out, num_cpus=3, **OPTIONS)
     assert ray.is_initialized()
 
 
@@ -177,6 +177,6 @@ def test_settings_and_addresses_that_do_not_exist(
     with pytest.raises(SettingError, match="actors=0"):
         distributed.label(log, tmp_path / "out", actors=0)
     with pytest.raises(LLMRecError, match=r"no Ray at '127.0.0.1:1'.*refused.*ray start --head"):
-        distributed.label(log, tmp_path / "out", address="127.0.0.1:1", show=False)
+        distributed.label(log, tmp_path / "out", address="127.0.0.1:1")
     with pytest.raises(LLMRecError, match="no Ray at 'auto'"):
-        distributed.label(log, tmp_path / "out", address="auto", show=False)
+        distributed.label(log, tmp_path / "out", address="auto")

@@ -53,7 +53,7 @@ def test_events_have_rewards_of_their_own(make_log: MakeLog) -> None:
 def test_a_batch_holds_what_the_simulator_says(user: TrueTasteUser, tiny: MakeConfig) -> None:
     log = user.world.log
     config = tiny(objective="snqn", state=True, reward=True, augment=True)
-    data = TrainingData.prepare(log, user, config, show=False)
+    data = TrainingData.prepare(log, user, config)
     labels = user.label(log)
     chosen = np.arange(len(data.windows))
     batch = data.batch(chosen, np.random.default_rng(0), torch.device("cpu"))
@@ -93,7 +93,7 @@ def test_constant_rewards_and_no_states_where_the_switches_are_off(
     user: TrueTasteUser, tiny: MakeConfig
 ) -> None:
     config = tiny(objective="snqn", augment=True)
-    data = TrainingData.prepare(user.world.log, user, config, show=False)
+    data = TrainingData.prepare(user.world.log, user, config)
     batch = data.batch(np.arange(5), np.random.default_rng(0), torch.device("cpu"))
     assert batch.augmentation is not None
     assert set(batch.rewards.tolist()) == set(batch.augmentation.rewards.tolist()) == {1.0}
@@ -105,7 +105,7 @@ def test_a_proposed_action_earns_the_mean_of_clicks_and_purchases(
 ) -> None:
     log = make_log([[0, 1, 2], [1, 2, 3]], n_items=9, event=["view", "view", "transaction"] * 2)
     config = tiny(objective="sqn", augment=True, teacher="popular", click_reward=0.1)
-    data = TrainingData.prepare(log, None, config, show=False)
+    data = TrainingData.prepare(log, None, config)
     batch = data.batch(np.arange(2), np.random.default_rng(0), torch.device("cpu"))
     assert batch.augmentation is not None
     assert set(batch.rewards.tolist()) == {np.float32(0.1), 1.0}
@@ -121,7 +121,7 @@ def test_a_share_of_the_steps_learns_from_proposals(
 
     def weights(share: float) -> np.ndarray:
         config = tiny(augment=True, augment_share=share, seed=seed)
-        data = TrainingData.prepare(log, user, config, show=False)
+        data = TrainingData.prepare(log, user, config)
         assert data.proposals is not None
         return data.proposals.weights[log.row_goes_on]
 
@@ -137,8 +137,8 @@ def test_a_share_of_the_steps_learns_from_proposals(
 def test_refusals_name_the_mend(make_log: MakeLog, user: TrueTasteUser, tiny: MakeConfig) -> None:
     log = make_log([[0, 1]], n_items=3)
     with pytest.raises(DataError, match="two interactions"):
-        TrainingData.prepare(make_log([[0], [1]], n_items=3), None, tiny(), show=False)
+        TrainingData.prepare(make_log([[0], [1]], n_items=3), None, tiny())
     with pytest.raises(LLMRecError, match="simulator="):
-        TrainingData.prepare(log, None, tiny(objective="snqn", reward=True), show=False)
+        TrainingData.prepare(log, None, tiny(objective="snqn", reward=True))
     with pytest.raises(LLMRecError, match="40 items and the log 3"):
-        TrainingData.prepare(log, user, tiny(augment=True), show=False)
+        TrainingData.prepare(log, user, tiny(augment=True))

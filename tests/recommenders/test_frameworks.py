@@ -30,7 +30,7 @@ def fit(user: TrueTasteUser, tiny: MakeConfig) -> Callable[..., Recommender]:
 
     def run(folder: Path | None = None, **settings: object) -> Recommender:
         recommender = Recommender(tiny(**{"backbone": "gru4rec", **settings}))
-        return recommender.fit(train, user, held_out, folder=folder, show=False)
+        return recommender.fit(train, user, held_out, folder=folder)
 
     return run
 

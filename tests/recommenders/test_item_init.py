@@ -58,11 +58,11 @@ def test_embeddings_begin_with_the_vectors_and_then_learn(
 ) -> None:
     vectors = some_vectors(d)
     begun = Recommender(tiny(item_init="text", tied=tied, learning_rate=1e-9, epochs=1))
-    begun.fit(cycle_log, item_vectors=vectors, show=False)
+    begun.fit(cycle_log, item_vectors=vectors)
     np.testing.assert_allclose(table_of(begun)[:-1], principal_table(vectors, 16), atol=1e-6)
     assert not table_of(begun)[-1].any()  # the padding
     learned = Recommender(tiny(item_init="text", tied=tied, epochs=30, learning_rate=0.03))
-    learned.fit(cycle_log, item_vectors=vectors.tolist(), show=False)
+    learned.fit(cycle_log, item_vectors=vectors.tolist())
     assert np.abs(table_of(learned) - table_of(begun))[:-1].max() > 0.01
     assert learned.recommend([[4, 5]], k=1).tolist() == [[6]]
 
@@ -86,7 +86,7 @@ def test_items_of_like_vectors_share_what_was_learned(
     vectors = np.eye(5)
     vectors[3] = vectors[0]
     config = tiny(item_init="text", epochs=10, learning_rate=0.003)
-    recommender = Recommender(config).fit(log, item_vectors=vectors, show=False)
+    recommender = Recommender(config).fit(log, item_vectors=vectors)
     after = recommender.score([[3], [0], [2]])
     assert after[0].argmax() == after[1].argmax() == 1
     assert after[2].argmax() == 4
@@ -96,7 +96,7 @@ def test_a_saved_recommender_needs_the_vectors_no_more(
     cycle_log: InteractionLog, tiny: MakeConfig, tmp_path: Path
 ) -> None:
     recommender = Recommender(tiny(item_init="text"))
-    recommender.fit(cycle_log, item_vectors=some_vectors(5), show=False)
+    recommender.fit(cycle_log, item_vectors=some_vectors(5))
     recommender.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")
     assert loaded.config == recommender.config
@@ -132,20 +132,20 @@ def test_vectors_that_tell_nothing_are_refused_before_anything_is_learned(
 ) -> None:
     monkeypatch.setattr(TrainingData, "prepare", lambda *_: pytest.fail("labelled a log"))
     with pytest.raises(error, match=message):
-        Recommender(tiny(item_init="text")).fit(cycle_log, item_vectors=vectors, show=False)
+        Recommender(tiny(item_init="text")).fit(cycle_log, item_vectors=vectors)
 
 
 def test_vectors_without_use_are_refused(cycle_log: InteractionLog, tiny: MakeConfig) -> None:
     with pytest.raises(SettingError, match='set item_init="text"'):
-        Recommender(tiny()).fit(cycle_log, item_vectors=some_vectors(3), show=False)
+        Recommender(tiny()).fit(cycle_log, item_vectors=some_vectors(3))
 
 
 def test_given_vectors_may_serve_diversity_alone(
     cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
     smorl = {"objective": "smorl", "epochs": 1}
-    own = Recommender(tiny(**smorl)).fit(cycle_log, show=False)
+    own = Recommender(tiny(**smorl)).fit(cycle_log)
     told = Recommender(tiny(**smorl, diversity_vectors="given"))
-    told.fit(cycle_log, item_vectors=some_vectors(3), show=False)
+    told.fit(cycle_log, item_vectors=some_vectors(3))
     sequences = [cycle_log.sequence(0)]
     assert not np.array_equal(told.score_steps(sequences), own.score_steps(sequences))

@@ -41,7 +41,7 @@ def test_a_fused_recommender_serves_with_its_simulator(
     objective: str, user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
 ) -> None:
     log = user.world.log
-    fitted = Recommender(tiny(objective=objective, **FUSED)).fit(log, user, show=False)
+    fitted = Recommender(tiny(objective=objective, **FUSED)).fit(log, user)
     assert fitted.network.fusion is not None
     assert fitted.network.fusion.weight.abs().max() > 0
     sequence = log.sequence(0)[:6]
@@ -60,7 +60,7 @@ def test_a_distilled_state_is_learned_and_needs_no_simulator_in_service(
     user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
 ) -> None:
     log = user.world.log
-    fitted = Recommender(tiny(epochs=8, learning_rate=1e-2, **DISTILLED)).fit(log, user, show=False)
+    fitted = Recommender(tiny(epochs=8, learning_rate=1e-2, **DISTILLED)).fit(log, user)
     losses = [row["state"] for row in fitted.history if "state" in row]
     assert losses[-1] < 0.7 * losses[0]
     fitted.save(tmp_path / "distilled")
@@ -71,7 +71,7 @@ def test_a_distilled_state_is_learned_and_needs_no_simulator_in_service(
 
 def test_distillation_is_one_minus_the_cosine(user: TrueTasteUser, tiny: MakeConfig) -> None:
     config = tiny(**DISTILLED)
-    data = TrainingData.prepare(user.world.log, user, config, show=False)
+    data = TrainingData.prepare(user.world.log, user, config)
     batch = data.batch(np.arange(3), np.random.default_rng(0), torch.device("cpu"))
     torch.manual_seed(0)
     network = Network(config, user.n_items, data.states.shape[1]).eval()
@@ -102,7 +102,7 @@ def test_the_schedule_scales_what_the_proposals_teach(
     user: TrueTasteUser, tiny: MakeConfig
 ) -> None:
     config = tiny(augment=True, augment_schedule="rise", augment_passes=2.0)
-    data = TrainingData.prepare(user.world.log, user, config, show=False)
+    data = TrainingData.prepare(user.world.log, user, config)
     batch = data.batch(np.arange(3), np.random.default_rng(0), torch.device("cpu"), passes=0.5)
     network = Network(config, user.n_items).eval()
     (term,) = (term for term in loss_terms(config) if isinstance(term, AugmentedNextItem))

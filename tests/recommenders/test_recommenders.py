@@ -52,7 +52,7 @@ def fitted(request: pytest.FixtureRequest, user: TrueTasteUser, tiny: MakeConfig
     log = user.world.log
     recommender = Recommender(tiny(backbone=backbone, **SWITCHES[kind]))
     held_out = log.select_users(range(20, 30))
-    return recommender.fit(log.select_users(range(20)), user, held_out, show=False)
+    return recommender.fit(log.select_users(range(20)), user, held_out)
 
 
 def test_scores_every_step_as_it_would_serve_it(fitted: Recommender, user: TrueTasteUser) -> None:
@@ -110,7 +110,7 @@ def test_saves_and_loads_to_the_same_answers(
 def test_the_same_seed_gives_the_same_numbers(fitted: Recommender, user: TrueTasteUser) -> None:
     log = user.world.log
     again = Recommender(fitted.config)
-    again.fit(log.select_users(range(20)), user, log.select_users(range(20, 30)), show=False)
+    again.fit(log.select_users(range(20)), user, log.select_users(range(20, 30)))
     assert again.history == fitted.history
     sequences = log.sequences()[20:24]
     assert np.array_equal(again.score_steps(sequences), fitted.score_steps(sequences))
@@ -126,7 +126,7 @@ def test_a_share_of_nothing_is_learning_without_proposals(
     none = Recommender(tiny(**settings, augment=True, augment_share=0.0))
     for recommender in (plain, none):
         simulator = None if recommender is plain else user
-        recommender.fit(log.select_users(range(20)), simulator, show=False)
+        recommender.fit(log.select_users(range(20)), simulator)
     assert none.history == plain.history
     sequences = log.sequences()[20:24]
     assert np.array_equal(none.score_steps(sequences), plain.score_steps(sequences))
@@ -140,7 +140,7 @@ def test_learns_that_the_next_item_follows(
     backbone: str, objective: str, cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
     config = tiny(backbone=backbone, objective=objective, epochs=60, learning_rate=0.02)
-    recommender = Recommender(config).fit(cycle_log, validation=cycle_log, show=False)
+    recommender = Recommender(config).fit(cycle_log, validation=cycle_log)
     assert evaluate_ranking(recommender, cycle_log, ks=(1,))["HR@1"] > 0.95
     assert recommender.recommend([[4, 5]], k=1).tolist() == [[6]]
 
@@ -152,7 +152,7 @@ def test_learns_that_the_item_before_the_last_follows(
     pairs = np.random.default_rng(0).permuted(np.tile(np.arange(12), (40, 1)), axis=1)[:, :2]
     log = make_log([[a, b] * 3 for a, b in pairs.tolist()], n_items=12)
     config = tiny(backbone=backbone, epochs=30, learning_rate=0.03)
-    recommender = Recommender(config).fit(log, show=False)
+    recommender = Recommender(config).fit(log)
     best = recommender.recommend([[a, b, a] for a, b in pairs], k=1, exclude_seen=False)
     assert (best[:, 0] == pairs[:, 1]).mean() > 0.95
 
@@ -161,7 +161,7 @@ def test_the_reward_is_learned_by_the_q_head(make_log: Callable[..., Interaction
     log = make_log([[0, 1, 2, 3], [4, 5, 6, 7]], n_items=9)
     settings = {"dim": 16, "dropout": 0.0, "weight_decay": 0.0, "learning_rate": 0.02}
     snqn = SNQN("gru4rec", epochs=200, patience=0, negatives=2, **settings)
-    network = snqn.fit(log, show=False).network
+    network = snqn.fit(log).network
     states = network.encoder(network.bias.new_tensor([[0, 1, 2], [4, 5, 6]]).long())[:, -1]
     values = network.q(states, None).detach().numpy()
     assert values[0, 3] == pytest.approx(1.0, abs=0.1)  # the last step: its reward alone
@@ -175,7 +175,7 @@ def test_learning_stops_early_and_keeps_the_best_pass(
     log = user.world.log
     held_out = log.select_users(range(20, 30))
     config = tiny(epochs=50, patience=2, learning_rate=0.05)
-    recommender = Recommender(config).fit(log.select_users(range(20)), None, held_out, show=False)
+    recommender = Recommender(config).fit(log.select_users(range(20)), None, held_out)
     curve = [row["NDCG@10"] for row in recommender.history]
     assert len(curve) < 50
     assert evaluate_ranking(recommender, held_out)["NDCG@10"] == pytest.approx(max(curve))
@@ -186,8 +186,8 @@ def test_a_run_goes_on_from_its_checkpoints(
 ) -> None:
     log = user.world.log
     config = tiny(objective="snqn")
-    first = Recommender(config).fit(log, folder=tmp_path / "run", show=False)
-    second = Recommender(config).fit(log, folder=tmp_path / "run", show=False)
+    first = Recommender(config).fit(log, folder=tmp_path / "run")
+    second = Recommender(config).fit(log, folder=tmp_path / "run")
     assert second.history == first.history
     assert np.array_equal(second.score([[1, 2]]), first.score([[1, 2]]))
 
@@ -195,13 +195,13 @@ def test_a_run_goes_on_from_its_checkpoints(
 def test_items_that_the_log_lacks_are_ranked_low(make_log: Callable[..., InteractionLog]) -> None:
     log = make_log([[0, 1, 2, 3, 0, 1]] * 10, n_items=6)
     recommender = Supervised("gru4rec", dim=16, dropout=0.0, epochs=40, learning_rate=0.01)
-    recommender.fit(log, show=False)
+    recommender.fit(log)
     assert set(recommender.recommend([[0]], k=6, exclude_seen=False)[0, -2:]) == {4, 5}
     assert recommender.recommend([[4]], k=1).shape == (1, 1)  # unknown in training, not an error
 
 
 def test_an_empty_history_gets_what_is_popular(cycle_log: InteractionLog, tiny: MakeConfig) -> None:
-    recommender = Recommender(tiny()).fit(cycle_log, show=False)
+    recommender = Recommender(tiny()).fit(cycle_log)
     popular = np.argsort(-cycle_log.item_counts(), kind="stable")[:3]
     assert recommender.recommend([[], [1]], k=3)[0].tolist() == popular.tolist()
     assert recommender.action_scores(np.full((1, 5), 12)).shape == (1, 12)
@@ -213,7 +213,7 @@ def test_refuses_items_and_observations_it_cannot_know(
     recommender = Recommender(tiny())
     with pytest.raises(LLMRecError, match="call fit"):
         recommender.recommend([[1]])
-    recommender.fit(cycle_log, show=False)
+    recommender.fit(cycle_log)
     with pytest.raises(DataError, match="item index 12 is not in the catalogue of 12 items"):
         recommender.score_steps([np.array([1, 12])])
     with pytest.raises(DataError, match="item index -1"):
@@ -228,7 +228,7 @@ def test_refuses_items_and_observations_it_cannot_know(
 def test_refuses_what_are_no_item_arrays(
     histories: object, cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
-    recommender = Recommender(tiny(backbone="gru4rec", epochs=1)).fit(cycle_log, show=False)
+    recommender = Recommender(tiny(backbone="gru4rec", epochs=1)).fit(cycle_log)
     with pytest.raises(DataError, match="list of arrays of item indices"):
         recommender.recommend(histories)
     with pytest.raises(DataError, match="list of arrays of item indices"):
@@ -239,15 +239,15 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_done(
     cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
     with pytest.raises(SettingError, match="device 'cuda:99' cannot be used here"):
-        Recommender(tiny(backbone="gru4rec", device="cuda:99")).fit(cycle_log, show=False)
+        Recommender(tiny(backbone="gru4rec", device="cuda:99")).fit(cycle_log)
 
 
 def test_refuses_other_catalogues(
     cycle_log: InteractionLog, user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="40 items and the training log 12"):
-        Recommender(tiny()).fit(cycle_log, validation=user.world.log, show=False)
-    Recommender(tiny()).fit(cycle_log, show=False).save(tmp_path / "model")
+        Recommender(tiny()).fit(cycle_log, validation=user.world.log)
+    Recommender(tiny()).fit(cycle_log).save(tmp_path / "model")
     with pytest.raises(DataError, match="another catalogue"):
         Recommender.load(tmp_path / "model", catalogue=user.catalogue)
     renamed = Catalogue(cycle_log.catalogue.table.reverse())
@@ -261,7 +261,7 @@ def test_refuses_folders_that_hold_no_recommender(
     with pytest.raises(DataError, match="no saved recommender"):
         Recommender.load(tmp_path / "nowhere")
     folder = tmp_path / "model"
-    Recommender(tiny()).fit(cycle_log, show=False).save(folder)
+    Recommender(tiny()).fit(cycle_log).save(folder)
     about = read_json(folder / "config.json")
     write_json(folder / "config.json", {**about, "format": 99})
     with pytest.raises(DataError, match="format 99"):
@@ -273,7 +273,7 @@ def test_refuses_folders_that_hold_no_recommender(
     with pytest.raises(DataError, match=r"what its config\.json says is of something else"):
         Recommender.load(folder)
     with pytest.raises(SettingError, match="holds something else"):
-        Recommender(tiny()).fit(cycle_log, show=False).save(folder)
+        Recommender(tiny()).fit(cycle_log).save(folder)
     assert read_json(folder / "config.json")["settings"] == {}
     write_json(folder / "config.json", about)
     (folder / "model.safetensors").write_bytes(b"not tensors")
@@ -327,7 +327,7 @@ def test_processes_share_the_passes_and_overwrite_their_copies_together(
     processes: int, tiny: MakeConfig, cycle_log: InteractionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny(objective="snqn", target="periodic", target_period=2, epochs=3, batch_size=16)
-    data = TrainingData.prepare(cycle_log, None, config, show=False)
+    data = TrainingData.prepare(cycle_log, None, config)
     steps, settings = [], []
 
     def roles(copies: Copies, step: int, rng: np.random.Generator) -> list[nn.Module]:

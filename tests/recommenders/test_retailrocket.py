@@ -34,7 +34,7 @@ def test_views_earn_a_click_and_the_rest_a_purchase(
     split: Split, tiny: MakeConfig, shared_data: Path, click: float, purchase: float
 ) -> None:
     config = tiny(objective="sqn", click_reward=click, purchase_reward=purchase)
-    data = TrainingData.prepare(split.train, None, config, show=False)
+    data = TrainingData.prepare(split.train, None, config)
     batch = data.batch(np.arange(len(data.windows)), np.random.default_rng(0), torch.device("cpu"))
     file = pl.read_csv(shared_data / "retailrocket" / "interactions.csv.gz")
     events = {
@@ -56,7 +56,7 @@ def test_views_earn_a_click_and_the_rest_a_purchase(
 @pytest.mark.parametrize("objective", ["snqn", "sa2c", "smorl"])
 def test_fits_and_is_ranked_by_kind_of_step(split: Split, tiny: MakeConfig, objective: str) -> None:
     config = tiny(objective=objective, epochs=2, warm_up=1, learning_rate=0.01)
-    fitted = Recommender(config).fit(split.train, validation=split.validation, show=False)
+    fitted = Recommender(config).fit(split.train, validation=split.validation)
     found = evaluate_by_event(fitted, split.test, ks=(20,))
     test = split.test
     targets = np.flatnonzero(test.row_positions >= 1)

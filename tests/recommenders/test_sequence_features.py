@@ -86,7 +86,7 @@ def padded(histories: list[list[int]], length: int) -> torch.Tensor:
 def fitted(user: TrueTasteUser, tiny: Callable[..., RecommenderConfig]) -> Recommender:
     """A recommender that reads fewer items than are observed, and learned with dropout."""
     config = tiny(backbone="sasrec", max_length=6, dropout=0.3, epochs=1)
-    return Recommender(config).fit(user.world.log, show=False)
+    return Recommender(config).fit(user.world.log)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -338,7 +338,7 @@ def test_what_cannot_begin_as_a_recommender_is_refused(
         ):
             sb3.PPO(ItemPolicy, env, policy_kwargs={**begin_with(fitted), **more})
     fused = Recommender(tiny(state=True, state_to="fused", epochs=1))
-    fused.fit(user.world.log, user, show=False)
+    fused.fit(user.world.log, user)
     with pytest.raises(SettingError, match="begin with one that serves alone"):
         begin_with(fused)
     with pytest.raises(SettingError, match="got str"):

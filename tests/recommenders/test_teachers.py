@@ -58,8 +58,8 @@ def test_a_network_learns_what_its_teacher_proposes(
     rng = np.random.default_rng(0)
     noise = make_log([rng.choice(12, 4, replace=False).tolist() for _ in range(60)], n_items=12)
     config = tiny(augment=True, augment_weight=10.0, epochs=30, learning_rate=1e-2)
-    taught = Recommender(config).fit(noise, show=False, proposals=proposals_of(Next(), noise, k=3))
-    alone = Recommender(tiny(epochs=30, learning_rate=1e-2)).fit(noise, show=False)
+    taught = Recommender(config).fit(noise, proposals=proposals_of(Next(), noise, k=3))
+    alone = Recommender(tiny(epochs=30, learning_rate=1e-2)).fit(noise)
     after, before = (evaluate_ranking(r, cycle_log, ks=(1,))["HR@1"] for r in (taught, alone))
     assert after > before + 0.3
 

@@ -157,10 +157,7 @@ def test_saved_and_loaded_it_says_the_same(
 
 
 def test_lora_beside_a_named_model(
-    rule: LanguageReward,
-    settings: dict[str, Any],
-    held_out: list[JudgedPurchase],
-    tmp_path: Path,
+    rule: LanguageReward, settings: dict[str, Any], held_out: list[JudgedPurchase], tmp_path: Path
 ) -> None:
     rule.save(tmp_path / "small")  # any folder of a causal LM does
     folder = tmp_path / "small" / "base_model"

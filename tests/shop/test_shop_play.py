@@ -32,7 +32,7 @@ class Player:
             raise EOFError from None
 
     def play(self, settings: dict[str, Any], **how: Any) -> float | None:
-        return play(settings, ask=self.ask, show=self.shown.append, **how)
+        return play(settings, ask=self.ask, **how)
 
 
 @pytest.fixture
@@ -83,9 +83,7 @@ def test_settings_that_are_not_for_people_are_refused(settings: dict[str, Any]) 
 
 
 def test_texts_of_strangers_are_shown_as_they_are(
-    settings: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither control characters nor markup nor emoji codes of a catalogue reach the terminal."""
     builder = CatalogueBuilder("strangers")

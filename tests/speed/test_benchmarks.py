@@ -106,5 +106,5 @@ def test_the_softmax_is_held_against_cross_entropy() -> None:
     small = ("--states", "8", "--items", "50", "--dim", "4", "--rounds", "2")
     lines = run("softmax.py", *small).splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == [
-        *("cross-entropy", "ours, float32", "ours, bfloat16"),
+        *("cross-entropy", "ours, float32", "ours, bfloat16")
     ]

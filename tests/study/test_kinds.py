@@ -75,7 +75,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
             return learn(*arguments)  # type: ignore[arg-type]
 
         patch.setattr(item_tokens, "_learn_block", counted)
-        report = run_study(SETTINGS, out / "run", show=False, workers=1)
+        report = run_study(SETTINGS, out / "run", workers=1)
         yield Study(report, out / "run", len(learned))
 
 

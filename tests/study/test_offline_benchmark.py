@@ -55,7 +55,7 @@ runner = CliRunner()
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished benchmark."""
     path = tmp_path_factory.mktemp("bench") / "out"
-    run_offline(TINY, path, workers=1, show=False)
+    run_offline(TINY, path, workers=1)
     return path
 
 
@@ -108,7 +108,7 @@ def test_a_benchmark_that_was_killed_repeats_nothing_and_finds_the_same(folder: 
     lost.unlink()
     kept = row_files(folder)
     datasets = [path.stat().st_mtime_ns for path in sorted(folder.glob("datasets/*"))]
-    run_offline(TINY, folder, workers=1, show=False)
+    run_offline(TINY, folder, workers=1)
     after = json.loads(lost.read_text())
     for row in (before, after):
         del row["cpu_seconds"]
@@ -123,23 +123,23 @@ def test_other_settings_do_not_share_a_folder(folder: Path) -> None:
     other = OfflineSettings(**{**vars(TINY), "steps": 4, "algorithms": ("bc",)})
     told = r"algorithms=\['bc', 'cql'\] instead of \['bc'\], steps=3 instead of 4"
     with pytest.raises(SettingError, match=told):
-        run_offline(other, folder, workers=1, show=False)
+        run_offline(other, folder, workers=1)
     assert row_files(folder) == kept
 
 
 def test_an_le_learned_anew_is_another_benchmark(tmp_path: Path) -> None:
     le = shutil.copytree(EMBEDDED, tmp_path / "le")
     settings = replace(TINY, simulator=str(le), algorithms=("bc",), datasets=("logged",))
-    run_offline(settings, tmp_path / "out", workers=1, show=False)
+    run_offline(settings, tmp_path / "out", workers=1)
     (le / "config.json").write_text((le / "config.json").read_text() + "\n")
     with pytest.raises(SettingError, match=r"other settings \(another simulated user\)"):
-        run_offline(settings, tmp_path / "out", workers=1, show=False)
+        run_offline(settings, tmp_path / "out", workers=1)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
     with pytest.raises(SettingError, match="holds something else"):
-        run_offline(TINY, tmp_path, workers=1, show=False)
+        run_offline(TINY, tmp_path, workers=1)
     assert (tmp_path / "config.json").read_text(encoding="utf-8") == "{}"
 
 

@@ -96,9 +96,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
         trainings = Trainings(patch)
         trainings.killed_at = TRAININGS // 2
         with pytest.raises(Killed):
-            run_sensitivity(SETTINGS, out / "run", show=False, workers=1)
+            run_sensitivity(SETTINGS, out / "run", workers=1)
         trainings.killed_at = 10**6
-        report = run_sensitivity(SETTINGS, out / "run", show=False, workers=1)
+        report = run_sensitivity(SETTINGS, out / "run", workers=1)
         yield Done(report, out / "run", trainings.count)
 
 
@@ -106,7 +106,7 @@ def without_page(settings: SensitivitySettings, out: Path, patch: pytest.MonkeyP
     """A run that spares the seconds of drawing."""
     patch.setitem(sys.modules, "jinja2", None)
     with pytest.warns(UserWarning, match="no page was made"):
-        return run_sensitivity(settings, out, show=False, workers=1)
+        return run_sensitivity(settings, out, workers=1)
 
 
 def again(done: Done, patch: pytest.MonkeyPatch, **changes: Any) -> tuple[Report, int]:
@@ -203,9 +203,9 @@ def test_more_may_be_asked_and_a_diverging_value_is_told(
     assert table.rows[-1][1].mean is None
     assert again(done, monkeypatch, parts=("weight",), values=values)[1] == 0
     with pytest.raises(SettingError, match="epochs=20 instead of 3"):
-        run_sensitivity(replace(SETTINGS, epochs=3), done.out, show=False)
+        run_sensitivity(replace(SETTINGS, epochs=3), done.out)
     with pytest.raises(SettingError, match="`llmrec bench sensitivity`, whose results"):
-        run_study(StudySettings(world_size=(60, 60)), done.out, show=False)
+        run_study(StudySettings(world_size=(60, 60)), done.out)
 
 
 def test_a_catalogue_without_kinds_is_told_of_in_one_note(
@@ -222,7 +222,7 @@ def test_a_catalogue_without_kinds_is_told_of_in_one_note(
     items = {"item_id": [f"i{i}" for i in range(12)], "title": [f"thing {i}" for i in range(12)]}
     pl.DataFrame(items).write_csv(data / "items.csv")
     settings = replace(SETTINGS, data=str(data), parts=("map",), values={}, seeds=1)
-    report = run_sensitivity(settings, tmp_path / "out", show=False, workers=1)
+    report = run_sensitivity(settings, tmp_path / "out", workers=1)
     (note,) = report.sections[-1].elements
     assert isinstance(note, Text)
     assert "neither a category column nor another text column" in note.text

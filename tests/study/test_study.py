@@ -78,10 +78,10 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
         for killed_at in (TRIALS - 1, TRIALS + 5):
             trainings.killed_at = killed_at
             with pytest.raises(Killed):
-                run_study(SETTINGS, out / "run", show=False, workers=1)
+                run_study(SETTINGS, out / "run", workers=1)
             tries.append(trainings.count)
         trainings.killed_at = 10**6
-        report = run_study(SETTINGS, out / "run", show=False, workers=1)
+        report = run_study(SETTINGS, out / "run", workers=1)
         yield Study(report, out / "run", [*tries, trainings.count])
 
 
@@ -97,7 +97,7 @@ def test_a_killed_study_repeats_nothing(study: Study) -> None:
 def test_it_goes_on_as_if_it_had_not_been_killed(study: Study, tmp_path: Path) -> None:
     """Another study without language finds the same hyper-parameters and the same metrics."""
     settings = replace(SETTINGS, objectives=("plain", "random targets"), seeds=1)
-    again = run_study(settings, tmp_path, show=False, workers=1)
+    again = run_study(settings, tmp_path, workers=1)
     for name in ("gru4rec/plain/seed0", "gru4rec/random_targets/seed0"):
         rows = [read_json(o / f"split1/runs/{name}/row.json") for o in (study.out, tmp_path)]
         for part in ("test", "validation", "config"):
@@ -110,10 +110,10 @@ def test_it_goes_on_as_if_it_had_not_been_killed(study: Study, tmp_path: Path) -
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"a": "saved recommender"}', encoding="utf-8")
     with pytest.raises(SettingError, match="holds something else"):
-        run_study(SETTINGS, tmp_path, show=False, workers=1)
+        run_study(SETTINGS, tmp_path, workers=1)
     assert "saved recommender" in (tmp_path / "config.json").read_text(encoding="utf-8")
     with pytest.raises(SettingError, match="is a file"):
-        run_study(SETTINGS, tmp_path / "config.json", show=False, workers=1)
+        run_study(SETTINGS, tmp_path / "config.json", workers=1)
 
 
 def test_a_study_may_grow_but_not_change(
@@ -122,15 +122,15 @@ def test_a_study_may_grow_but_not_change(
     trainings, out = Trainings(monkeypatch), tmp_path / "copy"
     shutil.copytree(study.out, out)
     grown = replace(SETTINGS, seeds=3, objectives=("plain", "random targets"))
-    run_study(grown, out, show=False, workers=1)
+    run_study(grown, out, workers=1)
     assert trainings.count == 2 * 2  # the new seed of two recipes on two splits
-    run_study(replace(grown, objectives=("random targets",)), out, show=False, workers=1)
+    run_study(replace(grown, objectives=("random targets",)), out, workers=1)
     assert "add 'plain' to --objectives" in (out / "results.md").read_text()
     with pytest.raises(SettingError, match="epochs=20 instead of 3"):
-        run_study(replace(SETTINGS, epochs=3), out, show=False, workers=1)
+        run_study(replace(SETTINGS, epochs=3), out, workers=1)
     other = replace(SETTINGS, data=str(saved_log(tmp_path / "other")))
     with pytest.raises(SettingError, match="another log"):
-        run_study(other, out, show=False, workers=1)
+        run_study(other, out, workers=1)
 
 
 def test_runs_of_several_devices_are_told(study: Study, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_runs_of_several_devices_are_told(study: Study, tmp_path: Path) -> None:
     path = out / "split0/runs/gru4rec/plain/seed0/row.json"
     row = read_json(path)
     write_json(path, {**row, "config": {**row["config"], "device": "cuda"}})
-    run_study(SETTINGS, out, show=False, workers=1)
+    run_study(SETTINGS, out, workers=1)
     assert "trained on cpu and on cuda, where the same" in (out / "results.md").read_text()
 
 
@@ -153,7 +153,7 @@ def test_a_run_that_diverges_says_which_it_was(
     monkeypatch.setattr(Recommender, "fit", diverges)
     settings = replace(SETTINGS, objectives=("plain",), trials=0)
     with pytest.raises(DivergedError, match=r"gru4rec plain, split 0, seed 0: the loss is nan"):
-        run_study(settings, tmp_path, show=False, workers=1)
+        run_study(settings, tmp_path, workers=1)
 
 
 def test_a_log_of_other_events_is_another_log() -> None:

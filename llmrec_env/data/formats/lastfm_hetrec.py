@@ -72,8 +72,5 @@ def _read_dat(path: Path, types: Types) -> pl.DataFrame:
 
 
 FORMAT = Format(
-    "lastfm_hetrec",
-    f"{TAGGED}, user_artists.dat, artists.dat, tags.dat",
-    recognises,
-    read,
+    "lastfm_hetrec", f"{TAGGED}, user_artists.dat, artists.dat, tags.dat", recognises, read
 )

@@ -8,12 +8,7 @@ from llmrec_env.data.formats.base import Format, RawLog, Source
 from llmrec_env.data.formats.delimited import read_delimited
 from llmrec_env.data.formats.text import natural_title
 
-RATINGS = {
-    "user_id": pl.String,
-    "item_id": pl.String,
-    "rating": pl.Float32,
-    "time": pl.Int64,
-}
+RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
 FIELDS = ("item_id", "title", "release", "video_release", "url")
 GENRES = (
     "unknown",

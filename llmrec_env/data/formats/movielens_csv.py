@@ -8,12 +8,7 @@ from llmrec_env.data.formats.base import Format, RawLog, Source, first_line
 from llmrec_env.data.formats.delimited import read_delimited
 from llmrec_env.data.formats.text import joined, natural_title
 
-RATINGS = {
-    "userId": pl.String,
-    "movieId": pl.String,
-    "rating": pl.Float32,
-    "timestamp": pl.Int64,
-}
+RATINGS = {"userId": pl.String, "movieId": pl.String, "rating": pl.Float32, "timestamp": pl.Int64}
 MOVIES = {"movieId": pl.String, "title": pl.String, "genres": pl.String}
 NO_GENRE = "(no genres listed)"
 

@@ -10,12 +10,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.data.formats.base import Format, RawLog, Source
 from llmrec_env.data.formats.delimited import read_delimited, read_header
 
-TYPES = {
-    "token": pl.String,
-    "token_seq": pl.String,
-    "float": pl.Float64,
-    "float_seq": pl.String,
-}
+TYPES = {"token": pl.String, "token_seq": pl.String, "float": pl.Float64, "float_seq": pl.String}
 FEEDBACK = {"timestamp": "time", "rating": "rating", "weight": "weight", "event": "event"}
 # How RecBole's converted datasets call what the catalogue calls otherwise.
 TEXT_NAMES = {"class": "genres", "genre": "genres", "categories": "category", "name": "title"}

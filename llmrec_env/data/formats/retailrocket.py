@@ -9,18 +9,8 @@ import polars as pl
 from llmrec_env.data.formats.base import Format, RawLog, Source, first_line
 from llmrec_env.data.formats.delimited import read_delimited
 
-EVENTS = {
-    "timestamp": pl.Int64,
-    "visitorid": pl.String,
-    "event": pl.String,
-    "itemid": pl.String,
-}
-PROPERTIES = {
-    "timestamp": pl.Int64,
-    "itemid": pl.String,
-    "property": pl.String,
-    "value": pl.String,
-}
+EVENTS = {"timestamp": pl.Int64, "visitorid": pl.String, "event": pl.String, "itemid": pl.String}
+PROPERTIES = {"timestamp": pl.Int64, "itemid": pl.String, "property": pl.String, "value": pl.String}
 TREE = {"categoryid": pl.String, "parentid": pl.String}
 
 
@@ -56,8 +46,7 @@ def _categories(paths: list[Path], folder: Path) -> pl.DataFrame:
     latest = pl.concat(parts).sort("timestamp", maintain_order=True).group_by("itemid").last()
     lineages = _lineages(folder / "category_tree.csv")
     return latest.sort("itemid").select(
-        pl.col("itemid").alias("item_id"),
-        pl.col("value").replace(lineages).alias("category"),
+        pl.col("itemid").alias("item_id"), pl.col("value").replace(lineages).alias("category")
     )
 
 

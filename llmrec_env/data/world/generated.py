@@ -2,8 +2,8 @@
 
 An item's factors mix its attributes, a pairwise effect of genre and mood, its maker's hand and a
 part that nothing written tells; :mod:`llmrec_env.data.world.grammar` writes its text from the
-attributes alone. The log comes from a popularity-biased policy: each step, a slate is drawn in proportion to
-the items' exposure and the user picks from it by a sharp softmax of true utility
+attributes alone. The log comes from a popularity-biased policy: each step, a slate is drawn in
+proportion to the items' exposure and the user picks from it by a sharp softmax of true utility
 (:mod:`llmrec_env.data.world.taste`). Nobody takes an item twice.
 """
 

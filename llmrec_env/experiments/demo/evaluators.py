@@ -22,16 +22,11 @@ def test_users(source: Source, simulator: UserSimulator) -> dict[str, UserSimula
 
 
 def judge(
-    policy: Policy, users: UserSimulator, settings: DemoSettings, masked: bool, show: bool
+    policy: Policy, users: UserSimulator, settings: DemoSettings, masked: bool
 ) -> PolicyReturns:
     """One episode for each of the settings' number of users, the same for every policy."""
     assert users.users is not None
     wanted = min(settings.episodes, settings.steps(settings.episodes, least=4))
     return evaluate_policy(
-        policy,
-        users,
-        episodes=at_most(wanted, users.users),
-        seed=settings.seed,
-        mask_seen=masked,
-        show=show,
+        policy, users, episodes=at_most(wanted, users.users), seed=settings.seed, mask_seen=masked
     )

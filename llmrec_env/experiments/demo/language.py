@@ -53,7 +53,7 @@ def check_saved(folder: str | Path, source: Source) -> None:
     source.check_learned(saved.description["record"], who)
 
 
-def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: bool) -> None:
+def learn_simulator(settings: DemoSettings, source: Source, run: Path) -> None:
     """Learn the LE of a run from its log."""
     # Only here: these import transformers, which a run with a learned LE does without.
     from llmrec_env.language.fitting import FitConfig, fit_language_environment
@@ -61,9 +61,7 @@ def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: boo
     from llmrec_env.language.lm.base_models import SmallModelConfig
 
     learning = LearningConfig(
-        epochs=settings.steps(settings.le_epochs),
-        min_steps=settings.steps(300),
-        seed=settings.seed,
+        epochs=settings.steps(settings.le_epochs), min_steps=settings.steps(300), seed=settings.seed
     )
     checkpoint = run / "le_checkpoint"
     small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
@@ -74,7 +72,6 @@ def learn_simulator(settings: DemoSettings, source: Source, run: Path, show: boo
         FitConfig(small_model=small, learning=learning),
         users=source.split.test,
         checkpoint=checkpoint,
-        show=show,
     )
     model.save_pretrained(run / "le")
     clear_checkpoint(checkpoint)
@@ -92,10 +89,10 @@ def _is_embedded(settings: DemoSettings) -> bool:
     return plain and settings.world_size == WORLD_SIZE
 
 
-def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:
+def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """The simulator's card on test users, and the agreement with the truth where it is known."""
     split = source.split
-    card = fidelity_card(simulator, split.train, split.test, settings.seed, show)
+    card = fidelity_card(simulator, split.train, split.test, settings.seed)
     learning = simulator.model.record.get("learning", {})
     found: Found = {
         "card": asdict(card),
@@ -105,7 +102,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, sho
     }
     if source.world is not None:
         truth = TrueTasteUser(source.world)
-        agreement = truth_agreement(simulator, truth, split.train, split.test, show)
+        agreement = truth_agreement(simulator, truth, split.train, split.test)
         found["truth"] = {
             "simulator": float(agreement.simulator.mean()),
             "popularity": float(agreement.popularity.mean()),

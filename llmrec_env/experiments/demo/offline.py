@@ -16,19 +16,13 @@ TABLES = ("logged", "LE state + reward", "+ augmentation")
 ALGORITHMS = ("DiscreteBC", "DiscreteCQL")
 
 
-def measure(
-    name: str, settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool
-) -> Found:
+def measure(name: str, settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """Train each algorithm on one table; rank on test users and act in the environments."""
     from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train
 
     asked = None if name == "logged" else simulator
     table = transitions(
-        source.split.train,
-        asked,
-        augment=1 if name == "+ augmentation" else 0,
-        ask_follow_up=False,
-        show=show,
+        source.split.train, asked, augment=1 if name == "+ augmentation" else 0, ask_follow_up=False
     )
     dataset = to_mdp_dataset(table)
     observation: Literal["history", "state"] = "history" if asked is None else "state"
@@ -36,12 +30,12 @@ def measure(
     for algorithm in ALGORITHMS:
         algo = make_algorithm(algorithm, observation, table.n_items)
         steps = settings.steps(settings.d3rlpy_steps, least=2)
-        train(algo, dataset, n_steps=steps, seed=settings.seed, show=show)
+        train(algo, dataset, n_steps=steps, seed=settings.seed)
         policy = D3rlpyPolicy(algo, observation, simulator=simulator)
         row: Found = {"table": name, "algorithm": algorithm, "transitions": len(table)}
-        row |= evaluate_ranking(policy, source.split.test, ks=(10,), show=show)
+        row |= evaluate_ranking(policy, source.split.test, ks=(10,))
         for world, users in test_users(source, simulator).items():
-            row[world] = judge(policy, users, settings, True, show).summary()
+            row[world] = judge(policy, users, settings, True).summary()
         rows.append(row)
     return {"rows": rows}
 

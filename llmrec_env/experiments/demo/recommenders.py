@@ -15,9 +15,7 @@ Found = dict[str, Any]
 VARIANTS = ("plain", "SNQN", "LEASR")
 
 
-def measure_baselines(
-    settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool
-) -> Found:
+def measure_baselines(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """The rankers that no gradient makes."""
     train = source.split.train
     rankers = {
@@ -26,29 +24,24 @@ def measure_baselines(
         "LE alone": SimulatorRanker(simulator),
     }
     rows = [
-        {"name": name, "seconds": None, **_metrics(ranker, source, show)}
+        {"name": name, "seconds": None, **_metrics(ranker, source)}
         for name, ranker in rankers.items()
     ]
     return {"rows": rows, "curves": {}}
 
 
 def measure(
-    name: str,
-    folder: Path,
-    settings: DemoSettings,
-    source: Source,
-    simulator: LanguageUser | None,
-    show: bool,
+    name: str, folder: Path, settings: DemoSettings, source: Source, simulator: LanguageUser | None
 ) -> Found:
     """Fit one variant, "sasrec SNQN" or so; validation chooses the pass, test is read once."""
     split = source.split
     recommender = make_recommender(name, settings)
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
-    recommender.fit(split.train, simulator, split.validation, show=show)
+    recommender.fit(split.train, simulator, split.validation)
     seconds = time.process_time() - began
     recommender.save(folder / name.replace(" ", "_"))
     curve = [{"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history]
-    row = {"name": name, "seconds": seconds, **_metrics(recommender, source, show)}
+    row = {"name": name, "seconds": seconds, **_metrics(recommender, source)}
     return {"rows": [row], "curves": {name: curve}}
 
 
@@ -66,9 +59,9 @@ def make_recommender(name: str, settings: DemoSettings) -> Any:
     )
 
 
-def _metrics(ranker: Any, source: Source, show: bool) -> Found:
-    test = evaluate_ranking(ranker, source.split.test, show=show)
-    validation = evaluate_ranking(ranker, source.split.validation, ks=(10,), show=show)
+def _metrics(ranker: Any, source: Source) -> Found:
+    test = evaluate_ranking(ranker, source.split.test)
+    validation = evaluate_ranking(ranker, source.split.validation, ks=(10,))
     return {"test": test, "validation": validation}
 
 

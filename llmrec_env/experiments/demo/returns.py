@@ -39,10 +39,10 @@ VECTOR_LENGTH = 6.0  # of the items as PPO sees them: longer vectors learn faste
 SHOWN = 8  # items of a history, and steps of an episode, that a transcript shows
 
 
-def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, show: bool) -> Found:
+def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """Train PPO among the LE's users and judge every policy on held-out ones, in pairs."""
     train = source.split.train
-    model, curve = train_ppo(settings, simulator, train, show)
+    model, curve = train_ppo(settings, simulator, train)
     policies: dict[str, Policy] = {
         "random": RandomPolicy(settings.seed),
         "popular": PopularPolicy(train),
@@ -53,8 +53,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, sho
     for name, users in worlds.items():
         for masked in (True, False):
             results = {
-                who: judge(policy, users, settings, masked, show)
-                for who, policy in policies.items()
+                who: judge(policy, users, settings, masked) for who, policy in policies.items()
             }
             for who, result in results.items():
                 found["rows"].append({"users": name, "policy": who, **result.summary()})
@@ -68,7 +67,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser, sho
 
 
 def train_ppo(
-    settings: DemoSettings, simulator: LanguageUser, users: InteractionLog, show: bool
+    settings: DemoSettings, simulator: LanguageUser, users: InteractionLog
 ) -> tuple[Any, list[dict[str, float]]]:
     """PPO of stable-baselines3 on the batched environment, and its learning curve."""
     require("stable_baselines3", "sb3")
@@ -94,7 +93,7 @@ def train_ppo(
         device="cpu",
     )
     curve: list[dict[str, float]] = []
-    with progress_bar("PPO", total, show) as advance:
+    with progress_bar("PPO", total) as advance:
 
         class Curve(BaseCallback):
             """One point a rollout: the mean return of the last hundred episodes."""

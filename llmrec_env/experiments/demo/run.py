@@ -19,23 +19,19 @@ from llmrec_env.reporting import Facts, Report
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
-Stage = Callable[[DemoSettings, Source, Any, bool], Found]
+Stage = Callable[[DemoSettings, Source, Any], Found]
 USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
 LEARNING = "learning to be the user"
 
 
 def run_demo(
-    settings: DemoSettings,
-    folder: str | os.PathLike[str],
-    show: bool = True,
-    workers: int | None = None,
+    settings: DemoSettings, folder: str | os.PathLike[str], workers: int | None = None
 ) -> Report:
     """Run every stage, save the report to ``folder`` and return it.
 
     Args:
         settings: what to do.
         folder: the run folder: stages, the LE, ``config.json``, ``results.json``, the page.
-        show: progress bars.
         workers: stages that run at once, each in a process and with one thread of its own; one a
             core where None. With more than one, a script has to call this under
             ``if __name__ == "__main__":``, as ``multiprocessing`` asks.
@@ -50,30 +46,30 @@ def run_demo(
     _simulator.cache_clear()
     source = _source(settings)
     language.check_simulator(settings, source)
-    _run_missing(settings, path, workers or available_cores(), show)
+    _run_missing(settings, path, workers or available_cores())
     names = list(_stages(settings, path))
     saved = {name: read_json(_stage_file(path, name)) for name in names}
     report = build_report(settings, source, {name: saved[name]["found"] for name in names})
     if (learning := _saved(settings, path, LEARNING)) is not None:
         saved[LEARNING] = learning
     report.seconds.update({name: stage["seconds"] for name, stage in saved.items()})
-    report.save(path, show=show)
+    report.save(path)
     return report
 
 
-def _run_missing(settings: DemoSettings, run: Path, workers: int, show: bool) -> None:
+def _run_missing(settings: DemoSettings, run: Path, workers: int) -> None:
     """Run the stages that this folder lacks: beside the learning of the LE those without it."""
     jobs: dict[str, Job] = {
-        name: partial(_run_stage, name, settings, run, show)
+        name: partial(_run_stage, name, settings, run)
         for name in _stages(settings, run)
         if _saved(settings, run, name) is None
     }
     alone = {name: job for name, job in jobs.items() if name in _alone(settings)}
     if len(alone) < len(jobs) and not language.is_learned(settings, run):
-        learn = partial(_learn_simulator, settings, run, show)
-        run_jobs({LEARNING: learn, **alone}, workers, show)
+        learn = partial(_learn_simulator, settings, run)
+        run_jobs({LEARNING: learn, **alone}, workers)
         jobs = {name: job for name, job in jobs.items() if name not in alone}
-    run_jobs(jobs, workers, show)
+    run_jobs(jobs, workers)
 
 
 def _stages(settings: DemoSettings, run: Path) -> dict[str, Stage]:
@@ -103,18 +99,18 @@ def _table(table: str) -> str:
     return f"d3rlpy, {table}"
 
 
-def _learn_simulator(settings: DemoSettings, run: Path, show: bool) -> None:
+def _learn_simulator(settings: DemoSettings, run: Path) -> None:
     began = time.perf_counter()
-    language.learn_simulator(settings, _source(settings), run, show)
+    language.learn_simulator(settings, _source(settings), run)
     _save(LEARNING, settings, run, time.perf_counter() - began, {})
 
 
-def _run_stage(name: str, settings: DemoSettings, run: Path, show: bool) -> None:
+def _run_stage(name: str, settings: DemoSettings, run: Path) -> None:
     """Run one stage, and keep what it found in the run folder."""
     source = _source(settings)
     simulator = None if name in _alone(settings) else _simulator(settings, run)
     began = time.perf_counter()
-    found = _stages(settings, run)[name](settings, source, simulator, show)
+    found = _stages(settings, run)[name](settings, source, simulator)
     _save(name, settings, run, time.perf_counter() - began, found)
 
 

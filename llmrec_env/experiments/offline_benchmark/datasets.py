@@ -34,22 +34,17 @@ class Variant:
         """Whether the dataset depends on a seed."""
         return self.augment > 0 and self.method == "random"
 
-    def make(
-        self, train: InteractionLog, simulator: UserSimulator, seed: int, show: bool = False
-    ) -> Transitions:
+    def make(self, train: InteractionLog, simulator: UserSimulator, seed: int) -> Transitions:
         """The dataset of a log.
 
         Args:
             train: the training users.
             simulator: who labels, and who proposes where ``method`` says so.
             seed: draws random actions.
-            show: progress bars.
         """
         proposals = None
         if self.augment:
-            proposals = propose(
-                train, simulator, k=self.augment, method=self.method, seed=seed, show=show
-            )
+            proposals = propose(train, simulator, k=self.augment, method=self.method, seed=seed)
         return transitions(
             train,
             None if self.reward == "constant" else simulator,
@@ -57,7 +52,6 @@ class Variant:
             self.reward,
             augment=proposals or 0,
             ask_follow_up=False,
-            show=show,
         )
 
 

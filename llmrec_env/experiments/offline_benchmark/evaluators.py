@@ -35,11 +35,11 @@ class Judges:
     episodes: int
     seed: int
 
-    def judge(self, judged: Judged, show: bool = False) -> Found:
+    def judge(self, judged: Judged) -> Found:
         """The numbers of one run; under "returns" its masked returns, world by world and user
         by user."""
-        ranked = evaluate_ranking(judged.ranker, self.test, ks=(10,), show=show)
-        shown = beyond_accuracy(judged.ranker, self.test, self.train, show=show)
+        ranked = evaluate_ranking(judged.ranker, self.test, ks=(10,))
+        shown = beyond_accuracy(judged.ranker, self.test, self.train)
         found: Found = {name: ranked[name] for name in RANKED}
         found |= {name: shown[name] for name in SHOWN}
         returns = {}
@@ -51,7 +51,6 @@ class Judges:
                     episodes=at_most(self.episodes, self.test),
                     seed=self.seed,
                     mask_seen=masked,
-                    show=show,
                 )
                 found[return_column(world, masked)] = result.mean
                 if masked:

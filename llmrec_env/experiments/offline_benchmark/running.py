@@ -39,10 +39,7 @@ from llmrec_env.users.language import EMBEDDED, LanguageUser
 
 
 def run_offline(
-    settings: OfflineSettings,
-    folder: str | os.PathLike[str],
-    workers: int | None = None,
-    show: bool = True,
+    settings: OfflineSettings, folder: str | os.PathLike[str], workers: int | None = None
 ) -> Report:
     """Run what a benchmark lacks, write its tables and its report, and return that.
 
@@ -52,7 +49,6 @@ def run_offline(
         workers: runs at once, each in a process and with one thread of its own; one a core where
             None. With more than one, a script has to call this under
             ``if __name__ == "__main__":``, as ``multiprocessing`` asks.
-        show: progress bars.
 
     Raises:
         SettingError: the folder holds a benchmark of other settings, another log or another LE.
@@ -66,65 +62,65 @@ def run_offline(
     check_saved(le, source)
     users = folder_fingerprint(le)
     claim(path, "offline.json", settings.to_json(), source.log, simulated_user=users)
-    _run_missing(settings, path, workers or available_cores(), show)
+    _run_missing(settings, path, workers or available_cores())
     rows = [read_json(_row_file(path, run)) for run in settings.runs]
     _write_table(path, rows)
     report = build_report(settings, source, rows)
-    report.save(path, show=show)
+    report.save(path)
     with atomic_path(path / "results.md") as temporary:
         temporary.write_text(report_markdown(report, path), encoding="utf-8")
     return report
 
 
-def _run_missing(settings: OfflineSettings, folder: Path, workers: int, show: bool) -> None:
+def _run_missing(settings: OfflineSettings, folder: Path, workers: int) -> None:
     missing = [run for run in settings.runs if not _row_file(folder, run).exists()]
-    if show and len(missing) < len(settings.runs):
+    if progress.is_shown() and len(missing) < len(settings.runs):
         done = len(settings.runs) - len(missing)
         progress.console.print(f"{done} of {len(settings.runs)} runs were done before")
     datasets = {_dataset_file(folder, run): run for run in missing if run.dataset is not None}
     makes: dict[str, Job] = {
-        f"dataset {path.stem}": partial(_make_dataset, settings, folder, run, show)
+        f"dataset {path.stem}": partial(_make_dataset, settings, folder, run)
         for path, run in datasets.items()
         if not path.exists()
     }
-    run_jobs(makes, workers, show)
+    run_jobs(makes, workers)
     # runs of one dataset stand together, so that a process reads each dataset once
     missing.sort(key=lambda run: "" if run.dataset is None else _dataset_file(folder, run).stem)
-    jobs: dict[str, Job] = {run.name: partial(_run, settings, folder, run, show) for run in missing}
-    run_jobs(jobs, workers, show)
+    jobs: dict[str, Job] = {run.name: partial(_run, settings, folder, run) for run in missing}
+    run_jobs(jobs, workers)
 
 
-def _make_dataset(settings: OfflineSettings, folder: Path, run: Run, show: bool) -> None:
+def _make_dataset(settings: OfflineSettings, folder: Path, run: Run) -> None:
     assert run.dataset is not None
     train = _source(settings).split.train
-    table = DATASETS[run.dataset].make(train, _simulator(settings), run.seed, show)
+    table = DATASETS[run.dataset].make(train, _simulator(settings), run.seed)
     table.save(_dataset_file(folder, run))
 
 
-def _run(settings: OfflineSettings, folder: Path, run: Run, show: bool) -> None:
+def _run(settings: OfflineSettings, folder: Path, run: Run) -> None:
     began = time.process_time()  # runs share the cores, so a clock would tell of the others
     simulator, train = _simulator(settings), _source(settings).split.train
     if run.dataset is None:
         rows, judged = None, CONTROLS[run.algorithm].make(train, simulator, run.seed)
     else:
-        rows, judged = _learn(settings, _dataset_file(folder, run), run, show)
+        rows, judged = _learn(settings, _dataset_file(folder, run), run)
     found = {
         **run._asdict(),
         "transitions": rows,
-        **_judges(settings).judge(judged, show),
+        **_judges(settings).judge(judged),
         "cpu_seconds": round(time.process_time() - began, 1),
     }
     write_json(_row_file(folder, run), found, sort_keys=False)
 
 
-def _learn(settings: OfflineSettings, path: Path, run: Run, show: bool) -> tuple[int, Judged]:
+def _learn(settings: OfflineSettings, path: Path, run: Run) -> tuple[int, Judged]:
     """The number of transitions, and the algorithm that has learned from them."""
     from llmrec_env.offline.d3rlpy import D3rlpyPolicy, train
 
     dataset, kind = _dataset(path)
     simulator = _simulator(settings)
     algo = ALGORITHMS[run.algorithm].create(kind, simulator.n_items)
-    train(algo, dataset, settings.steps, run.seed, show=show)
+    train(algo, dataset, settings.steps, run.seed)
     policy = D3rlpyPolicy(algo, "history" if kind == "history" else "state", simulator)
     return dataset.transition_count, Judged(policy, policy)
 

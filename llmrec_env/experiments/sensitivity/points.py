@@ -189,10 +189,10 @@ def _ranker(point: Point, place: Place, folder: Path) -> Row:
 
 def _ranked(ranker: Ranker, place: Place, folder: Path) -> Row:
     split = place.source.split
-    ranks = step_ranks(ranker, split.test, show=place.show)
+    ranks = step_ranks(ranker, split.test)
     np.save(folder / "ranks.npy", ranks)
     return {
-        "validation": evaluate_ranking(ranker, split.validation, KS, show=place.show),
+        "validation": evaluate_ranking(ranker, split.validation, KS),
         "test": {**ranking_metrics(ranks, KS), "mask_seen": False},
     }
 

@@ -29,10 +29,7 @@ COMPANION = "LE"
 
 
 def run_sensitivity(
-    settings: SensitivitySettings,
-    folder: str | os.PathLike[str],
-    show: bool = True,
-    workers: int | None = None,
+    settings: SensitivitySettings, folder: str | os.PathLike[str], workers: int | None = None
 ) -> Report:
     """Train what is missing, save the pictures and the numbers to ``folder``, return the report.
 
@@ -43,7 +40,6 @@ def run_sensitivity(
         settings: what is asked.
         folder: the LE, one folder a training, ``points.csv``, ``points.parquet``, ``results.json``,
             ``results.md``, ``report.html`` and ``figures``.
-        show: progress bars.
         workers: processes at work at once, one thread each; one a core where None. With more than
             one, a script has to call this under ``if __name__ == "__main__":``.
 
@@ -58,18 +54,18 @@ def run_sensitivity(
         raise SettingError("projection='tsne' needs scikit-learn: pip install scikit-learn")
     close_sources()
     companions.open_companion.cache_clear()
-    place = Place(settings.study, out, settings.split, show)
+    place = Place(settings.study, out, settings.split)
     claim(out, "sensitivity.json", settings.study.fixed, place.source.log)
     points = points_of(settings)
     for point in points:
         check_point(point, place)
-    if show:
+    if progress.is_shown():
         done = len(points) - len(missing(points, place))
         progress.console.print(f"{done} of {len(points)} points are done")
     workers = workers or available_cores()
     for jobs in (_texts(place), _alone(points, place)):
-        run_jobs(jobs, workers, show)
-    run_jobs(_jobs(missing(points, place), place), workers, show)
+        run_jobs(jobs, workers)
+    run_jobs(_jobs(missing(points, place), place), workers)
     return _report(settings, place)
 
 
@@ -135,7 +131,7 @@ def _report(settings: SensitivitySettings, place: Place) -> Report:
     for part in settings.parts:
         rows += _part(report, part, settings, place, basis)
     _write_points(rows, place.out)
-    report.save(place.out, show=place.show)
+    report.save(place.out)
     with atomic_path(place.out / "results.md") as temporary:
         temporary.write_text(report_markdown(report, place.out), encoding="utf-8")
     return report

@@ -27,7 +27,7 @@ def lists(ranker: Ranker, place: Place) -> dict[str, float]:
     split = place.source.split
     vectors = item_categories(split.train.catalogue)
     k = min(K, split.train.n_items)
-    return beyond_accuracy(ranker, split.test, split.train, k, vectors, show=place.show)
+    return beyond_accuracy(ranker, split.test, split.train, k, vectors)
 
 
 def item_categories(catalogue: Catalogue) -> FloatArray | None:
@@ -53,7 +53,7 @@ def returns(ranker: Ranker, place: Place) -> dict[str, float]:
     test, found = place.source.split.test, {}
     for name, simulator in _answering(place).items():
         episodes = at_most(EPISODES, test)
-        earned = evaluate_policy(policy, simulator, test, episodes, place.split, show=place.show)
+        earned = evaluate_policy(policy, simulator, test, episodes, place.split)
         found[name] = earned.mean
     return found
 

@@ -38,12 +38,7 @@ def fit_recipe(recipe: Recipe, place: Place, config: RecommenderConfig) -> Recom
         vectors = item_vectors(recipe.companion, place)
     split = place.source.split
     return Recommender(config).fit(
-        split.train,
-        simulator,
-        split.validation,
-        show=place.show,
-        proposals=proposals,
-        item_vectors=vectors,
+        split.train, simulator, split.validation, proposals=proposals, item_vectors=vectors
     )
 
 
@@ -51,7 +46,7 @@ def _plain(place: Place, config: RecommenderConfig) -> Recommender:
     folder = _kept(place, config)
     if not folder.exists():
         split = place.source.split
-        fitted = Recommender(config).fit(split.train, None, split.validation, show=place.show)
+        fitted = Recommender(config).fit(split.train, None, split.validation)
         with atomic_path(folder) as temporary:
             fitted.save(temporary)
             write_json(temporary / SECONDS, fitted.seconds)

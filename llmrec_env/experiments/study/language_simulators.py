@@ -91,7 +91,6 @@ def _learn(kind: LanguageKind, place: Place, folder: Path, watch: Stopwatch) -> 
             _fit_config(kind, place),
             checkpoint=_texts(kind, place),
             device=settings.device,
-            show=place.show,
         )
     if not kind.share:
         calibrate(model, split.validation, place.split)
@@ -99,7 +98,7 @@ def _learn(kind: LanguageKind, place: Place, folder: Path, watch: Stopwatch) -> 
         checkpoint = folder.with_name(f"{folder.name}.checkpoint")
         with watch.timing("learning"):
             config = _fit_config(kind, place).learning
-            learn(model, train_log, split.validation, config, checkpoint, place.show)
+            learn(model, train_log, split.validation, config, checkpoint)
         clear_checkpoint(checkpoint)
     model.save_pretrained(folder)
 
@@ -153,7 +152,7 @@ def _unread_base_model(place: Place) -> Path:
     from llmrec_env.language.lm.base_models import small_base_model
 
     unread = replace(_small_model(place), min_steps=1, max_steps=1, learning_rate=0.0)
-    return small_base_model(place.source.split.train.catalogue, unread, place.show)
+    return small_base_model(place.source.split.train.catalogue, unread)
 
 
 def reads_texts(place: Place) -> bool:
@@ -177,7 +176,6 @@ def read_texts(place: Place) -> None:
                 _fit_config(kind, place),
                 checkpoint=_texts(kind, place),
                 device=settings.device,
-                show=place.show,
             )
     write_json(place.texts / COSTS, watch.seconds)
 

@@ -43,8 +43,8 @@ def do_run(run: Run, place: Place, all_runs: Iterable[Run]) -> None:
     """Do one run and bring the overview up to date."""
     row, ranker, history = _fixed(run, place) if run.backbone is None else _trained(run, place)
     split = place.source.split
-    row["validation"] = evaluate_ranking(ranker, split.validation, KS, show=place.show)
-    ranks = step_ranks(ranker, split.test, show=place.show)
+    row["validation"] = evaluate_ranking(ranker, split.validation, KS)
+    ranks = step_ranks(ranker, split.test)
     row["test"] = {**ranking_metrics(ranks, KS), "mask_seen": False}
     row["beyond"] = beyond.lists(ranker, place)
     row["returns"] = beyond.returns(ranker, place)

@@ -77,7 +77,7 @@ def build(name: str, place: Place) -> None:
     if watch.seconds or not costs.exists():
         write_json(costs, watch.seconds)
     with watch.timing("labelling"):
-        labels = simulator.label(place.source.split.train, show=place.show)
+        labels = simulator.label(place.source.split.train)
     write_json(costs, {**read_json(costs), **watch.seconds})
     with atomic_path(home / "labels") as temporary:
         temporary.mkdir()
@@ -150,13 +150,13 @@ class Labelled(UserSimulator):
         """The K items that the action model ranks highest."""
         return self.simulator.best_items(states, k, exclude)
 
-    def label(self, log: InteractionLog, show: bool = False) -> Labels:
+    def label(self, log: InteractionLog) -> Labels:
         """States and rewards of a log; nothing is computed for the one that is known."""
-        return self._known if log is self._log else self.simulator.label(log, show=show)
+        return self._known if log is self._log else self.simulator.label(log)
 
-    def branch(self, log: InteractionLog, actions: IntArray, show: bool = False) -> Branches:
+    def branch(self, log: InteractionLog, actions: IntArray) -> Branches:
         """Rewards and next states of actions tried along a log."""
-        return self.simulator.branch(log, actions, show=show)
+        return self.simulator.branch(log, actions)
 
 
 def _make(name: str) -> Make:

@@ -18,13 +18,11 @@ class Place:
         settings: of the study.
         out: the study's folder.
         split: seed of the split by user.
-        show: progress bars.
     """
 
     settings: StudySettings
     out: Path
     split: int
-    show: bool = False
 
     @property
     def source(self) -> Source:

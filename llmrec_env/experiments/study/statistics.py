@@ -105,10 +105,7 @@ def paired_difference(
     cells = cells.with_columns(share.alias("share"))
     by_user = (
         cells.group_by("user_id")
-        .agg(
-            (pl.col("share") * pl.col("gain")).sum().alias("gain"),
-            pl.col("share").sum(),
-        )
+        .agg((pl.col("share") * pl.col("gain")).sum().alias("gain"), pl.col("share").sum())
         .sort("user_id")
     )
     gains, shares = by_user["gain"].to_numpy(), by_user["share"].to_numpy()

@@ -24,10 +24,7 @@ from llmrec_env.reporting.markdown import report_markdown
 
 
 def run_study(
-    settings: StudySettings,
-    folder: str | os.PathLike[str],
-    show: bool = True,
-    workers: int | None = None,
+    settings: StudySettings, folder: str | os.PathLike[str], workers: int | None = None
 ) -> Report:
     """Do what a study lacks, save its report to ``folder`` and return it.
 
@@ -37,7 +34,6 @@ def run_study(
         settings: what is compared.
         folder: the study's folder: companions, searches, one folder a run, ``runs.csv``,
             ``runs.parquet``, ``results.json``, ``results.md``, ``report.html`` and ``figures``.
-        show: progress bars.
         workers: processes at work at once, one thread each; one a core where None. With more than
             one, a script has to call this under ``if __name__ == "__main__":``.
 
@@ -53,15 +49,15 @@ def run_study(
         require("optuna", "bench")
     close_sources()
     companions.open_companion.cache_clear()
-    places = [Place(settings, out, split, show) for split in range(settings.splits)]
+    places = [Place(settings, out, split) for split in range(settings.splits)]
     claim(out, "study.json", settings.fixed, places[0].source.log)
     workers = workers or available_cores()
     for jobs in (_texts, _alone, _together, _runs):
         # Made one after the other: what is searched says which settings a run has.
-        run_jobs(jobs(places), workers, show)
+        run_jobs(jobs(places), workers)
     grid.write_overview(grid.runs_of(settings), out)
     report = build_report(settings, out)
-    report.save(out, show=show)
+    report.save(out)
     with atomic_path(out / "results.md") as temporary:
         temporary.write_text(report_markdown(report, out), encoding="utf-8")
     return report
@@ -96,7 +92,7 @@ def _runs(places: list[Place]) -> dict[str, Job]:
     for run in runs:
         running.check_run(run, places[run.split])
     missing = [run for run in runs if not run.is_done(first.out)]
-    if first.show:
+    if progress.is_shown():
         done = len(runs) - len(missing)
         progress.console.print(f"{done} of {len(runs)} runs are done, {len(missing)} to go")
     return {run.name: partial(running.do_run, run, places[run.split], runs) for run in missing}

@@ -40,15 +40,13 @@ def teacher(name: str) -> Callable[[Propose], Propose]:
 def item_neighbours(place: Place) -> Proposals:
     """The item neighbours that validation chose."""
     ranker = FromCounts(make_ranker("item-kNN", place).ranker)
-    return proposals_of(ranker, place.source.split.train, K, place.show)
+    return proposals_of(ranker, place.source.split.train, K)
 
 
 @teacher("LE and item-kNN")
 def language_and_neighbours(place: Place) -> Proposals:
     """Both, half and half."""
-    own = propose(
-        place.source.split.train, open_companion("LE", place), k=K, candidates=K, show=place.show
-    )
+    own = propose(place.source.split.train, open_companion("LE", place), k=K, candidates=K)
     return mixed([own, open_teacher("item-kNN", place)], K)
 
 

@@ -27,13 +27,7 @@ CONFIG = FitConfig(small_model=SmallModelConfig(vocabulary=1024), learning=Learn
 def build(folder: Path = FOLDER) -> int:
     """Learn the LE and save it; returns its size in bytes."""
     split = split_by_user(generate_world(seed=0).log, seed=0)
-    model = fit_language_environment(
-        split.train,
-        split.validation,
-        config=CONFIG,
-        users=split.test,
-        show=True,
-    )
+    model = fit_language_environment(split.train, split.validation, config=CONFIG, users=split.test)
     model.save_pretrained(folder, dtype=torch.bfloat16)
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 

@@ -102,9 +102,7 @@ def load_base_model(
     return model.eval(), tokenizer
 
 
-def small_base_model(
-    catalogue: Catalogue, config: SmallModelConfig | None = None, show: bool = False
-) -> Path:
+def small_base_model(catalogue: Catalogue, config: SmallModelConfig | None = None) -> Path:
     """The folder of a small LM pretrained on the catalogue's texts; made once for each content.
 
     Of several processes only the main one pretrains, so that the same content is always the same
@@ -119,23 +117,21 @@ def small_base_model(
             "the catalogue has no item text, and a language model learns from text; bring titles "
             "or descriptions, or name a base model and set allow_untexted=True"
         )
-    return small_base_model_of(texts, config, show)
+    return small_base_model_of(texts, config)
 
 
-def small_base_model_of(
-    texts: list[str], config: SmallModelConfig | None = None, show: bool = False
-) -> Path:
+def small_base_model_of(texts: list[str], config: SmallModelConfig | None = None) -> Path:
     """Like :func:`small_base_model`, pretrained on any texts, of which there is at least one."""
     config = config or SmallModelConfig()
-    return processes.on_main(lambda: _small_base_model(texts, config, show))
+    return processes.on_main(lambda: _small_base_model(texts, config))
 
 
-def _small_base_model(texts: list[str], config: SmallModelConfig, show: bool) -> Path:
+def _small_base_model(texts: list[str], config: SmallModelConfig) -> Path:
     key = fingerprint([FORMAT, json.dumps(asdict(config), sort_keys=True), *texts])
     folder = cache_folder() / "base_models" / key
     if not (folder / "config.json").exists():
         tokenizer = _train_tokenizer(texts, config)
-        model = _pretrain(texts, tokenizer, config, folder.with_name(f"{key}.checkpoint"), show)
+        model = _pretrain(texts, tokenizer, config, folder.with_name(f"{key}.checkpoint"))
         with atomic_path(folder) as temporary, quiet_transformers():
             model.save_pretrained(temporary)
             tokenizer.save_pretrained(temporary)
@@ -182,11 +178,7 @@ def _train_tokenizer(texts: list[str], config: SmallModelConfig) -> PreTrainedTo
 
 
 def _pretrain(
-    texts: list[str],
-    tokenizer: PreTrainedTokenizerFast,
-    config: SmallModelConfig,
-    checkpoint: Path,
-    show: bool,
+    texts: list[str], tokenizer: PreTrainedTokenizerFast, config: SmallModelConfig, checkpoint: Path
 ) -> Qwen3ForCausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -215,7 +207,6 @@ def _pretrain(
         metric="log likelihood",
         folder=checkpoint,
         description="pretrain a small language model",
-        show=show,
     )
     return model
 

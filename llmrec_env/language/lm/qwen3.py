@@ -151,11 +151,7 @@ class Layer(nn.Module):
         self.down = matrix("mlp.down_proj")
 
     def forward(
-        self,
-        x: Tensor,
-        bias: Tensor,
-        rotation: tuple[Tensor, Tensor],
-        cache: RowLayer | None,
+        self, x: Tensor, bias: Tensor, rotation: tuple[Tensor, Tensor], cache: RowLayer | None
     ) -> Tensor:
         """Tokens (B * T, H) one layer up; ``bias`` (B, 1, T, S), 0 or minus infinity."""
         x = torch.addmm(x, self._attend(x, bias, rotation, cache), self.output)
@@ -164,11 +160,7 @@ class Layer(nn.Module):
         return torch.addmm(x, gate.mul_(normed @ self.up), self.down)
 
     def _attend(
-        self,
-        x: Tensor,
-        bias: Tensor,
-        rotation: tuple[Tensor, Tensor],
-        cache: RowLayer | None,
+        self, x: Tensor, bias: Tensor, rotation: tuple[Tensor, Tensor], cache: RowLayer | None
     ) -> Tensor:
         """What the heads (B * T, heads * size) gather for each token."""
         rows, width = bias.shape[0], bias.shape[2]

@@ -73,12 +73,7 @@ def to_mdp_dataset(
 
 
 def train(
-    algo: Any,
-    dataset: Any,
-    n_steps: int,
-    seed: int = 0,
-    log_every: int = 1000,
-    show: bool = False,
+    algo: Any, dataset: Any, n_steps: int, seed: int = 0, log_every: int = 1000
 ) -> list[dict[str, float]]:
     """Fit a d3rlpy algorithm quietly: no log lines, no folder of files, our progress bar.
 
@@ -90,13 +85,12 @@ def train(
         n_steps: gradient steps, above ``log_every`` rounded down to a multiple of it.
         seed: seeds the initial weights (of an algorithm not built yet) and the batches.
         log_every: steps between two rows of the result.
-        show: show a progress bar.
 
     Returns:
         One row each ``log_every`` steps: "step" and the means of d3rlpy's metrics over them.
     """
     per_row = min(n_steps, log_every)
-    with quiet(), seeded(seed), progress_bar(type(algo).__name__, n_steps, show) as advance:
+    with quiet(), seeded(seed), progress_bar(type(algo).__name__, n_steps) as advance:
         results = algo.fit(
             dataset,
             n_steps=n_steps,
