@@ -11,6 +11,7 @@ from torch import Tensor
 
 from agents.config import RecommenderConfig
 from agents.objectives.base import Augmentation, Batch, LogFacts
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.item_windows import Windows
 from llmrec_env.data.log import InteractionLog
@@ -18,9 +19,6 @@ from llmrec_env.data.negatives import UnseenItems
 from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
 from llmrec_env.offline.transitions import CLICK_REWARD, PURCHASE_REWARD, event_rewards
 from llmrec_env.users.base import Branches, Labels, UserSimulator
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +70,7 @@ class TrainingData:
         simulator: UserSimulator | None,
         config: RecommenderConfig,
         given: Proposals | None = None,
-        vectors: NDArray[np.float64] | None = None,
+        vectors: Float64Array | None = None,
     ) -> TrainingData:
         """Label and augment ``log`` as ``config`` asks for.
 
@@ -171,7 +169,7 @@ def constant_rewards(
     return event_rewards(log.feedback["event"], click, purchase)
 
 
-def _facts(log: InteractionLog, vectors: NDArray[np.float64] | None) -> LogFacts:
+def _facts(log: InteractionLog, vectors: Float64Array | None) -> LogFacts:
     given = None if vectors is None else torch.from_numpy(vectors).float()
     return LogFacts.of(torch.from_numpy(log.item_counts()), int(log.lengths.max()) - 1, given)
 

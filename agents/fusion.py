@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.evaluation.ranking import Ranker
-from llmrec_env.users.base import FloatArray, IntArray
 
 FLOOR = 1e-6
 """Least score of a ranker that counts (:class:`FromCounts`), as a share of its row's sum."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from agents.backbones.base import INITIAL_STD
+from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 
-FloatArray = NDArray[np.float32]
 
-
-def check_vectors(
-    vectors: ArrayLike | None, wanted: bool, n_items: int
-) -> NDArray[np.float64] | None:
+def check_vectors(vectors: ArrayLike | None, wanted: bool, n_items: int) -> Float64Array | None:
     """The items' vectors, where the settings ask for them.
 
     Returns:
@@ -52,7 +49,7 @@ def check_vectors(
     return values
 
 
-def principal_table(vectors: NDArray[np.float64], dim: int) -> FloatArray:
+def principal_table(vectors: Float64Array, dim: int) -> FloatArray:
     """Vectors brought to the width and scale of an embedding that has yet to learn.
 
     Their differences from the mean along the ``dim`` directions in which they differ most; columns

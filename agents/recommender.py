@@ -22,6 +22,7 @@ from agents.data import TrainingData
 from agents.item_init import check_vectors, principal_table
 from agents.network import Network
 from agents.training import fit_network
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
 from llmrec_env.common.placement import check_device
@@ -32,8 +33,6 @@ from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.offline.augmentation import Proposals
 from llmrec_env.users.base import UserSimulator
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Observation = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
 FORMAT = 1
@@ -398,9 +397,7 @@ class Recommender:
         return self.simulator.label(log).states
 
     @torch.no_grad()
-    def _logits(
-        self, items: IntArray, wanted: NDArray[np.bool_], language: FloatArray
-    ) -> FloatArray:
+    def _logits(self, items: IntArray, wanted: BoolArray, language: FloatArray) -> FloatArray:
         """f(s) at the P ``wanted`` places (bool (B, T)) of right-padded ``items`` (B, T).
 
         ``language`` holds the simulator's states there, (P, state_size), where they are read.

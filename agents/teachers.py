@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker
 from llmrec_env.offline.augmentation import Proposals, best_actions, soft_targets
-from llmrec_env.users.base import FloatArray, IntArray
 
 
 def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20) -> Proposals:

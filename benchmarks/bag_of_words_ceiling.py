@@ -24,14 +24,15 @@ from rich.table import Table
 from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.users.true_taste import TrueTasteUser
 
-FloatMatrix = NDArray[np.float64]
-Histories = list[NDArray[np.int64]]
+FloatMatrix = Float64Array
+Histories = list[IntArray]
 
 
 def bag_of_words(sentences: list[str]) -> FloatMatrix:

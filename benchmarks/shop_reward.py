@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from agents.shop.language_reward import LanguageReward
 from agents.shop.purchases import JudgedPurchase, judged_purchases, open_shop
@@ -26,8 +25,8 @@ from agents.shop.reward_agreement import agreement
 from agents.shop.reward_learning import RewardLearningConfig, fit_language_reward
 from agents.shop.reward_model import RewardModelConfig
 from agents.shop.reward_texts import MARKS, marked_texts, shared_words
+from llmrec_env.common.arrays import Float64Array
 
-FloatArray = NDArray[np.float64]
 HITS = ("first hit", "other hit")
 
 
@@ -77,7 +76,7 @@ def main(args: argparse.Namespace) -> None:
 
 
 def sureness(
-    name: str, rule: LanguageReward, predicted: FloatArray, test: Sequence[JudgedPurchase]
+    name: str, rule: LanguageReward, predicted: Float64Array, test: Sequence[JudgedPurchase]
 ) -> str:
     """What the threshold, set on validation purchases, does on the test purchases."""
     success = np.array([one.reward == 1.0 for one in test])
@@ -95,7 +94,7 @@ def sureness(
 
 def regression(
     learned: Sequence[JudgedPurchase], test: Sequence[JudgedPurchase], success: bool = False
-) -> FloatArray:
+) -> Float64Array:
     """Logits of a logistic regression on the marks, fitted to the rewards or to success."""
     worth = [float(one.reward == 1.0) if success else one.reward for one in learned]
     x, y = torch.tensor(shares(learned)), torch.tensor(worth)
@@ -112,7 +111,7 @@ def regression(
     return (torch.tensor(shares(test)) @ weights.detach()).numpy()
 
 
-def shares(judged: Sequence[JudgedPurchase]) -> FloatArray:
+def shares(judged: Sequence[JudgedPurchase]) -> Float64Array:
     """The share of characters with each mark, of the purchase and of the instruction, and 1."""
     rows = []
     for one in judged:

@@ -9,12 +9,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 import llmrec_env  # noqa: F401 - registers the environments
 from agents import Recommender, RecommenderConfig
 from agents.backbones import BACKBONES
 from agents.objectives import FRAMEWORKS
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.experiments.study import StudySettings, run_study
@@ -43,7 +43,7 @@ def on_gpu() -> LanguageUser:
     return LanguageUser.from_pretrained(EMBEDDED, device="cuda", dtype="float32")
 
 
-def rewards_of(steps: int, **options: Any) -> NDArray[np.float64]:
+def rewards_of(steps: int, **options: Any) -> Float64Array:
     """Rewards of four users who are shown the same random items whatever the device."""
     envs = gym.make_vec(ID, num_envs=4, **options)
     envs.action_space.seed(0)

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from agents.recommender import Recommender
 from agents.sb3.features import SequenceFeatures, check_recommender
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.users.base import FloatArray
 from llmrec_env.users.language import LanguageUser
 
 require("stable_baselines3", "sb3")

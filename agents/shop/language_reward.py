@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -22,13 +21,13 @@ from torch import Tensor
 from agents.shop.purchases import JudgedPurchase
 from agents.shop.reward_agreement import Agreement, agreement
 from agents.shop.reward_model import RewardModel, RewardModelConfig
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.reward import Purchase, Verdict
 from llmrec_env.language.lm.base_models import load_base_model, quiet_transformers
 
-FloatArray = NDArray[np.float32]
 FORMAT = 1
 BATCH = 64
 """Pairs read at once when nothing is learned."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,9 +16,8 @@ from agents.shop.base import ShopObservation
 from agents.shop.fitting import fit
 from agents.shop.policy import ScoringPolicy, draw
 from agents.shop.shop_pool import ShopPool
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory
-
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def ppo(
     known = np.arange(len(crowd.shop.goals)) if goals is None else np.array(goals)
     per_iteration = config.epochs * config.batches
     lived: dict[int, Experience] = {}
-    orders: dict[tuple[int, int], list[NDArray[np.int64]]] = {}
+    orders: dict[tuple[int, int], list[IntArray]] = {}
 
     def experience(iteration: int) -> Experience:
         if iteration not in lived:
@@ -158,7 +156,7 @@ def ppo(
             lived[iteration] = live(policy, crowd, drawn, rng, config.gae)
         return lived[iteration]
 
-    def rows_of(iteration: int, epoch: int, batch: int, n: int) -> NDArray[np.int64]:
+    def rows_of(iteration: int, epoch: int, batch: int, n: int) -> IntArray:
         if (iteration, epoch) not in orders:
             order = np.random.default_rng([config.seed, iteration, epoch]).permutation(n)
             orders[iteration, epoch] = np.array_split(order, config.batches)
@@ -186,7 +184,7 @@ def ppo(
 def _losses(
     policy: ScoringPolicy,
     steps: Experience,
-    rows: NDArray[np.int64],
+    rows: IntArray,
     config: PPOConfig,
     entropy_weight: float,
 ) -> Losses:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from agents.shop.reward_texts import MARKS, MarkedText, marked_texts
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.reward import Purchase
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
@@ -37,8 +37,8 @@ class RewardModelConfig:
 class Reading:
     """Tokens of a pair: ids int64 (T,), marks float32 (T, 7), and where the instruction begins."""
 
-    ids: NDArray[np.int64]
-    marks: NDArray[np.float32]
+    ids: IntArray
+    marks: FloatArray
     instruction: int
 
 
@@ -122,7 +122,7 @@ class RewardModel(nn.Module):
         seen = torch.cat([hidden[torch.arange(len(readings), device=device), last], mean], dim=-1)
         return self.head(self.dropout(seen))
 
-    def _tokens(self, marked: MarkedText, longest: int) -> tuple[list[int], NDArray[np.float32]]:
+    def _tokens(self, marked: MarkedText, longest: int) -> tuple[list[int], FloatArray]:
         encoded = self.tokenizer(
             marked.text,
             add_special_tokens=False,

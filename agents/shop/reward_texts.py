@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.envs.shop.instruction_parser import parse_instruction
 from llmrec_env.envs.shop.reward import Purchase
 from llmrec_env.envs.shop.search.analyzer import TOKEN, Analyzer
@@ -43,12 +43,8 @@ class MarkedText:
     """
 
     text: str = ""
-    marks: NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((0, len(MARKS)), dtype=np.float32)
-    )
-    options: NDArray[np.float32] = field(
-        default_factory=lambda: np.zeros((0, len(MARKS)), dtype=np.float32)
-    )
+    marks: FloatArray = field(default_factory=lambda: np.zeros((0, len(MARKS)), dtype=np.float32))
+    options: FloatArray = field(default_factory=lambda: np.zeros((0, len(MARKS)), dtype=np.float32))
 
     def add(
         self, text: str, words: Mapping[int, frozenset[str]], always: int | None = None

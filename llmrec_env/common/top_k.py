@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+from llmrec_env.common.arrays import FloatArray, IntArray
+
 Pairs = tuple[IntArray, IntArray]
 """Rows and items, int64 (P,) each: items that are none of a row's."""
 

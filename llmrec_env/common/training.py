@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from llmrec_env.common import processes
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DivergedError, LLMRecError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.progress import progress_bar
@@ -71,13 +71,13 @@ class TrainingHistory:
     finished: bool = False
 
 
-def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], NDArray[np.int64]]:
+def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], IntArray]:
     """Row numbers of each batch, by its number: a fresh permutation of ``n`` rows every epoch."""
     size = min(n, batch_size)
     per_epoch = max(1, math.ceil(n / size))
-    cached: dict[int, NDArray[np.int64]] = {}
+    cached: dict[int, IntArray] = {}
 
-    def rows(number: int) -> NDArray[np.int64]:
+    def rows(number: int) -> IntArray:
         epoch, place = divmod(number, per_epoch)
         if epoch not in cached:
             cached.clear()
@@ -87,9 +87,7 @@ def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], NDAr
     return rows
 
 
-def bucketed_batches(
-    lengths: NDArray[np.int64], batch_size: int, seed: int
-) -> Callable[[int], NDArray[np.int64]]:
+def bucketed_batches(lengths: IntArray, batch_size: int, seed: int) -> Callable[[int], IntArray]:
     """Like :func:`shuffled_batches`, of rows of similar length, so that little is padding."""
     by_length = np.argsort(lengths, kind="stable")
     groups = np.array_split(by_length, max(1, -(-len(by_length) // batch_size)))

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
 
@@ -108,7 +108,7 @@ class Catalogue:
     def _index(self) -> pl.DataFrame:
         return self.table.select("item_id").with_row_index("index")
 
-    def index_of(self, ids: Iterable[str] | pl.Series) -> NDArray[np.int64]:
+    def index_of(self, ids: Iterable[str] | pl.Series) -> IntArray:
         """Indices of external ids.
 
         Raises:
@@ -124,7 +124,7 @@ class Catalogue:
             )
         return found["index"].cast(pl.Int64).to_numpy().copy()
 
-    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Catalogue:
+    def take(self, indices: Sequence[int] | IntArray) -> Catalogue:
         """The catalogue of the items at ``indices``, in that order."""
         return Catalogue(self.table[np.asarray(indices, dtype=np.int64)])
 

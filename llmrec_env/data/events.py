@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import DataError
 
 CLICKS = ("view", "click")
 PURCHASES = ("addtocart", "purchase", "transaction")
 
 
-def purchased(events: pl.Series) -> NDArray[np.bool_]:
+def purchased(events: pl.Series) -> BoolArray:
     """Which events of a log are one of :data:`PURCHASES` and not of :data:`CLICKS`, bool (n,).
 
     Upper and lower case are alike.

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.log import IntArray, InteractionLog
+from llmrec_env.data.log import InteractionLog
 
 
 def shuffle_items(log: InteractionLog, seed: int) -> InteractionLog:

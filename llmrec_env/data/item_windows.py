@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
+from llmrec_env.common.arrays import BoolArray, IntArray
 
 GROUP = 8
 """Batches whose windows are sorted by length together."""
@@ -90,7 +89,7 @@ class WindowBatch:
     """
 
     items: IntArray
-    owned: NDArray[np.bool_]
+    owned: BoolArray
     rows: IntArray
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.data.catalogue import Catalogue
 
-IntArray = NDArray[np.int64]
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
 FEEDBACK = ("time", "rating", "event", "weight")
 
@@ -167,7 +166,7 @@ class InteractionLog:
         return np.arange(len(self)) - np.repeat(self.offsets[:-1], self.lengths)
 
     @property
-    def row_goes_on(self) -> NDArray[np.bool_]:
+    def row_goes_on(self) -> BoolArray:
         """Whether another interaction of the same user follows, shape (n_interactions,)."""
         goes_on = np.ones(len(self), dtype=bool)
         goes_on[self.offsets[1:][self.lengths > 0] - 1] = False
@@ -196,7 +195,7 @@ class InteractionLog:
             raise DataError(f"unknown user id {user_id!r}: the log has {self.n_users} users")
         return int(found)
 
-    def keep(self, rows: NDArray[np.bool_]) -> InteractionLog:
+    def keep(self, rows: BoolArray) -> InteractionLog:
         """The log of only the interactions where ``rows`` is true; users left empty are dropped."""
         counts = np.bincount(self.row_users[rows], minlength=self.n_users)
         users = np.flatnonzero(counts)

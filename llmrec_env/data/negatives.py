@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 
-IntArray = NDArray[np.int64]
 ROUNDS = 100  # redraws as asked, then as many uniform ones, before a user counts as having seen all
 
 
@@ -52,7 +51,7 @@ class Negatives:
         items = np.where(rng.random(count) < popular_share, popular, uniform)
         return np.minimum(items, self._n_items - 1).astype(np.int64)
 
-    def _is_seen(self, users: IntArray, items: IntArray) -> NDArray[np.bool_]:
+    def _is_seen(self, users: IntArray, items: IntArray) -> BoolArray:
         keys = users * self._n_items + items
         place = np.minimum(np.searchsorted(self._seen, keys), len(self._seen) - 1)
         return self._seen[place] == keys

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.data.log import InteractionLog
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +91,7 @@ class ItemNeighbours:
 
 def _pairs(
     log: InteractionLog, span: int, decay: float, backward: float
-) -> tuple[IntArray, IntArray, NDArray[np.float64]]:
+) -> tuple[IntArray, IntArray, Float64Array]:
     """Ordered pairs (item, item, weight) of different items that were taken near one another."""
     users = log.row_users
     found, weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]

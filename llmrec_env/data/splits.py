@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 
@@ -115,9 +115,7 @@ def split_by_time(
     return _checked(split, f"by time at {first} and {second}")
 
 
-def _held_out(
-    log: InteractionLog, readable: NDArray[np.bool_], target: NDArray[np.bool_]
-) -> InteractionLog:
+def _held_out(log: InteractionLog, readable: BoolArray, target: BoolArray) -> InteractionLog:
     """The users with a predictable target, with their readable rows and where the targets begin."""
     before = np.bincount(log.row_users[readable & ~target], minlength=log.n_users)
     total = np.bincount(log.row_users[readable], minlength=log.n_users)
@@ -127,7 +125,7 @@ def _held_out(
     return marked.keep(readable & has_target[log.row_users])
 
 
-def _shares(fractions: Sequence[float]) -> NDArray[np.float64]:
+def _shares(fractions: Sequence[float]) -> Float64Array:
     shares = np.asarray(fractions, dtype=np.float64)
     if shares.shape != (3,) or not (shares > 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise DataError(

@@ -18,12 +18,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
-
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.top_k import top_k
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, per_batch
-from llmrec_env.users.base import FloatArray, IntArray
 
 
 def beyond_accuracy(
@@ -79,13 +78,13 @@ def beyond_accuracy(
     return {**found, f"gini@{k}": gini(exposure), "steps": steps, "mask_seen": mask_seen}
 
 
-def self_information(train: InteractionLog) -> NDArray[np.float64]:
+def self_information(train: InteractionLog) -> Float64Array:
     """Bits that it takes to tell an item, ``-log2 p_i``: float64 (n_items,); see above."""
     counts = train.item_counts() + 1.0
     return np.log2(counts.sum()) - np.log2(counts)
 
 
-def list_distances(lists: IntArray, units: FloatArray) -> NDArray[np.float64]:
+def list_distances(lists: IntArray, units: FloatArray) -> Float64Array:
     """One minus the mean cosine of two items of a list.
 
     Args:

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, held_out_rows, ranking_metrics, step_ranks
-from llmrec_env.users.base import IntArray
 
 EDGES = (0, 2, 5, 20)
 """The highest count of each bin but the last, which has none."""

@@ -14,13 +14,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.envs.next_item.rules import InitialHistories
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker, evaluate_ranking
 from llmrec_env.evaluation.returns import Interval, interval
-from llmrec_env.users.base import IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 
 
@@ -109,8 +110,8 @@ class TruthAgreement:
         popularity: float64 (n_users,), of the items' counts in the training log.
     """
 
-    simulator: NDArray[np.float64]
-    popularity: NDArray[np.float64]
+    simulator: Float64Array
+    popularity: Float64Array
 
     @property
     def difference(self) -> Interval:

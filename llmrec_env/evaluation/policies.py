@@ -7,10 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item.observations import Observation
-from llmrec_env.users.base import FloatArray
 
 
 class Policy(Protocol):

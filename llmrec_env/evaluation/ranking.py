@@ -12,13 +12,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.neighbours import ItemNeighbours
-from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 Measured = TypeVar("Measured")
 CELLS = 2**25
@@ -67,7 +67,7 @@ def evaluate_ranking(
     return {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}
 
 
-def ranking_metrics(ranks: NDArray[np.float64], ks: Sequence[int]) -> dict[str, float]:
+def ranking_metrics(ranks: Float64Array, ks: Sequence[int]) -> dict[str, float]:
     """HR@k and NDCG@k of ranks float64 (n_steps,), and the number of steps."""
     metrics: dict[str, float] = {}
     for k in ks:
@@ -77,7 +77,7 @@ def ranking_metrics(ranks: NDArray[np.float64], ks: Sequence[int]) -> dict[str, 
     return {**metrics, "steps": len(ranks)}
 
 
-def held_out_rows(log: InteractionLog) -> NDArray[np.bool_]:
+def held_out_rows(log: InteractionLog) -> BoolArray:
     """Whether an interaction is the item of a held-out step, bool (n_interactions,).
 
     In the order of these rows stand the ranks that :func:`step_ranks` gives.
@@ -87,10 +87,7 @@ def held_out_rows(log: InteractionLog) -> NDArray[np.bool_]:
 
 
 def user_metrics(
-    log: InteractionLog,
-    ranks: NDArray[np.float64],
-    k: int = 10,
-    only: NDArray[np.bool_] | None = None,
+    log: InteractionLog, ranks: Float64Array, k: int = 10, only: BoolArray | None = None
 ) -> pl.DataFrame:
     """Means over each user's own steps, to compare rankers user by user.
 
@@ -127,7 +124,7 @@ def user_metrics(
 
 def step_ranks(
     ranker: Ranker, log: InteractionLog, mask_seen: bool = False, batch_users: int = 64
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Rank of the taken item at every held-out step, 0 for the best: float64 (n_steps,).
 
     Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
@@ -170,7 +167,7 @@ def per_batch(
     return found
 
 
-def _gains(ranks: NDArray[np.float64], k: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _gains(ranks: Float64Array, k: int) -> tuple[BoolArray, Float64Array]:
     """Whether each rank is a hit, and its NDCG."""
     hits = ranks < k
     return hits, np.where(hits, 1 / np.log2(ranks + 2), 0.0)
@@ -210,14 +207,14 @@ def _scores_of_users(
     return scores if held_out.all() else scores[held_out], targets
 
 
-def _ranks(scores: FloatArray, targets: IntArray) -> NDArray[np.float64]:
+def _ranks(scores: FloatArray, targets: IntArray) -> Float64Array:
     own = scores[np.arange(len(targets)), targets][:, None]
     higher = _count(scores > own)
     ties = _count(scores == own) - 1
     return higher + ties / 2
 
 
-def _count(values: NDArray[np.bool_]) -> IntArray:
+def _count(values: BoolArray) -> IntArray:
     return np.add.reduce(values.view(np.uint8), axis=1, dtype=np.int64)
 
 

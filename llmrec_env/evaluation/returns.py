@@ -13,16 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
 from llmrec_env.envs.next_item.observations import Observation
-from llmrec_env.envs.next_item.rules import BoolArray, InitialHistories
+from llmrec_env.envs.next_item.rules import InitialHistories
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy, SB3Policy
-from llmrec_env.users.base import IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 __all__ = [
     "Interval",
@@ -62,7 +63,7 @@ class PolicyReturns:
     """
 
     user_ids: tuple[str, ...]
-    returns: NDArray[np.float64]
+    returns: Float64Array
     accepted: IntArray
     lengths: IntArray
     mask_seen: bool
@@ -234,7 +235,7 @@ class _Seats:
 
 def _play(
     policy: Policy, seats: _Seats, mask_seen: bool
-) -> tuple[NDArray[np.float64], IntArray, IntArray]:
+) -> tuple[Float64Array, IntArray, IntArray]:
     """Returns, accepted items and lengths of all episodes."""
     env, sitting, episodes = seats.env, seats.sitting, seats.episodes
     returns = np.zeros(episodes + 1)
@@ -257,7 +258,7 @@ def _play(
     return returns[:-1], accepted[:-1], lengths[:-1]
 
 
-def interval(values: NDArray[np.float64]) -> Interval:
+def interval(values: Float64Array) -> Interval:
     """Mean over users with its 95% interval (normal approximation)."""
     mean = float(values.mean())
     if len(values) < 2:

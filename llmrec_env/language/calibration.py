@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
@@ -19,7 +19,6 @@ from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.labelling import branch_log, label_log
 from llmrec_env.language.model import LanguageEnvironment
 
-FloatArray = NDArray[np.float32]
 QUANTILES = 257
 USERS = 1000  # validation users that calibration reads at most
 

@@ -14,15 +14,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.language.prefix_cache import PrefixCache
-
-IntArray = NDArray[np.int64]
 
 
 class Decoder:
@@ -112,7 +110,7 @@ class Decoder:
         return model.liking(raw)
 
     @torch.inference_mode()
-    def take(self, accepted: NDArray[np.bool_]) -> Tensor:
+    def take(self, accepted: BoolArray) -> Tensor:
         """Keep the shown items of the rows that took them; the states after it."""
         if self._shown is None or self._hidden is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.extras import require
-from llmrec_env.common.top_k import FloatArray, IntArray
 
 EXACT_ITEMS = 50_000
 """Catalogues up to this size are ranked whole, larger ones are not."""
@@ -30,7 +29,7 @@ class ItemIndex:
         MissingExtraError: faiss is not installed.
     """
 
-    def __init__(self, vectors: NDArray[np.float32]) -> None:
+    def __init__(self, vectors: FloatArray) -> None:
         faiss = require("faiss", "ann")
         n_items, size = vectors.shape
         cells = 2 ** round(math.log2(4 * math.sqrt(n_items)))

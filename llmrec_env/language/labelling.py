@@ -15,14 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Chunks, chunk_log
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 TOKENS = {"cpu": 2048}  # read in one pass: more fall out of a CPU's caches
 MANY_TOKENS = 65_536  # elsewhere
 

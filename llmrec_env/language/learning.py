@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from llmrec_env.common import processes
@@ -40,7 +39,6 @@ from llmrec_env.language.item_index import EXACT_ITEMS
 from llmrec_env.language.labelling import pad
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 
-IntArray = NDArray[np.int64]
 SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
 
 

@@ -13,12 +13,13 @@ from typing import Literal
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.neighbours import ItemNeighbours
-from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
+from llmrec_env.users.base import Labels, UserSimulator
 
 Method = Literal["language", "random", "popular", "cooccurrence"]
 METHODS = ("language", "random", "popular", "cooccurrence")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, best_actions
 from llmrec_env.offline.table import Transitions
-from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 
 def augmented_rows(

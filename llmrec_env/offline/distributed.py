@@ -17,10 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.parallel import available_cores
@@ -136,7 +135,7 @@ class ShardLabeller:
         self._told = (simulator, device, dtype)
         self._loaded: tuple[Plan, Any] | None = None
 
-    def __call__(self, batch: dict[str, NDArray[np.int64]]) -> dict[str, list[Any]]:
+    def __call__(self, batch: dict[str, IntArray]) -> dict[str, list[Any]]:
         """Make the parts ``batch["number"]``; an error raised on purpose comes back as text.
 
         Ray would wrap an exception in its own and in the actor's traceback.

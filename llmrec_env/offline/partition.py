@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.catalogue import Catalogue
@@ -145,7 +146,7 @@ def _whole_users(tables: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataF
     yield pending
 
 
-def _begins(users: pl.Series) -> NDArray[np.int64]:
+def _begins(users: pl.Series) -> IntArray:
     """Rows at which another user begins."""
     other = users.ne_missing(users.shift(1)).to_numpy()
     other[:1] = True

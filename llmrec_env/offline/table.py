@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
 from llmrec_env.offline.files import all_parts
-from llmrec_env.users.base import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +44,8 @@ class Transitions:
     next_state: FloatArray
     next_action: IntArray
     next_reward: FloatArray
-    terminal: NDArray[np.bool_]
-    augmented: NDArray[np.bool_]
+    terminal: BoolArray
+    augmented: BoolArray
     user: IntArray
     n_items: int
     kind: str

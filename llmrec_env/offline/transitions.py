@@ -12,13 +12,14 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.events import purchased
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, propose
 from llmrec_env.offline.branching import augmented_rows
 from llmrec_env.offline.table import Transitions
-from llmrec_env.users.base import FloatArray, IntArray, Labels, UserSimulator
+from llmrec_env.users.base import Labels, UserSimulator
 
 State = Literal["language", "history"]
 Reward = Literal["language", "constant", "rating", "event"]

@@ -21,16 +21,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Histories = Sequence[IntArray]
 
 
@@ -57,7 +55,7 @@ class Session(ABC):
         """Show item ``actions[i]`` to user ``i``; int64 (N,) in, nothing changes."""
 
     @abstractmethod
-    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+    def commit(self, accepted: BoolArray) -> FloatArray:
         """Append the items of the last :meth:`respond` to the histories of the users who took them.
 
         Args:
@@ -270,7 +268,7 @@ class _HistorySession(Session):
         self._shown = np.asarray(actions, dtype=np.int64)
         return self._user.answer(self._histories, self._shown)
 
-    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+    def commit(self, accepted: BoolArray) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         for row in np.flatnonzero(accepted):

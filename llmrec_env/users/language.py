@@ -12,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.top_k import Pairs, leave_out
@@ -23,16 +23,7 @@ from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.item_index import EXACT_ITEMS, ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
-from llmrec_env.users.base import (
-    Branches,
-    FloatArray,
-    Histories,
-    IntArray,
-    Labels,
-    Response,
-    Session,
-    UserSimulator,
-)
+from llmrec_env.users.base import Branches, Histories, Labels, Response, Session, UserSimulator
 
 EMBEDDED = Path(__file__).parents[1] / "language" / "assets" / "generated_world"
 
@@ -187,7 +178,7 @@ class _LanguageSession(Session):
         reward = self._decoder.show(shown).cpu().numpy()
         return Response(reward, self._simulator.accept_probability(reward))
 
-    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+    def commit(self, accepted: BoolArray) -> FloatArray:
         self.states = self._decoder.take(np.asarray(accepted, dtype=bool)).cpu().numpy()
         return self.states
 

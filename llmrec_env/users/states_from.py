@@ -7,13 +7,11 @@ simulator it learned on follows their histories and says what it makes of them.
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.users.base import FloatArray, Histories, IntArray, Response, Session, UserSimulator
+from llmrec_env.users.base import Histories, Response, Session, UserSimulator
 
 
 class StatesFrom(UserSimulator):
@@ -70,7 +68,7 @@ class _StatesFromSession(Session):
         self._observing.respond(actions)
         return self._answering.respond(actions)
 
-    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+    def commit(self, accepted: BoolArray) -> FloatArray:
         self._answering.commit(accepted)
         self.states = self._observing.commit(accepted)
         return self.states

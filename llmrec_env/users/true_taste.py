@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import World
-from llmrec_env.data.world.taste import Float64Array, Mind
-from llmrec_env.users.base import FloatArray, Histories, IntArray, Response, Session, UserSimulator
+from llmrec_env.data.world.taste import Mind
+from llmrec_env.users.base import Histories, Response, Session, UserSimulator
 
 
 class TrueTasteUser(UserSimulator):
@@ -138,7 +139,7 @@ class _TrueTasteSession(Session):
         utility = model.utility(self._mind, self._shown)
         return Response(model.liking(utility).astype(np.float32), self._simulator._accept(utility))
 
-    def commit(self, accepted: NDArray[np.bool_]) -> FloatArray:
+    def commit(self, accepted: BoolArray) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         rows, shown = np.flatnonzero(accepted), self._shown

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.users.base import FloatArray, Histories, HistoryUser, IntArray, Response
+from llmrec_env.users.base import Histories, HistoryUser, Response
 
 N_ITEMS = 12
 SEQUENCES = {"ann": [0, 1, 2, 6, 7], "bob": [3, 4, 5, 8], "eve": [9, 10, 11]}

@@ -12,9 +12,10 @@ from even_user import N_ITEMS, SEQUENCES, EvenUser, make_log
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import data_equivalence
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.envs.next_item.env import NextItemEnv
-from llmrec_env.users.base import FloatArray, Histories, IntArray, Response
+from llmrec_env.users.base import Histories, Response
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core

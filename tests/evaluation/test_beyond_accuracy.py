@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
@@ -39,10 +39,10 @@ def make_log(sequences: list[list[int]]) -> InteractionLog:
 class LastItemTable:
     """Scores depend on the last item alone: row ``i`` of a table follows item ``i``."""
 
-    def __init__(self, table: NDArray[np.float32]) -> None:
+    def __init__(self, table: FloatArray) -> None:
         self.table = table
 
-    def score_steps(self, sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
         return self.table[np.concatenate([sequence[:-1] for sequence in sequences])]
 
 
@@ -127,7 +127,7 @@ def test_equals_a_loop_over_lists_whatever_the_batches(
         assert found[0][f"diversity@{k}"] == pytest.approx(np.mean(apart), abs=1e-5)
 
 
-def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def cosine(a: FloatArray, b: FloatArray) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
@@ -170,7 +170,7 @@ def test_alike_items_have_no_diversity_and_memory_holds_one_batch(
     seen = []
 
     class Watched(LastItemTable):
-        def score_steps(self, sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+        def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
             seen.append(len(sequences))
             return super().score_steps(sequences)
 

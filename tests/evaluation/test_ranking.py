@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
@@ -40,10 +40,10 @@ def make_log(sequences: list[list[int]], n_items: int = N_ITEMS) -> InteractionL
 class LastItemTable:
     """Scores depend on the last item alone: row ``i`` of a table follows item ``i``."""
 
-    def __init__(self, table: NDArray[np.float32]) -> None:
+    def __init__(self, table: FloatArray) -> None:
         self.table = table
 
-    def score_steps(self, sequences: Sequence[NDArray[np.int64]]) -> NDArray[np.float32]:
+    def score_steps(self, sequences: Sequence[IntArray]) -> FloatArray:
         return self.table[np.concatenate([sequence[:-1] for sequence in sequences])]
 
 

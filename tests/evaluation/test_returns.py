@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import llmrec_env
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.returns import (
@@ -18,7 +19,6 @@ from llmrec_env.evaluation.returns import (
     SB3Policy,
     evaluate_policy,
 )
-from llmrec_env.users.base import FloatArray
 from llmrec_env.users.true_taste import TrueTasteUser
 
 core = pytest.mark.core

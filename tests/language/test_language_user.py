@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from numpy.testing import assert_allclose, assert_array_equal
-from numpy.typing import NDArray
 
 import llmrec_env  # noqa: F401 - registers the environments
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.splits import Split
 from llmrec_env.language.model import LanguageEnvironment
@@ -34,7 +34,7 @@ class Forced(UserSimulator):
         session = self.user.open(histories)
         respond = session.respond
 
-        def forced(actions: NDArray[np.int64]) -> Response:
+        def forced(actions: IntArray) -> Response:
             return Response(respond(actions).reward, (actions % 2 == 0).astype(np.float32))
 
         session.respond = forced  # type: ignore[method-assign]

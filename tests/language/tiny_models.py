@@ -7,7 +7,6 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import normalize
 from transformers import (
@@ -22,6 +21,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Window
@@ -33,7 +33,6 @@ from llmrec_env.language.lm.base_models import SmallModelConfig
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 
-IntArray = NDArray[np.int64]
 N_ITEMS = 24
 WINDOW = Window(size=6, block=3)
 WIDTH = 16

@@ -5,15 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.data import Catalogue, InteractionLog
-from llmrec_env.users.base import (
-    FloatArray,
-    Histories,
-    HistoryUser,
-    IntArray,
-    Response,
-    UserSimulator,
-)
+from llmrec_env.users.base import Histories, HistoryUser, Response, UserSimulator
 
 N_ITEMS = 12
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from offline_users import Fan, Silent, make_log
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.data import InteractionLog
 from llmrec_env.offline import augmentation
 from llmrec_env.offline.augmentation import METHODS, Proposals, propose, soft_targets
-from llmrec_env.users.base import FloatArray
 
 pytestmark = pytest.mark.core
 

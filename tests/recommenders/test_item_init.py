@@ -11,29 +11,28 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from agents import Recommender, RecommenderConfig
 from agents.data import TrainingData
 from agents.item_init import principal_table
 from agents.network import Network
 from agents.training import Copies
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 
 pytestmark = pytest.mark.core
 MakeConfig = Callable[..., RecommenderConfig]
-FloatArray = NDArray[np.float64]
 N_ITEMS = 12
 
 
-def some_vectors(d: int, n_items: int = N_ITEMS) -> FloatArray:
+def some_vectors(d: int, n_items: int = N_ITEMS) -> Float64Array:
     """Vectors that differ most along the first axes, far from the origin."""
     rng = np.random.default_rng(d)
     return 5.0 + rng.normal(size=(n_items, d)) / np.arange(1, d + 1)
 
 
-def table_of(recommender: Recommender) -> FloatArray:
+def table_of(recommender: Recommender) -> Float64Array:
     return recommender.network.encoder.item_embedding.weight.detach().numpy()
 
 
@@ -103,7 +102,7 @@ def test_a_saved_recommender_needs_the_vectors_no_more(
     assert np.array_equal(loaded.score([[1, 2]]), recommender.score([[1, 2]]))
 
 
-def bad(row: int, value: float) -> FloatArray:
+def bad(row: int, value: float) -> Float64Array:
     vectors = some_vectors(3)
     vectors[row, 1] = value
     return vectors

@@ -9,9 +9,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.users.base import FloatArray, Histories, HistoryUser, IntArray, Response
+from llmrec_env.users.base import Histories, HistoryUser, Response
 
 sb3 = pytest.importorskip("stable_baselines3")
 contrib = pytest.importorskip("sb3_contrib")

@@ -16,11 +16,12 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.grammar import ATTRIBUTES, MAKERS, write_catalogue
-from llmrec_env.data.world.taste import Float64Array, IntArray, TasteModel, TasteParameters
+from llmrec_env.data.world.taste import TasteModel, TasteParameters
 
 # How much each attribute moves the factors.
 ATTRIBUTE_WEIGHTS = {

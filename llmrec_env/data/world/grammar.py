@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.data.catalogue import Catalogue
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -163,9 +163,7 @@ ATTRIBUTES = {
 MAKERS = tuple(f"{first} {last}" for last in MAKER_LAST[:5] for first in MAKER_FIRST)
 
 
-def write_catalogue(
-    attributes: dict[str, NDArray[np.int64]], rng: np.random.Generator
-) -> Catalogue:
+def write_catalogue(attributes: dict[str, IntArray], rng: np.random.Generator) -> Catalogue:
     """Write the texts of the items.
 
     Args:

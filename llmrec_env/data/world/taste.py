@@ -23,10 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.logistic import sigmoid
-
-Float64Array = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.error import InvalidAction
 
+from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.next_item.rendering import MODES
-from llmrec_env.envs.next_item.rules import BoolArray
-from llmrec_env.users.base import IntArray
 
 AUTORESETS = {"next_step": "NEXT_STEP", "same_step": "SAME_STEP", "disabled": "DISABLED"}
 """Our names, alike on every gymnasium, and those of the enum that gymnasium 1.1 brought."""

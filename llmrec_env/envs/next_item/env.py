@@ -9,15 +9,16 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
 
+from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.checks import check_action, check_options, check_render_mode
 from llmrec_env.envs.common.registration import limit_of_make
 from llmrec_env.envs.next_item import rendering
 from llmrec_env.envs.next_item.infos import MAX_MASKED_ITEMS, InfoBuilder, row_of
 from llmrec_env.envs.next_item.observations import Observation, ObservationBuilder, first
-from llmrec_env.envs.next_item.rules import BoolArray, NextItemRules, Outcome
+from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 from llmrec_env.envs.next_item.simulators import resolve_simulator
-from llmrec_env.users.base import IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 ONE_ROW = np.zeros(1, dtype=np.int64)
 PLAYING = np.ones(1, dtype=np.bool_)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.envs.next_item.rules import BoolArray, NextItemRules, Outcome
-from llmrec_env.users.base import IntArray
+from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 
 MAX_MASKED_ITEMS = 50_000
 """Catalogues above this size say which items are seen by a list, not by a mask."""

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.next_item.rules import NextItemRules
-from llmrec_env.users.base import FloatArray
 
 Observation = Any
 """float32 or int64 array, or a dict of the two."""
@@ -76,7 +75,7 @@ class ObservationBuilder:
         result[:, -1] = rules.last_answer
         return result
 
-    def _steps_left(self) -> NDArray[np.float64] | float:
+    def _steps_left(self) -> Float64Array | float:
         if self._limit is None:
             return 1.0
         return np.maximum(1.0 - self._rules.steps / self._limit, 0.0)

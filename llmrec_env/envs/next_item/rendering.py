@@ -7,8 +7,8 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
-from llmrec_env.users.base import IntArray
 
 MODES = ("human", "ansi")
 WIDTH = 100

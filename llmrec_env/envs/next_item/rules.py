@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.next_item.seen import BoolArray, SeenItems
-from llmrec_env.users.base import FloatArray, IntArray, Response, Session, UserSimulator
+from llmrec_env.envs.next_item.seen import SeenItems
+from llmrec_env.users.base import Response, Session, UserSimulator
 
 REWARDS = ("shown", "accept")
 MIN_INITIAL_ITEMS = 3
@@ -213,7 +213,7 @@ class NextItemRules:
         self.recent[row] = self.n_items
         self.recent[row, self.recent.shape[1] - len(last) :] = last
 
-    def _draw(self, playing: BoolArray) -> NDArray[np.float64]:
+    def _draw(self, playing: BoolArray) -> Float64Array:
         """One uniform draw for each row that plays, from the row's own generator."""
         pairs = zip(self.generators, playing.tolist(), strict=True)
         return np.array([generator.random() if plays else 0.0 for generator, plays in pairs])

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llmrec_env.users.base import IntArray
+from llmrec_env.common.arrays import BoolArray, IntArray
 
-BoolArray = NDArray[np.bool_]
 NOTHING = -1
 
 

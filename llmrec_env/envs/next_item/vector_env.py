@@ -13,6 +13,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.checks import (
     autoreset_metadata,
@@ -28,9 +29,9 @@ from llmrec_env.envs.common.checks import (
 from llmrec_env.envs.next_item import rendering
 from llmrec_env.envs.next_item.infos import InfoBuilder, with_masks
 from llmrec_env.envs.next_item.observations import Observation, ObservationBuilder
-from llmrec_env.envs.next_item.rules import BoolArray, NextItemRules, Outcome
+from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 from llmrec_env.envs.next_item.simulators import resolve_simulator
-from llmrec_env.users.base import IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 
 class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]]):
@@ -163,7 +164,7 @@ class NextItemVectorEnv(gym.vector.VectorEnv[Observation, IntArray, NDArray[Any]
 
     def step(
         self, actions: IntArray
-    ) -> tuple[Observation, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]:
+    ) -> tuple[Observation, Float64Array, BoolArray, BoolArray, dict[str, Any]]:
         """Show an item to the user of each row.
 
         Raises:

@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_options, check_render_mode
 from llmrec_env.envs.common.registration import limit_of_make
@@ -189,7 +189,7 @@ class ShopEnv(gym.Env[Any, Any]):
             self._show()
         return self._observation_builder.observe(shopper), reward, terminated, False, shopper.info()
 
-    def action_masks(self) -> NDArray[np.bool_]:
+    def action_masks(self) -> BoolArray:
         """Bool (max_actions,), true where the slate has an action (sb3-contrib's name for it)."""
         return self.shopper.mask().view(np.bool_)
 

@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.envs.shop.instruction_parser import parse_instruction
 from llmrec_env.envs.shop.match_features import FITS, UNSEEN
 from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind, Page
@@ -21,7 +22,6 @@ from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
 from llmrec_env.envs.shop.words import spaced, words_of
 
-FloatArray = NDArray[np.float32]
 EMBEDDING = 32
 """Dimensions of the hashed embedding of a text."""
 CLAUSES = 12

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 
-IntArray = NDArray[np.int64]
 NO_LIMIT = 1_000_000.0
 PRICE_STEP = 10.0
 DEAREST_LIMIT = 99
@@ -62,7 +61,7 @@ class Combination:
     weight: float
 
 
-def draw_prices(catalogue: ProductCatalogue, seed: int) -> NDArray[np.float64]:
+def draw_prices(catalogue: ProductCatalogue, seed: int) -> Float64Array:
     """What each product costs, float64 (n_products,): drawn within its range, in whole cents."""
     low, high = catalogue.price_low, catalogue.price_high
     drawn = low + (high - low) * _stream(seed, "prices").random(len(catalogue))
@@ -70,7 +69,7 @@ def draw_prices(catalogue: ProductCatalogue, seed: int) -> NDArray[np.float64]:
     return np.where(high > low, np.clip(np.round(drawn, 2), low, high), low)
 
 
-def draw_limits(prices: NDArray[np.float64], seed: int, name: str) -> NDArray[np.float64]:
+def draw_limits(prices: Float64Array, seed: int, name: str) -> Float64Array:
     """A price limit for each price, float64 of the same shape.
 
     The larger of two different draws among the first four multiples of $10 above the price, up to
@@ -141,7 +140,7 @@ def price_text(price_upper: float) -> str:
 
 def synthetic_goals(
     catalogue: ProductCatalogue,
-    prices: NDArray[np.float64],
+    prices: Float64Array,
     seed: int = 0,
     per_product: int | None = None,
     max_goals: int = MAX_GOALS,
@@ -177,9 +176,7 @@ def synthetic_goals(
     return goals
 
 
-def human_goals(
-    catalogue: ProductCatalogue, prices: NDArray[np.float64], seed: int = 0
-) -> list[Goal]:
+def human_goals(catalogue: ProductCatalogue, prices: Float64Array, seed: int = 0) -> list[Goal]:
     """Goals from instructions that people wrote, one each, in the order of the file.
 
     Raises:
@@ -222,13 +219,13 @@ def _stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, *name.encode()])
 
 
-def _n_combinations(catalogue: ProductCatalogue) -> NDArray[np.float64]:
+def _n_combinations(catalogue: ProductCatalogue) -> Float64Array:
     """How many ways each product's options can be chosen, float64 (n_products,)."""
     sizes = np.diff(catalogue.arrays["option_values.starts"]).astype(np.float64)
     return _per_row(np.multiply, sizes, catalogue.arrays["option_names.starts"], 1.0)
 
 
-def _weights(catalogue: ProductCatalogue, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weights(catalogue: ProductCatalogue, numbers: Float64Array) -> Float64Array:
     """The weight of each product's goals, float64 (n_products,)."""
     named = catalogue.arrays["instruction_attributes.values"]
     starts = catalogue.arrays["instruction_attributes.starts"]
@@ -239,9 +236,7 @@ def _weights(catalogue: ProductCatalogue, numbers: NDArray[np.float64]) -> NDArr
     return _per_row(np.add, rarity, starts, 0.0) / np.maximum(lengths, 1)
 
 
-def _per_row(
-    add: np.ufunc, values: NDArray[np.float64], starts: IntArray, empty: float
-) -> NDArray[np.float64]:
+def _per_row(add: np.ufunc, values: Float64Array, starts: IntArray, empty: float) -> Float64Array:
     """The values of each row in one, ``empty`` for a row without."""
     result = np.full(len(starts) - 1, empty)
     filled = np.flatnonzero(np.diff(starts))
@@ -250,9 +245,7 @@ def _per_row(
     return result
 
 
-def _thinned(
-    kept: NDArray[np.float64], max_goals: int, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def _thinned(kept: Float64Array, max_goals: int, rng: np.random.Generator) -> Float64Array:
     """So many goals a product that ``max_goals`` remain, each as likely as any other."""
     if kept.sum() > 2**62:
         raise SettingError("too many combinations of options: set goals_per_product")

@@ -6,8 +6,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.instruction_parser import ParsedInstruction, parse_instruction
 from llmrec_env.envs.shop.pages import Kind
@@ -41,7 +41,7 @@ class MatchFeatures:
     """
 
     def __init__(
-        self, catalogue: ProductCatalogue, prices: NDArray[np.float64], suggestions: Suggestions
+        self, catalogue: ProductCatalogue, prices: Float64Array, suggestions: Suggestions
     ) -> None:
         self._catalogue = catalogue
         self._suggestions = suggestions
@@ -56,7 +56,7 @@ class MatchFeatures:
         """``phrases(instruction, row)``: the value of each option that is the longest phrase of the
         instruction, by the option's name; see :func:`llmrec_env.envs.shop.words.phrases_within`."""
 
-    def _of(self, instruction: str, row: int, kinds: frozenset[Kind]) -> NDArray[np.float32]:
+    def _of(self, instruction: str, row: int, kinds: frozenset[Kind]) -> FloatArray:
         wish = parse_instruction(instruction)
         title = set(self._cut(self._catalogue.names[row]))
         words, pairs = self._words(row, kinds)

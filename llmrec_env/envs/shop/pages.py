@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.search.base import SearchEngine
 from llmrec_env.envs.shop.search.queries import Suggestions
@@ -102,7 +103,7 @@ class Pages:
     def __init__(
         self,
         catalogue: ProductCatalogue,
-        prices: NDArray[np.float64],
+        prices: Float64Array,
         engine: SearchEngine,
         suggestions: Suggestions,
     ) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS, Kind, Phrases
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
@@ -53,7 +53,7 @@ _KINDS: dict[str, tuple[Kind, Phrases]] = {
 
 def paraphrased_goals(
     catalogue: ProductCatalogue,
-    prices: NDArray[np.float64],
+    prices: Float64Array,
     seed: int = 0,
     per_product: int | None = None,
     max_goals: int = MAX_GOALS,

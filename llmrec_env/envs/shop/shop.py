@@ -7,8 +7,8 @@ from functools import cached_property, lru_cache
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
 from llmrec_env.envs.shop.inventory import CatalogueSource, Inventory, open_inventory
@@ -29,7 +29,7 @@ class ShopState:
     """A stock with the prices of a seed, and its pages."""
 
     inventory: Inventory
-    prices: NDArray[np.float64]
+    prices: Float64Array
     pages: Pages
     suggestions: Suggestions
     fits: MatchFeatures
@@ -64,7 +64,7 @@ class GoalSet:
         return max(len(goal.instruction) for goal in self.goals)
 
     @cached_property
-    def _cumulated(self) -> NDArray[np.float64]:
+    def _cumulated(self) -> Float64Array:
         return np.cumsum([goal.weight for goal in self.goals])
 
 
@@ -132,7 +132,7 @@ class Shop:
         return self._premises.inventory
 
     @property
-    def prices(self) -> NDArray[np.float64]:
+    def prices(self) -> Float64Array:
         """What the products cost, float64 (n_products,)."""
         return self._premises.prices
 

@@ -12,6 +12,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import BoolArray, Float64Array
 from llmrec_env.envs.common.checks import (
     autoreset_metadata,
     check_autoreset,
@@ -30,8 +31,6 @@ from llmrec_env.envs.shop.observations import TEXTS, ObservationBuilder, action_
 from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.shop import GoalSet, Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
-
-BoolArray = NDArray[np.bool_]
 
 
 class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
@@ -166,9 +165,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self._show()
         return self._observe(), self._infos(mask) | self._instructions(mask)
 
-    def step(
-        self, actions: Any
-    ) -> tuple[Any, NDArray[np.float64], BoolArray, BoolArray, dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[Any, Float64Array, BoolArray, BoolArray, dict[str, Any]]:
         """Do an action in each row.
 
         Raises:

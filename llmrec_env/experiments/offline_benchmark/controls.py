@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy
 from llmrec_env.evaluation.ranking import Popularity, Ranker, SimulatorRanker
-from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 
 class Judged(NamedTuple):

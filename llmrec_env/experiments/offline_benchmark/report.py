@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.evaluation.returns import interval
 from llmrec_env.experiments.demo.settings import Source
 from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS, HIDDEN
@@ -84,7 +84,7 @@ def difference(
     return Estimate(mean, low, high), agreeing
 
 
-def _user_returns(groups: Grouped, group: Group, world: str) -> NDArray[np.float64]:
+def _user_returns(groups: Grouped, group: Group, world: str) -> Float64Array:
     """Returns with seen items masked, (seeds, users)."""
     return np.array([row["returns"][world] for row in groups[group]])
 

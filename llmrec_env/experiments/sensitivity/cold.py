@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.evaluation.by_count import bin_names, step_bins
 from llmrec_env.evaluation.ranking import ranking_metrics, user_metrics
 from llmrec_env.experiments.sensitivity.points import METRIC, Point, read_ranks, read_row
@@ -17,7 +18,6 @@ from llmrec_env.experiments.study.results import many
 from llmrec_env.experiments.study.split_context import Place
 from llmrec_env.experiments.study.statistics import paired_difference
 from llmrec_env.reporting import Bars, Estimate, Section, Table
-from llmrec_env.users.base import IntArray
 
 RANKERS = (f"LE{ALONE}", "item-kNN")
 METRICS = ("HR@10", METRIC)

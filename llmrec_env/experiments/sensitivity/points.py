@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.config import RecommenderConfig
+from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.data.log import InteractionLog
@@ -143,15 +143,15 @@ def read_curve(point: Point, place: Place) -> list[dict[str, float]]:
     return rows
 
 
-def read_ranks(point: Point, place: Place) -> NDArray[np.float64]:
+def read_ranks(point: Point, place: Place) -> Float64Array:
     """The rank of the taken item at every test step."""
-    ranks: NDArray[np.float64] = np.load(point.folder(place) / "ranks.npy")
+    ranks: Float64Array = np.load(point.folder(place) / "ranks.npy")
     return ranks
 
 
-def read_states(point: Point, place: Place) -> NDArray[np.float32]:
+def read_states(point: Point, place: Place) -> FloatArray:
     """The states of the mapped test users."""
-    states: NDArray[np.float32] = np.load(point.folder(place) / "states.npy")
+    states: FloatArray = np.load(point.folder(place) / "states.npy")
     return states
 
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.experiments.sensitivity.points import Point, read_states
 from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.sensitivity.states import (
     NEIGHBOURS,
-    FloatArray,
     has_neighbour_plane,
     kinds_of_items,
     mapped_users,
@@ -57,7 +56,7 @@ class StateMap:
     kinds: list[str]
     users: list[str]
     states: Mapping[str, FloatArray]
-    planes: Mapping[str, NDArray[np.float64]]
+    planes: Mapping[str, Float64Array]
 
 
 def read(settings: SensitivitySettings, place: Place) -> StateMap | None:
@@ -135,7 +134,7 @@ def write(section: Section, found: StateMap | None, settings: SensitivitySetting
     )
 
 
-def _plane(states: FloatArray, settings: SensitivitySettings) -> NDArray[np.float64]:
+def _plane(states: FloatArray, settings: SensitivitySettings) -> Float64Array:
     keeps = _keeps_neighbours(settings)
     plane = neighbour_plane(states, settings.split) if keeps else principal_plane(states)[0]
     return np.round(plane, 4)

@@ -8,16 +8,14 @@ from itertools import takewhile
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from agents.recommender import Recommender
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.item_windows import last_window
 from llmrec_env.data.log import InteractionLog
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 MAPPED = 1000
 """Test users on a map, at most."""
 NEIGHBOURS = 10
@@ -68,7 +66,7 @@ def _branches(values: list[str]) -> list[str]:
     return ["".join(path[shared : shared + 1]) for path in paths] if shared else values
 
 
-def principal_plane(states: FloatArray) -> tuple[NDArray[np.float64], float]:
+def principal_plane(states: FloatArray) -> tuple[Float64Array, float]:
     """Coordinates (N, 2) along the two principal directions, and their share of the variance."""
     centred = states.astype(np.float64) - states.mean(axis=0, dtype=np.float64)
     left, sizes, directions = np.linalg.svd(centred, full_matrices=False)
@@ -81,7 +79,7 @@ def principal_plane(states: FloatArray) -> tuple[NDArray[np.float64], float]:
     return plane, float((sizes[rows] ** 2).sum()) / total if total else 0.0
 
 
-def neighbour_plane(states: FloatArray, seed: int) -> NDArray[np.float64]:
+def neighbour_plane(states: FloatArray, seed: int) -> Float64Array:
     """Coordinates (N, 2) that keep neighbours by cosine together (t-SNE of scikit-learn).
 
     Raises:
@@ -103,7 +101,7 @@ def neighbour_plane(states: FloatArray, seed: int) -> NDArray[np.float64]:
         random_state=seed,
         n_jobs=1,
     )
-    plane: NDArray[np.float64] = kind.fit_transform(states.astype(np.float64))
+    plane: Float64Array = kind.fit_transform(states.astype(np.float64))
     return plane
 
 

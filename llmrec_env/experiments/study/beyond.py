@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents.recommender import Recommender
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy, category_vectors
 from llmrec_env.evaluation.policies import Policy, PopularPolicy
@@ -10,7 +11,7 @@ from llmrec_env.evaluation.ranking import Popularity, Ranker
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
 from llmrec_env.experiments.study.simulators import open_companion
 from llmrec_env.experiments.study.split_context import Place
-from llmrec_env.users.base import FloatArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 
 K = 10

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.evaluation.ranking import (
     ItemKNN,
@@ -19,7 +20,7 @@ from llmrec_env.experiments.study.methods import Kind
 from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.simulators import open_companion
 from llmrec_env.experiments.study.split_context import Place
-from llmrec_env.users.base import FloatArray, Histories
+from llmrec_env.users.base import Histories
 
 ALONE = " alone"
 NEIGHBOURS: dict[str, tuple[Any, ...]] = {

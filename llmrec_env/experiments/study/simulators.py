@@ -16,20 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.experiments.study.split_context import Place, as_name
-from llmrec_env.users.base import (
-    Branches,
-    FloatArray,
-    Histories,
-    IntArray,
-    Labels,
-    Session,
-    UserSimulator,
-)
+from llmrec_env.users.base import Branches, Histories, Labels, Session, UserSimulator
 
 Make = Callable[[Place, Path, "Stopwatch"], UserSimulator]
 COMPANIONS: dict[str, Make] = {}

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
 
@@ -177,9 +177,7 @@ def _scatter(pairs: pl.DataFrame) -> float | None:
     return float(runs["gain"].to_numpy().std(ddof=1)) if runs.height > 1 else None
 
 
-def _t_test(
-    gains: NDArray[np.float64], shares: NDArray[np.float64], mean: float
-) -> tuple[float, float, float]:
+def _t_test(gains: Float64Array, shares: Float64Array, mean: float) -> tuple[float, float, float]:
     """95% interval and p-value of a sum of users' contributions, whose shares sum to 1."""
     n = len(gains)
     residuals = gains - shares * mean

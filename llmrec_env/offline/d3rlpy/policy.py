@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.library import d3rlpy
 from llmrec_env.offline.transitions import padded_histories
-from llmrec_env.users.base import FloatArray, IntArray, UserSimulator
+from llmrec_env.users.base import UserSimulator
 
 CHUNK_CELLS = 4_000_000  # scores computed at once
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
@@ -25,7 +26,7 @@ class TextColumn:
         starts: int64 (n + 1,).
     """
 
-    def __init__(self, data: NDArray[np.uint8], starts: NDArray[np.int64]) -> None:
+    def __init__(self, data: NDArray[np.uint8], starts: IntArray) -> None:
         self._data = memoryview(np.ascontiguousarray(data).data)
         self._starts = starts
 
@@ -39,7 +40,7 @@ class TextColumn:
 class ListColumn:
     """Lists: which elements belong to a row. Args: ``starts``, int64 (n + 1,)."""
 
-    def __init__(self, starts: NDArray[np.int64]) -> None:
+    def __init__(self, starts: IntArray) -> None:
         self._starts = starts
 
     def __getitem__(self, row: int) -> range:

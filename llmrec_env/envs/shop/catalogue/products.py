@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.envs.shop.catalogue.columns import (
@@ -137,9 +138,9 @@ class ProductCatalogue:
         self.human = human
         self.folder = folder
         self.asins: NDArray[np.bytes_] = arrays["asin"]
-        self.price_low: NDArray[np.float64] = arrays["price_low"]
-        self.price_high: NDArray[np.float64] = arrays["price_high"]
-        self.ratings: NDArray[np.float64] = arrays["rating"]
+        self.price_low: Float64Array = arrays["price_low"]
+        self.price_high: Float64Array = arrays["price_high"]
+        self.ratings: Float64Array = arrays["rating"]
         self.names = text_column(arrays, "name")
         self.instructions = text_column(arrays, "instruction")
         self._descriptions = text_column(arrays, "description")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.search.bm25 import MAX_HITS, Bm25Search
@@ -20,7 +20,7 @@ LARGE = 100_000
 class SearchEngine(Protocol):
     """Finds products by words."""
 
-    def search(self, query: str, k: int = MAX_HITS) -> NDArray[np.int64]:
+    def search(self, query: str, k: int = MAX_HITS) -> IntArray:
         """Rows of the best products, int64 (at most k,), best first; none that lack every word."""
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import read_json, write_json
@@ -59,7 +59,7 @@ class Bm25Search:
         index.index((ids, vocabulary), create_empty_token=False, show_progress=False)
         return cls(index, vocabulary)
 
-    def search(self, query: str, k: int = MAX_HITS) -> NDArray[np.int64]:
+    def search(self, query: str, k: int = MAX_HITS) -> IntArray:
         """Rows of the best products, int64 (at most k,), best first; the earlier row at a tie."""
         known = self._vocabulary
         ids = [known[stem] for stem in self._cut(query) if stem in known]
@@ -73,7 +73,7 @@ class Bm25Search:
             best = best[found >= np.partition(found, -k)[-k]]
         return best[np.argsort(-scores[best], kind="stable")[:k]]
 
-    def _scores(self, ids: list[int]) -> NDArray[np.float64]:
+    def _scores(self, ids: list[int]) -> Float64Array:
         """What ``get_scores_from_ids`` of bm25s adds up, in one pass over all words' entries."""
         spans = [slice(self._starts[i], self._starts[i + 1]) for i in ids]
         rows = np.concatenate([self._rows[span] for span in spans])

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.extras import require
 from llmrec_env.envs.shop.search.analyzer import Analyzer
 
@@ -80,7 +80,7 @@ class TantivySearch:
         writer.wait_merging_threads()
         return cls(folder)
 
-    def search(self, query: str, k: int = MAX_HITS) -> NDArray[np.int64]:
+    def search(self, query: str, k: int = MAX_HITS) -> IntArray:
         """Rows of the best products, int64 (at most k,), best first; the earlier row at a tie."""
         n_having = {stem: self._searcher.doc_freq("text", stem) for stem in self._cut(query)}
         words = sorted((stem for stem, n in n_having.items() if n), key=n_having.__getitem__)
