@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.data.source import open_source
 from llmrec_env.evaluation.fidelity import reward_accuracy
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
-from llmrec_env.experiments.demo.settings import open_source
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.fitting import untrained_language_environment
 from llmrec_env.language.learning import LearningConfig, learn

@@ -118,7 +118,7 @@ def test_every_objective_with_lea_trains_there(
 def test_a_study_computes_there_side_by_side(tmp_path: Path) -> None:
     settings = StudySettings(
         backbones=("sasrec",),
-        objectives=("plain", "LEASR"),
+        methods=("plain", "LEASR"),
         seeds=1,
         splits=1,
         trials=0,

@@ -29,20 +29,20 @@ def study(
     backbones: Annotated[
         str, typer.Option(help="Sequence encoders, joined by commas.")
     ] = "sasrec,gru4rec",
-    objectives: Annotated[
+    methods: Annotated[
         str | None,
         typer.Option(
-            help="Recipes, joined by commas: plain, SNQN, LEASR, soft targets, co-occurrence "
+            help="Methods, joined by commas: plain, SNQN, LEASR, soft targets, co-occurrence "
             "targets and others; a wrong name lists them all."
         ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 5,
     splits: Annotated[int, typer.Option(min=1, help="Splits by user.")] = 3,
     trials: Annotated[
-        int, typer.Option(min=0, help="Settings tried for every recipe and backbone; 0: defaults.")
+        int, typer.Option(min=0, help="Settings tried for every method and backbone; 0: defaults.")
     ] = 10,
     tune: Annotated[
-        str, typer.Option(help="'each' recipe, or the 'host': what suits plain then holds for all.")
+        str, typer.Option(help="'each' method, or the 'host': what suits plain then holds for all.")
     ] = "each",
     epochs: options.Epochs = 20,
     patience: options.Patience = 3,
@@ -55,7 +55,7 @@ def study(
     ] = "cpu",
     workers: options.Workers = None,
 ) -> None:
-    """Compare recipes on backbones over splits and seeds, tuned on validation users.
+    """Compare methods on backbones over splits and seeds, tuned on validation users.
 
     Ends in tables, report.html, results.md and one row a run in runs.csv.
     """
@@ -64,12 +64,12 @@ def study(
     with clear_errors():
         processes.check_alone()
         from llmrec_env.experiments.study import StudySettings, run_study
-        from llmrec_env.experiments.study.settings import OBJECTIVES
+        from llmrec_env.experiments.study.settings import USUAL_METHODS
 
         settings = StudySettings(
             data=data,
             backbones=options.listed(backbones.lower()),
-            objectives=OBJECTIVES if objectives is None else options.listed(objectives),
+            methods=USUAL_METHODS if methods is None else options.listed(methods),
             seeds=seeds,
             splits=splits,
             trials=trials,

@@ -138,7 +138,7 @@ def fit(
     with clear_errors():
         from llmrec_env.common.files import refuse_loss
         from llmrec_env.common.training import clear_checkpoint
-        from llmrec_env.experiments.demo.settings import open_source
+        from llmrec_env.data.source import open_source
         from llmrec_env.language.fitting import FitConfig, fit_language_environment
         from llmrec_env.language.learning import LearningConfig
         from llmrec_env.language.model import LanguageEnvironmentConfig
@@ -242,7 +242,7 @@ def label(
 def _log_to_label(data: str | None, log: Path | None, simulator: str | None, seed: int) -> Any:
     """A parquet file, or the training users of a dataset whose items the LE knows."""
     if log is None:
-        from llmrec_env.experiments.demo.settings import open_source
+        from llmrec_env.data.source import open_source
         from llmrec_env.offline.manifest import saved_catalogue
 
         source = open_source(data, seed)
@@ -280,8 +280,8 @@ def train(
         from agents import Recommender, RecommenderConfig
         from agents.objectives import FRAMEWORKS
         from llmrec_env.common.files import refuse_loss
+        from llmrec_env.data.source import open_source
         from llmrec_env.evaluation.ranking import evaluate_ranking
-        from llmrec_env.experiments.demo.settings import open_source
 
         refuse_loss(out, ())
         objective = objective.lower()
@@ -327,7 +327,7 @@ def evaluate(
     """Judge a recommender, or the simulated user itself, on test users."""
     with clear_errors():
         processes.check_alone()
-        from llmrec_env.experiments.demo.settings import open_source
+        from llmrec_env.data.source import open_source
 
         source = open_source(data, seed)
         user = _simulator(simulator, source, device, dtype)

@@ -22,10 +22,10 @@ from llmrec_env.cli import app
 from llmrec_env.cli.bench_offline import offline
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
-from llmrec_env.experiments.demo.settings import Source
-from llmrec_env.experiments.offline_benchmark import OfflineSettings, run_offline, running
+from llmrec_env.experiments.offline_benchmark import OfflineSettings, run, run_offline
 from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 from llmrec_env.experiments.offline_benchmark.report import difference
@@ -144,7 +144,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_jobs_may_cross_into_processes() -> None:
-    job = partial(running._run, TINY, Path("out"), TINY.runs[0], False)
+    job = partial(run._run, TINY, Path("out"), TINY.runs[0], False)
     assert pickle.loads(pickle.dumps(job)).args == job.args
 
 
@@ -191,7 +191,7 @@ def test_a_log_without_a_known_truth_is_judged_by_its_simulated_users(
     def opened(*settings: Any) -> Source:  # the embedded LE knows the items of no file
         return Source("my log", log, split_by_user(log))
 
-    monkeypatch.setattr(running, "open_source", opened)
+    monkeypatch.setattr(run, "open_source", opened)
     command = ["bench", "offline", "--data", "my log", "--simulator", str(EMBEDDED)]
     command += ["--out", str(out), "--algorithms", "bc", "--datasets", "logged"]
     command += ["--seeds", "1", "--steps", "2", "--episodes", "2", "--workers", "1"]

@@ -43,7 +43,7 @@ SETTINGS = SensitivitySettings(
     world_size=(60, 60),
 )
 TRAININGS = 2 * (len(("plain", "soft targets", "SNQN", "LEASR")) + 3 + 2)
-"""Two seeds of four recipes as they are, of three moved soft targets and of two moved q_weights."""
+"""Two seeds of four methods as they are, of three moved soft targets and of two moved q_weights."""
 
 
 class Killed(Exception):
@@ -138,7 +138,7 @@ def test_lines_are_the_means_of_the_points(done: Done) -> None:
         figure = done.figures[sweep.title]
         assert isinstance(figure, Curves)
         own = done.points.filter(
-            (pl.col("part") == sweep.part) & (pl.col("recipe") == sweep.recipe)
+            (pl.col("part") == sweep.part) & (pl.col("method") == sweep.method)
         )
         table = done.report.table(sweep.title)
         assert [row[0] for row in table.rows] == ["plain", *(f"{v:g}" for v in sweep.values)]
@@ -161,9 +161,9 @@ def test_without_a_share_it_is_the_plain_backbone(done: Done) -> None:
 
 def test_bins_add_up_to_all_steps(done: Done) -> None:
     cold = done.points.filter(pl.col("part") == "cold")
-    assert set(cold["recipe"]) == {"plain", "soft targets", "LE alone", "item-kNN"}
+    assert set(cold["method"]) == {"plain", "soft targets", "LE alone", "item-kNN"}
     share = done.points.filter((pl.col("part") == "share") & (pl.col("value") == 0)).sort("seed")
-    plain = cold.filter(pl.col("recipe") == "plain")
+    plain = cold.filter(pl.col("method") == "plain")
     for seed in range(2):
         own = plain.filter(pl.col("seed") == seed)
         mean = np.average(own["test NDCG@10"].to_numpy(), weights=own["steps"].to_numpy())
@@ -179,7 +179,7 @@ def test_the_map_holds_each_test_user_once_for_each_encoder(done: Done) -> None:
     assert isinstance(scatter, Scatter)
     assert len(scatter.panels) == 2
     for panel, clouds in scatter.panels.items():
-        rows = done.points.filter((pl.col("part") == "map") & (pl.col("recipe") == panel))
+        rows = done.points.filter((pl.col("part") == "map") & (pl.col("method") == panel))
         assert rows["user_id"].n_unique() == rows.height
         assert sum(len(cloud.x) for cloud in clouds.values()) == rows.height > 0
 

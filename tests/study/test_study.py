@@ -17,8 +17,8 @@ from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import log_fingerprint
 from llmrec_env.experiments.study import StudySettings, run_study
-from llmrec_env.experiments.study.claims import log_content
 from llmrec_env.experiments.study.grid import runs_of
 from llmrec_env.reporting import Forest, Report
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = StudySettings(
     backbones=("gru4rec",),
-    objectives=("plain", "random targets", "item-kNN targets", "soft targets"),
+    methods=("plain", "random targets", "item-kNN targets", "soft targets"),
     seeds=2,
     splits=2,
     trials=2,
@@ -91,12 +91,12 @@ def test_a_killed_study_repeats_nothing(study: Study) -> None:
     assert overview.height == len(runs_of(SETTINGS))
     assert pl.read_csv(study.out / "runs.csv").height == overview.height
     trained = overview.filter(pl.col("backbone").is_not_null())
-    assert trained.group_by("split", "recipe").len()["len"].to_list() == [2] * 8
+    assert trained.group_by("split", "method").len()["len"].to_list() == [2] * 8
 
 
 def test_it_goes_on_as_if_it_had_not_been_killed(study: Study, tmp_path: Path) -> None:
     """Another study without language finds the same hyper-parameters and the same metrics."""
-    settings = replace(SETTINGS, objectives=("plain", "random targets"), seeds=1)
+    settings = replace(SETTINGS, methods=("plain", "random targets"), seeds=1)
     again = run_study(settings, tmp_path, workers=1)
     for name in ("gru4rec/plain/seed0", "gru4rec/random_targets/seed0"):
         rows = [read_json(o / f"split1/runs/{name}/row.json") for o in (study.out, tmp_path)]
@@ -121,11 +121,11 @@ def test_a_study_may_grow_but_not_change(
 ) -> None:
     trainings, out = Trainings(monkeypatch), tmp_path / "copy"
     shutil.copytree(study.out, out)
-    grown = replace(SETTINGS, seeds=3, objectives=("plain", "random targets"))
+    grown = replace(SETTINGS, seeds=3, methods=("plain", "random targets"))
     run_study(grown, out, workers=1)
-    assert trainings.count == 2 * 2  # the new seed of two recipes on two splits
-    run_study(replace(grown, objectives=("random targets",)), out, workers=1)
-    assert "add 'plain' to --objectives" in (out / "results.md").read_text()
+    assert trainings.count == 2 * 2  # the new seed of two methods on two splits
+    run_study(replace(grown, methods=("random targets",)), out, workers=1)
+    assert "add 'plain' to --methods" in (out / "results.md").read_text()
     with pytest.raises(SettingError, match="epochs=20 instead of 3"):
         run_study(replace(SETTINGS, epochs=3), out, workers=1)
     other = replace(SETTINGS, data=str(saved_log(tmp_path / "other")))
@@ -151,7 +151,7 @@ def test_a_run_that_diverges_says_which_it_was(
         raise DivergedError("the loss is nan at step 3")
 
     monkeypatch.setattr(Recommender, "fit", diverges)
-    settings = replace(SETTINGS, objectives=("plain",), trials=0)
+    settings = replace(SETTINGS, methods=("plain",), trials=0)
     with pytest.raises(DivergedError, match=r"gru4rec plain, split 0, seed 0: the loss is nan"):
         run_study(settings, tmp_path, workers=1)
 
@@ -160,7 +160,7 @@ def test_a_log_of_other_events_is_another_log() -> None:
     items = Catalogue(pl.DataFrame({"item_id": ["a", "b"], "title": ["one", "two"]}))
     table = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "event": ["view", "buy"]})
     other = table.with_columns(event=pl.Series(["buy", "view"]))
-    contents = [log_content(InteractionLog.from_table(items, rows)) for rows in (table, other)]
+    contents = [log_fingerprint(InteractionLog.from_table(items, rows)) for rows in (table, other)]
     assert contents[0] != contents[1]
 
 
@@ -187,7 +187,7 @@ def test_the_report_says_what_was_found_and_on_what_it_rests(study: Study) -> No
     report, ranking = study.report, study.report.table("Next-item ranking")
     names = [row[0] for row in ranking.rows]
     assert names == ["popularity", "item-kNN", "LE alone"] + [
-        f"gru4rec {name}" for name in SETTINGS.objectives
+        f"gru4rec {name}" for name in SETTINGS.methods
     ]
     for title in ("Next-item ranking", "Other cut-offs", "NDCG@10 above plain", "Costs"):
         table = report.table(title)
@@ -199,7 +199,7 @@ def test_the_report_says_what_was_found_and_on_what_it_rests(study: Study) -> No
     for name, difference, *_ in above:
         assert difference.mean == pytest.approx(mean[name] - mean["gru4rec plain"], abs=1e-9)
     forests = [e for s in report.sections for e in s.elements if isinstance(e, Forest)]
-    assert set(forests[0].rows) == {f"gru4rec {name}" for name in SETTINGS.objectives[1:]}
+    assert set(forests[0].rows) == {f"gru4rec {name}" for name in SETTINGS.methods[1:]}
     page = (study.out / "report.html").read_text(encoding="utf-8")
     assert forests[0].title in page
     pictures = [path.name for path in (study.out / "figures").glob("*.png")]

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.training import clear_checkpoint
+from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
-from llmrec_env.experiments.demo.settings import WORLD_SIZE, DemoSettings, Source
+from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.language.saving import SavedModel
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
 from llmrec_env.users.language import EMBEDDED, LanguageUser

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from llmrec_env.data.source import Source
 from llmrec_env.evaluation.ranking import evaluate_ranking
-from llmrec_env.experiments.demo.evaluators import judge, test_users
-from llmrec_env.experiments.demo.settings import DemoSettings, Source
+from llmrec_env.experiments.demo.settings import DemoSettings
+from llmrec_env.experiments.evaluators import evaluation_users, judge
 from llmrec_env.offline.transitions import transitions
 from llmrec_env.reporting import Estimate, Report, Table
 from llmrec_env.users.language import LanguageUser
@@ -34,7 +35,7 @@ def measure(name: str, settings: DemoSettings, source: Source, simulator: Langua
         policy = D3rlpyPolicy(algo, observation, simulator=simulator)
         row: Found = {"table": name, "algorithm": algorithm, "transitions": len(table)}
         row |= evaluate_ranking(policy, source.split.test, ks=(10,))
-        for world, users in test_users(source, simulator).items():
+        for world, users in evaluation_users(source, simulator).items():
             row[world] = judge(policy, users, settings, True).summary()
         rows.append(row)
     return {"rows": rows}

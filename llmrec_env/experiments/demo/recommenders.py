@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from llmrec_env.data.source import Source
 from llmrec_env.evaluation.ranking import ItemKNN, Popularity, SimulatorRanker, evaluate_ranking
-from llmrec_env.experiments.demo.settings import DemoSettings, Source
+from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.reporting import Curve, Curves, Element, Finding, Report, Table
 from llmrec_env.users.language import LanguageUser
 

@@ -9,6 +9,7 @@ import numpy as np
 from llmrec_env.common.extras import require
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import Source
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.returns import (
     Policy,
@@ -17,8 +18,8 @@ from llmrec_env.evaluation.returns import (
     SB3Policy,
     best_actions,
 )
-from llmrec_env.experiments.demo.evaluators import judge, test_users
-from llmrec_env.experiments.demo.settings import DemoSettings, Source
+from llmrec_env.experiments.demo.settings import DemoSettings
+from llmrec_env.experiments.evaluators import evaluation_users, judge
 from llmrec_env.reporting import (
     Bars,
     Curve,
@@ -48,7 +49,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
         "popular": PopularPolicy(train),
         "PPO": SB3Policy(model),
     }
-    worlds = test_users(source, simulator)
+    worlds = evaluation_users(source, simulator)
     found: Found = {"rows": [], "ppo_curve": curve, "differences": {}}
     for name, users in worlds.items():
         for masked in (True, False):

@@ -13,8 +13,9 @@ from typing import Any
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import fingerprint, read_json, refuse_others, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
+from llmrec_env.data.source import Source, open_source
 from llmrec_env.experiments.demo import language, offline, recommenders, returns
-from llmrec_env.experiments.demo.settings import DemoSettings, Source, open_source
+from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.reporting import Facts, Report
 from llmrec_env.users.language import LanguageUser
 

@@ -6,7 +6,7 @@ ones. Beside the datasets that the LE labels and augments stand those that a ran
 co-occurrence augments, and beside the algorithms those who need no learning.
 """
 
-from llmrec_env.experiments.offline_benchmark.running import run_offline
+from llmrec_env.experiments.offline_benchmark.run import run_offline
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings
 
 __all__ = ["OfflineSettings", "run_offline"]

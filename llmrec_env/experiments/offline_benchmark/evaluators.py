@@ -9,7 +9,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
-from llmrec_env.experiments.offline_benchmark.controls import Judged
+from llmrec_env.experiments.offline_benchmark.baselines import Judged
 from llmrec_env.users.base import UserSimulator
 
 Found = dict[str, Any]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.arrays import Float64Array
+from llmrec_env.data.source import Source
 from llmrec_env.evaluation.returns import interval
-from llmrec_env.experiments.demo.settings import Source
 from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS, HIDDEN
-from llmrec_env.experiments.offline_benchmark.controls import CONTROLS
+from llmrec_env.experiments.offline_benchmark.baselines import CONTROLS
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS, LOGGED
 from llmrec_env.experiments.offline_benchmark.evaluators import RANKED, SHOWN, Found, return_column
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, Run

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.experiments.demo.settings import WORLD_SIZE
+from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
-from llmrec_env.experiments.offline_benchmark.controls import CONTROLS
+from llmrec_env.experiments.offline_benchmark.baselines import CONTROLS
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 
 

@@ -5,7 +5,7 @@ item was seen in training, and a map of the users' states. Like a study's, every
 a folder of its own; one that serves several pictures is made once.
 """
 
-from llmrec_env.experiments.sensitivity.program import run_sensitivity
+from llmrec_env.experiments.sensitivity.run import run_sensitivity
 from llmrec_env.experiments.sensitivity.settings import PARTS, SensitivitySettings
 
 __all__ = ["PARTS", "SensitivitySettings", "run_sensitivity"]

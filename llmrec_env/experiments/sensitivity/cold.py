@@ -15,7 +15,7 @@ from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.rankers import ALONE
 from llmrec_env.experiments.study.results import many
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import paired_difference
 from llmrec_env.reporting import Bars, Estimate, Section, Table
 
@@ -28,25 +28,25 @@ Found = dict[str, list[dict[str, Any]]]
 def points_of(settings: SensitivitySettings) -> list[Point]:
     """The rankers that are held against each other."""
     trained = [
-        Point(recipe, settings.backbone, seed)
-        for recipe in (PLAIN, "soft targets")
+        Point(method, settings.backbone, seed)
+        for method in (PLAIN, "soft targets")
         for seed in range(settings.seeds)
     ]
     return [*trained, *(Point(name) for name in RANKERS)]
 
 
-def read(settings: SensitivitySettings, place: Place) -> Found:
+def read(settings: SensitivitySettings, context: SplitContext) -> Found:
     """The metrics of every ranker and seed in every bin with a step."""
-    bins = _bins(place)
+    bins = _bins(context)
     found: Found = {}
     for point in points_of(settings):
-        if read_row(point, place)["diverged"]:
+        if read_row(point, context)["diverged"]:
             continue
-        ranks = read_ranks(point, place)
+        ranks = read_ranks(point, context)
         for number in np.unique(bins):
             row = {"bin": bin_names()[number], "seed": point.seed}
             row |= ranking_metrics(ranks[bins == number], (10,))
-            found.setdefault(point.recipe, []).append(row)
+            found.setdefault(point.method, []).append(row)
     return found
 
 
@@ -55,7 +55,7 @@ def flat_rows(found: Found) -> list[dict[str, Any]]:
     return [
         {
             "part": "cold",
-            "recipe": name,
+            "method": name,
             "seed": row["seed"],
             "bin": row["bin"],
             "steps": row["steps"],
@@ -66,22 +66,24 @@ def flat_rows(found: Found) -> list[dict[str, Any]]:
     ]
 
 
-def write(section: Section, settings: SensitivitySettings, place: Place, basis: str) -> None:
+def write(
+    section: Section, settings: SensitivitySettings, context: SplitContext, basis: str
+) -> None:
     """Add the tables and the bar pictures to a section."""
-    found, bins = read(settings, place), _bins(place)
+    found, bins = read(settings, context), _bins(context)
     steps = {bin_names()[number]: int((bins == number).sum()) for number in np.unique(bins)}
     seeds = f"Means over {many(settings.seeds, 'training seed')}, ± standard deviation"
     columns = [f"{name} ({count:,} steps)" for name, count in steps.items()]
     for metric in METRICS:
         values = {
-            recipe: [_over(rows, name, metric) for name in steps] for recipe, rows in found.items()
+            method: [_over(rows, name, metric) for name in steps] for method, rows in found.items()
         }
         hit = [any(own[number].mean for own in values.values()) for number in range(len(steps))]
         section.add(
             Table(
                 f"{metric} by how often the item was seen",
                 ["recommender", *columns],
-                [[recipe, *own] for recipe, own in values.items()],
+                [[method, *own] for method, own in values.items()],
                 controls=["item-kNN"],
                 masked=False,
                 best=[name for name, any_hit in zip(columns, hit, strict=True) if any_hit],
@@ -99,19 +101,23 @@ def write(section: Section, settings: SensitivitySettings, place: Place, basis: 
                 x_label="times seen in training, test steps",
             ),
         )
-    section.add(_differences(found, settings, place, steps, basis))
+    section.add(_differences(found, settings, context, steps, basis))
 
 
 def _differences(
-    found: Found, settings: SensitivitySettings, place: Place, steps: dict[str, int], basis: str
+    found: Found,
+    settings: SensitivitySettings,
+    context: SplitContext,
+    steps: dict[str, int],
+    basis: str,
 ) -> Table:
-    bins, numbers = _bins(place), [bin_names().index(name) for name in steps]
-    plain = [_users(PLAIN, settings, place, bins == number) for number in numbers]
+    bins, numbers = _bins(context), [bin_names().index(name) for name in steps]
+    plain = [_users(PLAIN, settings, context, bins == number) for number in numbers]
     rows: list[list[Any]] = []
     for name in found:
         if name == PLAIN:
             continue
-        own = [_users(name, settings, place, bins == number) for number in numbers]
+        own = [_users(name, settings, context, bins == number) for number in numbers]
         gaps = [paired_difference(a, b) for a, b in zip(own, plain, strict=True)]
         rows.append([name, *(Estimate(gap.mean, gap.low, gap.high) for gap in gaps)])
     return Table(
@@ -128,22 +134,23 @@ def _differences(
 
 
 def _users(
-    name: str, settings: SensitivitySettings, place: Place, only: np.ndarray[Any, Any]
+    name: str, settings: SensitivitySettings, context: SplitContext, only: np.ndarray[Any, Any]
 ) -> pl.DataFrame:
     """Per-user metrics of a ranker's seeds on some of the steps."""
-    points = [point for point in points_of(settings) if point.recipe == name]
+    points = [point for point in points_of(settings) if point.method == name]
     parts = [
-        user_metrics(place.source.split.test, read_ranks(point, place), only=only).with_columns(
-            pl.lit(place.split, pl.Int64).alias("split"), pl.lit(point.seed, pl.Int64).alias("seed")
+        user_metrics(context.source.split.test, read_ranks(point, context), only=only).with_columns(
+            pl.lit(context.split, pl.Int64).alias("split"),
+            pl.lit(point.seed, pl.Int64).alias("seed"),
         )
         for point in points
-        if not read_row(point, place)["diverged"]
+        if not read_row(point, context)["diverged"]
     ]
     return pl.concat(parts)
 
 
-def _bins(place: Place) -> IntArray:
-    split = place.source.split
+def _bins(context: SplitContext) -> IntArray:
+    split = context.source.split
     return step_bins(split.test, split.train.item_counts())
 
 

@@ -21,7 +21,7 @@ from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.results import many
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Section, Table, Text
 
 TITLES = {
@@ -46,7 +46,7 @@ class Swept:
     """A curve whose points are all done.
 
     Attributes:
-        sweep: the recipe and its setting.
+        sweep: the method and its setting.
         rows: of every value, one row a seed.
         plain: of the plain backbone.
     """
@@ -69,21 +69,21 @@ def points_of(settings: SensitivitySettings) -> list[Point]:
     return list(dict.fromkeys(points))
 
 
-def read(sweep: Sweep, settings: SensitivitySettings, place: Place) -> Swept:
+def read(sweep: Sweep, settings: SensitivitySettings, context: SplitContext) -> Swept:
     """What the points of a curve found."""
     rows = {
-        value: [read_row(point, place) for point in _points(sweep, value, settings)]
+        value: [read_row(point, context) for point in _points(sweep, value, settings)]
         for value in sweep.values
     }
     plain = [Point(PLAIN, settings.backbone, seed) for seed in range(settings.seeds)]
-    return Swept(sweep, rows, [read_row(point, place) for point in plain])
+    return Swept(sweep, rows, [read_row(point, context) for point in plain])
 
 
 def write(
-    section: Section, sweep: Sweep, settings: SensitivitySettings, place: Place, basis: str
+    section: Section, sweep: Sweep, settings: SensitivitySettings, context: SplitContext, basis: str
 ) -> None:
     """Add a curve's sentence, table and pictures to a section."""
-    swept = read(sweep, settings, place)
+    swept = read(sweep, settings, context)
     seeds = many(settings.seeds, "training seed")
     section.add(
         Text(_told(swept)),
@@ -91,13 +91,13 @@ def write(
         _lines(
             swept,
             sweep.title,
-            f"Mean over {seeds}; bands: one standard deviation. The recipe's own value is "
+            f"Mean over {seeds}; bands: one standard deviation. The method's own value is "
             f"{sweep.usual:g}. {basis} Seen items not masked.",
             {"validation": "validation", "test": "test"},
         ),
         _lines(
             swept,
-            f"Over-fitting: {sweep.label}, {sweep.recipe}",
+            f"Over-fitting: {sweep.label}, {sweep.method}",
             f"{METRIC} of users that were learned from beside that of users that were not, with "
             f"the weights of the pass that validation kept; mean over {seeds}, bands: one standard "
             "deviation. The wider the two are apart, the more is learned by heart. Seen items not "
@@ -106,7 +106,7 @@ def write(
         ),
     )
     if sweep.part == "share":
-        section.add(*_passes(sweep, settings, place))
+        section.add(*_passes(sweep, settings, context))
 
 
 def flat_rows(swept: Swept) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def flat_rows(swept: Swept) -> list[dict[str, Any]]:
     return [
         {
             "part": sweep.part,
-            "recipe": sweep.recipe,
+            "method": sweep.method,
             "setting": sweep.setting,
             "value": float(value),
             "seed": seed,
@@ -218,7 +218,7 @@ def _shifted(estimate: Estimate, sign: int) -> float | None:
     return None if estimate.mean is None else estimate.mean + sign * (estimate.sd or 0.0)
 
 
-def _passes(sweep: Sweep, settings: SensitivitySettings, place: Place) -> list[Element]:
+def _passes(sweep: Sweep, settings: SensitivitySettings, context: SplitContext) -> list[Element]:
     """Validation and training loss pass by pass, a line a value."""
     pictures: list[Element] = []
     for name, title, told in (
@@ -229,7 +229,7 @@ def _passes(sweep: Sweep, settings: SensitivitySettings, place: Place) -> list[E
         for value in sweep.values:
             curves = [
                 [row[name] for row in curve[1:]]
-                for curve in (read_curve(p, place) for p in _points(sweep, value, settings))
+                for curve in (read_curve(p, context) for p in _points(sweep, value, settings))
                 if curve
             ]
             shortest = min(map(len, curves), default=0)
@@ -256,16 +256,16 @@ def _told(swept: Swept) -> str:
     known = [number for number, value in enumerate(validation) if value is not None]
     plain = over(swept.plain, metric("test")).mean
     if not known or plain is None:
-        return f"{sweep.recipe}: every training diverged."
+        return f"{sweep.method}: every training diverged."
     best = max(known, key=lambda number: validation[number] or 0.0)
     gaps = [over(swept.rows[value], _gap).mean for value in values]
     widest = max(known, key=lambda number: gaps[number] or 0.0)
     above = sum((test[number] or 0.0) > plain for number in known)
     usual = ""
     if sweep.usual in values and (own := test[values.index(sweep.usual)]) is not None:
-        usual = f", {own:.4f} at the recipe's own {sweep.usual:g}"
+        usual = f", {own:.4f} at the method's own {sweep.usual:g}"
     return (
-        f"{sweep.recipe}: validation prefers {sweep.setting} {values[best]:g}. Test {METRIC} is "
+        f"{sweep.method}: validation prefers {sweep.setting} {values[best]:g}. Test {METRIC} is "
         f"{test[best]:.4f} there{usual} and {plain:.4f} for the plain backbone; {above} of "
         f"{many(len(known), 'value')} lie above plain. The gap of training and validation users is "
         f"largest at {values[widest]:g} ({gaps[widest]:.4f})."

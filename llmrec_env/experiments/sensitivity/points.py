@@ -18,11 +18,11 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, evaluate_ranking, ranking_metrics, step_ranks
 from llmrec_env.experiments.sensitivity.states import encoder_states, mapped_users
 from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
-from llmrec_env.experiments.study.fitting import fit_recipe
-from llmrec_env.experiments.study.methods import PLAIN, RECIPES
+from llmrec_env.experiments.study.fit import fit_method
+from llmrec_env.experiments.study.methods import METHODS, PLAIN
 from llmrec_env.experiments.study.rankers import ALONE, make_ranker
-from llmrec_env.experiments.study.simulators import open_companion
-from llmrec_env.experiments.study.split_context import Place, as_name
+from llmrec_env.experiments.study.simulators import open_simulator
+from llmrec_env.experiments.study.split_context import SplitContext, as_name
 from llmrec_env.reporting import versions
 
 Row = dict[str, Any]
@@ -35,17 +35,17 @@ NO_ROW: Row = {"validation": {}, "test": {}, "training": {}, "loss": None, "kept
 
 @dataclass(frozen=True)
 class Point:
-    """A recipe with one setting moved and a training seed, or a ranker without a backbone.
+    """A method with one setting moved and a training seed, or a ranker without a backbone.
 
     Attributes:
-        recipe: a recipe, or a row of :mod:`llmrec_env.experiments.study.rankers`.
+        method: a method, or a row of :mod:`llmrec_env.experiments.study.rankers`.
         backbone: the sequence encoder; None for a ranker.
         seed: of the training; None for a ranker.
-        setting: the field that differs from the recipe's; empty where none does.
+        setting: the field that differs from the method's; empty where none does.
         value: of that field.
     """
 
-    recipe: str
+    method: str
     backbone: str | None = None
     seed: int | None = None
     setting: str = ""
@@ -56,33 +56,33 @@ class Point:
         """What to call it while it runs."""
         seed = "" if self.seed is None else f", seed {self.seed}"
         moved = f", {self.setting} {self.value:g}" if self.setting else ""
-        return f"{self.recipe}{moved}{seed}"
+        return f"{self.method}{moved}{seed}"
 
     @property
-    def asks_companion(self) -> bool:
+    def asks_simulator(self) -> bool:
         """Whether a simulated user has to be there first."""
         if self.backbone is None:
-            return self.recipe.endswith(ALONE)
-        return RECIPES[self.recipe].companion is not None
+            return self.method.endswith(ALONE)
+        return METHODS[self.method].simulator is not None
 
-    def folder(self, place: Place) -> Path:
+    def folder(self, context: SplitContext) -> Path:
         """Where its results lie; there as a whole or not at all."""
-        path = place.folder / "points"
+        path = context.folder / "points"
         if self.backbone is None:
-            return path / as_name(self.recipe)
+            return path / as_name(self.method)
         moved = f"{self.setting}={self.value!r}" if self.setting else "as_it_is"
-        return path / self.backbone / as_name(self.recipe) / moved / f"seed{self.seed}"
+        return path / self.backbone / as_name(self.method) / moved / f"seed{self.seed}"
 
-    def is_done(self, place: Place) -> bool:
+    def is_done(self, context: SplitContext) -> bool:
         """Whether its results are there."""
-        return (self.folder(place) / "row.json").exists()
+        return (self.folder(context) / "row.json").exists()
 
-    def config(self, place: Place) -> RecommenderConfig:
+    def config(self, context: SplitContext) -> RecommenderConfig:
         """All settings of its training."""
         assert self.backbone is not None
         changes = {self.setting: self.value} if self.setting else {}
-        recipe = RECIPES[self.recipe]
-        return recipe.config(self.backbone, **place.settings.passes, seed=self.seed, **changes)
+        method = METHODS[self.method]
+        return method.config(self.backbone, **context.settings.passes, seed=self.seed, **changes)
 
 
 def point_of(sweep: Sweep, value: Value, backbone: str, seed: int) -> Point:
@@ -90,87 +90,87 @@ def point_of(sweep: Sweep, value: Value, backbone: str, seed: int) -> Point:
     if sweep.setting == "augment_share" and value == 0:
         return Point(PLAIN, backbone, seed)
     if value == sweep.usual:
-        return Point(sweep.recipe, backbone, seed)
-    return Point(sweep.recipe, backbone, seed, sweep.setting, value)
+        return Point(sweep.method, backbone, seed)
+    return Point(sweep.method, backbone, seed, sweep.setting, value)
 
 
-def do_point(point: Point, place: Place) -> None:
+def do_point(point: Point, context: SplitContext) -> None:
     """Train, if there is something to train, rank and write it down."""
     row: Row = {**NO_ROW, "diverged": False, "seconds": {}, "config": {}, "versions": versions()}
     try:
-        with atomic_path(point.folder(place)) as folder:
+        with atomic_path(point.folder(context)) as folder:
             folder.mkdir()
             row |= (
-                _ranker(point, place, folder)
+                _ranker(point, context, folder)
                 if point.backbone is None
-                else _trained(point, place, folder)
+                else _trained(point, context, folder)
             )
             write_json(folder / "row.json", row)
     except DivergedError:  # a finding: this value is too much
-        row |= {"diverged": True, "config": asdict(point.config(place))}
-        with atomic_path(point.folder(place)) as folder:
+        row |= {"diverged": True, "config": asdict(point.config(context))}
+        with atomic_path(point.folder(context)) as folder:
             folder.mkdir()
             write_json(folder / "curve.json", [])
             write_json(folder / "row.json", row)
 
 
-def check_point(point: Point, place: Place) -> None:
+def check_point(point: Point, context: SplitContext) -> None:
     """Refuse what an earlier version left under this name with other settings.
 
     Raises:
         SettingError: the settings are others.
     """
-    if point.backbone is None or not point.is_done(place):
+    if point.backbone is None or not point.is_done(context):
         return
-    found = read_row(point, place)["config"]
-    now = json.loads(json.dumps(asdict(point.config(place))))
+    found = read_row(point, context)["config"]
+    now = json.loads(json.dumps(asdict(point.config(context))))
     if differing := sorted(key for key in found if key in now and found[key] != now[key]):
         raise SettingError(
-            f"{point.folder(place)} holds a training with other settings ({', '.join(differing)}); "
-            "remove it, or name another folder with --out"
+            f"{point.folder(context)} holds a training with other settings "
+            f"({', '.join(differing)}); remove it, or name another folder with --out"
         )
 
 
-def read_row(point: Point, place: Place) -> Row:
+def read_row(point: Point, context: SplitContext) -> Row:
     """What a point found."""
-    row: Row = read_json(point.folder(place) / "row.json")
+    row: Row = read_json(point.folder(context) / "row.json")
     return row
 
 
-def read_curve(point: Point, place: Place) -> list[dict[str, float]]:
+def read_curve(point: Point, context: SplitContext) -> list[dict[str, float]]:
     """Losses and validation metrics before learning and after each pass."""
-    rows: list[dict[str, float]] = read_json(point.folder(place) / "curve.json")
+    rows: list[dict[str, float]] = read_json(point.folder(context) / "curve.json")
     return rows
 
 
-def read_ranks(point: Point, place: Place) -> Float64Array:
+def read_ranks(point: Point, context: SplitContext) -> Float64Array:
     """The rank of the taken item at every test step."""
-    ranks: Float64Array = np.load(point.folder(place) / "ranks.npy")
+    ranks: Float64Array = np.load(point.folder(context) / "ranks.npy")
     return ranks
 
 
-def read_states(point: Point, place: Place) -> FloatArray:
+def read_states(point: Point, context: SplitContext) -> FloatArray:
     """The states of the mapped test users."""
-    states: FloatArray = np.load(point.folder(place) / "states.npy")
+    states: FloatArray = np.load(point.folder(context) / "states.npy")
     return states
 
 
-def missing(points: Iterable[Point], place: Place) -> list[Point]:
+def missing(points: Iterable[Point], context: SplitContext) -> list[Point]:
     """The points that are not done, each once."""
-    return [point for point in dict.fromkeys(points) if not point.is_done(place)]
+    return [point for point in dict.fromkeys(points) if not point.is_done(context)]
 
 
-def _trained(point: Point, place: Place, folder: Path) -> Row:
-    recommender = fit_recipe(RECIPES[point.recipe], place, point.config(place))
+def _trained(point: Point, context: SplitContext, folder: Path) -> Row:
+    recommender = fit_method(METHODS[point.method], context, point.config(context))
     history = recommender.history
     kept = max(range(len(history)), key=lambda number: history[number][METRIC])
-    split = place.source.split
+    split = context.source.split
     write_json(folder / "curve.json", history)
-    if point.recipe == PLAIN and point.seed == 0:
-        users = mapped_users(split.test, place.split)
+    if point.method == PLAIN and point.seed == 0:
+        users = mapped_users(split.test, context.split)
         np.save(folder / "states.npy", encoder_states(recommender, users.sequences()))
     return {
-        **_ranked(recommender, place, folder),
+        **_ranked(recommender, context, folder),
         "training": evaluate_ranking(recommender, _like(split.train, split.validation), KS),
         "loss": history[kept].get(LOSS),
         "kept pass": kept,
@@ -179,16 +179,16 @@ def _trained(point: Point, place: Place, folder: Path) -> Row:
     }
 
 
-def _ranker(point: Point, place: Place, folder: Path) -> Row:
-    if point.recipe.endswith(ALONE):
-        companion = open_companion(point.recipe.removesuffix(ALONE), place)
-        users = mapped_users(place.source.split.test, place.split)
-        np.save(folder / "states.npy", companion.open(users.sequences()).states)
-    return _ranked(make_ranker(point.recipe, place).ranker, place, folder)
+def _ranker(point: Point, context: SplitContext, folder: Path) -> Row:
+    if point.method.endswith(ALONE):
+        simulator = open_simulator(point.method.removesuffix(ALONE), context)
+        users = mapped_users(context.source.split.test, context.split)
+        np.save(folder / "states.npy", simulator.open(users.sequences()).states)
+    return _ranked(make_ranker(point.method, context).ranker, context, folder)
 
 
-def _ranked(ranker: Ranker, place: Place, folder: Path) -> Row:
-    split = place.source.split
+def _ranked(ranker: Ranker, context: SplitContext, folder: Path) -> Row:
+    split = context.source.split
     ranks = step_ranks(ranker, split.test)
     np.save(folder / "ranks.npy", ranks)
     return {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.experiments.demo.settings import WORLD_SIZE
+from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.sensitivity.sweeps import SWEEPS, SWEPT, Sweep, Value, find_sweeps
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.settings import StudySettings
@@ -79,12 +79,12 @@ class SensitivitySettings:
 
     @property
     def study(self) -> StudySettings:
-        """The study whose companions, recipes and places these are."""
-        recipes = [PLAIN, "soft targets", *(sweep.recipe for sweep in SWEEPS)]
+        """The study whose simulators, methods and contexts these are."""
+        methods = [PLAIN, "soft targets", *(sweep.method for sweep in SWEEPS)]
         return StudySettings(
             data=self.data,
             backbones=(self.backbone,),
-            objectives=tuple(dict.fromkeys(recipes)),
+            methods=tuple(dict.fromkeys(methods)),
             seeds=self.seeds,
             splits=self.split + 1,
             trials=0,
@@ -121,7 +121,7 @@ class SensitivitySettings:
             "data": self.data,
             "backbone": self.backbone,
             "parts": self.parts,
-            "values": {f"{s.recipe}, {s.setting}": s.values for s in self.sweeps},
+            "values": {f"{s.method}, {s.setting}": s.values for s in self.sweeps},
             "projection": self.projection,
         }
 

@@ -23,7 +23,7 @@ from llmrec_env.experiments.sensitivity.states import (
 )
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.rankers import ALONE
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.reporting import Cloud, Scatter, Section, Table, Text
 
 COLOURED = 6
@@ -59,17 +59,17 @@ class StateMap:
     planes: Mapping[str, Float64Array]
 
 
-def read(settings: SensitivitySettings, place: Place) -> StateMap | None:
+def read(settings: SensitivitySettings, context: SplitContext) -> StateMap | None:
     """The mapped users, or None where the items have no kinds."""
-    test = mapped_users(place.source.split.test, place.split)
+    test = mapped_users(context.source.split.test, context.split)
     found = kinds_of_items(test.catalogue)
     if found is None:
         return None
     column, kinds = found
     language, backbone = points_of(settings)
     states = {
-        "the LE's states": read_states(language, place),
-        f"plain {settings.backbone}'s states": read_states(backbone, place),
+        "the LE's states": read_states(language, context),
+        f"plain {settings.backbone}'s states": read_states(backbone, context),
     }
     planes = {name: _plane(own, settings) for name, own in states.items()}
     last = [kinds[sequence[-1]] for sequence in test.sequences()]
@@ -77,11 +77,11 @@ def read(settings: SensitivitySettings, place: Place) -> StateMap | None:
 
 
 def flat_rows(found: StateMap | None) -> list[dict[str, Any]]:
-    """One row for each user and encoder: user, kind of the last item, place on the map."""
+    """One row for each user and encoder: user, kind of the last item, context on the map."""
     if found is None:
         return []
     return [
-        {"part": "map", "recipe": name, "user_id": user, "kind": kind, "x": x, "y": y}
+        {"part": "map", "method": name, "user_id": user, "kind": kind, "x": x, "y": y}
         for name, plane in found.planes.items()
         for user, kind, (x, y) in zip(found.users, found.kinds, plane.tolist(), strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Which setting is moved, of which recipe, over which values."""
+"""Which setting is moved, of which method, over which values."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 
 from agents.config import CHOICES
 from llmrec_env.common.errors import SettingError
-from llmrec_env.experiments.study.methods import RECIPES
+from llmrec_env.experiments.study.methods import METHODS
 
 Value = int | float
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A recipe trained with several values of one setting.
+    """A method trained with several values of one setting.
 
     Attributes:
         part: what it answers: "weight", "k", "share" or "balance".
-        recipe: the recipe.
+        method: the method.
         setting: the field of ``RecommenderConfig`` that moves.
         values: what it is set to, rising.
         label: what to call the setting in a picture.
     """
 
     part: str
-    recipe: str
+    method: str
     setting: str
     values: tuple[Value, ...]
     label: str
@@ -33,12 +33,12 @@ class Sweep:
     @property
     def title(self) -> str:
         """Of its pictures and tables."""
-        return f"{self.label[0].upper()}{self.label[1:]}, {self.recipe}"
+        return f"{self.label[0].upper()}{self.label[1:]}, {self.method}"
 
     @property
     def usual(self) -> Value:
-        """The recipe's own value."""
-        value: Value = getattr(RECIPES[self.recipe].config(CHOICES["backbone"][0]), self.setting)
+        """The method's own value."""
+        value: Value = getattr(METHODS[self.method].config(CHOICES["backbone"][0]), self.setting)
         return value
 
     @property
@@ -91,5 +91,5 @@ def _checked(sweep: Sweep, values: tuple[Value, ...]) -> tuple[Value, ...]:
     for value in values:
         if whole and value != int(value):
             raise SettingError(f"{sweep.setting} takes whole numbers, got {value}")
-        RECIPES[sweep.recipe].config(CHOICES["backbone"][0], **{sweep.setting: value})
+        METHODS[sweep.method].config(CHOICES["backbone"][0], **{sweep.setting: value})
     return tuple(sorted({int(value) if whole else float(value) for value in values}))

@@ -9,8 +9,8 @@ from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy, category_vect
 from llmrec_env.evaluation.policies import Policy, PopularPolicy
 from llmrec_env.evaluation.ranking import Popularity, Ranker
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
-from llmrec_env.experiments.study.simulators import open_companion
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.simulators import open_simulator
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -20,12 +20,12 @@ EPISODES = 100
 CATEGORIES = ("category", "genres", "tags")
 """Columns that tell what an item is; the first that a catalogue has counts."""
 LANGUAGE = "LE"
-"""The companion that answers in episodes."""
+"""The simulator that answers in episodes."""
 
 
-def lists(ranker: Ranker, place: Place) -> dict[str, float]:
+def lists(ranker: Ranker, context: SplitContext) -> dict[str, float]:
     """Coverage, novelty, Gini, and diversity where the catalogue has categories."""
-    split = place.source.split
+    split = context.source.split
     vectors = item_categories(split.train.catalogue)
     k = min(K, split.train.n_items)
     return beyond_accuracy(ranker, split.test, split.train, k, vectors)
@@ -39,30 +39,30 @@ def item_categories(catalogue: Catalogue) -> FloatArray | None:
     return None
 
 
-def returns(ranker: Ranker, place: Place) -> dict[str, float]:
+def returns(ranker: Ranker, context: SplitContext) -> dict[str, float]:
     """What a recommender earns in an episode, seen items masked, by who answers.
 
     "LE" where the study has one, and "true" on a generated world. Empty for what only ranks.
     """
     policy: Policy
     if isinstance(ranker, Popularity):
-        policy = PopularPolicy(place.source.split.train)
+        policy = PopularPolicy(context.source.split.train)
     elif isinstance(ranker, Recommender):
         policy = ranker
     else:
         return {}
-    test, found = place.source.split.test, {}
-    for name, simulator in _answering(place).items():
+    test, found = context.source.split.test, {}
+    for name, simulator in _answering(context).items():
         episodes = at_most(EPISODES, test)
-        earned = evaluate_policy(policy, simulator, test, episodes, place.split)
+        earned = evaluate_policy(policy, simulator, test, episodes, context.split)
         found[name] = earned.mean
     return found
 
 
-def _answering(place: Place) -> dict[str, UserSimulator]:
+def _answering(context: SplitContext) -> dict[str, UserSimulator]:
     users: dict[str, UserSimulator] = {}
-    if LANGUAGE in place.settings.companions:
-        users[LANGUAGE] = open_companion(LANGUAGE, place)
-    if place.source.world is not None:
-        users["true"] = TrueTasteUser(place.source.world, place.source.split.test)
+    if LANGUAGE in context.settings.simulators:
+        users[LANGUAGE] = open_simulator(LANGUAGE, context)
+    if context.source.world is not None:
+        users["true"] = TrueTasteUser(context.source.world, context.source.split.test)
     return users

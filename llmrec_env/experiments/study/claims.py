@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import fingerprint, read_json, refuse_others, write_json
+from llmrec_env.common.files import read_json, refuse_others, write_json
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import log_fingerprint
 
 COMMANDS = {
     "study.json": "llmrec bench",
@@ -43,7 +44,7 @@ def claim(
             )
     refuse_others(out, name)
     path = out / name
-    contents["log"] = log_content(log)
+    contents["log"] = log_fingerprint(log)
     now = json.loads(json.dumps({**settings, **contents}))
     if path.exists() and (before := read_json(path)) != now:
         differing = ", ".join(
@@ -58,11 +59,3 @@ def claim(
             "to continue it, or name another folder with --out"
         )
     write_json(path, now)
-
-
-def log_content(log: InteractionLog) -> str:
-    """A fingerprint of the interactions, in their order, of their kinds and of the items' texts."""
-    texts = [*log.catalogue.ids, *log.catalogue.sentences, *log.user_ids.to_list()]
-    if "event" in log.feedback.columns:  # by which Q-learning is rewarded
-        texts += log.feedback["event"].fill_null("").to_list()
-    return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from llmrec_env.experiments.study.grid import Run
-from llmrec_env.experiments.study.methods import PLAIN, Recipe
+from llmrec_env.experiments.study.methods import PLAIN, Method
 from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.statistics import Difference, holm, paired_difference
 from llmrec_env.reporting import Finding
@@ -35,7 +35,7 @@ BUILDS_ON = {
     "LEASR with item-kNN": "LE and item-kNN targets",
     "plain and LE in service": "soft targets",
 }
-"""The row from which a recipe differs least: it lacks a part of it, or has one in another form."""
+"""The row from which a method differs least: it lacks a part of it, or has one in another form."""
 CLAIMED = (PLAIN, FRAMEWORK, BEST_CONTROL, BEST_WITHOUT_TEXT)
 """What a row that learns from a simulated user should beat."""
 LIMIT = 0.05
@@ -57,7 +57,7 @@ class Comparison:
 def compare(
     settings: StudySettings, users: Mapping[str, pl.DataFrame], validation: Mapping[str, float]
 ) -> list[Comparison]:
-    """All comparisons of a study that its recipes allow.
+    """All comparisons of a study that its methods allow.
 
     Args:
         settings: of the study.
@@ -90,10 +90,10 @@ def findings(comparisons: Sequence[Comparison], settings: StudySettings) -> list
     """For each row that learns from a simulated user: what it beats, and what it does not."""
     claims = []
     for backbone in settings.backbones:
-        for recipe in settings.recipes:
-            if recipe.kind != "language":
+        for method in settings.compared:
+            if method.role != "language":
                 continue
-            name = _name(recipe.name, backbone)
+            name = _name(method.name, backbone)
             held = {
                 c.reference: c.rows[name]
                 for c in comparisons
@@ -136,47 +136,47 @@ def _pairs(
 ) -> list[tuple[str, str]]:
     """Names of the rows to compare on one backbone."""
     pairs = []
-    for recipe in settings.recipes:
-        other = _other(recipe, settings, backbone, reference, validation)
+    for method in settings.compared:
+        other = _other(method, settings, backbone, reference, validation)
         if other is not None:
-            pairs.append((_name(recipe.name, backbone), other))
+            pairs.append((_name(method.name, backbone), other))
     return pairs
 
 
 def _other(
-    recipe: Recipe,
+    method: Method,
     settings: StudySettings,
     backbone: str,
     reference: str,
     validation: Mapping[str, float],
 ) -> str | None:
     if reference in (BEST_CONTROL, BEST_WITHOUT_TEXT):
-        if recipe.kind != "language":
+        if method.role != "language":
             return None
         # What serves alone is not held against ensembles.
         known = [
             _name(other.name, backbone)
-            for other in settings.recipes
-            if other.kind == "control"
-            and not (other.fused_with is not None and recipe.fused_with is None)
+            for other in settings.compared
+            if other.role == "control"
+            and not (other.fused_with is not None and method.fused_with is None)
             and not (reference == BEST_WITHOUT_TEXT and other.reads_text)
         ]
         return max([ITEM_KNN, "popularity", *known], key=validation.__getitem__)
     if reference == ITEM_KNN:
         return ITEM_KNN
     if reference == BASIS:
-        basis = BUILDS_ON.get(recipe.name)
-        return None if basis not in settings.objectives else _name(basis, backbone)
-    wanted = PLAIN if reference == PLAIN else recipe.framework
+        basis = BUILDS_ON.get(method.name)
+        return None if basis not in settings.methods else _name(basis, backbone)
+    wanted = PLAIN if reference == PLAIN else method.framework
     if reference == FRAMEWORK and wanted == PLAIN:
         return None  # the comparison with plain says it already
-    if wanted is None or wanted == recipe.name or wanted not in settings.objectives:
+    if wanted is None or wanted == method.name or wanted not in settings.methods:
         return None
     return _name(wanted, backbone)
 
 
-def _name(recipe: str, backbone: str) -> str:
-    return Run(0, recipe, backbone, 0).row_name
+def _name(method: str, backbone: str) -> str:
+    return Run(0, method, backbone, 0).row_name
 
 
 def _listed(names: list[str]) -> str:

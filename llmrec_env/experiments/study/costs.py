@@ -10,43 +10,43 @@ import numpy as np
 from llmrec_env.experiments.study import teachers
 from llmrec_env.experiments.study.grid import Run
 from llmrec_env.experiments.study.language_simulators import seconds_of_texts
-from llmrec_env.experiments.study.methods import Recipe
+from llmrec_env.experiments.study.measure import BATCH
+from llmrec_env.experiments.study.methods import Method
 from llmrec_env.experiments.study.results import METRIC, Results
-from llmrec_env.experiments.study.running import BATCH
 from llmrec_env.experiments.study.search import chosen, defaults, finished_trials
 from llmrec_env.experiments.study.simulators import costs
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.reporting import Report, Table, Text
 
 PARTS = ("learning", "labelling")
 Costs = Mapping[str, Sequence[Mapping[str, float]]]
-"""CPU seconds of each companion, split by split."""
+"""CPU seconds of each simulator, split by split."""
 
 
 def write(report: Report, results: Results) -> None:
     """The sections on costs and on hyper-parameters."""
     settings = results.settings
-    places = [Place(settings, results.out, split) for split in range(settings.splits)]
-    made = {name: [costs(name, place) for place in places] for name in settings.companions}
+    contexts = [SplitContext(settings, results.out, split) for split in range(settings.splits)]
+    made = {name: [costs(name, context) for context in contexts] for name in settings.simulators}
     section = report.section(
         "Costs", "What each row costs: before it serves, once for each run or split, and after."
     )
-    section.add(_costs(results, made, places, report.command))
+    section.add(_costs(results, made, contexts, report.command))
     if made:
-        section.add(_companions(results, made))
+        section.add(_simulators(results, made))
     _search(report, results)
 
 
-def _costs(results: Results, made: Costs, places: Sequence[Place], command: str) -> Table:
+def _costs(results: Results, made: Costs, contexts: Sequence[SplitContext], command: str) -> Table:
     rows = []
     for name in results.names:
         runs = results.rows[name]
-        companion = made.get(runs[0]["companion"], [{}])
+        simulator = made.get(runs[0]["simulator"], [{}])
         learning, labels = (_mean(run["seconds"].get(part, 0.0) for run in runs) for part in PARTS)
-        labels += _mean(cost.get("labelling", 0.0) for cost in companion)
+        labels += _mean(cost.get("labelling", 0.0) for cost in simulator)
         if (teacher := runs[0]["settings"].get("teacher")) is not None:
-            labels += _mean(teachers.seconds(teacher, place) for place in places)
-        user = _mean(cost.get("learning", 0.0) for cost in companion)
+            labels += _mean(teachers.seconds(teacher, context) for context in contexts)
+        user = _mean(cost.get("learning", 0.0) for cost in simulator)
         serving = [[run["serving"].get(f"ms, {size}") for run in runs] for size in (1, BATCH)]
         times = [None if None in found else _mean(found) for found in serving]
         rows.append([name, learning, labels, user, *times])
@@ -61,7 +61,7 @@ def _costs(results: Results, made: Costs, places: Sequence[Place], command: str)
         note=f"Means over runs. {results.basis} One thread. Labels: the simulated user's states "
         "and rewards of the training users, and the proposed actions. Its user: learning the "
         "simulated user, which like its states and rewards is done once for each split and serves "
-        "all recipes that name it. The training of item-kNN is its search. Of an ensemble only the "
+        "all methods that name it. The training of item-kNN is its search. Of an ensemble only the "
         "first ranker is counted. Serving: the ten best items, scores alone for a simulated user; "
         "CPU milliseconds, median; “–” where it was not timed: rows that need no model, and "
         "ensembles.",
@@ -70,7 +70,7 @@ def _costs(results: Results, made: Costs, places: Sequence[Place], command: str)
     )
 
 
-def _companions(results: Results, made: Costs) -> Table:
+def _simulators(results: Results, made: Costs) -> Table:
     known = {part for costs_of in made.values() for cost in costs_of for part in cost}
     parts = [*sorted(known - {*PARTS}), *PARTS]
     return Table(
@@ -89,7 +89,7 @@ def _companions(results: Results, made: Costs) -> Table:
 
 
 def _texts(results: Results) -> str:
-    seconds = seconds_of_texts(Place(results.settings, results.out, 0))
+    seconds = seconds_of_texts(SplitContext(results.settings, results.out, 0))
     if seconds is None:
         return ""
     return f"Before all of them the item texts were read once, in {seconds:,.0f} CPU s. "
@@ -98,11 +98,11 @@ def _texts(results: Results) -> str:
 def _search(report: Report, results: Results) -> None:
     settings = results.settings
     if not settings.trials:
-        told = "Nothing was searched (--trials 0): every recipe took its defaults."
+        told = "Nothing was searched (--trials 0): every method took its defaults."
         report.section("Hyper-parameters", told)
         return
-    tuned = "every recipe and" if settings.tune == "each" else "the plain recipe on every"
-    others = "" if settings.tune == "each" else "Every other recipe takes what plain was given. "
+    tuned = "every method and" if settings.tune == "each" else "the plain method on every"
+    others = "" if settings.tune == "each" else "Every other method takes what plain was given. "
     section = report.section(
         "Hyper-parameters",
         f"{settings.trials} trials for {tuned} backbone, on validation users of split 0 with a "
@@ -115,9 +115,9 @@ def _search(report: Report, results: Results) -> None:
             "What validation chose",
             ["recommender", "trials", "defaults", "best", "CPU s", "chosen"],
             [
-                _chosen(results, backbone, recipe)
+                _chosen(results, backbone, method)
                 for backbone in settings.backbones
-                for recipe in settings.searches
+                for method in settings.searches
             ],
             masked=False,
             note=f"{METRIC} of validation users of split 0 ({steps:,} steps; at most 1,000 users "
@@ -131,19 +131,19 @@ def _search(report: Report, results: Results) -> None:
     section.add(Text(f"item-kNN took its settings from each split's own validation users: {told}."))
 
 
-def _chosen(results: Results, backbone: str, recipe: Recipe) -> list[Any]:
+def _chosen(results: Results, backbone: str, method: Method) -> list[Any]:
     """A row: trials, validation of the defaults and of the best, seconds, the settings."""
     settings = results.settings
-    trials = finished_trials(results.out, backbone, recipe)[: settings.trials]
-    found = chosen(settings, results.out, backbone, recipe)
-    usual = found == defaults(backbone, recipe)
+    trials = finished_trials(results.out, backbone, method)[: settings.trials]
+    found = chosen(settings, results.out, backbone, method)
+    usual = found == defaults(backbone, method)
     return [
-        Run(0, recipe.name, backbone, 0).row_name,
+        Run(0, method.name, backbone, 0).row_name,
         len(trials),
         trials[0]["value"],
         max(trial["value"] for trial in trials if trial["value"] is not None),
         sum(trial["seconds"] for trial in trials),
-        "the defaults" if usual else _settings({key: found[key] for key in recipe.space}),
+        "the defaults" if usual else _settings({key: found[key] for key in method.space}),
     ]
 
 

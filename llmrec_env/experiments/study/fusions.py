@@ -1,4 +1,4 @@
-"""What a recipe may be fused with when it serves; validation chooses the weight."""
+"""What a method may be fused with when it serves; validation chooses the weight."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from agents.recommender import Recommender
 from llmrec_env.common.errors import SettingError
 from llmrec_env.evaluation.ranking import Ranker, SimulatorRanker, evaluate_ranking
 from llmrec_env.experiments.study.rankers import make_ranker
-from llmrec_env.experiments.study.simulators import open_companion
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.simulators import open_simulator
+from llmrec_env.experiments.study.split_context import SplitContext
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 100.0)
 """Weights of the second ranker that are tried, up to nearly it alone; the first weighs 1."""
 
 Fit = Callable[[RecommenderConfig], Recommender]
-"""The recipe's training."""
+"""The method's training."""
 
 
 def fuse(
-    name: str, recommender: Recommender, fit: Fit, place: Place
+    name: str, recommender: Recommender, fit: Fit, context: SplitContext
 ) -> tuple[LateFusion, dict[str, Any]]:
     """A fitted recommender fused with another ranker, and the weight that validation chose.
 
     Args:
-        name: "LE" or another companion, "item-kNN", or "twin": the same recipe with the next
+        name: "LE" or another simulator, "item-kNN", or "twin": the same method with the next
             training seed.
         recommender: fitted.
         fit: fits another with other settings.
-        place: the split.
+        context: the split.
 
     Raises:
         SettingError: there is nothing of that name.
     """
-    other = _other(name, recommender, fit, place)
-    validation = place.source.split.validation
+    other = _other(name, recommender, fit, context)
+    validation = context.source.split.validation
 
     def quality(weight: float) -> float:
         fused = LateFusion([recommender, other], (1.0, weight))
@@ -48,16 +48,16 @@ def fuse(
     return LateFusion([recommender, other], (1.0, best)), {"fusion weight": best}
 
 
-def _other(name: str, recommender: Recommender, fit: Fit, place: Place) -> Ranker:
+def _other(name: str, recommender: Recommender, fit: Fit, context: SplitContext) -> Ranker:
     if name == "twin":
         config = recommender.config
         # With which the study trains plain anyway, but for its last seed.
         return fit(replace(config, seed=config.seed + 1))
     if name == "item-kNN":
-        return FromCounts(make_ranker(name, place).ranker)
+        return FromCounts(make_ranker(name, context).ranker)
     try:
-        return SimulatorRanker(open_companion(name, place))
+        return SimulatorRanker(open_simulator(name, context))
     except FileNotFoundError as error:
         raise SettingError(
-            f"nothing named {name!r} to fuse with: a companion of this study, item-kNN or twin"
+            f"nothing named {name!r} to fuse with: a simulator of this study, item-kNN or twin"
         ) from error

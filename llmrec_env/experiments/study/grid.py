@@ -15,22 +15,22 @@ from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.split_context import as_name
 
 Row = dict[str, Any]
-KEYS = ("split", "backbone", "recipe", "seed")
+KEYS = ("split", "backbone", "method", "seed")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training of one recipe; a ranker without a backbone has no training seed either."""
+    """One training of one method; a ranker without a backbone has no training seed either."""
 
     split: int
-    recipe: str
+    method: str
     backbone: str | None = None
     seed: int | None = None
 
     @property
     def row_name(self) -> str:
         """The row of a table that it belongs to, such as "sasrec LEASR"."""
-        return " ".join(filter(None, [self.backbone, self.recipe]))
+        return " ".join(filter(None, [self.backbone, self.method]))
 
     @property
     def name(self) -> str:
@@ -42,8 +42,8 @@ class Run:
         """Where its results lie; there as a whole or not at all."""
         path = out / f"split{self.split}" / "runs"
         if self.backbone is None:
-            return path / as_name(self.recipe)
-        return path / self.backbone / as_name(self.recipe) / f"seed{self.seed}"
+            return path / as_name(self.method)
+        return path / self.backbone / as_name(self.method) / f"seed{self.seed}"
 
     def is_done(self, out: Path) -> bool:
         """Whether its results are there."""
@@ -56,10 +56,10 @@ def runs_of(settings: StudySettings) -> list[Run]:
     for split in range(settings.splits):
         runs += [Run(split, name) for name in ranker_names(settings)]
         runs += [
-            Run(split, recipe.name, backbone, seed)
+            Run(split, method.name, backbone, seed)
             for seed in range(settings.seeds)
             for backbone in settings.backbones
-            for recipe in settings.recipes
+            for method in settings.compared
         ]
     return runs
 
@@ -95,7 +95,7 @@ def write_overview(runs: Iterable[Run], out: Path) -> None:
 
 def _flat(row: Row) -> Row:
     """One level of columns: "test NDCG@10", "seconds learning", "setting dropout" and so on."""
-    flat = {name: row[name] for name in (*KEYS, "kind")}
+    flat = {name: row[name] for name in (*KEYS, "role")}
     for part, word in (
         ("test", "test"),
         ("validation", "validation"),

@@ -1,4 +1,4 @@
-"""The LE as a companion, and its controls: what it reads, on how many users, with how much LM."""
+"""The LE as a simulated user, and its controls, which read less, know fewer users or have no LM."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.experiments.study.simulators import Stopwatch, companion
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.simulators import Stopwatch, register_simulator
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.users.base import UserSimulator
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LanguageKind:
-    """How a companion's LE differs from the study's.
+class LanguageSpec:
+    """How a simulator's LE differs from the study's.
 
     Attributes:
         items: what its LM reads of an item (:class:`FitConfig`).
@@ -43,144 +43,146 @@ class LanguageKind:
 
 
 COSTS = "costs.json"
-KINDS = {
-    "LE": LanguageKind(),
-    "LE 10%": LanguageKind(share=0.1),
-    "LE 30%": LanguageKind(share=0.3),
-    "LE of titles": LanguageKind(titles=True),
-    "LE pooled": LanguageKind(items="pooled"),
-    "LE unpretrained": LanguageKind(items="pooled", pretrained=False),
-    "LE with ids": LanguageKind(item_ids=True),
-    "frozen text": LanguageKind(items="pooled", share=0.0),
-    "text without LM": LanguageKind(items="pooled", language_model=False),
-    "LE without text": LanguageKind(items="random", item_ids=True),
-    "bag of items": LanguageKind(items="random", item_ids=True, language_model=False),
+LANGUAGE_SIMULATORS = {
+    "LE": LanguageSpec(),
+    "LE 10%": LanguageSpec(share=0.1),
+    "LE 30%": LanguageSpec(share=0.3),
+    "LE of titles": LanguageSpec(titles=True),
+    "LE pooled": LanguageSpec(items="pooled"),
+    "LE unpretrained": LanguageSpec(items="pooled", pretrained=False),
+    "LE with ids": LanguageSpec(item_ids=True),
+    "frozen text": LanguageSpec(items="pooled", share=0.0),
+    "text without LM": LanguageSpec(items="pooled", language_model=False),
+    "LE without text": LanguageSpec(items="random", item_ids=True),
+    "bag of items": LanguageSpec(items="random", item_ids=True, language_model=False),
 }
 """The LE and its controls. The last two know no item's text: random item tokens, learned ids. The
 last has no LM either, so that its reward is a logistic function of a bag of items."""
 
 
-def _register(name: str, kind: LanguageKind) -> None:
-    @companion(name)
-    def make(place: Place, folder: Path, watch: Stopwatch) -> UserSimulator:
+def _register(name: str, spec: LanguageSpec) -> None:
+    @register_simulator(name)
+    def make(context: SplitContext, folder: Path, watch: Stopwatch) -> UserSimulator:
         from llmrec_env.users.language import LanguageUser
 
         if not (folder / "config.json").exists():
-            _learn(kind, place, folder, watch)
-        return LanguageUser.from_pretrained(folder, device=place.settings.device)
+            _learn(spec, context, folder, watch)
+        return LanguageUser.from_pretrained(folder, device=context.settings.device)
 
 
-for _name, _kind in KINDS.items():
-    _register(_name, _kind)
+for _name, _spec in LANGUAGE_SIMULATORS.items():
+    _register(_name, _spec)
 
 
-def _learn(kind: LanguageKind, place: Place, folder: Path, watch: Stopwatch) -> None:
-    """Learn an LE of this kind from the split's training users and save it."""
+def _learn(spec: LanguageSpec, context: SplitContext, folder: Path, watch: Stopwatch) -> None:
+    """Learn an LE of this spec from the split's training users and save it."""
     # Only here: these import transformers, which a run with a learned LE does without.
     from llmrec_env.language.calibration import calibrate
     from llmrec_env.language.fitting import untrained_language_environment
     from llmrec_env.language.learning import learn
 
-    settings, split = place.settings, place.source.split
-    train_log = _read_log(kind, place)
-    base = settings.base_model if kind.pretrained else _unread_base_model(place)
+    settings, split = context.settings, context.source.split
+    train_log = _read_log(spec, context)
+    base = settings.base_model if spec.pretrained else _unread_base_model(context)
     with watch.timing("reading texts"):
         model = untrained_language_environment(
             train_log,
             base,
-            _fit_config(kind, place),
-            checkpoint=_texts(kind, place),
+            _fit_config(spec, context),
+            checkpoint=_texts(spec, context),
             device=settings.device,
         )
-    if not kind.share:
-        calibrate(model, split.validation, place.split)
+    if not spec.share:
+        calibrate(model, split.validation, context.split)
     else:
         checkpoint = folder.with_name(f"{folder.name}.checkpoint")
         with watch.timing("learning"):
-            config = _fit_config(kind, place).learning
+            config = _fit_config(spec, context).learning
             learn(model, train_log, split.validation, config, checkpoint)
         clear_checkpoint(checkpoint)
     model.save_pretrained(folder)
 
 
-def _read_log(kind: LanguageKind, place: Place) -> InteractionLog:
-    """The training users, with as much of the items' texts as this kind reads."""
-    log = place.source.split.train
-    if not kind.titles:
+def _read_log(spec: LanguageSpec, context: SplitContext) -> InteractionLog:
+    """The training users, with as much of the items' texts as this spec reads."""
+    log = context.source.split.train
+    if not spec.titles:
         return log
     table = log.catalogue.table
     return replace(log, catalogue=Catalogue(table.select(pl.col("item_id"), pl.col("^title$"))))
 
 
-def _texts(kind: LanguageKind, place: Place) -> Path:
+def _texts(spec: LanguageSpec, context: SplitContext) -> Path:
     """Where what was read of these texts is kept."""
-    return place.texts / "titles" if kind.titles else place.texts
+    return context.texts / "titles" if spec.titles else context.texts
 
 
-def _fit_config(kind: LanguageKind, place: Place) -> FitConfig:
+def _fit_config(spec: LanguageSpec, context: SplitContext) -> FitConfig:
     from llmrec_env.language.fitting import FitConfig
     from llmrec_env.language.learning import LearningConfig
     from llmrec_env.language.model import LanguageEnvironmentConfig
 
-    settings = place.settings
+    settings = context.settings
     return FitConfig(
-        LanguageEnvironmentConfig(item_ids=kind.item_ids),
-        _small_model(place),
+        LanguageEnvironmentConfig(item_ids=spec.item_ids),
+        _small_model(context),
         learning=LearningConfig(
-            share=kind.share or 1.0,
+            share=spec.share or 1.0,
             epochs=settings.steps(settings.le_epochs),
             min_steps=settings.steps(200),
             batch_size=128,  # with so many items most of a step is spent on them, not on users
             learning_rate=2e-3,
-            seed=place.split,
+            seed=context.split,
         ),
-        items=kind.items,
-        item_encoder=None if kind.items == "random" else settings.item_encoder,
-        language_model=kind.language_model,
+        items=spec.items,
+        item_encoder=None if spec.items == "random" else settings.item_encoder,
+        language_model=spec.language_model,
     )
 
 
-def _small_model(place: Place) -> SmallModelConfig:
+def _small_model(context: SplitContext) -> SmallModelConfig:
     from llmrec_env.language.lm.base_models import SmallModelConfig
 
-    settings = place.settings
+    settings = context.settings
     return SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
 
 
-def _unread_base_model(place: Place) -> Path:
+def _unread_base_model(context: SplitContext) -> Path:
     """The small base model as it is before it has read a text."""
     from llmrec_env.language.lm.base_models import small_base_model
 
-    unread = replace(_small_model(place), min_steps=1, max_steps=1, learning_rate=0.0)
-    return small_base_model(place.source.split.train.catalogue, unread)
+    unread = replace(_small_model(context), min_steps=1, max_steps=1, learning_rate=0.0)
+    return small_base_model(context.source.split.train.catalogue, unread)
 
 
-def reads_texts(place: Place) -> bool:
+def reads_texts(context: SplitContext) -> bool:
     """Whether :func:`read_texts` has something to do."""
-    known = any(name in KINDS for name in place.settings.companions)
-    return known and not (place.texts / COSTS).exists()
+    known = any(name in LANGUAGE_SIMULATORS for name in context.settings.simulators)
+    return known and not (context.texts / COSTS).exists()
 
 
-def read_texts(place: Place) -> None:
-    """Read the item texts once for all splits, before several companions would do so at once."""
-    settings = place.settings
-    kinds = [KINDS[name] for name in settings.companions if name in KINDS]
+def read_texts(context: SplitContext) -> None:
+    """Read the item texts once for all splits, before several simulators would do so at once."""
+    settings = context.settings
+    specs = [
+        LANGUAGE_SIMULATORS[name] for name in settings.simulators if name in LANGUAGE_SIMULATORS
+    ]
     from llmrec_env.language.fitting import untrained_language_environment
 
     watch = Stopwatch()
     with watch.timing("reading texts"):
-        for kind in dict.fromkeys(LanguageKind(kind.items, kind.titles) for kind in kinds):
+        for spec in dict.fromkeys(LanguageSpec(spec.items, spec.titles) for spec in specs):
             untrained_language_environment(
-                _read_log(kind, place),
+                _read_log(spec, context),
                 settings.base_model,
-                _fit_config(kind, place),
-                checkpoint=_texts(kind, place),
+                _fit_config(spec, context),
+                checkpoint=_texts(spec, context),
                 device=settings.device,
             )
-    write_json(place.texts / COSTS, watch.seconds)
+    write_json(context.texts / COSTS, watch.seconds)
 
 
-def seconds_of_texts(place: Place) -> float | None:
+def seconds_of_texts(context: SplitContext) -> float | None:
     """CPU seconds of the last try of :func:`read_texts`, a base model's pretraining included."""
-    path = place.texts / COSTS
+    path = context.texts / COSTS
     return float(read_json(path)["reading texts"]) if path.exists() else None

@@ -1,4 +1,4 @@
-"""The rows of a table that need no backbone: what counting does, and each companion alone."""
+"""The rows of a table that need no backbone: what counting does, and each simulator alone."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from llmrec_env.evaluation.ranking import (
     SimulatorRanker,
     evaluate_ranking,
 )
-from llmrec_env.experiments.study.methods import Kind
+from llmrec_env.experiments.study.methods import Role
 from llmrec_env.experiments.study.settings import StudySettings
-from llmrec_env.experiments.study.simulators import open_companion
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.simulators import open_simulator
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.users.base import Histories
 
 ALONE = " alone"
@@ -40,54 +40,54 @@ class FixedRanker:
 
     Attributes:
         ranker: what ranks.
-        kind: as a recipe's.
+        role: as a method's.
         chosen: settings that validation chose.
-        companion: the simulated user that it asks, or None.
+        simulator: the simulated user that it asks, or None.
         serve: scores float32 (N, n_items) after N histories, where that can be timed.
         seconds: CPU seconds that it once took to choose the settings, where that is kept.
     """
 
     ranker: Ranker
-    kind: Kind
+    role: Role
     chosen: dict[str, Any] = field(default_factory=dict)
-    companion: str | None = None
+    simulator: str | None = None
     serve: Callable[[Histories], FloatArray] | None = None
     seconds: float | None = None
 
 
 def ranker_names(settings: StudySettings) -> list[str]:
-    """The rows without a backbone, the companions that a study builds among them."""
-    return [*RANKERS, *(f"{name}{ALONE}" for name in settings.companions)]
+    """The rows without a backbone, the simulators that a study builds among them."""
+    return [*RANKERS, *(f"{name}{ALONE}" for name in settings.simulators)]
 
 
-def make_ranker(name: str, place: Place) -> FixedRanker:
+def make_ranker(name: str, context: SplitContext) -> FixedRanker:
     """A row of :func:`ranker_names` on a split."""
     if name in RANKERS:
-        return RANKERS[name](place)
-    return _alone(name.removesuffix(ALONE), place)
+        return RANKERS[name](context)
+    return _alone(name.removesuffix(ALONE), context)
 
 
-def _popularity(place: Place) -> FixedRanker:
-    return FixedRanker(Popularity(place.source.split.train), "control")
+def _popularity(context: SplitContext) -> FixedRanker:
+    return FixedRanker(Popularity(context.source.split.train), "control")
 
 
-def _item_knn(place: Place) -> FixedRanker:
+def _item_knn(context: SplitContext) -> FixedRanker:
     """Item neighbours with the settings that validation chooses on every split."""
-    path, costs = (place.folder / f"item-kNN{end}.json" for end in ("", ".costs"))
+    path, costs = (context.folder / f"item-kNN{end}.json" for end in ("", ".costs"))
     if not path.exists():
         began = time.process_time()
-        best = _chosen_neighbours(place)
+        best = _chosen_neighbours(context)
         write_json(costs, {"choosing": time.process_time() - began})
         write_json(path, best)
     best = read_json(path)
     seconds = read_json(costs)["choosing"] if costs.exists() else None
-    ranker = ItemKNN(place.source.split.train, **best)
+    ranker = ItemKNN(context.source.split.train, **best)
     return FixedRanker(ranker, "control", best, seconds=seconds)
 
 
-def _chosen_neighbours(place: Place) -> dict[str, Any]:
+def _chosen_neighbours(context: SplitContext) -> dict[str, Any]:
     """The best by validation NDCG@10: one setting after the other, twice round."""
-    split = place.source.split
+    split = context.source.split
 
     def quality(chosen: dict[str, Any]) -> float:
         ranker = ItemKNN(split.train, **chosen)
@@ -104,16 +104,16 @@ def _chosen_neighbours(place: Place) -> dict[str, Any]:
     return best
 
 
-def _alone(companion: str, place: Place) -> FixedRanker:
-    simulator = open_companion(companion, place)
+def _alone(name: str, context: SplitContext) -> FixedRanker:
+    simulator = open_simulator(name, context)
 
     def serve(histories: Histories) -> FloatArray:
         return simulator.preferences(simulator.open(histories).states)
 
-    return FixedRanker(SimulatorRanker(simulator), "language", companion=companion, serve=serve)
+    return FixedRanker(SimulatorRanker(simulator), "language", simulator=name, serve=serve)
 
 
-RANKERS: dict[str, Callable[[Place], FixedRanker]] = {
+RANKERS: dict[str, Callable[[SplitContext], FixedRanker]] = {
     "popularity": _popularity,
     "item-kNN": _item_knn,
 }

@@ -12,11 +12,11 @@ import numpy as np
 from llmrec_env.experiments.study import costs as budget
 from llmrec_env.experiments.study.beyond import EPISODES
 from llmrec_env.experiments.study.comparisons import ITEM_KNN, Comparison, compare, findings, p_text
+from llmrec_env.experiments.study.measure import KS
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.results import METRIC, Results, many
-from llmrec_env.experiments.study.running import KS
 from llmrec_env.experiments.study.settings import StudySettings
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import Spread, spread
 from llmrec_env.reporting import (
     Curve,
@@ -37,7 +37,7 @@ METRICS = ("HR", "NDCG")
 def build_report(settings: StudySettings, out: Path) -> Report:
     """The report of a study whose runs are all done."""
     results = Results(settings, out)
-    source = Place(settings, out, 0).source
+    source = SplitContext(settings, out, 0).source
     report = Report(
         title=f"llmrec bench on {source.name}",
         lede=(
@@ -88,7 +88,7 @@ def _shortened(settings: StudySettings) -> str:
 
 
 def _ranking(report: Report, results: Results) -> None:
-    controls = [name for name in results.names if results.rows[name][0]["kind"] == "control"]
+    controls = [name for name in results.names if results.rows[name][0]["role"] == "control"]
     section = report.section("Ranking", "Where the item stands that a test user took next.")
     versions = {tuple(row["versions"].items()) for own in results.rows.values() for row in own}
     if len(versions) > 1:
@@ -186,12 +186,12 @@ def _differences(report: Report, results: Results, found: Sequence[Comparison]) 
         return
     section = report.section(
         "Differences",
-        "Each recipe against another on the same backbone, or against what has none, paired by "
+        "Each method against another on the same backbone, or against what has none, paired by "
         "split, training seed and test user.",
     )
-    if PLAIN not in results.settings.objectives:
+    if PLAIN not in results.settings.methods:
         section.add(
-            Text(f"Nothing is held against the plain backbone: add {PLAIN!r} to --objectives.")
+            Text(f"Nothing is held against the plain backbone: add {PLAIN!r} to --methods.")
         )
     for comparison in found:
         _difference(section, results, comparison, report.command)
@@ -255,12 +255,12 @@ def _curves(report: Report, results: Results) -> None:
     settings = results.settings
     for backbone in settings.backbones:
         # An ensemble's curve would be that of the plain backbone in it.
-        recipes = [recipe for recipe in settings.recipes if recipe.fused_with is None]
-        parts = math.ceil(len(recipes) / MAX_LINES)
+        methods = [method for method in settings.compared if method.fused_with is None]
+        parts = math.ceil(len(methods) / MAX_LINES)
         for number in range(parts):  # about as many lines in each picture
-            part = recipes[len(recipes) * number // parts : len(recipes) * (number + 1) // parts]
+            part = methods[len(methods) * number // parts : len(methods) * (number + 1) // parts]
             series = [
-                _curve(recipe.name, results.curves(f"{backbone} {recipe.name}")) for recipe in part
+                _curve(method.name, results.curves(f"{backbone} {method.name}")) for method in part
             ]
             count = "" if parts == 1 else f", {number + 1}"
             section.add(
@@ -278,7 +278,7 @@ def _curves(report: Report, results: Results) -> None:
             )
 
 
-def _curve(recipe: str, curves: Mapping[int, Sequence[Sequence[float]]]) -> Curve:
+def _curve(method: str, curves: Mapping[int, Sequence[Sequence[float]]]) -> Curve:
     longest = max(len(curve) for own in curves.values() for curve in own)
     best = {
         split: [
@@ -297,7 +297,7 @@ def _curve(recipe: str, curves: Mapping[int, Sequence[Sequence[float]]]) -> Curv
     arms = [part.over_seeds or 0.0 for part in found]
     means = [part.mean for part in found]
     return Curve(
-        recipe,
+        method,
         range(first, longest),
         means,
         [mean - arm for mean, arm in zip(means, arms, strict=True)],

@@ -39,7 +39,7 @@ class Results:
         settings = self.settings
         return [
             *ranker_names(settings),
-            *(Run(0, r.name, b, 0).row_name for b in settings.backbones for r in settings.recipes),
+            *(Run(0, r.name, b, 0).row_name for b in settings.backbones for r in settings.compared),
         ]
 
     @cached_property

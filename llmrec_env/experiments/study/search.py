@@ -1,9 +1,9 @@
-"""Hyper-parameters: as many trials for every recipe and backbone, judged on validation alone.
+"""Hyper-parameters: as many trials for every method and backbone, judged on validation alone.
 
-Or trials of the plain backbone alone, whose settings all recipes take (``StudySettings.tune``).
+Or trials of the plain backbone alone, whose settings all methods take (``StudySettings.tune``).
 
 Searched on the first split only, with a training seed of its own; what is found is then used on
-all splits with all seeds. The first trial is the recipe's defaults, the second a wider host, no
+all splits with all seeds. The first trial is the method's defaults, the second a wider host, no
 trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file,
 and every next one is proposed from those alone: a search that was killed goes on as if it had not
 been.
@@ -19,11 +19,11 @@ from typing import Any
 from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.experiments.study.fitting import fit_recipe
-from llmrec_env.experiments.study.methods import Recipe
+from llmrec_env.experiments.study.fit import fit_method
+from llmrec_env.experiments.study.methods import Method
 from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.space import WIDE, Choice, Range, Space
-from llmrec_env.experiments.study.split_context import Place, as_name
+from llmrec_env.experiments.study.split_context import SplitContext, as_name
 
 METRIC = "NDCG@10"
 SEARCH_SEED = 1_000_000
@@ -34,75 +34,75 @@ STARTUP = 5
 Trial = dict[str, Any]
 
 
-def search(backbone: str, recipe: Recipe, place: Place) -> None:
+def search(backbone: str, method: Method, context: SplitContext) -> None:
     """Run the trials that are missing.
 
     Raises:
         MissingExtraError: Optuna is not installed.
         SettingError: the file of the search belongs to other settings.
     """
-    path = _file(place.out, backbone, recipe)
-    trials = finished_trials(place.out, backbone, recipe)
-    for number in range(len(trials), place.settings.trials):
-        params = _propose(recipe, backbone, trials, number)
-        found = _judge(backbone, recipe, params, place)
+    path = _file(context.out, backbone, method)
+    trials = finished_trials(context.out, backbone, method)
+    for number in range(len(trials), context.settings.trials):
+        params = _propose(method, backbone, trials, number)
+        found = _judge(backbone, method, params, context)
         trials.append({"params": params, **found})
-        write_json(path, {"recipe": _identity(backbone, recipe), "trials": trials})
+        write_json(path, {"method": _identity(backbone, method), "trials": trials})
 
 
-def is_searched(settings: StudySettings, out: Path, backbone: str, recipe: Recipe) -> bool:
+def is_searched(settings: StudySettings, out: Path, backbone: str, method: Method) -> bool:
     """Whether :func:`search` has nothing left to do."""
-    return len(finished_trials(out, backbone, recipe)) >= settings.trials
+    return len(finished_trials(out, backbone, method)) >= settings.trials
 
 
-def finished_trials(out: Path, backbone: str, recipe: Recipe) -> list[Trial]:
+def finished_trials(out: Path, backbone: str, method: Method) -> list[Trial]:
     """The trials so far: ``params``, validation ``value`` (None: diverged) and CPU ``seconds``.
 
     Raises:
-        SettingError: the recipe has changed since.
+        SettingError: the method has changed since.
     """
-    path = _file(out, backbone, recipe)
+    path = _file(out, backbone, method)
     if not path.exists():
         return []
     saved = read_json(path)
-    if saved["recipe"] != _identity(backbone, recipe):
+    if saved["method"] != _identity(backbone, method):
         raise SettingError(
-            f"{path} holds trials of a {recipe.name!r} with other settings or another search "
+            f"{path} holds trials of a {method.name!r} with other settings or another search "
             "space; remove it, or name another folder with --out"
         )
     trials: list[Trial] = saved["trials"]
     return trials
 
 
-def chosen(settings: StudySettings, out: Path, backbone: str, recipe: Recipe) -> dict[str, Any]:
+def chosen(settings: StudySettings, out: Path, backbone: str, method: Method) -> dict[str, Any]:
     """The settings of the best trial; empty where nothing was searched.
 
     Raises:
         SettingError: every trial diverged.
     """
-    recipe = settings.tuned(recipe)
-    trials = finished_trials(out, backbone, recipe)[: settings.trials]
+    method = settings.tuned(method)
+    trials = finished_trials(out, backbone, method)[: settings.trials]
     known = [trial for trial in trials if trial["value"] is not None]
     if trials and not known:
-        raise SettingError(f"every trial of {recipe.name!r} on {backbone} diverged")
+        raise SettingError(f"every trial of {method.name!r} on {backbone} diverged")
     if not known:
         return {}
     params: dict[str, Any] = max(known, key=lambda trial: trial["value"])["params"]
     return params
 
 
-def defaults(backbone: str, recipe: Recipe) -> dict[str, Any]:
-    """What a recipe takes for the searched settings where nothing is searched."""
-    config = recipe.config(backbone)
-    return {name: getattr(config, name) for name in recipe.space}
+def defaults(backbone: str, method: Method) -> dict[str, Any]:
+    """What a method takes for the searched settings where nothing is searched."""
+    config = method.config(backbone)
+    return {name: getattr(config, name) for name in method.space}
 
 
-def _propose(recipe: Recipe, backbone: str, trials: list[Trial], number: int) -> dict[str, Any]:
+def _propose(method: Method, backbone: str, trials: list[Trial], number: int) -> dict[str, Any]:
     if number < 2:
-        return {**defaults(backbone, recipe), **(WIDE if number else {})}
+        return {**defaults(backbone, method), **(WIDE if number else {})}
     optuna = require("optuna", "bench")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    space = _distributions(optuna.distributions, recipe.space)
+    space = _distributions(optuna.distributions, method.space)
     # A sampler of its own for each trial: its draws then depend on nothing but the number.
     sampler = optuna.samplers.TPESampler(seed=number, n_startup_trials=STARTUP)
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -115,7 +115,7 @@ def _propose(recipe: Recipe, backbone: str, trials: list[Trial], number: int) ->
             )
         )
     params: dict[str, Any] = study.ask(fixed_distributions=space).params
-    return {name: params[name] for name in recipe.space}
+    return {name: params[name] for name in method.space}
 
 
 def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
@@ -127,25 +127,25 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
     return {name: distribution(values) for name, values in space.items()}
 
 
-def _judge(backbone: str, recipe: Recipe, params: dict[str, Any], place: Place) -> Trial:
+def _judge(backbone: str, method: Method, params: dict[str, Any], context: SplitContext) -> Trial:
     """Train once; the best validation of all passes counts, as it would when training ends."""
-    device = place.settings.device
-    config = recipe.config(
-        backbone, **params, **place.settings.passes, seed=SEARCH_SEED, device=device
+    device = context.settings.device
+    config = method.config(
+        backbone, **params, **context.settings.passes, seed=SEARCH_SEED, device=device
     )
     try:
-        recommender = fit_recipe(recipe, place, config)
+        recommender = fit_method(method, context, config)
     except DivergedError:
         return {"value": None, "seconds": 0.0}
     best = max(row[METRIC] for row in recommender.history)
     return {"value": best, "seconds": sum(recommender.seconds.values())}
 
 
-def _identity(backbone: str, recipe: Recipe) -> Any:
+def _identity(backbone: str, method: Method) -> Any:
     """What a search depends on besides the study's settings, as JSON gives it back."""
-    space = {name: repr(values) for name, values in recipe.space.items()}
-    return json.loads(json.dumps([backbone, asdict(replace(recipe, own_space={})), space]))
+    space = {name: repr(values) for name, values in method.space.items()}
+    return json.loads(json.dumps([backbone, asdict(replace(method, own_space={})), space]))
 
 
-def _file(out: Path, backbone: str, recipe: Recipe) -> Path:
-    return out / "search" / backbone / f"{as_name(recipe.name)}.json"
+def _file(out: Path, backbone: str, method: Method) -> Path:
+    return out / "search" / backbone / f"{as_name(method.name)}.json"

@@ -9,13 +9,13 @@ from typing import Any, Literal, get_args
 from agents.config import CHOICES
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.errors import SettingError
-from llmrec_env.experiments.demo.settings import WORLD_SIZE
-from llmrec_env.experiments.study.methods import PLAIN, RECIPES, Recipe, find_recipes
+from llmrec_env.data.source import WORLD_SIZE
+from llmrec_env.experiments.study.methods import METHODS, PLAIN, Method, find_methods
 
 BACKBONES = ("sasrec", "gru4rec")
-OBJECTIVES = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
+USUAL_METHODS = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
 Tune = Literal["each", "host"]
-GROWING = ("data", "backbones", "objectives", "seeds", "splits", "device")
+GROWING = ("data", "backbones", "methods", "seeds", "splits", "device")
 """Settings that say which runs there are, where the log lies or where is computed: they change no
 run's numbers, but for the device, on which a training seed draws other numbers."""
 
@@ -38,19 +38,19 @@ class StudySettings(ScaledLengths):
     """Folder or file of a dataset; None takes the generated world."""
     backbones: tuple[str, ...] = BACKBONES
     """Sequence encoders."""
-    objectives: tuple[str, ...] = OBJECTIVES
-    """Names of recipes; see :data:`llmrec_env.experiments.study.methods.RECIPES`."""
+    methods: tuple[str, ...] = USUAL_METHODS
+    """Names of methods; see :data:`llmrec_env.experiments.study.methods.METHODS`."""
     seeds: int = 5
-    """Training seeds 0, 1, … of every recipe on every split."""
+    """Training seeds 0, 1, … of every method on every split."""
     splits: int = 3
     """Splits by user with seeds 0, 1, …; hyper-parameters are searched on the first."""
     trials: int = 10
-    """Settings tried for every recipe and backbone, the defaults first; 0 takes the defaults."""
+    """Settings tried for every method and backbone, the defaults first; 0 takes the defaults."""
     tune: Tune = "each"
-    """What is tuned: "each" recipe, or the "host", the plain backbone, whose settings all recipes
+    """What is tuned: "each" method, or the "host", the plain backbone, whose settings all methods
     then take as they are: if that favours any, then plain."""
     epochs: int = 20
-    """Passes over the log at most, the same for every recipe."""
+    """Passes over the log at most, the same for every method."""
     patience: int = 3
     """Passes without a better validation before a training stops; 0 never stops one early."""
     base_model: str | None = None
@@ -68,7 +68,7 @@ class StudySettings(ScaledLengths):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "objectives", find_recipes(self.objectives))
+        object.__setattr__(self, "methods", find_methods(self.methods))
         object.__setattr__(self, "backbones", tuple(dict.fromkeys(self.backbones)))
         for name in self.backbones:
             if name not in CHOICES["backbone"]:
@@ -78,7 +78,7 @@ class StudySettings(ScaledLengths):
                 )
         if self.tune not in get_args(Tune):
             raise SettingError(f"tune must be 'each' or 'host', got {self.tune!r}")
-        for name in ("backbones", "objectives"):
+        for name in ("backbones", "methods"):
             if not getattr(self, name):
                 raise SettingError(f"{name} is empty; name one at least")
         least_of = {"trials": 0, "patience": 0}
@@ -88,23 +88,23 @@ class StudySettings(ScaledLengths):
                 raise SettingError(f"{name} must be {least} or more, got {getattr(self, name)}")
 
     @property
-    def recipes(self) -> list[Recipe]:
-        """The recipes, in the order asked for."""
-        return [RECIPES[name] for name in self.objectives]
+    def compared(self) -> list[Method]:
+        """The methods, in the order asked for."""
+        return [METHODS[name] for name in self.methods]
 
-    def tuned(self, recipe: Recipe) -> Recipe:
-        """The recipe whose trials choose the settings of ``recipe``."""
-        return recipe if self.tune == "each" else RECIPES[PLAIN]
-
-    @property
-    def searches(self) -> list[Recipe]:
-        """The recipes that have trials, each once."""
-        return list({tuned.name: tuned for tuned in map(self.tuned, self.recipes)}.values())
+    def tuned(self, method: Method) -> Method:
+        """The method whose trials choose the settings of ``method``."""
+        return method if self.tune == "each" else METHODS[PLAIN]
 
     @property
-    def companions(self) -> list[str]:
-        """The simulated users that the recipes name, each once."""
-        return list(dict.fromkeys(r.companion for r in self.recipes if r.companion is not None))
+    def searches(self) -> list[Method]:
+        """The methods that have trials, each once."""
+        return list({tuned.name: tuned for tuned in map(self.tuned, self.compared)}.values())
+
+    @property
+    def simulators(self) -> list[str]:
+        """The simulated users that the methods name, each once."""
+        return list(dict.fromkeys(r.simulator for r in self.compared if r.simulator is not None))
 
     @property
     def passes(self) -> dict[str, int]:
@@ -116,7 +116,7 @@ class StudySettings(ScaledLengths):
         """The command line that makes this study."""
         usual = StudySettings()
         words = ["llmrec", "bench"]
-        for name in ("data", "backbones", "objectives", "seeds", "splits"):
+        for name in ("data", "backbones", "methods", "seeds", "splits"):
             value = getattr(self, name)
             text = ",".join(value) if isinstance(value, tuple) else value
             words += [] if value is None else [f"--{name}", str(text)]

@@ -1,8 +1,8 @@
-"""The simulated users that recipes name: made once for a split, kept, timed.
+"""The simulated users that methods name: made once for a split, kept, timed.
 
-A new companion is one function under :func:`companion`. It is called in one process to learn and in
-others to load: what takes long it writes into ``folder``, whole or not at all, and reads there the
-next time.
+A new simulator is one function under :func:`register_simulator`. It is called in one process to
+learn and in others to load: what takes long it writes into ``folder``, whole or not at all, and
+reads there the next time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.experiments.study.split_context import Place, as_name
+from llmrec_env.experiments.study.split_context import SplitContext, as_name
 from llmrec_env.users.base import Branches, Histories, Labels, Session, UserSimulator
 
-Make = Callable[[Place, Path, "Stopwatch"], UserSimulator]
-COMPANIONS: dict[str, Make] = {}
+Make = Callable[[SplitContext, Path, "Stopwatch"], UserSimulator]
+SIMULATORS: dict[str, Make] = {}
 
 
 class Stopwatch:
@@ -42,35 +42,35 @@ class Stopwatch:
         self.seconds[what] = self.seconds.get(what, 0.0) + time.process_time() - began
 
 
-def companion(name: str) -> Callable[[Make], Make]:
+def register_simulator(name: str) -> Callable[[Make], Make]:
     """Register a function that makes, or loads, the simulated user ``name`` of a split."""
 
     def register(make: Make) -> Make:
-        COMPANIONS[name] = make
+        SIMULATORS[name] = make
         return make
 
     return register
 
 
-def build(name: str, place: Place) -> None:
-    """Make a companion of a split and let it label the training users, unless that is done.
+def build(name: str, context: SplitContext) -> None:
+    """Make a simulator of a split and let it label the training users, unless that is done.
 
     ``costs.json`` holds the CPU seconds by what they went into; those of learning are the last
     try's, where an earlier one was killed.
 
     Raises:
-        SettingError: there is no such companion.
+        SettingError: there is no such simulator.
     """
-    home = _home(name, place)
-    if is_built(name, place):
+    home = _home(name, context)
+    if is_built(name, context):
         return
     watch = Stopwatch()
-    simulator = _make(name)(place, home / "model", watch)
+    simulator = _make(name)(context, home / "model", watch)
     costs = home / "costs.json"
     if watch.seconds or not costs.exists():
         write_json(costs, watch.seconds)
     with watch.timing("labelling"):
-        labels = simulator.label(place.source.split.train)
+        labels = simulator.label(context.source.split.train)
     write_json(costs, {**read_json(costs), **watch.seconds})
     with atomic_path(home / "labels") as temporary:
         temporary.mkdir()
@@ -78,39 +78,39 @@ def build(name: str, place: Place) -> None:
         np.save(temporary / "rewards.npy", labels.rewards)
 
 
-def is_built(name: str, place: Place) -> bool:
+def is_built(name: str, context: SplitContext) -> bool:
     """Whether :func:`build` has nothing left to do."""
-    return (_home(name, place) / "labels").is_dir()
+    return (_home(name, context) / "labels").is_dir()
 
 
-def costs(name: str, place: Place) -> dict[str, float]:
-    """CPU seconds of a companion that is built: "learning", "labelling" and others."""
-    found: dict[str, float] = read_json(_home(name, place) / "costs.json")
+def costs(name: str, context: SplitContext) -> dict[str, float]:
+    """CPU seconds of a simulator that is built: "learning", "labelling" and others."""
+    found: dict[str, float] = read_json(_home(name, context) / "costs.json")
     return found
 
 
 @lru_cache(maxsize=2)
-def open_companion(name: str, place: Place) -> Labelled:
-    """A companion that is built, which knows its labels of the training users by heart."""
-    home = _home(name, place)
-    simulator = _make(name)(place, home / "model", Stopwatch())
+def open_simulator(name: str, context: SplitContext) -> Labelled:
+    """A simulator that is built, which knows its labels of the training users by heart."""
+    home = _home(name, context)
+    simulator = _make(name)(context, home / "model", Stopwatch())
     # Mapped, not read: processes that work side by side share the states.
     states, rewards = (
         np.asarray(np.load(home / "labels" / f"{part}.npy", mmap_mode="r"))
         for part in ("states", "rewards")
     )
-    return Labelled(simulator, place.source.split.train, Labels(states, rewards))
+    return Labelled(simulator, context.source.split.train, Labels(states, rewards))
 
 
-def item_vectors(name: str, place: Place) -> FloatArray:
-    """Where the states of a companion that is built point to, float32 (n_items, state_size).
+def item_vectors(name: str, context: SplitContext) -> FloatArray:
+    """Where the states of a simulator that is built point to, float32 (n_items, state_size).
 
     Raises:
         SettingError: it is no LE, which has such vectors.
     """
     from llmrec_env.users.language import LanguageUser
 
-    simulator = open_companion(name, place).simulator
+    simulator = open_simulator(name, context).simulator
     if not isinstance(simulator, LanguageUser):
         raise SettingError(f"{name!r} has no item vectors that embeddings could begin as")
     return simulator.item_vectors
@@ -153,10 +153,10 @@ class Labelled(UserSimulator):
 
 
 def _make(name: str) -> Make:
-    if name not in COMPANIONS:
-        raise SettingError(f"no companion is named {name!r}, only {', '.join(COMPANIONS)}")
-    return COMPANIONS[name]
+    if name not in SIMULATORS:
+        raise SettingError(f"no simulator is named {name!r}, only {', '.join(SIMULATORS)}")
+    return SIMULATORS[name]
 
 
-def _home(name: str, place: Place) -> Path:
-    return place.folder / "companions" / as_name(name)
+def _home(name: str, context: SplitContext) -> Path:
+    return context.folder / "simulators" / as_name(name)

@@ -39,7 +39,7 @@ HOST: Space = {
     "dim": Choice((64, 128)),
     "layers": Choice((None, 1)),
 }
-"""What is searched of every backbone under every recipe."""
+"""What is searched of every backbone under every method."""
 WIDE: Mapping[str, Any] = {
     "learning_rate": 2e-3,
     "dropout": 0.5,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from llmrec_env.experiments.demo.settings import Source, open_source
+from llmrec_env.data.source import Source, open_source
 from llmrec_env.experiments.study.settings import StudySettings
 
 
 @dataclass(frozen=True)
-class Place:
+class SplitContext:
     """One split of a study.
 
     Attributes:
@@ -51,5 +51,5 @@ def close_sources() -> None:
 
 
 def as_name(text: str) -> str:
-    """A recipe's or companion's name as a file's."""
+    """A method's or simulator's name as a file's."""
     return text.replace(" ", "_").replace("/", "-")

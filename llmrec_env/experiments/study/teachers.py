@@ -1,6 +1,6 @@
 """Who proposes actions besides the simulated users: made once for a split, kept.
 
-A new teacher is one function under :func:`teacher`.
+A new teacher is one function under :func:`register_teacher`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from agents.teachers import mixed, proposals_of
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.experiments.study.rankers import make_ranker
-from llmrec_env.experiments.study.simulators import open_companion
-from llmrec_env.experiments.study.split_context import Place, as_name
+from llmrec_env.experiments.study.simulators import open_simulator
+from llmrec_env.experiments.study.split_context import SplitContext, as_name
 from llmrec_env.offline.augmentation import Proposals, propose
 
 COSTS = "costs.json"
 K = 50
-"""Proposals kept, of which a recipe takes as many as it asks for."""
-Propose = Callable[[Place], Proposals]
+"""Proposals kept, of which a method takes as many as it asks for."""
+Propose = Callable[[SplitContext], Proposals]
 TEACHERS: dict[str, Propose] = {}
 
 
-def teacher(name: str) -> Callable[[Propose], Propose]:
+def register_teacher(name: str) -> Callable[[Propose], Propose]:
     """Register a function that proposes actions for the training users of a split."""
 
     def register(make: Propose) -> Propose:
@@ -36,21 +36,21 @@ def teacher(name: str) -> Callable[[Propose], Propose]:
     return register
 
 
-@teacher("item-kNN")
-def item_neighbours(place: Place) -> Proposals:
+@register_teacher("item-kNN")
+def item_neighbours(context: SplitContext) -> Proposals:
     """The item neighbours that validation chose."""
-    ranker = FromCounts(make_ranker("item-kNN", place).ranker)
-    return proposals_of(ranker, place.source.split.train, K)
+    ranker = FromCounts(make_ranker("item-kNN", context).ranker)
+    return proposals_of(ranker, context.source.split.train, K)
 
 
-@teacher("LE and item-kNN")
-def language_and_neighbours(place: Place) -> Proposals:
+@register_teacher("LE and item-kNN")
+def language_and_neighbours(context: SplitContext) -> Proposals:
     """Both, half and half."""
-    own = propose(place.source.split.train, open_companion("LE", place), k=K, candidates=K)
-    return mixed([own, open_teacher("item-kNN", place)], K)
+    own = propose(context.source.split.train, open_simulator("LE", context), k=K, candidates=K)
+    return mixed([own, open_teacher("item-kNN", context)], K)
 
 
-def build(name: str, place: Place) -> None:
+def build(name: str, context: SplitContext) -> None:
     """Make a teacher's proposals for a split, unless that is done.
 
     Raises:
@@ -58,11 +58,11 @@ def build(name: str, place: Place) -> None:
     """
     if name not in TEACHERS:
         raise SettingError(f"no teacher is named {name!r}, only {', '.join(TEACHERS)}")
-    folder = place.folder / "teachers" / as_name(name)
+    folder = context.folder / "teachers" / as_name(name)
     if folder.exists():
         return
     began = time.process_time()
-    found = TEACHERS[name](place)
+    found = TEACHERS[name](context)
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         write_json(temporary / COSTS, {"proposing": time.process_time() - began})
@@ -70,15 +70,15 @@ def build(name: str, place: Place) -> None:
         np.save(temporary / "scores.npy", found.scores)
 
 
-def seconds(name: str, place: Place) -> float:
+def seconds(name: str, context: SplitContext) -> float:
     """CPU seconds that a teacher's proposals for a split took; 0 where they were not counted."""
-    path = place.folder / "teachers" / as_name(name) / COSTS
+    path = context.folder / "teachers" / as_name(name) / COSTS
     return float(read_json(path)["proposing"]) if path.exists() else 0.0
 
 
-def open_teacher(name: str, place: Place, k: int = K) -> Proposals:
+def open_teacher(name: str, context: SplitContext, k: int = K) -> Proposals:
     """The first ``k`` proposals of a teacher, made now if they are not there."""
-    build(name, place)
-    folder = place.folder / "teachers" / as_name(name)
+    build(name, context)
+    folder = context.folder / "teachers" / as_name(name)
     actions, scores = (np.load(folder / f"{part}.npy")[:, :k] for part in ("actions", "scores"))
     return Proposals(actions, scores)

@@ -13,12 +13,12 @@ from agents.item_init import principal_table
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import read_json
 from llmrec_env.experiments.study import StudySettings, run_study
-from llmrec_env.experiments.study.fitting import fit_recipe
+from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.fusions import WEIGHTS
-from llmrec_env.experiments.study.language_simulators import KINDS
-from llmrec_env.experiments.study.methods import RECIPES
-from llmrec_env.experiments.study.simulators import item_vectors, open_companion
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.language_simulators import LANGUAGE_SIMULATORS
+from llmrec_env.experiments.study.methods import METHODS
+from llmrec_env.experiments.study.simulators import item_vectors, open_simulator
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.teachers import TEACHERS, open_teacher
 from llmrec_env.language import item_tokens
 from llmrec_env.reporting import Report
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 OF_KINDS = [
     "soft targets" if name == "LE" else f"{name} targets"
-    for name in KINDS
+    for name in LANGUAGE_SIMULATORS
     if name not in ("LE 30%", "LE pooled", "LE with ids", "LE unpretrained")
 ]
 OTHERS = (
@@ -39,7 +39,7 @@ OTHERS = (
 )
 SETTINGS = StudySettings(
     backbones=("gru4rec",),
-    objectives=("plain", *OF_KINDS, *OTHERS),
+    methods=("plain", *OF_KINDS, *OTHERS),
     seeds=1,
     splits=1,
     trials=0,
@@ -55,12 +55,12 @@ class Study(NamedTuple):
     out: Path
     blocks: int
 
-    def place(self, split: int = 0) -> Place:
-        return Place(SETTINGS, self.out, split)
+    def context(self, split: int = 0) -> SplitContext:
+        return SplitContext(SETTINGS, self.out, split)
 
-    def about(self, companion: str) -> dict[str, object]:
-        name = companion.replace(" ", "_")
-        return dict(read_json(self.out / "split0/companions" / name / "model/config.json"))
+    def about(self, simulator: str) -> dict[str, object]:
+        name = simulator.replace(" ", "_")
+        return dict(read_json(self.out / "split0/simulators" / name / "model/config.json"))
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
 
 def test_every_row_is_there(study: Study) -> None:
     rows = {row[0] for row in study.report.table("Next-item ranking").rows}
-    assert {f"gru4rec {name}" for name in SETTINGS.objectives} <= rows
+    assert {f"gru4rec {name}" for name in SETTINGS.methods} <= rows
     beyond = study.report.table("Lists and returns")
     assert list(beyond.columns[-2:]) == ["return, LE", "return, true"]
     by_name = {str(row[0]): row for row in beyond.rows}
@@ -94,7 +94,7 @@ def test_the_texts_are_read_once_for_all_kinds(study: Study) -> None:
 
 
 def test_kinds_are_what_they_say(study: Study) -> None:
-    users = study.place().source.split.train.n_users
+    users = study.context().source.split.train.n_users
     learning = study.about("LE")["record"]["learning"]  # type: ignore[index]
     assert learning["users"] == users
     tenth = study.about("LE 10%")["record"]["learning"]  # type: ignore[index]
@@ -104,33 +104,33 @@ def test_kinds_are_what_they_say(study: Study) -> None:
     assert study.about("text without LM")["silent"]
     assert not study.about("LE without text")["silent"]
     assert "item_tokens" not in study.about("LE without text")["record"]  # type: ignore[operator]
-    of_titles = open_companion("LE of titles", study.place()).catalogue
+    of_titles = open_simulator("LE of titles", study.context()).catalogue
     assert of_titles.text_columns == ["title"]
-    assert of_titles.ids == study.place().source.split.train.catalogue.ids
+    assert of_titles.ids == study.context().source.split.train.catalogue.ids
 
 
 def test_teachers_propose_what_nobody_owns(study: Study) -> None:
-    place = study.place()
-    log = place.source.split.train
+    context = study.context()
+    log = context.source.split.train
     for name in TEACHERS:
-        found = open_teacher(name, place, 5)
+        found = open_teacher(name, context, 5)
         assert found.actions.shape == (len(log), 5)
         for row in np.flatnonzero(log.row_goes_on)[:50]:
             own = log.sequence(log.row_users[row])
             assert not set(own.tolist()) & set(found.actions[row].tolist())
     with pytest.raises(SettingError, match="no teacher is named 'guru'"):
-        open_teacher("guru", place)
+        open_teacher("guru", context)
 
 
 def test_a_mixture_holds_something_of_both(study: Study) -> None:
-    place = study.place()
-    states = open_companion("LE", place).label(place.source.split.train).states
-    both = open_teacher("LE and item-kNN", place)
-    rows = np.flatnonzero(place.source.split.train.row_goes_on)[:20]
-    own, _ = open_companion("LE", place).best_items(
+    context = study.context()
+    states = open_simulator("LE", context).label(context.source.split.train).states
+    both = open_teacher("LE and item-kNN", context)
+    rows = np.flatnonzero(context.source.split.train.row_goes_on)[:20]
+    own, _ = open_simulator("LE", context).best_items(
         states[rows], 1, (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
     )
-    neighbours = open_teacher("item-kNN", place).actions[rows, 0]
+    neighbours = open_teacher("item-kNN", context).actions[rows, 0]
     listed = [set(both.actions[row].tolist()) for row in rows]
     held = [n in found for n, found in zip(neighbours.tolist(), listed, strict=True)]
     assert np.mean(held) > 0.8
@@ -146,11 +146,11 @@ def test_validation_chooses_the_weight_of_a_fusion(study: Study) -> None:
         assert row["returns"] == {}
 
 
-def test_embeddings_begin_as_the_vectors_of_their_companion(study: Study) -> None:
-    place = study.place()
-    for name, companion in (("text-initialised", "frozen text"), ("LE-initialised", "LE")):
-        recipe = RECIPES[name]
-        still = recipe.config("gru4rec", epochs=1, learning_rate=1e-9)
-        fitted = fit_recipe(recipe, place, still).network.item_inputs.detach().numpy()
-        vectors = item_vectors(companion, place).astype(np.float64)
+def test_embeddings_begin_as_the_vectors_of_their_simulator(study: Study) -> None:
+    context = study.context()
+    for name, simulator in (("text-initialised", "frozen text"), ("LE-initialised", "LE")):
+        method = METHODS[name]
+        still = method.config("gru4rec", epochs=1, learning_rate=1e-9)
+        fitted = fit_method(method, context, still).network.item_inputs.detach().numpy()
+        vectors = item_vectors(simulator, context).astype(np.float64)
         assert np.allclose(fitted, principal_table(vectors, still.dim), atol=1e-6)

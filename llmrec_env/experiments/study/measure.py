@@ -22,13 +22,13 @@ from llmrec_env.evaluation.ranking import (
     user_metrics,
 )
 from llmrec_env.experiments.study import beyond
-from llmrec_env.experiments.study.fitting import fit_recipe
+from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.fusions import fuse
 from llmrec_env.experiments.study.grid import Row, Run, write_overview
-from llmrec_env.experiments.study.methods import RECIPES
+from llmrec_env.experiments.study.methods import METHODS
 from llmrec_env.experiments.study.rankers import make_ranker
 from llmrec_env.experiments.study.search import chosen
-from llmrec_env.experiments.study.split_context import Place
+from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.reporting import versions
 from llmrec_env.users.base import Histories
 
@@ -39,36 +39,36 @@ REPEATS = {1: 30, BATCH: 5}
 Serve = Callable[[Histories], object]
 
 
-def do_run(run: Run, place: Place, all_runs: Iterable[Run]) -> None:
+def do_run(run: Run, context: SplitContext, all_runs: Iterable[Run]) -> None:
     """Do one run and bring the overview up to date."""
-    row, ranker, history = _fixed(run, place) if run.backbone is None else _trained(run, place)
-    split = place.source.split
+    row, ranker, history = _fixed(run, context) if run.backbone is None else _trained(run, context)
+    split = context.source.split
     row["validation"] = evaluate_ranking(ranker, split.validation, KS)
     ranks = step_ranks(ranker, split.test)
     row["test"] = {**ranking_metrics(ranks, KS), "mask_seen": False}
-    row["beyond"] = beyond.lists(ranker, place)
-    row["returns"] = beyond.returns(ranker, place)
+    row["beyond"] = beyond.lists(ranker, context)
+    row["returns"] = beyond.returns(ranker, context)
     users = user_metrics(split.test, ranks)
     row["test_users"] = users.height
     row["versions"] = versions()
-    with atomic_path(run.folder(place.out)) as folder:
+    with atomic_path(run.folder(context.out)) as folder:
         folder.mkdir()
         users.write_parquet(folder / "users.parquet")
         write_json(folder / "curve.json", history)
         write_json(folder / "row.json", row)
-    write_overview(all_runs, place.out)
+    write_overview(all_runs, context.out)
 
 
-def check_run(run: Run, place: Place) -> None:
+def check_run(run: Run, context: SplitContext) -> None:
     """Refuse what an earlier try left under this name with other settings.
 
     Raises:
         SettingError: the settings are others.
     """
-    if run.backbone is None or not run.is_done(place.out):
+    if run.backbone is None or not run.is_done(context.out):
         return
-    folder = run.folder(place.out)
-    found, now = read_json(folder / "row.json")["settings"], _settings(run, place)
+    folder = run.folder(context.out)
+    found, now = read_json(folder / "row.json")["settings"], _settings(run, context)
     if found != now:
         other = sorted(k for k in {*found, *now} if found.get(k) != now.get(k))
         raise SettingError(
@@ -77,28 +77,28 @@ def check_run(run: Run, place: Place) -> None:
         )
 
 
-def _trained(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
-    recipe, split = RECIPES[run.recipe], place.source.split
-    settings = _settings(run, place)
-    config = recipe.config(**settings["config"], device=place.settings.device)
+def _trained(run: Run, context: SplitContext) -> tuple[Row, Ranker, list[dict[str, float]]]:
+    method, split = METHODS[run.method], context.source.split
+    settings = _settings(run, context)
+    config = method.config(**settings["config"], device=context.settings.device)
     try:
-        recommender = fit_recipe(recipe, place, config)
+        recommender = fit_method(method, context, config)
     except DivergedError as error:
         raise DivergedError(
-            f"{run.name}: {error}. Leave {recipe.name!r} out of --objectives, or search with more "
+            f"{run.name}: {error}. Leave {method.name!r} out of --methods, or search with more "
             "--trials in another folder"
         ) from error
     k = min(10, recommender.n_items)
     serving = _serving(lambda histories: recommender.recommend(histories, k=k), split.test)
     ranker: Ranker = recommender
     fused: dict[str, Any] = {}
-    if recipe.fused_with is not None:
-        again = partial(fit_recipe, recipe, place)
-        ranker, fused = fuse(recipe.fused_with, recommender, again, place)
+    if method.fused_with is not None:
+        again = partial(fit_method, method, context)
+        ranker, fused = fuse(method.fused_with, recommender, again, context)
         serving = {}  # of two rankers, each of which has a row
     row = {
-        "kind": recipe.kind,
-        "companion": recipe.companion,
+        "role": method.role,
+        "simulator": method.simulator,
         "settings": settings,
         "chosen": {**settings["chosen"], **fused},
         "fingerprint": fingerprint([json.dumps([settings, versions()], sort_keys=True)]),
@@ -109,38 +109,38 @@ def _trained(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]
     return row, ranker, recommender.history
 
 
-def _settings(run: Run, place: Place) -> dict[str, Any]:
+def _settings(run: Run, context: SplitContext) -> dict[str, Any]:
     """All that makes a run, besides the study's own settings; as JSON gives it back."""
     assert run.backbone is not None
-    recipe, settings = RECIPES[run.recipe], place.settings
-    found = chosen(settings, place.out, run.backbone, recipe)
+    method, settings = METHODS[run.method], context.settings
+    found = chosen(settings, context.out, run.backbone, method)
     config = {"backbone": run.backbone, **settings.passes}
     config |= {"seed": run.seed, **found}
     made = {
         "config": config,
         "chosen": found,
-        "recipe": dict(recipe.settings),
-        "companion": recipe.companion,
-        "teacher": recipe.teacher,
-        "fused with": recipe.fused_with,
+        "method": dict(method.settings),
+        "simulator": method.simulator,
+        "teacher": method.teacher,
+        "fused with": method.fused_with,
     }
     plain: dict[str, Any] = json.loads(json.dumps(made))
     return plain
 
 
-def _fixed(run: Run, place: Place) -> tuple[Row, Ranker, list[dict[str, float]]]:
+def _fixed(run: Run, context: SplitContext) -> tuple[Row, Ranker, list[dict[str, float]]]:
     began = time.process_time()
-    fixed = make_ranker(run.recipe, place)
+    fixed = make_ranker(run.method, context)
     seconds = fixed.seconds
     if seconds is None:
         seconds = time.process_time() - began
-    serving = _serving(fixed.serve, place.source.split.test) if fixed.serve else {}
+    serving = _serving(fixed.serve, context.source.split.test) if fixed.serve else {}
     row = {
-        "kind": fixed.kind,
-        "companion": fixed.companion,
+        "role": fixed.role,
+        "simulator": fixed.simulator,
         "settings": {"chosen": fixed.chosen},
         "chosen": fixed.chosen,
-        "fingerprint": fingerprint([json.dumps([run.recipe, fixed.chosen, versions()])]),
+        "fingerprint": fingerprint([json.dumps([run.method, fixed.chosen, versions()])]),
         "config": {},
         "seconds": {"learning": seconds},
         "serving": serving,

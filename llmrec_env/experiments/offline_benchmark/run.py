@@ -22,11 +22,11 @@ import polars as pl
 from llmrec_env.common import progress
 from llmrec_env.common.files import atomic_path, folder_fingerprint, read_json, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
-from llmrec_env.experiments.demo.evaluators import test_users
+from llmrec_env.data.source import Source, open_source
 from llmrec_env.experiments.demo.language import check_saved
-from llmrec_env.experiments.demo.settings import Source, open_source
+from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
-from llmrec_env.experiments.offline_benchmark.controls import CONTROLS, Judged
+from llmrec_env.experiments.offline_benchmark.baselines import CONTROLS, Judged
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 from llmrec_env.experiments.offline_benchmark.evaluators import Found, Judges
 from llmrec_env.experiments.offline_benchmark.report import build_report
@@ -142,7 +142,7 @@ def _simulator(settings: OfflineSettings) -> LanguageUser:
 @lru_cache(maxsize=1)
 def _judges(settings: OfflineSettings) -> Judges:
     source = _source(settings)
-    worlds = test_users(source, _simulator(settings))
+    worlds = evaluation_users(source, _simulator(settings))
     split = source.split
     return Judges(split.train, split.test, worlds, settings.episodes, settings.seed)
 

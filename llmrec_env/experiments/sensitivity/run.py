@@ -1,4 +1,4 @@
-"""The whole of it: companions and trainings side by side, one table of all points, the report."""
+"""The whole of it: simulators and trainings side by side, one table of all points, the report."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from llmrec_env.experiments.sensitivity import cold, curves, state_map
 from llmrec_env.experiments.sensitivity.points import Point, check_point, do_point, missing
 from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.sensitivity.states import has_neighbour_plane
-from llmrec_env.experiments.study import language_simulators as language_kinds
-from llmrec_env.experiments.study import simulators as companions
+from llmrec_env.experiments.study import language_simulators, simulators
 from llmrec_env.experiments.study.claims import claim
-from llmrec_env.experiments.study.split_context import Place, close_sources
+from llmrec_env.experiments.study.split_context import SplitContext, close_sources
 from llmrec_env.reporting import Facts, Report
 from llmrec_env.reporting.markdown import report_markdown
 
-COMPANION = "LE"
+SIMULATOR = "LE"
 
 
 def run_sensitivity(
@@ -53,20 +52,20 @@ def run_sensitivity(
     if "map" in settings.parts and settings.projection == "tsne" and not has_neighbour_plane():
         raise SettingError("projection='tsne' needs scikit-learn: pip install scikit-learn")
     close_sources()
-    companions.open_companion.cache_clear()
-    place = Place(settings.study, out, settings.split)
-    claim(out, "sensitivity.json", settings.study.fixed, place.source.log)
+    simulators.open_simulator.cache_clear()
+    context = SplitContext(settings.study, out, settings.split)
+    claim(out, "sensitivity.json", settings.study.fixed, context.source.log)
     points = points_of(settings)
     for point in points:
-        check_point(point, place)
+        check_point(point, context)
     if progress.is_shown():
-        done = len(points) - len(missing(points, place))
+        done = len(points) - len(missing(points, context))
         progress.console.print(f"{done} of {len(points)} points are done")
     workers = workers or available_cores()
-    for jobs in (_texts(place), _alone(points, place)):
+    for jobs in (_texts(context), _alone(points, context)):
         run_jobs(jobs, workers)
-    run_jobs(_jobs(missing(points, place), place), workers)
-    return _report(settings, place)
+    run_jobs(_jobs(missing(points, context), context), workers)
+    return _report(settings, context)
 
 
 def points_of(settings: SensitivitySettings) -> list[Point]:
@@ -77,32 +76,32 @@ def points_of(settings: SensitivitySettings) -> list[Point]:
     return list(dict.fromkeys(points))
 
 
-def _texts(place: Place) -> dict[str, Job]:
-    if not language_kinds.reads_texts(place):
+def _texts(context: SplitContext) -> dict[str, Job]:
+    if not language_simulators.reads_texts(context):
         return {}
-    return {"item texts": partial(language_kinds.read_texts, place)}
+    return {"item texts": partial(language_simulators.read_texts, context)}
 
 
-def _alone(points: list[Point], place: Place) -> dict[str, Job]:
+def _alone(points: list[Point], context: SplitContext) -> dict[str, Job]:
     """The LE, and beside it what needs none."""
     jobs: dict[str, Job] = {}
-    if not companions.is_built(COMPANION, place):
-        jobs[COMPANION] = partial(companions.build, COMPANION, place)
-    free = [point for point in missing(points, place) if not point.asks_companion]
-    return jobs | _jobs(free, place)
+    if not simulators.is_built(SIMULATOR, context):
+        jobs[SIMULATOR] = partial(simulators.build, SIMULATOR, context)
+    free = [point for point in missing(points, context) if not point.asks_simulator]
+    return jobs | _jobs(free, context)
 
 
-def _jobs(points: list[Point], place: Place) -> dict[str, Job]:
-    return {point.name: partial(do_point, point, place) for point in points}
+def _jobs(points: list[Point], context: SplitContext) -> dict[str, Job]:
+    return {point.name: partial(do_point, point, context) for point in points}
 
 
-def _report(settings: SensitivitySettings, place: Place) -> Report:
-    source, split = place.source, place.source.split
+def _report(settings: SensitivitySettings, context: SplitContext) -> Report:
+    source, split = context.source, context.source.split
     report = Report(
         title=f"llmrec bench sensitivity on {source.name}",
         lede=(
             "How a result depends on its settings: one setting moved at a time, all others as the "
-            "recipe has them, judged on users nobody learned from."
+            "method has them, judged on users nobody learned from."
         ),
         command=settings.command,
         settings=settings.to_json(),
@@ -129,38 +128,38 @@ def _report(settings: SensitivitySettings, place: Place) -> Report:
         f"{split.test.n_users:,} test users of one split."
     )
     for part in settings.parts:
-        rows += _part(report, part, settings, place, basis)
-    _write_points(rows, place.out)
-    report.save(place.out)
-    with atomic_path(place.out / "results.md") as temporary:
-        temporary.write_text(report_markdown(report, place.out), encoding="utf-8")
+        rows += _part(report, part, settings, context, basis)
+    _write_points(rows, context.out)
+    report.save(context.out)
+    with atomic_path(context.out / "results.md") as temporary:
+        temporary.write_text(report_markdown(report, context.out), encoding="utf-8")
     return report
 
 
 def _part(
-    report: Report, part: str, settings: SensitivitySettings, place: Place, basis: str
+    report: Report, part: str, settings: SensitivitySettings, context: SplitContext, basis: str
 ) -> list[dict[str, Any]]:
     """Write one part's section; returns its rows of the table of all points."""
     if part == "cold":
         section = report.section(
             "Cold and warm items", "Test steps by how often training holds the item that was taken."
         )
-        cold.write(section, settings, place, basis)
-        return cold.flat_rows(cold.read(settings, place))
+        cold.write(section, settings, context, basis)
+        return cold.flat_rows(cold.read(settings, context))
     if part == "map":
         section = report.section(
             "Where users stand",
             "The states from which the next item is told, the LE's and the backbone's.",
         )
-        found = state_map.read(settings, place)
+        found = state_map.read(settings, context)
         state_map.write(section, found, settings)
         return state_map.flat_rows(found)
     section = report.section(*curves.TITLES[part])
     rows = []
     for sweep in settings.sweeps:
         if sweep.part == part:
-            curves.write(section, sweep, settings, place, basis)
-            rows += curves.flat_rows(curves.read(sweep, settings, place))
+            curves.write(section, sweep, settings, context, basis)
+            rows += curves.flat_rows(curves.read(sweep, settings, context))
     return rows
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from llmrec_env.data.source import Source
 from llmrec_env.evaluation.returns import Policy, PolicyReturns, at_most, evaluate_policy
-from llmrec_env.experiments.demo.settings import DemoSettings, Source
+from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.states_from import StatesFrom
 from llmrec_env.users.true_taste import TrueTasteUser
 
 
-def test_users(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
+def evaluation_users(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
     """The users who judge, by name: "LE", and "truth" on the generated world.
 
     The true users are seen through the LE's states, on which the policies have learned.

@@ -1,0 +1,100 @@
+"""A log that is opened and split by user: what every experiment and command begins with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.files import fingerprint
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.loading import load
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.splits import Split, split_by_user
+from llmrec_env.data.world.generated import World, generate_world
+
+WORLD_SIZE = (800, 2000)
+"""Items and users of the generated world from which the embedded LE learned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A log, its split by user, and the generated world behind it where there is one.
+
+    Attributes:
+        name: what reports call the log.
+        log: all interactions.
+        split: its training, validation and test users.
+        world: knows the true preferences; None for a log of real users.
+    """
+
+    name: str
+    log: InteractionLog
+    split: Split
+    world: World | None = None
+
+    def check_catalogue(self, catalogue: Catalogue, who: str) -> None:
+        """Refuse a simulated user that knows other items than the log.
+
+        Args:
+            catalogue: the items that it knows.
+            who: what to call it in the error.
+
+        Raises:
+            SimulatorError: they are others.
+        """
+        if catalogue.ids != self.log.catalogue.ids:
+            raise SimulatorError(
+                f"{who} knows other items ({len(catalogue)}) than the log of {self.name} "
+                f"({self.log.n_items}): give --data and --simulator that belong together; "
+                "`llmrec fit` learns a simulated user from a log"
+            )
+
+    def check_learned(self, record: Mapping[str, Any], who: str) -> None:
+        """Refuse a simulated user that may have learned from those it is to be judged on.
+
+        Args:
+            record: what learning wrote down (``LanguageEnvironment.record``).
+            who: what to call it in the error.
+
+        Raises:
+            SimulatorError: it learned from others than the training users of this split; an LE that
+                does not say from whom is let through.
+        """
+        learned = record.get("learning", {}).get("training_users")
+        if learned not in (None, self.split.train.users_fingerprint):
+            raise SimulatorError(
+                f"{who} learned from other users than those that this split trains on, and so "
+                "perhaps from those that it would be judged on: give the --data and --seed that "
+                "`llmrec fit` was given"
+            )
+
+
+def open_source(
+    data: str | os.PathLike[str] | None, seed: int, world_size: tuple[int, int] = WORLD_SIZE
+) -> Source:
+    """Read a dataset, or generate a world, and split it by user 80/10/10.
+
+    Args:
+        data: folder or file of a dataset; None generates the embedded LE's world.
+        seed: of the split.
+        world_size: items and users of the generated world.
+
+    Raises:
+        DataError: ``data`` cannot be read; see :func:`llmrec_env.data.loading.load`.
+    """
+    if data is None:
+        world = generate_world(0, *world_size)
+        return Source("the generated world", world.log, split_by_user(world.log, seed), world)
+    log = load(data)
+    return Source(os.fspath(data), log, split_by_user(log, seed))
+
+
+def log_fingerprint(log: InteractionLog) -> str:
+    """A fingerprint of the interactions, in their order, of their kinds and of the items' texts."""
+    texts = [*log.catalogue.ids, *log.catalogue.sentences, *log.user_ids.to_list()]
+    if "event" in log.feedback.columns:  # by which Q-learning is rewarded
+        texts += log.feedback["event"].fill_null("").to_list()
+    return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])
