@@ -58,8 +58,9 @@ def measure(source: int | str, steps: int, repeats: int) -> dict[str, Any]:
     began = time.perf_counter()
     import gymnasium as gym
 
-    import llmrec_env  # noqa: F401  registers the environments
+    import llmrec_env
 
+    gym.register_envs(llmrec_env)
     imported = time.perf_counter()
     env: Any = gym.make("LLMRec/Shop-v0", catalogue=source, split="all").unwrapped
     env.reset(seed=0)

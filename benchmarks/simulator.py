@@ -28,7 +28,7 @@ from baselines import BareModel, TextPrompts
 from rich.console import Console
 from rich.table import Table
 
-import llmrec_env  # noqa: F401  registers the environments
+import llmrec_env
 from llmrec_env.common.files import write_json
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
@@ -36,6 +36,8 @@ from llmrec_env.data.windows import chunk_log
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.language.labelling import label_log, tokens_at_once
 from llmrec_env.users.language import EMBEDDED, LanguageUser
+
+gym.register_envs(llmrec_env)
 
 USERS = 64
 FOREVER = 10**9  # a patience that no episode uses up

@@ -10,7 +10,9 @@ import argparse
 
 import gymnasium as gym
 
-import llmrec_env  # noqa: F401  (registers the environments)
+import llmrec_env
+
+gym.register_envs(llmrec_env)
 
 
 def main(steps: int, seed: int) -> None:

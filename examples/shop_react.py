@@ -17,9 +17,11 @@ import gymnasium as gym
 import numpy as np
 from openai import OpenAI, OpenAIError
 
-import llmrec_env  # noqa: F401  (registers the environments)
+import llmrec_env
 from llmrec_env.envs.next_item.rendering import clean, show
 from llmrec_env.evaluation.returns import interval
+
+gym.register_envs(llmrec_env)
 
 PROMPT = """\
 You are shopping in a web shop of text pages. Buy the product that the instruction asks for, with \

@@ -1,54 +1,115 @@
 """Gymnasium environments in which a language model is the user of a recommender system.
 
 Importing the package registers ``LLMRec/NextItem-v0``, ``LLMRec/TrueTaste-v0`` and
-``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names below load their modules,
-and what those need, on first use.
+``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names load their modules, and
+what those need, on first use.
+
+Data:
+    ``Catalogue``: the items of a log, with their texts.
+    ``InteractionLog``: what users did, in order.
+    ``load``: reads a public dataset, or tables of your own.
+    ``generate_world``: makes a log of users whose true taste is known.
+
+Simulated users:
+    ``LanguageUser``: a language model that learned from a log.
+    ``TrueTasteUser``: a user of a generated world, who answers by that world's true taste.
+    ``UserSimulator``: the base class of all simulated users.
+    ``HistoryUser``: the base class for a simulated user of your own, two functions of a history.
+    ``Response``: what a simulated user answers to an item.
+
+Environments and datasets:
+    ``NextItemEnv``, ``NextItemVectorEnv``: recommend the next item, to one user or to many.
+    ``ShopEnv``, ``ShopVectorEnv``: shop for an instruction, in one session or in many.
+    ``make_vec_env``: many users as the vector environment of stable-baselines3.
+    ``transitions``: a log as states, actions, rewards and next states for offline learning.
+
+Evaluation:
+    ``evaluate_policy``: returns of a policy in episodes with simulated users.
+    ``evaluate_ranking``: how high a recommender ranks the items that test users took next.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 from llmrec_env.envs.common.registration import register_environments
 
+if TYPE_CHECKING:
+    from llmrec_env.data.catalogue import Catalogue
+    from llmrec_env.data.loading import load
+    from llmrec_env.data.log import InteractionLog
+    from llmrec_env.data.world.generated import generate_world
+    from llmrec_env.envs.next_item.env import NextItemEnv
+    from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
+    from llmrec_env.envs.sb3 import make_vec_env
+    from llmrec_env.envs.shop.env import ShopEnv
+    from llmrec_env.envs.shop.vector_env import ShopVectorEnv
+    from llmrec_env.evaluation.ranking import evaluate_ranking
+    from llmrec_env.evaluation.returns import evaluate_policy
+    from llmrec_env.offline.transitions import transitions
+    from llmrec_env.users.base import HistoryUser, Response, UserSimulator
+    from llmrec_env.users.language import LanguageUser
+    from llmrec_env.users.true_taste import TrueTasteUser
+
 __version__ = "0.1.0"
 
-_PUBLIC = {
-    # what happened
-    "Catalogue": "llmrec_env.data.catalogue",
-    "InteractionLog": "llmrec_env.data.log",
-    "load": "llmrec_env.data.loading",
-    "generate_world": "llmrec_env.data.world.generated",
-    # who answers
-    "UserSimulator": "llmrec_env.users.base",
-    "HistoryUser": "llmrec_env.users.base",
-    "Response": "llmrec_env.users.base",
-    "TrueTasteUser": "llmrec_env.users.true_taste",
-    "LanguageUser": "llmrec_env.users.language",
-    # the two doors
-    "NextItemEnv": "llmrec_env.envs.next_item.env",
-    "NextItemVectorEnv": "llmrec_env.envs.next_item.vector_env",
-    "ShopEnv": "llmrec_env.envs.shop.env",
-    "ShopVectorEnv": "llmrec_env.envs.shop.vector_env",
-    "make_vec_env": "llmrec_env.envs.sb3",
-    "transitions": "llmrec_env.offline.transitions",
-    # who is judged
-    "evaluate_policy": "llmrec_env.evaluation.returns",
-    "evaluate_ranking": "llmrec_env.evaluation.ranking",
-}
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [
+    # data
+    "Catalogue",
+    "InteractionLog",
+    "load",
+    "generate_world",
+    # simulated users
+    "LanguageUser",
+    "TrueTasteUser",
+    "UserSimulator",
+    "HistoryUser",
+    "Response",
+    # environments and datasets
+    "NextItemEnv",
+    "NextItemVectorEnv",
+    "ShopEnv",
+    "ShopVectorEnv",
+    "make_vec_env",
+    "transitions",
+    # evaluation
+    "evaluate_policy",
+    "evaluate_ranking",
+    # the package
+    "__version__",
+]
 
 register_environments()
 
+if not TYPE_CHECKING:  # a type checker reads the imports above, and refuses other names
+    _MODULES = {
+        "Catalogue": "data.catalogue",
+        "InteractionLog": "data.log",
+        "load": "data.loading",
+        "generate_world": "data.world.generated",
+        "LanguageUser": "users.language",
+        "TrueTasteUser": "users.true_taste",
+        "UserSimulator": "users.base",
+        "HistoryUser": "users.base",
+        "Response": "users.base",
+        "NextItemEnv": "envs.next_item.env",
+        "NextItemVectorEnv": "envs.next_item.vector_env",
+        "ShopEnv": "envs.shop.env",
+        "ShopVectorEnv": "envs.shop.vector_env",
+        "make_vec_env": "envs.sb3",
+        "transitions": "offline.transitions",
+        "evaluate_policy": "evaluation.returns",
+        "evaluate_ranking": "evaluation.ranking",
+    }
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        """Load a public name on first use."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+        globals()[name] = value
+        return value
 
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_PUBLIC))
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_MODULES})

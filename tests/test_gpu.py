@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import llmrec_env  # noqa: F401 - registers the environments
+import llmrec_env
 from agents import Recommender, RecommenderConfig
 from agents.backbones import BACKBONES
 from agents.objectives import FRAMEWORKS
@@ -25,6 +25,8 @@ from llmrec_env.language.fitting import (
 )
 from llmrec_env.language.learning import LearningConfig
 from llmrec_env.users.language import EMBEDDED, LanguageUser
+
+gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 ID = "LLMRec/NextItem-v0"

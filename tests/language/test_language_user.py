@@ -11,13 +11,15 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from numpy.testing import assert_allclose, assert_array_equal
 
-import llmrec_env  # noqa: F401 - registers the environments
+import llmrec_env
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.splits import Split
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import Branches, Labels, Response, Session, UserSimulator
 from llmrec_env.users.language import LanguageUser
+
+gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.core
 ID = "LLMRec/NextItem-v0"

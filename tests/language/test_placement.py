@@ -10,12 +10,14 @@ import pytest
 import torch
 from tiny_models import TINY
 
-import llmrec_env  # noqa: F401 - registers the environments
+import llmrec_env
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.splits import Split
 from llmrec_env.language.fitting import fit_language_environment
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
+
+gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.core
 ID = "LLMRec/NextItem-v0"

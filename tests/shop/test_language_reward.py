@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-import llmrec_env  # noqa: F401  registers the environment
+import llmrec_env
 from agents.shop.language_reward import LanguageReward
 from agents.shop.oracle import Oracle
 from agents.shop.purchases import (
@@ -30,6 +30,8 @@ from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.goals import NO_LIMIT, Goal
 from llmrec_env.envs.shop.reward import Purchase
 from llmrec_env.language.lm.base_models import SmallModelConfig
+
+gym.register_envs(llmrec_env)
 
 TINY = SmallModelConfig(
     hidden_size=32,

@@ -6,10 +6,12 @@ import gymnasium as gym
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-import llmrec_env  # noqa: F401  registers the environments
+import llmrec_env
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.observations import OBSERVATIONS, TEXTS
+
+gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.filterwarnings("error")
 MODES = [(o, m) for o in OBSERVATIONS for m in ("text", "index") if (o, m) != ("features", "text")]

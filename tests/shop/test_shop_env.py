@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 
-import llmrec_env  # noqa: F401  registers the environments
+import llmrec_env
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, Product, ProductCatalogue
 from llmrec_env.envs.shop.env import ShopEnv
 from llmrec_env.envs.shop.pages import Kind
 from llmrec_env.envs.shop.reward import Purchase, Verdict
+
+gym.register_envs(llmrec_env)
 
 
 def make(catalogue: Any, **settings: Any) -> ShopEnv:

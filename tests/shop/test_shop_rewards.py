@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import llmrec_env  # noqa: F401  registers the environments
+import llmrec_env
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.colours import COLOURS, colour_words, first_colour_within
 from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS
@@ -20,6 +20,8 @@ from llmrec_env.envs.shop.goals import NO_LIMIT, Goal, Options, draw_limits, dra
 from llmrec_env.envs.shop.published_reward import PublishedReward
 from llmrec_env.envs.shop.reward import Purchase, RepairedReward, Verdict
 from llmrec_env.envs.shop.shop import Shop
+
+gym.register_envs(llmrec_env)
 
 SHIRT = Product(
     asin="A1",

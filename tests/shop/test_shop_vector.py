@@ -10,9 +10,11 @@ import pytest
 from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector.utils import iterate
 
-import llmrec_env  # noqa: F401  registers the environments
+import llmrec_env
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+
+gym.register_envs(llmrec_env)
 
 ID = "LLMRec/Shop-v0"
 ROWS = 4

@@ -1,4 +1,10 @@
-"""The ids of the environments; importing ``llmrec_env`` registers them."""
+"""The ids of the environments; importing ``llmrec_env`` registers them.
+
+An id is known only to a process that imported ``llmrec_env``. A worker process that starts afresh
+(``AsyncVectorEnv`` and ``SubprocVecEnv`` with the start method "spawn" or "forkserver", Ray) has
+not, so there the id says what to import, before a colon:
+``gym.make("llmrec_env:LLMRec/NextItem-v0")``.
+"""
 
 from __future__ import annotations
 
