@@ -1,7 +1,7 @@
 # One command to be right: make check
 PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo python3)
 
-.PHONY: check format-check lint types fast-tests format test coverage demo
+.PHONY: check format-check lint types fast-tests format test coverage demo docs
 
 check: format-check lint types fast-tests
 
@@ -30,3 +30,7 @@ coverage:
 
 demo:
 	$(PYTHON) -m llmrec_env.cli.main demo
+
+# the site, into site/; a warning, a dead link or a dead anchor is an error
+docs:
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict --quiet

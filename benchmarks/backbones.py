@@ -1,6 +1,6 @@
 """Our backbones beside RecBole's: the same split, the same protocol, accuracy and training time.
 
-    python benchmarks/backbones.py --data ../shared/data/ml_100k
+    python benchmarks/backbones.py --data path/to/ml_100k
 
 Leave-last-out, every item ranked, history not masked. RecBole 1.2.1 runs in an environment of its
 own, made once by pip, with its autograd anomaly mode off. Both sides choose the pass by validation

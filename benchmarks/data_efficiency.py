@@ -1,6 +1,6 @@
 """The residual LE untrained, learned on a tenth of the users, and on all: same split, three seeds.
 
-    python benchmarks/data_efficiency.py --data ../shared/data/amazon_industrial
+    python benchmarks/data_efficiency.py --data path/to/amazon_industrial
 
 Each seed is a split by user and the seed of learning. Prints a table and writes the rows as JSON;
 a run that was killed repeats nothing that it has written.

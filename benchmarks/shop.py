@@ -1,7 +1,7 @@
 """How fast the shop is, what it holds in memory, and how long a search takes.
 
     python benchmarks/shop.py
-    python benchmarks/shop.py --data ../shared/data/webshop
+    python benchmarks/shop.py --data path/to/webshop
     python benchmarks/shop.py --products 100000 1200000
 
 Each catalogue is measured in a process of its own. Random valid actions (on the index page, one of

@@ -6,7 +6,7 @@ share of the instruction's words found in the purchase, and a logistic regressio
 say (shares of words in title, chosen values and texts; limits kept). One line a judge and a kind of
 purchases: Spearman, AUC of success, and the share of pairs for one instruction in the right order.
 
-    python benchmarks/shop_reward.py --catalogue ../shared/data/webshop --reward webshop
+    python benchmarks/shop_reward.py --catalogue path/to/webshop --reward webshop
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Every code block of the README and the docs runs, in order, as a reader would run it.
+"""Every code block of the README and the docs runs, in order, as a reader would run it; links and
+names are those of something that exists, and the site builds.
 
 Python blocks of a page share one namespace, and all blocks of a page share one folder. ``bash`` and
 ``console`` blocks run in bash. A block that takes too long for a test, or installs, stands under
@@ -22,17 +23,29 @@ import pytest
 import typer.main
 from accelerate.commands.launch import launch_command_parser
 
+import agents
+import llmrec_env
 from llmrec_env.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+AT_THE_ROOT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [*AT_THE_ROOT, *sorted((ROOT / "docs").rglob("*.md"))]
+MADE_FOR_THE_SITE = {
+    "changelog.md": ROOT / "CHANGELOG.md",
+    "contributing.md": ROOT / "CONTRIBUTING.md",
+}
+"""Pages that ``docs/hooks.py`` adds to the site."""
 SHELLS = ("bash", "console")
-NOT_CODE = ("text", "mermaid", "json", "toml", "yaml", "csv")
+NOT_CODE = ("text", "bibtex", "mermaid", "json", "toml", "yaml", "csv")
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>[^>]+?) -->\s*\n)?"
     r"^(?P<indent> *)```(?P<language>[^\n]*)\n(?P<code>.*?)^(?P=indent)```\s*$",
     re.MULTILINE | re.DOTALL,
 )
+
+
+LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+NAMED = re.compile(r"`((?:llmrec_env|agents|tests|benchmarks|examples|docs)/[\w./-]+)`")
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,60 @@ def test_what_is_not_run_names_only_what_exists(block: Block) -> None:
         return
     for words in block.commands:
         check_command(words)
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that a page's headings make, on a code host and on the site alike."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    bare = [re.sub(r"[^\w\- ]", "", heading.strip().lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in bare}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for link in LINK.finditer(text):
+        target = (page.parent / link["path"]).resolve() if link["path"] else page
+        if target.name in MADE_FOR_THE_SITE:
+            target = MADE_FOR_THE_SITE[target.name]
+        assert target.exists(), f"{page_name(page)} links to {link['path']}"
+        if link["anchor"]:
+            assert link["anchor"] in anchors_of(target), f"{page_name(page)}: #{link['anchor']}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    for name in NAMED.findall(page.read_text(encoding="utf-8")):
+        path = name.split("::")[0]
+        assert (ROOT / path).exists() or "NAME" in path, f"{page_name(page)} names {name}"
+
+
+def test_no_page_points_outside_the_repository() -> None:
+    for page in PAGES:
+        assert "../shared" not in page.read_text(encoding="utf-8"), page_name(page)
+
+
+def test_the_reference_has_every_public_name() -> None:
+    reference = "".join(
+        page.read_text(encoding="utf-8") for page in PAGES if page.match("docs/*/*")
+    )
+    documented = set(re.findall(r"^::: (\S+)$", reference, re.MULTILINE))
+    for package in (llmrec_env, agents):
+        for name in package.__all__:
+            value = getattr(package, name)
+            if callable(value):
+                assert f"{value.__module__}.{value.__name__}" in documented, name
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("mkdocs")
+    pytest.importorskip("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "environments" / "next_item" / "index.html").is_file()
 
 
 def check_command(words: list[str]) -> None:

@@ -35,7 +35,7 @@ class Split(NamedTuple):
 def split_by_user(
     log: InteractionLog, seed: int = 0, fractions: Sequence[float] = FRACTIONS
 ) -> Split:
-    """Give each user, with all interactions, to one of the three parts (method.md, section 2).
+    """Give each user, with all interactions, to one of the three parts.
 
     Args:
         log: the interactions.

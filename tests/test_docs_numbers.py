@@ -1,0 +1,244 @@
+"""The numbers of README, results and pictures are those of the files that programs wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+RESULTS = DOCS / "results"
+DRAWING = runpy.run_path(str(DOCS / "make_pictures.py"), run_name="make_pictures")
+BACKBONES = {"SASRec": "sasrec", "GRU4Rec": "gru4rec"}
+Row = list[str]
+
+README_ROWS = {
+    "plain": "plain",
+    "SNQN": "SNQN",
+    "targets of a tuned item-kNN": "item-kNN targets",
+    "targets of the LE without text": "LE without text targets",
+    "targets of the frozen item texts": "frozen text targets",
+    "targets of the text reader without a language model": "text without LM targets",
+    "targets of the LE": "soft targets",
+    "LEASR": "LEASR",
+}
+"""What the README calls a row, up to a colon or comma, and what the study calls it."""
+
+STUDIES = (
+    "amazon_industrial",
+    "amazon_each",
+    "amazon_variants",
+    "amazon_switches",
+    "lastfm_hetrec2011",
+    "lastfm_patient",
+    "ml_100k",
+    "ml_100k_patient",
+)
+"""The studies in the order of their tables of recipes on the page of recommenders."""
+DEMOS = {
+    "generated world": "world",
+    "Amazon Industrial": "amazon_industrial",
+    "MovieLens 100K": "ml_100k",
+}
+MADE_AGAIN = [name for name in DEMOS.values() if (RESULTS / "demo" / f"{name}.json").is_file()]
+
+
+def tables(page: Path) -> list[list[Row]]:
+    """The tables of a page: rows of cells, the header first, without the rule below it."""
+    found: list[list[Row]] = [[]]
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("|"):
+            found[-1].append([cell.strip(" *") for cell in line.strip().strip("|").split("|")])
+        elif found[-1]:
+            found.append([])
+    return [[rows[0], *rows[2:]] for rows in found if rows]
+
+
+def table_with(page: Path, *columns: str) -> list[dict[str, str]]:
+    """The rows of the first table whose header has these columns; empty cells repeat the first."""
+    rows = next(table for table in tables(page) if set(columns) <= set(table[0]))
+    named = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+    for above, row in zip(named, named[1:], strict=False):
+        row[rows[0][0]] = row[rows[0][0]] or above[rows[0][0]]
+    return named
+
+
+def study(name: str) -> dict[tuple[str | None, str], dict[str, float]]:
+    """Means by backbone and recipe of a study's runs: over seeds, then over splits."""
+    runs = pl.read_csv(RESULTS / name / "runs.csv", infer_schema_length=None)
+    method = "recipe" if "recipe" in runs.columns else "method"
+    metrics = [pl.col("test HR@10", "test NDCG@10", "validation NDCG@10").mean()]
+    by_split = runs.group_by("backbone", method, "split").agg(metrics)
+    rows = by_split.group_by("backbone", method).agg(metrics).to_dicts()
+    return {(row["backbone"], row[method]): row for row in rows}
+
+
+def shown(value: float, digits: int = 4) -> str:
+    """A share as the pages write it: ``.0903``."""
+    return f"{value:.{digits}f}".removeprefix("0")
+
+
+def test_the_readme_table_is_the_study() -> None:
+    runs = study("amazon_industrial")
+    column = "learned with (test NDCG@10, above plain)"
+    rows = table_with(ROOT / "README.md", column)
+    assert len(rows) == len(README_ROWS)
+    for row in rows:
+        recipe = README_ROWS[re.split(r"[:,]", row[column])[0]]
+        for label, backbone in BACKBONES.items():
+            ours, plain = (runs[backbone, r]["test NDCG@10"] for r in (recipe, "plain"))
+            gain = f"({ours / plain - 1:+.1%})".replace("-", "−")
+            expected = shown(ours) if recipe == "plain" else f"{shown(ours)} {gain}"
+            assert row[label] == expected, row
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    alone = shown(runs[None, "item-kNN"]["test NDCG@10"])
+    assert f"item-kNN, which alone has {alone}" in text
+
+
+def test_the_tables_of_recommenders_are_the_studies() -> None:
+    found = [t for t in tables(RESULTS / "recommenders.md") if t[0][0].startswith("recipe")]
+    assert len(found) == len(STUDIES)
+    for name, table in zip(STUDIES, found, strict=True):
+        runs = study(name)
+        for row in table[1:]:
+            backbone = ""
+            for header, cell in zip(table[0][1:], row[1:], strict=True):
+                label = header.split(" ")[0]
+                backbone = BACKBONES.get(label, backbone)
+                metric = header.removeprefix(f"{label} ") if label in BACKBONES else header
+                metric = "validation NDCG@10" if metric == "validation" else f"test {metric}"
+                if metric in ("test HR@10", "test NDCG@10", "validation NDCG@10"):
+                    assert cell == shown(runs[backbone, row[0]][metric]), (name, row)
+
+
+def test_the_rows_that_serve_alone_are_the_studies() -> None:
+    found = [t for t in tables(RESULTS / "recommenders.md") if t[0][0] == "alone"]
+    names = ("amazon_industrial", "amazon_variants", "lastfm_hetrec2011", "ml_100k")
+    for name, table in zip(names, found, strict=True):
+        runs = study(name)
+        for ranker, *cells in table[1:]:
+            row = runs[None, ranker]
+            metrics = ("test HR@10", "test NDCG@10", "validation NDCG@10")
+            assert cells == [shown(row[metric]) for metric in metrics], (name, ranker)
+
+
+def test_the_offline_table_is_the_benchmark() -> None:
+    runs = pl.read_csv(RESULTS / "offline" / "runs.csv")
+    means = runs.group_by("algorithm", "dataset").agg(pl.col("return_truth", "NDCG@10").mean())
+    values = {(row["algorithm"], row["dataset"]): row for row in means.to_dicts()}
+    algorithms = {"BC": "bc", "DQN": "dqn", "Double DQN": "double_dqn", "CQL": "cql", "BCQ": "bcq"}
+    datasets = ("logged", "reward", "state", "augment1", "augment4", "random", "knn")
+    rows = table_with(RESULTS / "offline.md", "learned from", *algorithms)
+    for row, dataset in zip(rows, datasets, strict=True):
+        for label, algorithm in algorithms.items():
+            value = values[algorithm, dataset]
+            expected = f"{value['return_truth']:.1f} ({shown(value['NDCG@10'], 3)})"
+            assert row[label] == expected, (dataset, label)
+
+
+def demo_tables(name: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """The tables of a demo run: title, then what stands in the first columns, then the row."""
+    report = json.loads((RESULTS / "demo" / f"{name}.json").read_text(encoding="utf-8"))
+    found = {}
+    for section in report["sections"]:
+        for element in section["elements"]:
+            if element["@"] == "Table":
+                rows = [dict(zip(element["columns"], row, strict=True)) for row in element["rows"]]
+                keys = [
+                    " ".join(v for v in row.values() if v and isinstance(v, str)) for row in rows
+                ]
+                found[element["title"]] = dict(zip(keys, rows, strict=True))
+    return found
+
+
+def rows_of(page: str, data: str, *columns: str) -> list[dict[str, str]]:
+    """The rows about one dataset in the table of a page that has these columns."""
+    return [
+        row for row in table_with(RESULTS / page, "data", *columns) if DEMOS[row["data"]] == data
+    ]
+
+
+@pytest.mark.parametrize("data", MADE_AGAIN)
+def test_the_users_of_the_demo_are_as_the_page_says(data: str) -> None:
+    made = demo_tables(data)["Held-out users"]
+    for row in rows_of("fidelity.md", data, "who", "NDCG@10"):
+        for column in ("accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"):
+            assert row[column] == shown(made[row["who"]][column], 3), row
+
+
+@pytest.mark.parametrize("data", MADE_AGAIN)
+def test_the_policies_of_the_demo_are_as_the_page_says(data: str) -> None:
+    made = demo_tables(data)["Return"]
+    for row in rows_of("policies.md", data, "who answers"):
+        users = {"LE": "LE", "true users": "truth"}[row["who answers"]]
+        for policy in ("random", "popular", "PPO"):
+            value = made[f"{policy} {users}"]["return"]
+            assert row[policy].split()[0] == f"{value['mean']:.1f}", row
+            interval = [float(end) for end in re.findall(r"[\d.]+", row[policy])[1:]]
+            assert interval == pytest.approx([value["low"], value["high"]], abs=0.051), row
+
+
+@pytest.mark.parametrize("data", MADE_AGAIN)
+def test_the_recommenders_of_the_demo_are_as_the_page_says(data: str) -> None:
+    made = demo_tables(data)["Next-item ranking"]
+    for row in rows_of("recommenders.md", data, "LEASR", "LE alone"):
+        for variant in ("plain", "SNQN", "LEASR"):
+            value = made[f"{BACKBONES[row['backbone']]} {variant}"]["NDCG@10"]
+            assert row[variant] == shown(value), row
+        for control in ("item kNN", "LE alone"):
+            assert row[control] in ("", shown(made[control]["NDCG@10"])), row
+
+
+@pytest.mark.parametrize("data", MADE_AGAIN)
+def test_the_offline_rows_of_the_demo_are_as_the_page_says(data: str) -> None:
+    made = demo_tables(data)["d3rlpy, logged and augmented"]
+    kinds = ("logged", "LE state + reward", "+ augmentation")
+    table = next(t for t in tables(RESULTS / "offline.md") if t[0][:2] == ["data", "algorithm"])
+    seen, name = 0, ""
+    for row in table[1:]:
+        name = DEMOS[row[0]] if row[0] else name
+        if name != data:
+            continue
+        runs = [made[f"{row[1]}, {kind}"] for kind in kinds]
+        expected = [shown(run["NDCG@10"], 3) for run in runs]
+        for users in ("return, LE users", "return, truth users"):
+            values = [run.get(users) for run in runs]
+            expected += ["" if value is None else f"{value['mean']:.1f}" for value in values]
+        assert row[2:] == expected, row
+        seen += 1
+    assert seen == 2
+
+
+def test_the_report_picture_shows_the_numbers_of_the_run() -> None:
+    picture = json.loads((DOCS / "pictures" / "report.json").read_text(encoding="utf-8"))
+    run = json.loads((RESULTS / "demo" / "world.json").read_text(encoding="utf-8"))
+    assert picture.items() >= DRAWING["numbers_of"](run).items()
+    evidence = [finding["evidence"] for finding in picture["findings"]]
+    row = table_with(RESULTS / "fidelity.md", "who", "accuracy, popular")[:2]
+    ours, popular = (r["accuracy, popular"] for r in row)
+    assert f"accuracy 0{ours} against 0{popular}" in evidence[0]
+    for row in rows_of("recommenders.md", "world", "LEASR", "LE alone"):
+        said = next(e for e in evidence if f"NDCG@10 0{row['LEASR']}" in e)
+        assert f"plain 0{row['plain']}, SNQN 0{row['SNQN']}" in said
+
+
+def test_the_moving_picture_shows_the_episode_beside_it() -> None:
+    episode = json.loads((DOCS / "pictures" / "episode.json").read_text(encoding="utf-8"))
+    picture = (DOCS / "pictures" / "episode.svg").read_text(encoding="utf-8")
+    assert picture == DRAWING["drawn"](episode)
+
+
+@pytest.mark.slow
+def test_the_episode_can_be_played_again() -> None:
+    kept = json.loads((DOCS / "pictures" / "episode.json").read_text(encoding="utf-8"))
+    again = DRAWING["play"]()
+    assert again["user"] == kept["user"]
+    for ours, theirs in zip(again["steps"], kept["steps"], strict=True):
+        assert ours["reward"] == pytest.approx(theirs["reward"], abs=0.02)
+        assert ours | {"reward": 0} == theirs | {"reward": 0}
