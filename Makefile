@@ -3,7 +3,7 @@ PYTHON ?= $(shell test -x .venv/bin/python && echo .venv/bin/python || echo pyth
 
 .PHONY: check format-check lint types fast-tests format test coverage demo docs
 
-check: format-check lint types fast-tests
+check: format-check lint types docs fast-tests
 
 format-check:
 	$(PYTHON) -m ruff format --check .

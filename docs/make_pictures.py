@@ -3,9 +3,10 @@
     python docs/make_pictures.py episode
     python docs/make_pictures.py report runs/demo
 
-``episode`` lets the embedded user answer a recommender (item-kNN, every third item at random) and draws the episode as a moving SVG.
-``report`` takes the picture of the page that ``llmrec demo`` wrote (it needs Chromium), and keeps the
-run's numbers in ``docs/results/demo/world.json``. Pictures go to ``docs/pictures``.
+``episode`` lets the embedded user answer a recommender (item-kNN, every third item at random) and
+draws the episode as a moving SVG. ``report`` takes the picture of the page that ``llmrec demo``
+wrote (it needs Chromium), and keeps the run's numbers in ``docs/results/demo/world.json``. Pictures
+go to ``docs/pictures``.
 """
 
 from __future__ import annotations

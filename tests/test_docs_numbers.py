@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import runpy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ STUDIES = (
     "ml_100k",
     "ml_100k_patient",
 )
-"""The studies in the order of their tables of recipes on the page of recommenders."""
+"""The studies in the order of their tables of methods on the page of recommenders."""
 DEMOS = {
     "generated world": "world",
     "Amazon Industrial": "amazon_industrial",
@@ -64,13 +65,13 @@ def table_with(page: Path, *columns: str) -> list[dict[str, str]]:
     """The rows of the first table whose header has these columns; empty cells repeat the first."""
     rows = next(table for table in tables(page) if set(columns) <= set(table[0]))
     named = [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
-    for above, row in zip(named, named[1:], strict=False):
+    for above, row in pairwise(named):
         row[rows[0][0]] = row[rows[0][0]] or above[rows[0][0]]
     return named
 
 
 def study(name: str) -> dict[tuple[str | None, str], dict[str, float]]:
-    """Means by backbone and recipe of a study's runs: over seeds, then over splits."""
+    """Means by backbone and method of a study's runs: over seeds, then over splits."""
     runs = pl.read_csv(RESULTS / name / "runs.csv", infer_schema_length=None)
     method = "recipe" if "recipe" in runs.columns else "method"
     metrics = [pl.col("test HR@10", "test NDCG@10", "validation NDCG@10").mean()]
@@ -90,11 +91,11 @@ def test_the_readme_table_is_the_study() -> None:
     rows = table_with(ROOT / "README.md", column)
     assert len(rows) == len(README_ROWS)
     for row in rows:
-        recipe = README_ROWS[re.split(r"[:,]", row[column])[0]]
+        name = README_ROWS[re.split(r"[:,]", row[column])[0]]
         for label, backbone in BACKBONES.items():
-            ours, plain = (runs[backbone, r]["test NDCG@10"] for r in (recipe, "plain"))
+            ours, plain = (runs[backbone, r]["test NDCG@10"] for r in (name, "plain"))
             gain = f"({ours / plain - 1:+.1%})".replace("-", "−")
-            expected = shown(ours) if recipe == "plain" else f"{shown(ours)} {gain}"
+            expected = shown(ours) if name == "plain" else f"{shown(ours)} {gain}"
             assert row[label] == expected, row
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     alone = shown(runs[None, "item-kNN"]["test NDCG@10"])
@@ -102,7 +103,7 @@ def test_the_readme_table_is_the_study() -> None:
 
 
 def test_the_tables_of_recommenders_are_the_studies() -> None:
-    found = [t for t in tables(RESULTS / "recommenders.md") if t[0][0].startswith("recipe")]
+    found = [t for t in tables(RESULTS / "recommenders.md") if t[0][0].startswith("method")]
     assert len(found) == len(STUDIES)
     for name, table in zip(STUDIES, found, strict=True):
         runs = study(name)
