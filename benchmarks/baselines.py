@@ -15,7 +15,8 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase,
 
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.attention import trunk_mask
-from llmrec_env.language.lm.base_models import load_base_model, padded
+from llmrec_env.language.lm.pretrained import load_base_model
+from llmrec_env.language.lm.tokenization import padded
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.saving import SavedModel
 

@@ -62,7 +62,7 @@ def measure() -> None:
     square = torch.randn(1024, 1024)
     rates, peaks = [], []
     for _ in range(5):
-        rates.append(len(user.users) / seconds(lambda: label_log(user.model, user.users)))
+        rates.append(len(user.users) / seconds(lambda: label_log(user.le, user.users)))
         peaks.append(2 * 1024**3 / seconds(lambda: square @ square))
     rate, peak = statistics.median(rates), statistics.median(peaks)
     used = 2 * parameters * rate / peak

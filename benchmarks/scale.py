@@ -54,7 +54,7 @@ Row = dict[str, Any]
 
 def write_le(folder: Path, n_items: int) -> None:
     """An LE of the embedded one's base model over a catalogue of ``n_items`` with random tokens."""
-    from llmrec_env.language.lm.base_models import load_base_model
+    from llmrec_env.language.lm.pretrained import load_base_model
     from llmrec_env.language.lm.transformers_backend import TransformersBackend
     from llmrec_env.language.model import LanguageEnvironment
 
@@ -125,7 +125,7 @@ def measure(simulator: Path, log: Path, scratch: Path) -> Row:
 
 def _load(simulator: Path) -> LanguageUser:
     user = LanguageUser.from_pretrained(simulator)
-    assert len(user.tables.vectors) == user.n_items
+    assert len(user.le.tables.vectors) == user.n_items
     return user
 
 

@@ -33,7 +33,7 @@ from agents.shop.shop_pool import ShopPool
 from agents.shop.trl import FineTuneConfig, PreferConfig
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.parallel import available_cores, run_jobs
-from llmrec_env.language.lm.base_models import SmallModelConfig, small_base_model_of
+from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500
 PATHS = {

@@ -228,7 +228,7 @@ class Bench:
         return [
             self.compare(
                 "labelling ÷ raw forward",
-                lambda: self.clock(lambda: label_log(self.user.model, log)),
+                lambda: self.clock(lambda: label_log(self.user.le, log)),
                 {
                     "transformers": lambda: self.clock(
                         lambda: [self.bare.forward(batch) for batch in batches]
@@ -238,7 +238,7 @@ class Bench:
             ),
             self.compare(
                 "labelling ÷ raw forward by the LE's own reader",
-                lambda: self.clock(lambda: label_log(self.user.model, log)),
+                lambda: self.clock(lambda: label_log(self.user.le, log)),
                 {
                     "the LE's reader": lambda: self.clock(
                         lambda: [self.bare.forward_reader(batch) for batch in batches]
@@ -267,7 +267,7 @@ class Bench:
                 self.user.score(histories, log.items[group][:, None])
 
         def ours() -> float:
-            return self.clock(lambda: label_log(self.user.model, log))
+            return self.clock(lambda: label_log(self.user.le, log))
 
         name = "labelling ÷ one prompt a transition"
         return [

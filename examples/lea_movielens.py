@@ -19,7 +19,7 @@ from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.learning import LearningConfig
-from llmrec_env.language.lm.base_models import SmallModelConfig
+from llmrec_env.language.lm.small_model import SmallModelConfig
 
 SMALL = FitConfig(
     small_model=SmallModelConfig(hidden_size=32, layers=1, min_steps=30, max_steps=30),

@@ -26,7 +26,7 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.reward import Purchase, Verdict
-from llmrec_env.language.lm.base_models import load_base_model, quiet_transformers
+from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
 
 FORMAT = 1
 BATCH = 64

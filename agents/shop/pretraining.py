@@ -33,7 +33,7 @@ def page_texts(
         seed: draws the actions.
 
     Returns:
-        Texts for :func:`llmrec_env.language.lm.base_models.small_base_model_of`.
+        Texts for :func:`llmrec_env.language.lm.small_model.small_base_model_of`.
     """
     crowd, rng = ShopPool(settings, "text_rich"), np.random.default_rng(seed)
     texts = []

@@ -25,7 +25,8 @@ from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_c
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.envs.shop.reward import Purchase
 from llmrec_env.evaluation.fidelity import spearman
-from llmrec_env.language.lm.base_models import SmallModelConfig, load_base_model, small_base_model
+from llmrec_env.language.lm.pretrained import load_base_model
+from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
 
 SMALL = SmallModelConfig(hidden_size=64, layers=2, intermediate_size=128)
 """The language model from scratch: 0.2 million parameters."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.labelling import branch_log, label_log
 from llmrec_env.language.model import LanguageEnvironment
 
@@ -53,8 +55,10 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     rng = np.random.default_rng([seed, 1])
     popular = Negatives(log, popular_share=1.0).draw(log.row_users, rng)
     uniform = rng.integers(0, log.n_items, len(log))
-    _, taken = label_log(model, log)
-    others, _ = branch_log(model, log, np.stack([popular, uniform], axis=1))
+    with torch.inference_mode():
+        le = AnsweringLE(model)
+    _, taken = label_log(le, log)
+    others, _ = branch_log(le, log, np.stack([popular, uniform], axis=1))
     goes_on = log.row_goes_on
     z_taken = logit(taken[1:][goes_on[:-1]])
     z_popular = logit(others[goes_on, 0])

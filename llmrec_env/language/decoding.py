@@ -18,8 +18,8 @@ from torch import Tensor
 
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.labelling import check_histories, pad
-from llmrec_env.language.model import ItemTables, LanguageEnvironment
 from llmrec_env.language.prefix_cache import PrefixCache
 
 
@@ -27,37 +27,30 @@ class Decoder:
     """The LE in the middle of N histories; tensors in, tensors out.
 
     Args:
-        model: the LE.
+        le: who answers.
         histories: N item arrays, each with at least one item.
-        tables: of ``model.tables()``, where the caller has them at hand.
 
     Attributes:
         states: float32 (N, D), the users as they are now.
     """
 
     @torch.inference_mode()
-    def __init__(
-        self,
-        model: LanguageEnvironment,
-        histories: Sequence[IntArray],
-        tables: ItemTables | None = None,
-    ) -> None:
-        self.model = model
-        self.window = model.config.window
-        n, device = len(histories), model.device
-        self._cache = model.backend.new_cache(n, self.window.size + 1)
+    def __init__(self, le: AnsweringLE, histories: Sequence[IntArray]) -> None:
+        self.le = le
+        self.window = le.window
+        n, device = len(histories), le.device
+        self._cache = le.backend.new_cache(n, self.window.size + 1)
         self._recent = np.zeros((n, self.window.size), dtype=np.int64)
         self._total = np.zeros(n, dtype=np.int64)
         self._length = torch.zeros(n, dtype=torch.long, device=device)
-        self._means = torch.zeros(n, model.state_size, device=device)
+        self._means = torch.zeros(n, le.state_size, device=device)
         self._all_rows = torch.arange(n, device=device)
         self._slots = torch.arange(self.window.size + 1, device=device)
-        self._tables = tables or model.tables()
-        self._kept_shares = model.heads.kept_shares(self._slots.float())
+        self._kept_shares = le.heads.kept_shares(self._slots.float())
         self._prefix_cache: PrefixCache | None = None
         self._shown: Tensor | None = None
         self._hidden: Tensor | None = None
-        self.states = torch.zeros(n, model.state_size, device=device)
+        self.states = torch.zeros(n, le.state_size, device=device)
         self.restart(np.arange(n), histories)
 
     @torch.inference_mode()
@@ -65,7 +58,7 @@ class Decoder:
         """Put other histories into some rows; the other rows are not read again."""
         if len(rows) == 0:
             return self.states
-        check_histories(histories, len(self.model.catalogue))
+        check_histories(histories, self.le.n_items)
         for row, history in zip(rows, histories, strict=True):
             self._total[row] = len(history)
             recent = history[-self.window.size :]
@@ -83,31 +76,30 @@ class Decoder:
         known = np.array([self._prefix_cache.holds(name) for name in names])
         again = [name for name, k in zip(names, known, strict=True) if k]
         if again:
-            chosen = torch.from_numpy(rows[known]).to(self.model.device)
+            chosen = torch.from_numpy(rows[known]).to(self.le.device)
             self.states = self.states.clone()
             self._length[chosen], self._means[chosen], self.states[chosen] = (
                 self._prefix_cache.take(again, chosen)
             )
         if len(again) < len(names):
             self._read(rows[~known])
-            chosen = torch.from_numpy(rows[~known]).to(self.model.device)
+            chosen = torch.from_numpy(rows[~known]).to(self.le.device)
             new = [name for name, k in zip(names, known, strict=True) if not k]
             self._prefix_cache.put(new, chosen, [self._length, self._means, self.states])
 
     @torch.inference_mode()
     def show(self, actions: Tensor) -> Tensor:
         """Read one shown item a row; the liking in (0, 1), float32 (N,)."""
-        model = self.model
+        le = self.le
         visible = int(self._length.max()) + 1
         slots = self._slots[:visible].expand(len(actions), visible)
         position = self._length[:, None]
         allowed = (slots <= position)[:, None]
         self._cache.aim(self._all_rows, self._length, visible)
-        embedded = self._tables.tokens[actions[:, None]]
-        self._hidden = model.backend(embedded, allowed, position, slots, self._cache)[:, 0]
+        embedded = le.tables.tokens[actions[:, None]]
+        self._hidden = le.backend(embedded, allowed, position, slots, self._cache)[:, 0]
         self._shown = actions
-        raw = model.heads.raw_reward(self._hidden, self.states, self._tables.vectors[actions])
-        return model.liking(raw)
+        return le.liking(self._hidden, self.states, actions)
 
     @torch.inference_mode()
     def take(self, accepted: BoolArray) -> Tensor:
@@ -116,7 +108,7 @@ class Decoder:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         rows = np.flatnonzero(accepted)
         if len(rows):
-            chosen = torch.from_numpy(rows).to(self.model.device)
+            chosen = torch.from_numpy(rows).to(self.le.device)
             self._grow(chosen, self._shown[chosen], self._hidden[chosen])
             self._recent[rows, :-1] = self._recent[rows, 1:]
             self._recent[rows, -1] = self._shown[chosen].cpu().numpy()
@@ -127,9 +119,9 @@ class Decoder:
         return self.states
 
     def _grow(self, rows: Tensor, items: Tensor, hidden: Tensor) -> None:
-        heads = self.model.heads
+        heads = self.le.heads
         kept_shares = self._kept_shares[self._length[rows]]
-        features = self._tables.features[items]
+        features = self.le.tables.features[items]
         means = heads.extend_means(self._means[rows], kept_shares, features)
         self._means.index_copy_(0, rows, means)
         # not in place: the caller may hold the states before
@@ -140,16 +132,16 @@ class Decoder:
         """Read some rows' histories from their window's start on."""
         if len(rows) == 0:
             return
-        model = self.model
+        le = self.le
         lengths = self._total[rows] - self.window.start(self._total[rows])
         trunks = [self._recent[row, -length:] for row, length in zip(rows, lengths, strict=True)]
-        items, real = pad(trunks, model.device)
-        chosen = torch.from_numpy(rows).to(model.device)
+        items, real = pad(trunks, le.device)
+        chosen = torch.from_numpy(rows).to(le.device)
         self._cache.aim(chosen)
-        hidden = model.read(items, real, self._tables, self._cache)
-        each = torch.arange(len(rows), device=model.device)
-        means = model.heads.means(self._tables.features[items])[each, real - 1]
+        hidden = le.read(items, real, self._cache)
+        each = torch.arange(len(rows), device=le.device)
+        means = le.heads.means(le.tables.features[items])[each, real - 1]
         self._length[chosen] = real
         self._means[chosen] = means
         self.states = self.states.clone()
-        self.states[chosen] = model.heads.states(means, hidden[each, real - 1])
+        self.states[chosen] = le.heads.states(means, hidden[each, real - 1])

@@ -29,8 +29,9 @@ from llmrec_env.language.item_tokens import (
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig, learn
 from llmrec_env.language.lm.backend import LMBackend
-from llmrec_env.language.lm.base_models import SmallModelConfig, load_base_model, small_base_model
 from llmrec_env.language.lm.null import NullLM
+from llmrec_env.language.lm.pretrained import load_base_model
+from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
 from llmrec_env.language.sentence_encoder import sentence_features

@@ -23,7 +23,7 @@ from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.progress import progress_bar, track
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.language.lm.base_models import padded, token_rows
+from llmrec_env.language.lm.tokenization import padded, token_rows
 
 
 @dataclass(frozen=True)

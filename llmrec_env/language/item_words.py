@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.language.lm.tokenization import token_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -53,9 +54,8 @@ class ItemWords:
         cls, catalogue: Catalogue, tokenizer: PreTrainedTokenizerBase, max_tokens: int = 64
     ) -> ItemWords:
         """The words of a catalogue's sentences."""
-        rows = [
-            np.unique(row, return_counts=True) for row in _rows(catalogue, tokenizer, max_tokens)
-        ]
+        texts = token_rows(catalogue.sentences, tokenizer, max_tokens)
+        rows = [np.unique(np.array(row, dtype=np.int64), return_counts=True) for row in texts]
         flat = np.concatenate([ids for ids, _ in rows])
         _, numbers, frequency = np.unique(flat, return_inverse=True, return_counts=True)
         counts = np.concatenate([count for _, count in rows])
@@ -74,12 +74,3 @@ class ItemWords:
         """No words at all, for catalogues without text."""
         nothing = torch.zeros(0, dtype=torch.long)
         return cls(nothing, torch.zeros(0), torch.zeros(n_items, dtype=torch.long))
-
-
-def _rows(
-    catalogue: Catalogue, tokenizer: PreTrainedTokenizerBase, max_tokens: int
-) -> list[np.ndarray]:
-    from llmrec_env.language.lm.base_models import token_rows  # which imports transformers
-
-    rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
-    return [np.array(row, dtype=np.int64) for row in rows]

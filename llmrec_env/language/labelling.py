@@ -20,7 +20,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Chunks, chunk_log
-from llmrec_env.language.model import ItemTables, LanguageEnvironment
+from llmrec_env.language.answering import AnsweringLE
 
 TOKENS = {"cpu": 2048}  # read in one pass: more fall out of a CPU's caches
 MANY_TOKENS = 65_536  # elsewhere
@@ -28,57 +28,46 @@ MANY_TOKENS = 65_536  # elsewhere
 
 @torch.inference_mode()
 def label_log(
-    model: LanguageEnvironment,
-    log: InteractionLog,
-    tokens: int | None = None,
-    tables: ItemTables | None = None,
+    le: AnsweringLE, log: InteractionLog, tokens: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """States and rewards of every interaction.
 
     Args:
-        model: the LE.
+        le: who answers.
         log: sequences of the LE's catalogue.
         tokens: items read in one pass; what suits the device where None.
-        tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
         states float32 (n_interactions, D), after each interaction; rewards float32
         (n_interactions,), of each interaction given what came before, NaN at each user's first.
     """
-    states = np.zeros((len(log), model.state_size), dtype=np.float32)
+    states = np.zeros((len(log), le.state_size), dtype=np.float32)
     rewards = np.full(len(log), np.nan, dtype=np.float32)
-    tables = tables or model.tables()
-    tokens = tokens or tokens_at_once(model.device)
+    tokens = tokens or tokens_at_once(le.device)
     goes_on = log.row_goes_on
-    for chunks in _batches(chunk_log(log, model.config.window), tokens, "label the log"):
-        items, lengths = _padded_items(log, chunks, model.device)
-        hidden = model.read(items, lengths, tables)
-        after = model.states(items, hidden, tables)
-        raw = model.heads.raw_reward(hidden[:, 1:], after[:, :-1], tables.vectors[items[:, 1:]])
+    for chunks in _batches(chunk_log(log, le.window), tokens, "label the log"):
+        items, lengths = _padded_items(log, chunks, le.device)
+        hidden = le.read(items, lengths)
+        after = le.states(items, hidden)
+        liking = le.liking(hidden[:, 1:], after[:, :-1], items[:, 1:])
         (rows, owners), places = _answered(log, chunks)
         states[rows] = after[owners, places].cpu().numpy()
         more = goes_on[rows]
-        liking = model.liking(raw)[owners[more], places[more]]
-        rewards[rows[more] + 1] = liking.cpu().numpy()
+        rewards[rows[more] + 1] = liking[owners[more], places[more]].cpu().numpy()
     return states, rewards
 
 
 @torch.inference_mode()
 def branch_log(
-    model: LanguageEnvironment,
-    log: InteractionLog,
-    actions: IntArray,
-    tokens: int | None = None,
-    tables: ItemTables | None = None,
+    le: AnsweringLE, log: InteractionLog, actions: IntArray, tokens: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Rewards of actions tried after every interaction, and the states had they been taken.
 
     Args:
-        model: the LE.
+        le: who answers.
         log: sequences of the LE's catalogue.
         actions: int64 (n_interactions, K); -1 stands for no action.
         tokens: items and actions read in one pass; what suits the device where None.
-        tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
         rewards float32 (n_interactions, K), NaN for no action; states float32
@@ -86,29 +75,26 @@ def branch_log(
     """
     n_rows, k = actions.shape
     rewards = np.full((n_rows, k), np.nan, dtype=np.float32)
-    states = np.zeros((n_rows, k, model.state_size), dtype=np.float32)
-    tables = tables or model.tables()
-    tokens = tokens or tokens_at_once(model.device)
-    chunks = chunk_log(log, model.config.window)
+    states = np.zeros((n_rows, k, le.state_size), dtype=np.float32)
+    tokens = tokens or tokens_at_once(le.device)
+    chunks, features = chunk_log(log, le.window), le.tables.features
     for batch in _batches(chunks, max(1, tokens // (1 + k)), "try actions"):
-        items, lengths = _padded_items(log, batch, model.device)
+        items, lengths = _padded_items(log, batch, le.device)
         (rows, owners), places = _answered(log, batch)
         tried, parents, slots = _by_owner(actions[rows], owners, places, len(batch))
-        tried, parents = tried.to(model.device), parents.to(model.device)
-        trunk, tips = model.read_branches(items, lengths, tried, parents, tables)
-        means = model.heads.means(tables.features[items])
-        row = torch.arange(len(batch), device=model.device)[:, None]
-        before = model.heads.states(means, trunk)[row, parents]
-        raw = model.heads.raw_reward(tips, before, tables.vectors[tried])
-        kept_shares = model.heads.kept_shares((parents + 1).float())
-        extended = model.heads.extend_means(
-            means[row, parents], kept_shares, tables.features[tried]
-        )
-        after = model.heads.states(extended, tips)
+        tried, parents = tried.to(le.device), parents.to(le.device)
+        trunk, tips = le.read_branches(items, lengths, tried, parents)
+        means = le.heads.means(features[items])
+        row = torch.arange(len(batch), device=le.device)[:, None]
+        before = le.heads.states(means, trunk)[row, parents]
+        liking = le.liking(tips, before, tried)
+        kept_shares = le.heads.kept_shares((parents + 1).float())
+        extended = le.heads.extend_means(means[row, parents], kept_shares, features[tried])
+        after = le.heads.states(extended, tips)
         owner = np.repeat(owners, k)
-        rewards[rows] = model.liking(raw)[owner, slots].cpu().numpy().reshape(-1, k)
+        rewards[rows] = liking[owner, slots].cpu().numpy().reshape(-1, k)
         states[rows] = after[owner, slots].cpu().numpy().reshape(len(rows), k, -1)
-    _reread_where_the_window_moves(model, tables, log, actions, states, tokens)
+    _reread_where_the_window_moves(le, log, actions, states, tokens)
     nothing = actions < 0
     rewards[nothing] = np.nan
     states[nothing] = 0.0
@@ -117,20 +103,15 @@ def branch_log(
 
 @torch.inference_mode()
 def score_candidates(
-    model: LanguageEnvironment,
-    histories: Sequence[IntArray],
-    candidates: IntArray,
-    tokens: int | None = None,
-    tables: ItemTables | None = None,
+    le: AnsweringLE, histories: Sequence[IntArray], candidates: IntArray, tokens: int | None = None
 ) -> FloatArray:
     """Rewards of C candidates of each history, in passes that share the history.
 
     Args:
-        model: the LE.
+        le: who answers.
         histories: N sequences of at least one item, oldest first.
         candidates: int64 (N, C).
         tokens: items and candidates read in one pass; what suits the device where None.
-        tables: of ``model.tables()``, where the caller has them at hand.
 
     Returns:
         float32 (N, C), in (0, 1).
@@ -139,23 +120,21 @@ def score_candidates(
         SimulatorError: a history is empty.
     """
     scores = np.zeros(candidates.shape, dtype=np.float32)
-    tables = tables or model.tables()
-    tokens = tokens or tokens_at_once(model.device)
-    check_histories(histories, len(model.catalogue))
-    trunks = [windowed(model, history) for history in histories]
+    tokens = tokens or tokens_at_once(le.device)
+    check_histories(histories, le.n_items)
+    trunks = [history[int(le.window.start(np.asarray(len(history)))) :] for history in histories]
     width = candidates.shape[1]
-    group = max(1, tokens // (model.config.window.size + width))
+    group = max(1, tokens // (le.window.size + width))
     with progress_bar("score candidates", len(trunks)) as advance:
         for first in range(0, len(trunks), group):
             part = slice(first, min(first + group, len(trunks)))
-            items, lengths = pad(trunks[part], model.device)
-            tried = torch.from_numpy(candidates[part]).to(model.device)
+            items, lengths = pad(trunks[part], le.device)
+            tried = torch.from_numpy(candidates[part]).to(le.device)
             parents = (lengths[:, None] - 1).expand_as(tried)
-            trunk, tips = model.read_branches(items, lengths, tried, parents, tables)
-            row = torch.arange(len(lengths), device=model.device)
-            before = model.states(items, trunk, tables)[row, lengths - 1][:, None]
-            raw = model.heads.raw_reward(tips, before, tables.vectors[tried])
-            scores[part] = model.liking(raw).cpu().numpy()
+            trunk, tips = le.read_branches(items, lengths, tried, parents)
+            row = torch.arange(len(lengths), device=le.device)
+            before = le.states(items, trunk)[row, lengths - 1][:, None]
+            scores[part] = le.liking(tips, before, tried).cpu().numpy()
             advance(part.stop - part.start, "")
     return scores
 
@@ -191,12 +170,6 @@ def check_items(items: NDArray[Any], n_items: int) -> None:
             f"items are integers in [0, {n_items}), their rows in the catalogue; got {items!r} "
             "(catalogue.index_of(ids) finds the rows of external ids)"
         )
-
-
-def windowed(model: LanguageEnvironment, history: IntArray) -> IntArray:
-    """The items of a history that the model reads."""
-    start = int(model.config.window.start(np.asarray(len(history))))
-    return history[start:]
 
 
 def pad(sequences: Sequence[IntArray], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -262,15 +235,10 @@ def _by_owner(
 
 
 def _reread_where_the_window_moves(
-    model: LanguageEnvironment,
-    tables: ItemTables,
-    log: InteractionLog,
-    actions: IntArray,
-    states: FloatArray,
-    tokens: int,
+    le: AnsweringLE, log: InteractionLog, actions: IntArray, states: FloatArray, tokens: int
 ) -> None:
     """States after actions whose taking moves the window: those are read from the new start."""
-    window = model.config.window
+    window = le.window
     steps = log.row_positions + 1
     moved = np.flatnonzero(window.start(steps) != window.start(steps + 1))
     group = max(1, tokens // window.size)
@@ -281,8 +249,8 @@ def _reread_where_the_window_moves(
         for row, j in part:
             begin = row + 1 - steps[row] + int(window.start(steps[row] + 1))
             taken.append(np.append(log.items[begin : row + 1], actions[row, j]))
-        items, lengths = pad(taken, model.device)
-        after = model.states(items, model.read(items, lengths, tables), tables)
-        last = after[torch.arange(len(part), device=model.device), lengths - 1]
+        items, lengths = pad(taken, le.device)
+        after = le.states(items, le.read(items, lengths))
+        last = after[torch.arange(len(part), device=le.device), lengths - 1]
         for (row, j), state in zip(part, last.cpu().numpy(), strict=True):
             states[row, j] = state

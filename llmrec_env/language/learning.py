@@ -34,10 +34,11 @@ from llmrec_env.common.training import (
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.windows import chunk_log
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_index import EXACT_ITEMS
 from llmrec_env.language.labelling import pad
-from llmrec_env.language.model import ItemTables, LanguageEnvironment
+from llmrec_env.language.model import LanguageEnvironment
 
 SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
 
@@ -170,17 +171,17 @@ def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> 
     """
     config = LearningConfig(seed=seed, batch_size=64)
     batches = _Batches(log, model, config)
-    known = _all_items(model)
+    whole = _whole(model)
     others = torch.empty(0, dtype=torch.long, device=model.device)
-    if known is None:
+    if whole is None:
         order = torch.randperm(log.n_items, generator=torch.Generator().manual_seed(seed))
         others = order[:SAMPLED_ITEMS].to(model.device)
     ranks, wins = [], []
     for group in range(batches.per_epoch):
         batch = batches.batch(group, np.random.default_rng([seed, group]))
-        batch, tables = (batch, known) if known is not None else _narrowed(model, batch, others)
-        states, raw_taken, raw_other = _answers(model, batch, tables)
-        logits = model.heads.logits(states[batch.real], tables.vectors)
+        batch, le = (batch, whole) if whole is not None else _narrowed(model, batch, others)
+        states, raw_taken, raw_other = _answers(le, batch)
+        logits = le.heads.logits(states[batch.real], le.tables.vectors)
         target = batch.items[:, 1:][batch.real]
         ranks.append((logits > logits.gather(1, target[:, None])).sum(1))
         wins.append((raw_taken > raw_other)[batch.real])
@@ -234,28 +235,26 @@ class _Batches:
         )
 
 
-def _answers(
-    model: LanguageEnvironment, batch: _Batch, tables: ItemTables
-) -> tuple[Tensor, Tensor, Tensor]:
+def _answers(le: AnsweringLE, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
     """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …)."""
     rows, width = batch.negatives.shape
     parents = torch.arange(width, device=batch.items.device).expand(rows, width)
-    trunk, tips = model.read_branches(batch.items, batch.lengths, batch.negatives, parents, tables)
-    states = model.states(batch.items, trunk, tables)[:, :-1]
-    taken = model.heads.raw_reward(trunk[:, 1:], states, tables.vectors[batch.items[:, 1:]])
-    other = model.heads.raw_reward(tips, states, tables.vectors[batch.negatives])
+    trunk, tips = le.read_branches(batch.items, batch.lengths, batch.negatives, parents)
+    states = le.states(batch.items, trunk)[:, :-1]
+    taken = le.raw_reward(trunk[:, 1:], states, batch.items[:, 1:])
+    other = le.raw_reward(tips, states, batch.negatives)
     return states, taken, other
 
 
-def _all_items(model: LanguageEnvironment) -> ItemTables | None:
-    """What the LE knows of every item, where it is asked for every item."""
-    return model.tables() if len(model.catalogue) <= EXACT_ITEMS else None
+def _whole(model: LanguageEnvironment) -> AnsweringLE | None:
+    """The LE over the whole catalogue, unless that is too large."""
+    return AnsweringLE(model) if len(model.catalogue) <= EXACT_ITEMS else None
 
 
 def _narrowed(
     model: LanguageEnvironment, batch: _Batch, others: Tensor | None = None
-) -> tuple[_Batch, ItemTables]:
-    """The batch with its items, and ``others``, numbered anew, and what the LE knows of them."""
+) -> tuple[_Batch, AnsweringLE]:
+    """The batch with its items, and ``others``, numbered anew, and the LE over these alone."""
     given = [batch.items.flatten(), batch.negatives.flatten()]
     items, numbers = torch.unique(
         torch.cat(given if others is None else [*given, others]), return_inverse=True
@@ -266,55 +265,51 @@ def _narrowed(
         items=numbers[:read].view_as(batch.items),
         negatives=numbers[read : read + batch.negatives.numel()].view_as(batch.negatives),
     )
-    return renumbered, model.tables(items)
+    return renumbered, AnsweringLE(model, items)
 
 
 def _losses(model: LanguageEnvironment, batch: _Batch, config: LearningConfig) -> Losses:
     if config.state_loss == "catalogue":
-        tables = model.tables()
+        le = AnsweringLE(model)
     else:
-        batch, tables = _narrowed(model, batch)
-    states, taken, other = _answers(model, batch, tables)
+        batch, le = _narrowed(model, batch)
+    states, taken, other = _answers(le, batch)
     real = batch.real
     margin = (taken - other)[real]
     reward = -torch.nn.functional.logsigmoid(margin).mean()
     given = states[real], batch.items[:, 1:][real], batch.negatives[real]
-    state = _state_loss(model, tables.vectors, *given, config)
+    state = _state_loss(le, *given, config)
     return {"state": state, "reward": config.reward_weight * reward}
 
 
 def _state_loss(
-    model: LanguageEnvironment,
-    vectors: Tensor,
-    states: Tensor,
-    taken: Tensor,
-    negatives: Tensor,
-    config: LearningConfig,
+    le: AnsweringLE, states: Tensor, taken: Tensor, negatives: Tensor, config: LearningConfig
 ) -> Tensor:
-    cross_entropy = torch.nn.functional.cross_entropy
+    vectors, scale = le.tables.vectors, le.heads.log_scale.exp()
     if config.state_loss == "catalogue":
-        scaled = states * model.heads.log_scale.exp()
+        scaled = states * scale
         bias = vectors.new_zeros(len(vectors))
         dtype = product_dtype(config.precision, vectors.device)
         own = (scaled * vectors[taken]).sum(-1)
         return (log_normaliser(scaled, vectors, bias, dtype) - own).mean()
     if config.state_loss == "in_batch":
         items, target = torch.unique(taken, return_inverse=True)
-        return cross_entropy(model.heads.logits(states, vectors[items]), target)
+        logits = le.heads.logits(states, vectors[items])
+        return torch.nn.functional.cross_entropy(logits, target)
     closeness = states * (vectors[taken] - vectors[negatives])
-    return -torch.nn.functional.logsigmoid(closeness.sum(-1) * model.heads.log_scale.exp()).mean()
+    return -torch.nn.functional.logsigmoid(closeness.sum(-1) * scale).mean()
 
 
 @torch.inference_mode()
 def _set_normalisers(model: LanguageEnvironment, batches: _Batches, config: LearningConfig) -> None:
     """Mean and standard deviation of the raw reward over training pairs."""
-    known = _all_items(model)
+    whole = _whole(model)
     model.eval()
     values = []
     for group in range(min(batches.per_epoch, 64)):
         batch = batches.batch(group, np.random.default_rng([config.seed, group]))
-        batch, tables = (batch, known) if known is not None else _narrowed(model, batch)
-        _, taken, other = _answers(model, batch, tables)
+        batch, le = (batch, whole) if whole is not None else _narrowed(model, batch)
+        _, taken, other = _answers(le, batch)
         values.append(torch.cat([taken[batch.real], other[batch.real]]))
     pooled = torch.cat(values)
     model.reward_mean.copy_(pooled.mean())

@@ -15,10 +15,9 @@ from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Window
-from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
-from llmrec_env.language.lm.backend import LMBackend, RowCache
+from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.saving import SavedModel, save_model
 
 
@@ -71,7 +70,7 @@ class LanguageEnvironment(nn.Module):
 
     Attributes:
         catalogue: the items.
-        reader: the causal LM.
+        backend: the causal LM.
         heads: the small trainable parts.
         item_tokens: float32 (n_items, H), buffer; see :mod:`llmrec_env.language.item_tokens`.
         item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
@@ -152,10 +151,10 @@ class LanguageEnvironment(nn.Module):
         return self.item_features.shape[1]
 
     def tables(self, items: Tensor | None = None) -> ItemTables:
-        """What the LE knows of every item, as its heads stand now; computed once for many reads.
+        """What the LE knows of every item, as its heads stand now.
 
         Args:
-            items: int64 (M,), only these; whoever reads then tells them by their places in it.
+            items: int64 (M,), only these; None for the whole catalogue.
         """
         words = ItemWords(self.word_ids, self.word_weights, self.word_offsets)
         given, tokens = self.item_features, self.item_tokens
@@ -164,66 +163,6 @@ class LanguageEnvironment(nn.Module):
         features = self.heads.features(given, words, items)
         tokens = tokens + self.heads.token_correction(features)
         return ItemTables(tokens.to(self.dtype), features, self.heads.items(features))
-
-    def read(
-        self,
-        items: Tensor,
-        lengths: Tensor,
-        tables: ItemTables | None = None,
-        cache: RowCache | None = None,
-    ) -> Tensor:
-        """LM outputs at every item of right-padded histories.
-
-        Args:
-            items: int64 (B, T).
-            lengths: int64 (B,), at least 1.
-            tables: of :meth:`tables`, where the caller has them at hand.
-            cache: where the keys and values of the items go, if anywhere.
-
-        Returns:
-            float32 (B, T, H); what stands at padded places means nothing.
-        """
-        place = torch.arange(items.shape[1], device=items.device).expand_as(items)
-        tokens = (tables or self.tables()).tokens
-        allowed = trunk_mask(lengths, items.shape[1])
-        return self.backend(tokens[items], allowed, place, cache=cache)
-
-    def read_branches(
-        self,
-        items: Tensor,
-        lengths: Tensor,
-        actions: Tensor,
-        parents: Tensor,
-        tables: ItemTables | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """LM outputs at every item, and at actions tried after some of them, in one pass.
-
-        Args:
-            items: int64 (B, T), right-padded.
-            lengths: int64 (B,).
-            actions: int64 (B, C).
-            parents: int64 (B, C), the place in ``items`` after which each action is tried.
-            tables: of :meth:`tables`, where the caller has them at hand.
-
-        Returns:
-            float32 (B, T, H) and (B, C, H).
-        """
-        width = items.shape[1]
-        place = torch.arange(width, device=items.device).expand_as(items)
-        positions = torch.cat([place, parents + 1], dim=1)
-        tokens = (tables or self.tables()).tokens
-        embedded = tokens[torch.cat([items, actions], dim=1)]
-        hidden = self.backend(embedded, branch_mask(lengths, width, parents), positions)
-        return hidden[:, :width], hidden[:, width:]
-
-    def item_vectors(self) -> Tensor:
-        """Unit vectors of all items, float32 (n_items, D): where states point to."""
-        return self.tables().vectors
-
-    def states(self, items: Tensor, hidden: Tensor, tables: ItemTables | None = None) -> Tensor:
-        """Unit states (B, T, D) after every item, from items (B, T) and LM outputs (B, T, H)."""
-        features = (tables or self.tables()).features
-        return self.heads.states(self.heads.means(features[items]), hidden)
 
     def liking(self, raw_reward: Tensor) -> Tensor:
         """Reported reward in (0, 1): the sigmoid of the normalised raw reward."""

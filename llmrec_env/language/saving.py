@@ -79,7 +79,7 @@ class _SavedLanguageModel:
         return cls(backend, copy)
 
     def write(self, folder: Path, dtype: torch.dtype) -> None:
-        from llmrec_env.language.lm.base_models import quiet_transformers
+        from llmrec_env.language.lm.pretrained import quiet_transformers
 
         with quiet_transformers():
             place = "../base_model" if self.copied else self.backend.name
@@ -138,7 +138,7 @@ class SavedModel:
         own = self.folder / "base_model"
         if fold and self.description["base_model"] is None and Qwen3Backend.reads(own):
             return Qwen3Backend.load(own, self.folder / "adapter", dtype)
-        from llmrec_env.language.lm.base_models import load_base_model
+        from llmrec_env.language.lm.pretrained import load_base_model
         from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
         base, tokenizer = load_base_model(self.description["base_model"] or own, dtype)

@@ -18,11 +18,12 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.item_index import EXACT_ITEMS, ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
-from llmrec_env.language.model import ItemTables, LanguageEnvironment
+from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import Branches, Histories, Labels, Response, Session, UserSimulator
 
 EMBEDDED = Path(__file__).parents[1] / "language" / "assets" / "generated_world"
@@ -96,7 +97,7 @@ class LanguageUser(UserSimulator):
         scale = self.model.heads.log_scale.detach().exp()
         with torch.inference_mode():
             given = torch.from_numpy(np.ascontiguousarray(states)).to(self.model.device)
-            return (given @ self.tables.vectors.T * scale).cpu().numpy()
+            return (given @ self.le.tables.vectors.T * scale).cpu().numpy()
 
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that the action model ranks highest; see :meth:`UserSimulator.best_items`.
@@ -113,17 +114,17 @@ class LanguageUser(UserSimulator):
     def label(self, log: InteractionLog) -> Labels:
         """States and rewards of a log, one causal pass a sequence; kept while the log lives."""
         if log not in self._labels:
-            self._labels[log] = Labels(*label_log(self.model, log, tables=self.tables))
+            self._labels[log] = Labels(*label_log(self.le, log))
         return self._labels[log]
 
     def branch(self, log: InteractionLog, actions: IntArray) -> Branches:
         """Rewards and next states of actions tried along a log, sharing each sequence's pass."""
-        rewards, states = branch_log(self.model, log, actions, tables=self.tables)
+        rewards, states = branch_log(self.le, log, actions)
         return Branches(rewards, states)
 
     def score(self, histories: Sequence[IntArray], candidates: IntArray) -> FloatArray:
         """Rewards float32 (N, C) of candidates int64 (N, C), in passes that share the history."""
-        return score_candidates(self.model, histories, candidates, tables=self.tables)
+        return score_candidates(self.le, histories, candidates)
 
     def accept_probability(self, reward: FloatArray) -> FloatArray:
         """Probability of taking an item of this reward."""
@@ -139,27 +140,26 @@ class LanguageUser(UserSimulator):
         return ItemIndex(self.item_vectors)
 
     @cached_property
-    def tables(self) -> ItemTables:
-        """What the LE knows of every item, computed once: its users are done with learning."""
+    def le(self) -> AnsweringLE:
+        """The LE with its item tables, computed once: it no longer learns."""
         with torch.inference_mode():
-            return self.model.tables()
+            return AnsweringLE(self.model)
 
     @property
     def item_vectors(self) -> FloatArray:
         """The unit vectors that states point to, one an item, float32 (n_items, state_size)."""
-        return self.tables.vectors.float().cpu().numpy()
+        return self.le.tables.vectors.float().cpu().numpy()
 
 
 class _LanguageSession(Session):
     def __init__(self, simulator: LanguageUser, histories: Histories) -> None:
         self._simulator = simulator
-        self._decoder = Decoder(simulator.model, histories, simulator.tables)
+        self._decoder = Decoder(simulator.le, histories)
         self.states = self._decoder.states.cpu().numpy()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _LanguageSession:
         """A session of its own on the same model: the simulator is shared, never copied."""
-        for shared in (self._simulator.model, self._simulator.tables):
-            memo[id(shared)] = shared
+        memo[id(self._simulator.le)] = self._simulator.le
         twin = copy.copy(self)
         memo[id(self)] = twin
         twin._decoder = copy.deepcopy(self._decoder, memo)
@@ -174,7 +174,7 @@ class _LanguageSession(Session):
                 f"{items.shape}"
             )
         check_items(items, self._simulator.n_items)
-        shown = torch.from_numpy(items.astype(np.int64)).to(self._decoder.model.device)
+        shown = torch.from_numpy(items.astype(np.int64)).to(self._decoder.le.device)
         reward = self._decoder.show(shown).cpu().numpy()
         return Response(reward, self._simulator.accept_probability(reward))
 

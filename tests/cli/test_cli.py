@@ -13,7 +13,7 @@ from commands import run, runner
 from agents.objectives import FRAMEWORKS
 from llmrec_env.cli import app
 from llmrec_env.data.loading import load
-from llmrec_env.language.lm.base_models import SmallModelConfig, small_base_model
+from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.offline import Transitions
 from llmrec_env.users.language import embedded_user

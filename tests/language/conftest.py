@@ -13,7 +13,7 @@ from tiny_models import SMALL, TINY
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
-from llmrec_env.language.lm.base_models import small_base_model
+from llmrec_env.language.lm.small_model import small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 
 Fit = Callable[..., LanguageEnvironment]

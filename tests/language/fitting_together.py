@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from tiny_models import TINY
 
-from llmrec_env.common import processes, training
+from llmrec_env.common import processes, progress, training
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.language import fitting, learning
 from llmrec_env.language.fitting import fit_language_environment
-from llmrec_env.language.lm import base_models
+from llmrec_env.language.lm import small_model
 from llmrec_env.language.model import LanguageEnvironment
 
 CONFIG = replace(TINY, learning=replace(TINY.learning, epochs=2, min_steps=1))
@@ -26,7 +26,7 @@ MAIN = os.environ["RANK"] == "0"
 FOR_MAIN = (
     *((fitting, name) for name in ("learn_item_tokens", "read_features")),
     *((learning, name) for name in ("validate", "calibrate", "_set_normalisers")),
-    (base_models, "_pretrain"),
+    (small_model, "_pretrain"),
     (training, "save_file"),
 )
 
@@ -61,7 +61,9 @@ def killed(folder: Path) -> None:
 
 def fitted(folder: Path) -> None:
     """Learn, save in one process, and write down what each process holds in the end."""
-    whole, resumed = fit(), fit(folder / "checkpoint")
+    whole = fit()
+    with progress.hidden():
+        resumed = fit(folder / "checkpoint")
     processes.on_main(lambda: whole.save_pretrained(folder / "le"))
     loaded = LanguageEnvironment.from_pretrained(folder / "le")
     rank = processes.rank()

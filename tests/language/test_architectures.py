@@ -12,6 +12,7 @@ from tiny_models import ARCHITECTURES, N_ITEMS, plain_reward, plain_state, rando
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language import prefix_cache as prefix_cache
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.labelling import branch_log, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
@@ -40,7 +41,7 @@ def test_one_pass_labels_a_sequence_as_reading_every_prefix_would(
     model: LanguageEnvironment,
 ) -> None:
     log = random_log(LENGTHS)
-    states, rewards = label_log(model, log, tokens=24)
+    states, rewards = label_log(AnsweringLE(model), log, tokens=24)
     for user, sequence in enumerate(log.sequences()):
         first = log.offsets[user]
         assert np.isnan(rewards[first])
@@ -56,7 +57,7 @@ def test_actions_tried_along_a_sequence_do_not_see_each_other(model: LanguageEnv
     log = random_log([2, 8])
     actions = np.random.default_rng(1).integers(0, N_ITEMS, (len(log), 2))
     actions[3, 1] = -1
-    rewards, states = branch_log(model, log, actions, tokens=40)
+    rewards, states = branch_log(AnsweringLE(model), log, actions, tokens=40)
     assert np.isnan(rewards[3, 1])
     assert not states[3, 1].any()
     for row in range(len(log)):
@@ -72,7 +73,7 @@ def test_actions_tried_along_a_sequence_do_not_see_each_other(model: LanguageEnv
 def test_candidates_of_one_history_share_its_reading(model: LanguageEnvironment) -> None:
     log = random_log(LENGTHS)
     candidates = np.random.default_rng(2).integers(0, N_ITEMS, (log.n_users, 4))
-    scores = score_candidates(model, log.sequences(), candidates, tokens=20)
+    scores = score_candidates(AnsweringLE(model), log.sequences(), candidates, tokens=20)
     for user, history in enumerate(log.sequences()):
         expected = [plain_reward(model, history, a) for a in candidates[user]]
         assert_allclose(scores[user], expected, atol=TOLERANCE)
@@ -89,7 +90,7 @@ def test_decoding_is_a_full_reading_after_any_walk(
     last: int,
 ) -> None:
     users = [np.array(history) for history in start]
-    decoder = Decoder(model, users)
+    decoder = Decoder(AnsweringLE(model), users)
     for shown, taken, newcomer in walk:
         decoder.show(torch.tensor(shown))
         decoder.take(np.array(taken))
@@ -110,15 +111,15 @@ def test_who_comes_again_is_as_before_and_not_read_again(
 ) -> None:
     monkeypatch.setattr(prefix_cache, "ROWS", 2)
     users = [np.array(history) for history in ([1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], [12, 13])]
-    decoder = Decoder(model, users[:3])
+    decoder = Decoder(AnsweringLE(model), users[:3])
     reads: list[int] = []
-    read = LanguageEnvironment.read
+    read = AnsweringLE.read
 
-    def counted(self: LanguageEnvironment, items: torch.Tensor, *rest: object) -> torch.Tensor:
+    def counted(self: AnsweringLE, items: torch.Tensor, *rest: object) -> torch.Tensor:
         reads.append(len(items))
         return read(self, items, *rest)
 
-    monkeypatch.setattr(LanguageEnvironment, "read", counted)
+    monkeypatch.setattr(AnsweringLE, "read", counted)
     for rows, who, expected in (
         ([1], [0], 1),  # opened with the session, which keeps nothing
         ([0, 2], [0, 3], 1),  # one of them again
@@ -141,7 +142,10 @@ def test_who_comes_again_is_as_before_and_not_read_again(
 
 def test_a_skipped_item_leaves_no_trace(model: LanguageEnvironment) -> None:
     log = random_log([4, 2, 6])
-    asked, fresh = Decoder(model, log.sequences()), Decoder(model, log.sequences())
+    asked, fresh = (
+        Decoder(AnsweringLE(model), log.sequences()),
+        Decoder(AnsweringLE(model), log.sequences()),
+    )
     for item in (3, 7, 11):
         asked.show(torch.full((3,), item))
         assert torch.equal(asked.take(np.zeros(3, dtype=bool)), fresh.states)
@@ -151,8 +155,8 @@ def test_a_skipped_item_leaves_no_trace(model: LanguageEnvironment) -> None:
 
 def test_one_user_does_not_move_another(model: LanguageEnvironment) -> None:
     log = random_log([5, 3])
-    alone = Decoder(model, log.sequences())
-    beside = Decoder(model, log.sequences())
+    alone = Decoder(AnsweringLE(model), log.sequences())
+    beside = Decoder(AnsweringLE(model), log.sequences())
     for item in (3, 7, 11):
         shown = torch.full((2,), item)
         alone.show(shown)
@@ -165,7 +169,7 @@ def test_one_user_does_not_move_another(model: LanguageEnvironment) -> None:
 
 def test_users_of_a_single_item_can_be_asked(model: LanguageEnvironment) -> None:
     users = [np.array([4]), np.array([9])]
-    decoder = Decoder(model, users)
+    decoder = Decoder(AnsweringLE(model), users)
     rewards = decoder.show(torch.tensor([1, 2]))
     for row, (history, action) in enumerate(zip(users, (1, 2), strict=True)):
         assert_allclose(decoder.states[row], plain_state(model, history), atol=TOLERANCE)
@@ -177,7 +181,7 @@ def test_users_of_a_single_item_can_be_asked(model: LanguageEnvironment) -> None
 
 
 def test_states_handed_out_stay_as_they_were(model: LanguageEnvironment) -> None:
-    decoder = Decoder(model, random_log([4, 5]).sequences())
+    decoder = Decoder(AnsweringLE(model), random_log([4, 5]).sequences())
     before = decoder.states
     kept = before.clone()
     decoder.show(torch.tensor([1, 2]))
@@ -186,6 +190,6 @@ def test_states_handed_out_stay_as_they_were(model: LanguageEnvironment) -> None
 
 
 def test_taking_comes_after_showing(model: LanguageEnvironment) -> None:
-    decoder = Decoder(model, [np.array([1, 2])])
+    decoder = Decoder(AnsweringLE(model), [np.array([1, 2])])
     with pytest.raises(SimulatorError, match="nothing has been shown"):
         decoder.take(np.array([True]))

@@ -13,7 +13,9 @@ from tiny_models import SMALL, catalogue
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_tokens import ItemTokenConfig, learn_item_tokens
-from llmrec_env.language.lm.base_models import load_base_model, padded, small_base_model, token_rows
+from llmrec_env.language.lm.pretrained import load_base_model
+from llmrec_env.language.lm.small_model import small_base_model
+from llmrec_env.language.lm.tokenization import padded, token_rows
 
 pytestmark = pytest.mark.core
 

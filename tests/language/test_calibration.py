@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.splits import Split
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, calibrate, logit, platt_slope
 from llmrec_env.language.labelling import branch_log
 from llmrec_env.language.model import LanguageEnvironment
@@ -29,7 +30,7 @@ def test_uniformly_shown_items_are_taken_at_the_stated_rate(
 ) -> None:
     user = LanguageUser(learned, accept_rate=rate)
     shown = np.random.default_rng(5).integers(0, 60, (len(split.test), 4))
-    probability = user.accept_probability(branch_log(learned, split.test, shown)[0])
+    probability = user.accept_probability(branch_log(AnsweringLE(learned), split.test, shown)[0])
     assert probability.mean() == pytest.approx(rate, rel=0.15)
 
 

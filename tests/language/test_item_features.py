@@ -22,7 +22,7 @@ from llmrec_env.language.fitting import (
     untrained_language_environment,
 )
 from llmrec_env.language.item_tokens import pooled_tokens
-from llmrec_env.language.lm.base_models import load_base_model
+from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.sentence_encoder import sentence_features
 from llmrec_env.users.language import LanguageUser
@@ -67,7 +67,7 @@ def test_an_le_begins_with_the_encoders_features_and_needs_it_no_more(
     model.save_pretrained(tmp_path / "le")
     shutil.rmtree(there)
     again = LanguageEnvironment.from_pretrained(tmp_path / "le")
-    assert torch.equal(again.item_vectors(), model.item_vectors())
+    assert torch.equal(again.tables().vectors, model.tables().vectors)
 
 
 @pytest.mark.parametrize("items", ["text", "random"])
@@ -118,7 +118,7 @@ def test_vectors_of_their_own_begin_at_nothing_and_are_learned_and_saved(
     split: Split, untrained: LanguageEnvironment, tmp_path: Path
 ) -> None:
     begun = untrained_language_environment(split.train, config=WITH_IDS)
-    assert torch.allclose(begun.item_vectors(), untrained.item_vectors(), atol=1e-6)
+    assert torch.allclose(begun.tables().vectors, untrained.tables().vectors, atol=1e-6)
     model = fit_language_environment(split.train, split.validation, config=WITH_IDS)
     learned = model.heads.id_correction
     assert learned is not None
@@ -126,7 +126,7 @@ def test_vectors_of_their_own_begin_at_nothing_and_are_learned_and_saved(
     assert learned.abs().max() > 0
     model.save_pretrained(tmp_path / "le")
     again = LanguageEnvironment.from_pretrained(tmp_path / "le")
-    assert torch.equal(again.item_vectors(), model.item_vectors())
+    assert torch.equal(again.tables().vectors, model.tables().vectors)
 
 
 def test_some_items_are_read_as_all_of_them_are(split: Split) -> None:
@@ -151,7 +151,7 @@ def test_random_items_say_nothing_of_the_texts(split: Split) -> None:
 
 def one_base(split: Split) -> Path:
     """The base model of the split's own texts."""
-    from llmrec_env.language.lm.base_models import small_base_model
+    from llmrec_env.language.lm.small_model import small_base_model
 
     return small_base_model(split.train.catalogue, TINY.small_model)
 

@@ -22,7 +22,7 @@ from llmrec_env.language.item_tokens import (
     read_features,
     semi_whiten,
 )
-from llmrec_env.language.lm.base_models import load_base_model
+from llmrec_env.language.lm.pretrained import load_base_model
 
 pytestmark = pytest.mark.core
 CONFIG = ItemTokenConfig(steps=2, block=16, max_tokens=16)

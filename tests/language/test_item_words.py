@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_words import ItemWords
-from llmrec_env.language.lm.base_models import load_base_model
+from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.model import LanguageEnvironment
 
 pytestmark = pytest.mark.core

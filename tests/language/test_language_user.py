@@ -138,7 +138,7 @@ def test_preferences_follow_the_cosine(user: LanguageUser, split: Split) -> None
     states = user.label(split.test).states
     logits = user.preferences(states)
     assert logits.shape == (len(split.test), 60)
-    vectors = user.model.item_vectors().detach().numpy()
+    vectors = user.model.tables().vectors.detach().numpy()
     assert_array_equal(logits.argmax(1), (states @ vectors.T).argmax(1))
 
 

@@ -18,6 +18,7 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.splits import Split
 from llmrec_env.language import learning
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
 from llmrec_env.language.learning import learn, some_users, validate
@@ -148,7 +149,7 @@ def test_every_state_loss_falls(
 def test_rewards_are_normalised_over_training_pairs(
     split: Split, learned: LanguageEnvironment
 ) -> None:
-    _, rewards = label_log(learned, split.train)
+    _, rewards = label_log(AnsweringLE(learned), split.train)
     known = rewards[~np.isnan(rewards)]
     assert ((known > 0) & (known < 1)).all()
     z = np.log(known) - np.log1p(-known)
@@ -181,7 +182,7 @@ def test_a_catalogue_without_text_needs_to_be_asked_for(base_folder: Path) -> No
     with pytest.raises(DataError, match="allow_untexted=True"):
         fit_language_environment(untexted, untexted, base_folder, config=TINY)
     model = untrained_language_environment(untexted, base_folder, TINY, allow_untexted=True)
-    states, _ = label_log(model, untexted)
+    states, _ = label_log(AnsweringLE(model), untexted)
     assert np.linalg.norm(states, axis=1) == pytest.approx(np.ones(len(log)), abs=1e-5)
 
 
@@ -224,5 +225,5 @@ def test_more_items_than_are_ranked_whole_are_never_read_whole(
 
     monkeypatch.setattr(LanguageEnvironment, "tables", counted)
     fit()
-    assert sum(items is None for items in asked) == 2  # calibration reads them all, twice
+    assert sum(items is None for items in asked) == 1  # calibration reads them all
     assert len(asked) > 10

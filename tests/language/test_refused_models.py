@@ -19,7 +19,7 @@ from transformers import (
 
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.windows import Window
-from llmrec_env.language.lm.base_models import load_base_model
+from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment
 

@@ -14,6 +14,7 @@ from tiny_models import ARCHITECTURES, TINY, random_log, tiny_le
 
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.data.splits import Split
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.fitting import untrained_language_environment
 from llmrec_env.language.labelling import branch_log, label_log
@@ -38,7 +39,9 @@ def test_what_is_loaded_says_what_was_saved(
     learned.save_pretrained(tmp_path / "le")
     loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
     for before, after in zip(
-        label_log(learned, split.test), label_log(loaded, split.test), strict=True
+        label_log(AnsweringLE(learned), split.test),
+        label_log(AnsweringLE(loaded), split.test),
+        strict=True,
     ):
         assert_array_equal(before, after)
     assert loaded.record == learned.record
@@ -80,8 +83,8 @@ def test_bfloat16_is_close_and_half_as_large(
     learned.save_pretrained(tmp_path / "whole")
     learned.save_pretrained(tmp_path / "half", dtype=torch.bfloat16)
     loaded = LanguageEnvironment.from_pretrained(tmp_path / "half")
-    states, rewards = label_log(learned, split.test)
-    half_states, half_rewards = label_log(loaded, split.test)
+    states, rewards = label_log(AnsweringLE(learned), split.test)
+    half_states, half_rewards = label_log(AnsweringLE(loaded), split.test)
     assert_allclose(half_states, states, atol=0.05)
     assert_allclose(half_rewards, rewards, atol=0.05)
     for name in ("heads.safetensors", "base_model/model.safetensors"):
@@ -99,11 +102,16 @@ def test_saving_again_replaces_the_folder(
         changed.heads.score.bias += 1.0
     changed.save_pretrained(folder)
     loaded = LanguageEnvironment.from_pretrained(folder)
-    assert_array_equal(label_log(loaded, split.test)[1], label_log(changed, split.test)[1])
+    assert_array_equal(
+        label_log(AnsweringLE(loaded), split.test)[1],
+        label_log(AnsweringLE(changed), split.test)[1],
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["le"]
     loaded.save_pretrained(folder)  # over the folder that it was read from
     again = LanguageEnvironment.from_pretrained(folder)
-    assert_array_equal(label_log(again, split.test)[1], label_log(changed, split.test)[1])
+    assert_array_equal(
+        label_log(AnsweringLE(again), split.test)[1], label_log(AnsweringLE(changed), split.test)[1]
+    )
     (folder / "notes.txt").write_text("somebody's")
     with pytest.raises(SettingError, match=r"le holds notes\.txt, which would be lost"):
         learned.save_pretrained(folder)
@@ -119,7 +127,9 @@ def test_a_large_base_stays_where_it_is(
     assert not list((tmp_path / "le" / "base_model").glob("*.safetensors"))
     monkeypatch.chdir(tmp_path)
     loaded = LanguageEnvironment.from_pretrained("le")
-    assert_array_equal(label_log(loaded, split.test)[0], label_log(model, split.test)[0])
+    assert_array_equal(
+        label_log(AnsweringLE(loaded), split.test)[0], label_log(AnsweringLE(model), split.test)[0]
+    )
 
 
 def test_a_base_of_no_name_cannot_stay_behind(learned: LanguageEnvironment, tmp_path: Path) -> None:
@@ -138,7 +148,9 @@ def test_every_architecture_survives_saving(
     model.save_pretrained(tmp_path / "le")
     loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
     assert loaded.users is None
-    for before, after in zip(label_log(model, log), label_log(loaded, log), strict=True):
+    for before, after in zip(
+        label_log(AnsweringLE(model), log), label_log(AnsweringLE(loaded), log), strict=True
+    ):
         assert_array_equal(before, after)
 
 
@@ -152,13 +164,15 @@ def test_a_folded_le_says_the_same(name: str, learned: LanguageEnvironment, tmp_
     folded = LanguageEnvironment.from_pretrained(tmp_path / "le", fold=True)
     assert not [name for name, _ in folded.named_modules() if "lora" in name]
     assert isinstance(folded.backend, Qwen3Backend) == (name == "qwen3")
-    said = (*label_log(model, log), *branch_log(model, log, actions))
+    said = (*label_log(AnsweringLE(model), log), *branch_log(AnsweringLE(model), log, actions))
     for before, after in zip(
-        said, (*label_log(folded, log), *branch_log(folded, log, actions)), strict=True
+        said,
+        (*label_log(AnsweringLE(folded), log), *branch_log(AnsweringLE(folded), log, actions)),
+        strict=True,
     ):
         assert_allclose(after, before, atol=2e-5)
     for crowd in (1, 5):  # a few rows and many are read by different routes
-        sessions = [Decoder(le, log.sequences() * crowd) for le in (model, folded)]
+        sessions = [Decoder(AnsweringLE(le), log.sequences() * crowd) for le in (model, folded)]
         for shown, taken in (([1, 2, 3], [True, False, True]), ([4, 5, 6], [False, True, True])):
             likings = [session.show(torch.tensor(shown * crowd)) for session in sessions]
             assert_allclose(likings[1], likings[0], atol=2e-5)

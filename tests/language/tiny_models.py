@@ -29,7 +29,7 @@ from llmrec_env.language.fitting import FitConfig
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig
-from llmrec_env.language.lm.base_models import SmallModelConfig
+from llmrec_env.language.lm.small_model import SmallModelConfig
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 

@@ -29,7 +29,7 @@ from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.goals import NO_LIMIT, Goal
 from llmrec_env.envs.shop.reward import Purchase
-from llmrec_env.language.lm.base_models import SmallModelConfig
+from llmrec_env.language.lm.small_model import SmallModelConfig
 
 gym.register_envs(llmrec_env)
 

@@ -12,7 +12,7 @@ from agents.shop.base import ShopObservation
 from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.pretraining import page_texts
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
-from llmrec_env.language.lm.base_models import SmallModelConfig, small_base_model_of
+from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def learn_simulator(settings: DemoSettings, source: Source, run: Path) -> None:
     # Only here: these import transformers, which a run with a learned LE does without.
     from llmrec_env.language.fitting import FitConfig, fit_language_environment
     from llmrec_env.language.learning import LearningConfig
-    from llmrec_env.language.lm.base_models import SmallModelConfig
+    from llmrec_env.language.lm.small_model import SmallModelConfig
 
     learning = LearningConfig(
         epochs=settings.steps(settings.le_epochs), min_steps=settings.steps(300), seed=settings.seed

@@ -18,7 +18,7 @@ from llmrec_env.users.base import UserSimulator
 
 if TYPE_CHECKING:
     from llmrec_env.language.fitting import FitConfig
-    from llmrec_env.language.lm.base_models import SmallModelConfig
+    from llmrec_env.language.lm.small_model import SmallModelConfig
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _fit_config(spec: LanguageSpec, context: SplitContext) -> FitConfig:
 
 
 def _small_model(context: SplitContext) -> SmallModelConfig:
-    from llmrec_env.language.lm.base_models import SmallModelConfig
+    from llmrec_env.language.lm.small_model import SmallModelConfig
 
     settings = context.settings
     return SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
@@ -149,7 +149,7 @@ def _small_model(context: SplitContext) -> SmallModelConfig:
 
 def _unread_base_model(context: SplitContext) -> Path:
     """The small base model as it is before it has read a text."""
-    from llmrec_env.language.lm.base_models import small_base_model
+    from llmrec_env.language.lm.small_model import small_base_model
 
     unread = replace(_small_model(context), min_steps=1, max_steps=1, learning_rate=0.0)
     return small_base_model(context.source.split.train.catalogue, unread)

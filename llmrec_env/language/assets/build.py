@@ -15,7 +15,7 @@ from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
-from llmrec_env.language.lm.base_models import SmallModelConfig
+from llmrec_env.language.lm.small_model import SmallModelConfig
 
 FOLDER = Path(__file__).parent / "generated_world"
 LARGEST = 3_000_000  # bytes that the package may carry

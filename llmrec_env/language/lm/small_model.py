@@ -1,37 +1,24 @@
-"""Base language models: pretrained by name or folder, or small and learned from the catalogue."""
+"""A small causal language model, pretrained on the catalogue's own texts and kept in the cache."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from llmrec_env.common import processes
-from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import atomic_path, cache_folder, fingerprint, is_missing_folder
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.language.lm.transformers_backend import check_architecture
+from llmrec_env.language.lm.pretrained import quiet_transformers
+from llmrec_env.language.lm.tokenization import padded, token_rows
 
 START, END, PAD = "<s>", "</s>", "<pad>"
 FORMAT = "1"  # part of the cache's key: raise it when the recipe below changes
@@ -60,46 +47,6 @@ class SmallModelConfig:
     """Sentences a step."""
     learning_rate: float = 3e-3
     seed: int = 0
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own progress bars off: what takes long has a bar of ours."""
-    shown = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers.utils.logging.enable_progress_bar()
-
-
-def load_base_model(
-    name_or_path: str | os.PathLike[str], dtype: torch.dtype = torch.float32
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal LM and its tokenizer by hub name or from a local folder, safetensors only.
-
-    Raises:
-        LLMRecError: nothing of that name can be loaded, or it is no decoder with attention.
-    """
-    name = str(name_or_path)
-    try:
-        if is_missing_folder(name):
-            raise OSError("there is no such folder.")
-        with quiet_transformers():
-            own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
-            check_architecture(AutoConfig.from_pretrained(name, **own))
-            model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, use_safetensors=True, **own
-            )
-            tokenizer = AutoTokenizer.from_pretrained(name, **own)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise LLMRecError(
-            f"no causal language model can be loaded from {name!r}: {reason} Name a model of the "
-            "Hugging Face hub, or a folder with config.json, safetensors and a tokenizer"
-        ) from error
-    return model.eval(), tokenizer
 
 
 def small_base_model(catalogue: Catalogue, config: SmallModelConfig | None = None) -> Path:
@@ -137,28 +84,6 @@ def _small_base_model(texts: list[str], config: SmallModelConfig) -> Path:
             tokenizer.save_pretrained(temporary)
         clear_checkpoint(folder.with_name(f"{key}.checkpoint"))
     return folder
-
-
-def token_rows(
-    texts: list[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
-) -> list[list[int]]:
-    """Token ids of each text, at most ``max_tokens``, ended by the end token where there is one."""
-    end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
-    encoded = tokenizer(
-        texts, add_special_tokens=False, truncation=True, max_length=max_tokens - len(end)
-    )["input_ids"]
-    return [ids + end for ids in encoded]
-
-
-def padded(rows: list[list[int]], device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Right-padded ids int64 (B, T) and the mask of real places bool (B, T)."""
-    width = max(1, max(len(row) for row in rows))
-    ids = np.zeros((len(rows), width), dtype=np.int64)
-    real = np.zeros((len(rows), width), dtype=bool)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = row
-        real[i, : len(row)] = True
-    return torch.from_numpy(ids).to(device), torch.from_numpy(real).to(device)
 
 
 def _train_tokenizer(texts: list[str], config: SmallModelConfig) -> PreTrainedTokenizerFast:
