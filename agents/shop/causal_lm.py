@@ -23,8 +23,8 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
+from llmrec_env.language.lm.saving import COPY_BASE_BELOW, save_adapter, save_base
 from llmrec_env.language.lm.transformers_backend import TransformersBackend, model_mask
-from llmrec_env.language.saving import COPY_BASE_BELOW, save_adapter, save_base
 
 FORMAT = 1
 PACKED_TOKENS = 16_384

@@ -243,10 +243,11 @@ def _log_to_label(data: str | None, log: Path | None, simulator: str | None, see
     """A parquet file, or the training users of a dataset whose items the LE knows."""
     if log is None:
         from llmrec_env.data.source import open_source
-        from llmrec_env.offline.manifest import saved_catalogue
+        from llmrec_env.language.saving import saved_catalogue
+        from llmrec_env.offline.manifest import saved_folder
 
         source = open_source(data, seed)
-        _check_items(simulator, saved_catalogue(simulator or "embedded"), source)
+        _check_items(simulator, saved_catalogue(saved_folder(simulator or "embedded")), source)
         return source.split.train
     if data is not None:
         raise SettingError("--data and --log are two logs; give one")

@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from llmrec_env.common.errors import SettingError
@@ -20,10 +21,14 @@ NAMED = 3
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], replaces: Collection[str] = ()) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
 
     The temporary path may become a file or a folder. What stands at ``path`` is replaced.
+
+    Args:
+        path: where the file or folder is to stand.
+        replaces: names in a folder at ``path`` that the new one need not have.
 
     Raises:
         SettingError: that is a folder with something which the new one lacks, or a file where a
@@ -36,7 +41,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary = scratch / target.name
         yield temporary
         if temporary.is_dir():
-            refuse_loss(target, {entry.name for entry in temporary.iterdir()})
+            refuse_loss(target, {entry.name for entry in temporary.iterdir()} | set(replaces))
         elif target.is_dir():
             refuse_loss(target, ())
         if target.is_dir():
@@ -100,14 +105,20 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def folder_fingerprint(folder: Path) -> str:
-    """The :func:`fingerprint` of a folder's files, names and contents."""
-    return fingerprint(_pieces(folder))
+def folder_fingerprint(folder: Path, renamed: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The :func:`fingerprint` of a folder's files, names and contents.
+
+    Args:
+        folder: what to read.
+        renamed: files whose name counts as another, so that a new name changes no fingerprint.
+    """
+    return fingerprint(_pieces(folder, renamed))
 
 
-def _pieces(folder: Path) -> Iterator[str | bytes]:
+def _pieces(folder: Path, renamed: Mapping[str, str]) -> Iterator[str | bytes]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        yield path.relative_to(folder).as_posix()
+        name = path.relative_to(folder).as_posix()
+        yield renamed.get(name, name)
         with path.open("rb") as file:
             yield from iter(partial(file.read, 1 << 20), b"")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
@@ -18,7 +18,10 @@ from llmrec_env.data.windows import Window
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.lm.backend import LMBackend
-from llmrec_env.language.saving import SavedModel, save_model
+from llmrec_env.language.saving import SavedModel, write_folder
+
+FLOATS = ("item_tokens", "item_features", "word_weights", "reward_mean", "reward_sd")
+INTEGERS = ("word_ids", "word_offsets")
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,21 @@ class LanguageEnvironment(nn.Module):
         Raises:
             SettingError: the folder holds something that the saved LE lacks, which would be lost.
         """
-        save_model(self, folder, dtype, copy_base)
+        description = {
+            "n_items": len(self.catalogue),
+            "config": asdict(self.config),
+            "record": self.record,
+        }
+        write_folder(
+            folder,
+            self.backend,
+            self._stored_tensors(dtype),
+            self.catalogue,
+            self.users,
+            description,
+            dtype,
+            copy_base,
+        )
 
     @classmethod
     def from_pretrained(
@@ -224,8 +241,23 @@ class LanguageEnvironment(nn.Module):
             users=saved.users,
         )
         model.record = saved.description["record"]
-        saved.restore(model, fold)
+        model._restore(tensors)
+        saved.restore_adapter(model.backend, fold)
         return model.to(device).eval()
+
+    def _stored_tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
+        tensors = {f"heads.{n}": v for n, v in self.heads.state_dict().items()}
+        tensors |= {name: getattr(self, name) for name in FLOATS}
+        tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
+        return tensors | {name: getattr(self, name).cpu().int() for name in INTEGERS}
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put stored weights and normalisers into a model that was built of the same folder."""
+        prefix = "heads."
+        heads = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+        self.heads.load_state_dict(heads)
+        self.reward_mean.copy_(tensors["reward_mean"])
+        self.reward_sd.copy_(tensors["reward_sd"])
 
 
 def check_window(window: Window, backend: LMBackend) -> None:

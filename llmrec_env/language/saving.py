@@ -4,7 +4,7 @@ config.json           format, settings, what learning measured, versions
 heads.safetensors     heads, item tokens, item features, item words, reward normalisers
 adapter/              the LoRA adapter, as peft writes it
 base_model/           tokenizer, and the base model's weights where they go along
-catalog.parquet       the items
+catalogue.parquet     the items (catalog.parquet in folders of before version 0.1)
 users.parquet         held-out users whose initial histories start episodes
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from llmrec_env.common.errors import LLMRecError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, folder_fingerprint, read_json, write_json
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.lm.backend import LMBackend
@@ -29,80 +29,22 @@ from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.qwen3 import Qwen3Backend
 
 if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel
-
     from llmrec_env.language.lm.transformers_backend import TransformersBackend
-    from llmrec_env.language.model import LanguageEnvironment
 
 FORMAT = 1
-COPY_BASE_BELOW = 50_000_000  # parameters; a larger base model is saved by name, not by weights
-FLOATS = ("item_tokens", "item_features", "word_weights", "reward_mean", "reward_sd")
-PLACES = ("word_ids", "word_offsets")
-
-
-def save_model(
-    model: LanguageEnvironment,
-    folder: str | os.PathLike[str],
-    dtype: torch.dtype,
-    copy_base: bool | None,
-) -> None:
-    """See :meth:`LanguageEnvironment.save_pretrained`."""
-    silent = isinstance(model.backend, NullLM)
-    language_model = None if silent else _SavedLanguageModel.of(_learning_backend(model), copy_base)
-    with atomic_path(folder) as temporary:
-        temporary.mkdir()
-        if language_model is not None:
-            language_model.write(temporary, dtype)
-        save_file(_own_tensors(model, dtype), temporary / "heads.safetensors")
-        model.catalogue.save(temporary / "catalog.parquet")
-        if model.users is not None:
-            model.users.save(temporary / "users.parquet")
-        write_json(temporary / "config.json", _description(model, language_model))
-
-
-@dataclass(frozen=True)
-class _SavedLanguageModel:
-    """A base model and its adapter, and whether the weights go along."""
-
-    backend: TransformersBackend
-    copied: bool
-
-    @classmethod
-    def of(cls, backend: TransformersBackend, copy: bool | None) -> _SavedLanguageModel:
-        if copy is None:
-            copy = backend.name is None or backend.base_model.num_parameters() < COPY_BASE_BELOW
-        if not copy and backend.name is None:
-            raise LLMRecError(
-                "this base model came from no named place; save it with copy_base=True"
-            )
-        return cls(backend, copy)
-
-    def write(self, folder: Path, dtype: torch.dtype) -> None:
-        from llmrec_env.language.lm.pretrained import quiet_transformers
-
-        with quiet_transformers():
-            place = "../base_model" if self.copied else self.backend.name
-            save_adapter(self.backend.causal_lm, folder / "adapter", dtype, place)
-            if self.copied:
-                save_base(self.backend.base_model, folder / "base_model", dtype)
-            self.backend.tokenizer.save_pretrained(folder / "base_model")
-
-
-def _learning_backend(model: LanguageEnvironment) -> TransformersBackend:
-    from llmrec_env.language.lm.transformers_backend import TransformersBackend
-
-    if isinstance(model.backend, TransformersBackend) and model.backend.can_learn:
-        return model.backend
-    raise LLMRecError(
-        "this LE was loaded to answer only, its adapter folded into the base model; copy its "
-        "folder, or load it with LanguageEnvironment.from_pretrained and save that"
-    )
+CATALOGUE = "catalogue.parquet"
+OLD_CATALOGUE = "catalog.parquet"  # its name before version 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class SavedModel:
-    """What stands in the folder of a saved LE."""
+    """The folder of a saved LE, read.
+
+    Attributes:
+        folder: where it stands.
+        description: what config.json holds.
+        tensors: what heads.safetensors holds, in float32 and int64.
+    """
 
     folder: Path
     description: dict[str, Any]
@@ -132,7 +74,7 @@ class SavedModel:
         return cls(path, description, tensors)
 
     def backend(self, dtype: torch.dtype, fold: bool) -> LMBackend:
-        """The base model; a fast reader with the adapter in it, where there is one to ``fold``."""
+        """The language model; with ``fold``, where it can, the fast one that only answers."""
         if self.description.get("silent", False):
             return NullLM(self.tensors["item_tokens"].shape[1])
         own = self.folder / "base_model"
@@ -147,7 +89,7 @@ class SavedModel:
     @property
     def catalogue(self) -> Catalogue:
         """The items."""
-        return Catalogue.load(self.folder / "catalog.parquet")
+        return saved_catalogue(self.folder)
 
     @property
     def users(self) -> InteractionLog | None:
@@ -155,72 +97,82 @@ class SavedModel:
         path = self.folder / "users.parquet"
         return InteractionLog.load(path, self.catalogue) if path.exists() else None
 
-    def restore(self, model: LanguageEnvironment, fold: bool) -> None:
-        """Put the learned weights into a model that was built from this folder."""
-        prefix = "heads."
-        named = {n[len(prefix) :]: v for n, v in self.tensors.items() if n.startswith(prefix)}
-        model.heads.load_state_dict(named)
-        model.reward_mean.copy_(self.tensors["reward_mean"])
-        model.reward_sd.copy_(self.tensors["reward_sd"])
-        if not model.backend.can_learn or isinstance(model.backend, NullLM):
+    def restore_adapter(self, backend: LMBackend, fold: bool) -> None:
+        """Put the learned adapter into what :meth:`backend` gave, once it has one."""
+        if not backend.can_learn or isinstance(backend, NullLM):
             return
         from peft import set_peft_model_state_dict
 
-        backend = _learning_backend(model)
+        adapted = _learning_backend(backend)
         adapter = load_file(self.folder / "adapter" / "adapter_model.safetensors")
-        set_peft_model_state_dict(backend.causal_lm, adapter)
+        set_peft_model_state_dict(adapted.causal_lm, adapter)
         if fold:
-            backend.fold()
+            adapted.fold()
 
 
-def save_adapter(
-    model: PreTrainedModel | PeftModel, folder: Path, dtype: torch.dtype, base: str | None
+def saved_catalogue(folder: Path) -> Catalogue:
+    """The items of a saved LE, under either name of their file."""
+    path = folder / CATALOGUE
+    return Catalogue.load(path if path.exists() else folder / OLD_CATALOGUE)
+
+
+def saved_fingerprint(folder: Path) -> str:
+    """The fingerprint of a saved LE's files, the same under either name of its catalogue."""
+    return folder_fingerprint(folder, {CATALOGUE: OLD_CATALOGUE})
+
+
+def write_folder(
+    folder: str | os.PathLike[str],
+    backend: LMBackend,
+    tensors: dict[str, Tensor],
+    catalogue: Catalogue,
+    users: InteractionLog | None,
+    description: dict[str, Any],
+    dtype: torch.dtype,
+    copy_base: bool | None,
 ) -> None:
-    """Write the adapter of a model as peft does; ``base`` says where its base model is found."""
-    model.save_pretrained(str(folder), save_embedding_layers=False)
-    path = folder / "adapter_model.safetensors"
-    tensors = {n: v.to(dtype).contiguous() for n, v in load_file(path).items()}
-    save_file(tensors, path, metadata={"format": "pt"})
-    config = read_json(folder / "adapter_config.json")
-    # not where the base model stood on this machine
-    config["base_model_name_or_path"] = base
-    write_json(folder / "adapter_config.json", config)
-    (folder / "README.md").unlink(missing_ok=True)  # a form of peft's that nobody filled in
+    """Write the folder of an LE; see :meth:`LanguageEnvironment.save_pretrained`.
 
-
-def save_base(base: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
-    """Write the weights of a base model, without the adapter that stands in it."""
-    tensors = {}
-    for name, value in base.state_dict().items():
-        if ".lora_" not in name:
-            tensors[name.replace(".base_layer", "")] = value.to(dtype).contiguous().clone()
-    if base.config.tie_word_embeddings:
-        tied = set(getattr(base, "_tied_weights_keys", None) or [])
-        tensors = {name: value for name, value in tensors.items() if name not in tied}
-    folder.mkdir()
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    base.config.save_pretrained(folder)
-
-
-def _own_tensors(model: LanguageEnvironment, dtype: torch.dtype) -> dict[str, Tensor]:
-    tensors = {f"heads.{n}": v for n, v in model.heads.state_dict().items()}
-    tensors |= {name: getattr(model, name) for name in FLOATS}
-    tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
-    return tensors | {n: getattr(model, n).cpu().int() for n in PLACES}
-
-
-def _description(
-    model: LanguageEnvironment, language_model: _SavedLanguageModel | None
-) -> dict[str, Any]:
+    Args:
+        folder: where an LE stands there it is replaced.
+        backend: the language model, with its adapter.
+        tensors: of heads.safetensors.
+        catalogue: the items.
+        users: held-out users, if any go along.
+        description: what config.json says beside the format, the base model and the versions.
+        dtype: of the language model's stored numbers.
+        copy_base: whether the base model's weights go along, None for where they are small.
+    """
+    language_model = None if isinstance(backend, NullLM) else _learning_backend(backend)
+    copied = False
     packages = ("torch", "transformers", "peft")
-    name = None if language_model is None else language_model.backend.name
-    return {
-        "format": FORMAT,
-        "silent": language_model is None,
-        "base_model": None if language_model is None or language_model.copied else name,
-        "base_name": name,
-        "n_items": len(model.catalogue),
-        "config": asdict(model.config),
-        "record": model.record,
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-    }
+    with atomic_path(folder, replaces={OLD_CATALOGUE}) as temporary:
+        temporary.mkdir()
+        if language_model is not None:
+            from llmrec_env.language.lm.saving import save_language_model
+
+            copied = save_language_model(language_model, temporary, dtype, copy_base)
+        name = None if language_model is None else language_model.name
+        save_file(tensors, temporary / "heads.safetensors")
+        catalogue.save(temporary / CATALOGUE)
+        if users is not None:
+            users.save(temporary / "users.parquet")
+        known = {
+            "format": FORMAT,
+            "silent": language_model is None,
+            "base_model": None if copied else name,
+            "base_name": name,
+            "versions": {package: importlib.metadata.version(package) for package in packages},
+        }
+        write_json(temporary / "config.json", known | description)
+
+
+def _learning_backend(backend: LMBackend) -> TransformersBackend:
+    from llmrec_env.language.lm.transformers_backend import TransformersBackend
+
+    if isinstance(backend, TransformersBackend) and backend.can_learn:
+        return backend
+    raise LLMRecError(
+        "this LE was loaded to answer only, its adapter folded into the base model; copy its "
+        "folder, or load it with LanguageEnvironment.from_pretrained and save that"
+    )

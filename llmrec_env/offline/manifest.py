@@ -16,14 +16,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
-from llmrec_env.common.files import (
-    atomic_path,
-    fingerprint,
-    folder_fingerprint,
-    read_json,
-    write_json,
-)
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.language.saving import saved_catalogue, saved_fingerprint
 from llmrec_env.offline.files import PLAN, part_path
 from llmrec_env.offline.partition import LogPart, LogSource, cut_log
 from llmrec_env.users.language import EMBEDDED
@@ -114,13 +108,14 @@ def plan_run(
             f"augment counts actions a step, 0 or more, and shard_rows interactions, 1 or more; "
             f"got augment={augment} and shard_rows={shard_rows}"
         )
-    plan = Plan(folder_fingerprint(saved_folder(simulator)), augment, dtype, shard_rows)
+    le = saved_folder(simulator)
+    plan = Plan(saved_fingerprint(le), augment, dtype, shard_rows)
     before = _plan_before(folder)
     if before is not None:
         _check_same_run(before, replace(plan, shards=before.shards), folder)
     for scratch in (*scratch_of(folder, "part-"), *scratch_of(folder, "log")):
         shutil.rmtree(scratch, ignore_errors=True)
-    parts = cut_log(source, saved_catalogue(simulator), shard_rows)
+    parts = cut_log(source, saved_catalogue(le), shard_rows)
     if before is None:
         with atomic_path(folder / "log") as scratch:
             scratch.mkdir()
@@ -145,11 +140,6 @@ def saved_folder(simulator: str | os.PathLike[str]) -> Path:
             'loaded anew, "embedded" or a folder that `llmrec fit` wrote'
         )
     return folder
-
-
-def saved_catalogue(simulator: str | os.PathLike[str]) -> Catalogue:
-    """The items that a saved LE knows; argument and error as in :func:`saved_folder`."""
-    return Catalogue.load(saved_folder(simulator) / "catalog.parquet")
 
 
 def _plan_before(folder: Path) -> Plan | None:

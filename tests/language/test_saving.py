@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from llmrec_env.language.learning import learn
 from llmrec_env.language.lm.qwen3 import Qwen3Backend
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.users.language import LanguageUser
 
 pytestmark = pytest.mark.core
@@ -63,7 +65,7 @@ def test_the_folder_is_laid_out_as_hugging_face_does(
     assert files == {
         "config.json",
         "heads.safetensors",
-        "catalog.parquet",
+        "catalogue.parquet",
         "users.parquet",
         "adapter/adapter_config.json",
         "adapter/adapter_model.safetensors",
@@ -116,6 +118,27 @@ def test_saving_again_replaces_the_folder(
     with pytest.raises(SettingError, match=r"le holds notes\.txt, which would be lost"):
         learned.save_pretrained(folder)
     assert (folder / "notes.txt").exists()
+
+
+def test_a_folder_of_before_loads_and_is_replaced(
+    learned: LanguageEnvironment, split: Split, tmp_path: Path
+) -> None:
+    new, old = tmp_path / "new", tmp_path / "old"
+    learned.save_pretrained(new)
+    shutil.copytree(new, old)
+    (old / "catalogue.parquet").rename(old / "catalog.parquet")
+    assert saved_fingerprint(old) == saved_fingerprint(new)  # labels of before go on
+    loaded = LanguageEnvironment.from_pretrained(old)
+    assert loaded.catalogue.table.equals(learned.catalogue.table)
+    for before, after in zip(
+        label_log(AnsweringLE(learned), split.test),
+        label_log(AnsweringLE(loaded), split.test),
+        strict=True,
+    ):
+        assert_array_equal(before, after)
+    loaded.save_pretrained(old)
+    assert (old / "catalogue.parquet").exists()
+    assert not (old / "catalog.parquet").exists()
 
 
 def test_a_large_base_stays_where_it_is(

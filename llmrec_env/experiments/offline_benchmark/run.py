@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from llmrec_env.common import progress
-from llmrec_env.common.files import atomic_path, folder_fingerprint, read_json, write_json
+from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.data.source import Source, open_source
 from llmrec_env.experiments.demo.language import check_saved
@@ -32,6 +32,7 @@ from llmrec_env.experiments.offline_benchmark.evaluators import Found, Judges
 from llmrec_env.experiments.offline_benchmark.report import build_report
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, Run
 from llmrec_env.experiments.study.claims import claim
+from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.offline.table import Transitions
 from llmrec_env.reporting import Report
 from llmrec_env.reporting.markdown import report_markdown
@@ -60,7 +61,7 @@ def run_offline(
         kept.cache_clear()
     path, source, le = Path(folder), _source(settings), _le(settings)
     check_saved(le, source)
-    users = folder_fingerprint(le)
+    users = saved_fingerprint(le)
     claim(path, "offline.json", settings.to_json(), source.log, simulated_user=users)
     _run_missing(settings, path, workers or available_cores())
     rows = [read_json(_row_file(path, run)) for run in settings.runs]
