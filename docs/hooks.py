@@ -16,13 +16,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that stand at the root of the repository."""
     for page, source in PAGES.items():
         text = (ROOT / source).read_text(encoding="utf-8")
-        files.append(File.generated(config, page, content=_as_seen_from_docs(text)))
+        files.append(File.generated(config, page, content=text.replace("](docs/", "](")))
     return files
 
 
-def _as_seen_from_docs(text: str) -> str:
-    """The page with its links to ``docs/…`` and to the other pages of the root as docs has them."""
-    text = re.sub(r"\]\(docs/", "](", text)
+def on_page_markdown(markdown: str, **kwargs: object) -> str:
+    """Links to those pages as the site has them: ``../CHANGELOG.md`` is ``changelog.md`` there."""
     for page, source in PAGES.items():
-        text = text.replace(f"]({source}", f"]({page}")
-    return text
+        markdown = re.sub(rf"\]\(((?:\.\./)*)\.\./{source}", rf"](\1{page}", markdown)
+        markdown = markdown.replace(f"]({source}", f"]({page}")
+    return markdown

@@ -30,11 +30,6 @@ from llmrec_env.cli import app
 ROOT = Path(__file__).resolve().parents[1]
 AT_THE_ROOT = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [*AT_THE_ROOT, *sorted((ROOT / "docs").rglob("*.md"))]
-MADE_FOR_THE_SITE = {
-    "changelog.md": ROOT / "CHANGELOG.md",
-    "contributing.md": ROOT / "CONTRIBUTING.md",
-}
-"""Pages that ``docs/hooks.py`` adds to the site."""
 SHELLS = ("bash", "console")
 NOT_CODE = ("text", "bibtex", "mermaid", "json", "toml", "yaml", "csv")
 BLOCK = re.compile(
@@ -156,8 +151,6 @@ def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for link in LINK.finditer(text):
         target = (page.parent / link["path"]).resolve() if link["path"] else page
-        if target.name in MADE_FOR_THE_SITE:
-            target = MADE_FOR_THE_SITE[target.name]
         assert target.exists(), f"{page_name(page)} links to {link['path']}"
         if link["anchor"]:
             assert link["anchor"] in anchors_of(target), f"{page_name(page)}: #{link['anchor']}"
