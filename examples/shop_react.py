@@ -18,7 +18,7 @@ import numpy as np
 from openai import OpenAI, OpenAIError
 
 import llmrec_env
-from llmrec_env.envs.next_item.rendering import clean, show
+from llmrec_env.envs.common.rendering import clean, show
 from llmrec_env.evaluation.returns import interval
 
 gym.register_envs(llmrec_env)

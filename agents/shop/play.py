@@ -10,7 +10,7 @@ import gymnasium as gym
 from rich.console import Console
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.next_item.rendering import WIDTH, clean
+from llmrec_env.envs.common.rendering import WIDTH, clean
 from llmrec_env.envs.shop.env import LONGEST_LINE
 from llmrec_env.envs.shop.session import Session
 

@@ -11,7 +11,7 @@ import numpy as np
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.envs.common.checks import check_options
-from llmrec_env.envs.next_item.infos import row_infos
+from llmrec_env.envs.common.infos import row_infos
 from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 

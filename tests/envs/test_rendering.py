@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from even_user import N_ITEMS, SEQUENCES, EvenUser, make_log
 
-from llmrec_env.envs.next_item.rendering import clean
+from llmrec_env.envs.common.rendering import clean
 
 pytestmark = pytest.mark.core
 ANN = {"user_id": "ann"}

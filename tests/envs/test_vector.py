@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.envs.next_item.infos import row_infos
+from llmrec_env.envs.common.infos import row_infos
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.users.true_taste import TrueTasteUser
 

@@ -247,3 +247,23 @@ def test_environments_share_one_shop_and_the_default_opens(
     assert copy.deepcopy(small_catalogue) is small_catalogue
     again = pickle.loads(pickle.dumps(small_catalogue))
     assert list(again) == list(small_catalogue)
+
+
+@pytest.mark.parametrize(("given", "limit"), [(None, 15), (4, 4), (-1, None)])
+def test_one_limit_cuts_the_episode_and_counts_the_steps_left(
+    given: int | None, limit: int | None, small_catalogue: ProductCatalogue
+) -> None:
+    env = gym.make(
+        "LLMRec/Shop-v0",
+        catalogue=small_catalogue,
+        max_episode_steps=given,
+        observation="features",
+        action_mode="index",
+    )
+    assert env.unwrapped.max_episode_steps == limit
+    env.reset(seed=0)
+    for step in range(1, 21 if limit is None else limit + 1):
+        observation, *_, truncated, _ = env.step(99)
+        left = 1.0 if limit is None else 1.0 - step / limit
+        assert observation["state"][7] == pytest.approx(left, abs=1e-6)
+        assert truncated == (left == 0.0)

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What every environment needs, once: resets, seeds, masks, the time limit, checks, drawing."""

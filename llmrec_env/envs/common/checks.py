@@ -11,7 +11,7 @@ from gymnasium.error import InvalidAction
 
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.next_item.rendering import MODES
+from llmrec_env.envs.common.rendering import MODES
 
 AUTORESETS = {"next_step": "NEXT_STEP", "same_step": "SAME_STEP", "disabled": "DISABLED"}
 """Our names, alike on every gymnasium, and those of the enum that gymnasium 1.1 brought."""
@@ -25,34 +25,20 @@ class RenderModeError(SettingError, TypeError):
     """
 
 
-def check_actions(actions: Any, num_rows: int, n_items: int) -> IntArray:
-    """Actions as int64 (num_rows,).
+def check_choices(actions: Any, num_rows: int, n_choices: int, what: str) -> IntArray:
+    """One choice out of ``n_choices`` for each row, as int64 (num_rows,).
 
     Raises:
-        InvalidAction: they have another shape, are no integers, or there is no such item.
+        InvalidAction: they have another shape, are no integers, or one is out of range.
     """
     array = np.asarray(actions)
-    if array.shape != (num_rows,) or array.dtype.kind not in "iu":
+    fits = array.shape == (num_rows,) and array.dtype.kind in "iu"
+    if not fits or not 0 <= array.min() <= array.max() < n_choices:
+        rows = "" if num_rows == 1 else f" for each of {num_rows} rows"
         raise InvalidAction(
-            f"expected {num_rows} item indices, integers of shape ({num_rows},), got {actions!r}"
+            f"expected {what}, an integer in [0, {n_choices}){rows}; got {actions!r}"
         )
-    if not 0 <= array.min() <= array.max() < n_items:
-        raise InvalidAction(f"item indices must lie in [0, {n_items}), got {actions!r}")
     return array.astype(np.int64)
-
-
-def check_action(action: Any, n_items: int) -> IntArray:
-    """One action as int64 (1,).
-
-    Raises:
-        InvalidAction: it is no integer, or there is no such item.
-    """
-    array = np.asarray(action)
-    if array.shape != () or array.dtype.kind not in "iu" or not 0 <= array < n_items:
-        raise InvalidAction(
-            f"the action must be one item index, an integer in [0, {n_items}), got {action!r}"
-        )
-    return array.astype(np.int64)[None]
 
 
 def check_options(options: dict[str, Any] | None, *names: str) -> dict[str, Any]:

@@ -8,54 +8,61 @@ not, so there the id says what to import, before a colon:
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
+from typing import Any
 
-from gymnasium.envs.registration import make, register, registry
+import gymnasium as gym
+
+from llmrec_env.envs.common.time_limit import ADDITIONAL_WRAPPERS
 
 MAX_EPISODE_STEPS = 50
 IDS = {"LLMRec/NextItem-v0": "embedded", "LLMRec/TrueTaste-v0": "true-taste"}
-"""Each id with the name of the simulator that it opens by default (``envs/simulators.py``)."""
+"""Each id with the name of the simulator that it opens by default."""
 
 SHOP_ID = "LLMRec/Shop-v0"
 MAX_SHOP_STEPS = 15
 
 
-def register_environments() -> None:
-    """Make the ids known to ``gym.make`` and ``gym.make_vec``; a second call changes nothing."""
-    for name, simulator in IDS.items():
-        if name not in registry:
-            register(
-                id=name,
-                entry_point="llmrec_env.envs.next_item.env:NextItemEnv",
-                vector_entry_point="llmrec_env.envs.next_item.vector_env:NextItemVectorEnv",
-                max_episode_steps=MAX_EPISODE_STEPS,
-                kwargs={"simulator": simulator},
-            )
-    if SHOP_ID not in registry:
-        register(
-            id=SHOP_ID,
-            entry_point="llmrec_env.envs.shop.env:ShopEnv",
-            vector_entry_point="llmrec_env.envs.shop.vector_env:ShopVectorEnv",
-            max_episode_steps=MAX_SHOP_STEPS,
+def register(
+    id: str,
+    entry_point: str | Callable[..., gym.Env[Any, Any]],
+    vector_entry_point: str | Callable[..., gym.vector.VectorEnv[Any, Any, Any]],
+    max_episode_steps: int | None = None,
+    kwargs: dict[str, Any] | None = None,
+) -> None:
+    """``gym.register`` for an environment that cuts its episodes itself.
+
+    Args:
+        id: such as ``"LLMRec/NextItem-v0"``; an id that is known already stays as it is.
+        entry_point: the class of the single environment, or ``"module:class"``.
+        vector_entry_point: that of the vector environment.
+        max_episode_steps: the limit where ``gym.make`` and ``gym.make_vec`` are given none.
+        kwargs: arguments of both environments.
+    """
+    if id not in gym.registry:
+        gym.register(
+            id=id,
+            entry_point=entry_point,
+            vector_entry_point=vector_entry_point,
+            max_episode_steps=max_episode_steps,
+            additional_wrappers=ADDITIONAL_WRAPPERS,
+            kwargs=kwargs,
         )
 
 
-def limit_of_make() -> int | None:
-    """The time limit of the ``gym.make`` call that is building an environment now, if any.
-
-    ``gym.make`` tells the limit to its ``TimeLimit`` wrapper and blanks it in the spec of the
-    environment below. The observation counts the steps left all the same, and the limit should
-    stand in one place; so the environment reads it where it is, in the call that builds it.
-
-    Returns:
-        The limit in steps; None outside ``gym.make`` or where the call sets no limit.
-    """
-    frame = inspect.currentframe()
-    while frame is not None and frame.f_code is not make.__code__:
-        frame = frame.f_back
-    if frame is None:
-        return None
-    limit = frame.f_locals.get("max_episode_steps")
-    if limit is None:
-        limit = frame.f_locals["env_spec"].max_episode_steps
-    return None if limit == -1 else limit
+def register_environments() -> None:
+    """Make the ids known to ``gym.make`` and ``gym.make_vec``; a second call changes nothing."""
+    for name, simulator in IDS.items():
+        register(
+            name,
+            "llmrec_env.envs.next_item.env:NextItemEnv",
+            "llmrec_env.envs.next_item.vector_env:NextItemVectorEnv",
+            MAX_EPISODE_STEPS,
+            {"simulator": simulator},
+        )
+    register(
+        SHOP_ID,
+        "llmrec_env.envs.shop.env:ShopEnv",
+        "llmrec_env.envs.shop.vector_env:ShopVectorEnv",
+        MAX_SHOP_STEPS,
+    )

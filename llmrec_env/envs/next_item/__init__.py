@@ -1,1 +1,1 @@
-"""TODO."""
+"""Recommending the next item to simulated users: rules, observations, infos, environments."""

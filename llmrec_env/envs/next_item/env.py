@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
-import gymnasium as gym
-import numpy as np
-from gymnasium.error import ResetNeeded
-
-from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.common.checks import check_action, check_options, check_render_mode
-from llmrec_env.envs.common.registration import limit_of_make
-from llmrec_env.envs.next_item import rendering
-from llmrec_env.envs.next_item.infos import MAX_MASKED_ITEMS, InfoBuilder, row_of
-from llmrec_env.envs.next_item.observations import Observation, ObservationBuilder, first
+from llmrec_env.envs.common.single import RulesEnv
+from llmrec_env.envs.next_item.infos import MAX_MASKED_ITEMS, InfoBuilder
+from llmrec_env.envs.next_item.observations import ObservationBuilder
+from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.users.base import UserSimulator
 
-ONE_ROW = np.zeros(1, dtype=np.int64)
-PLAYING = np.ones(1, dtype=np.bool_)
 
-
-class NextItemEnv(gym.Env[Observation, np.int64]):
+class NextItemEnv(RulesEnv[Outcome]):
     """Recommend one item a step to a simulated user who likes, takes or skips it.
 
     ## Description
@@ -55,7 +45,7 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
 
     ## Starting State
     A user of the simulator's held-out `users`, drawn with the environment's seed among those with
-    enough interactions, or the one that `reset(options={"user_id": ...})` names. The opening
+    enough interactions, or the one that `reset(options={"user_id": ...})` names. The initial
     history is the first half of the user's sequence, at least 3 items; at least one item stays out.
 
     ## Rewards
@@ -64,8 +54,7 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
 
     ## Episode End
     Termination: the user's patience is used up (`patience` skips in a row; taking an item restores
-    it), or the user has seen every item. Truncation: `max_episode_steps` of the specification, 50
-    by default, which `gym.make` applies.
+    it), or the user has seen every item. Truncation: after `max_episode_steps`.
 
     ## Information
     `reset` gives `user_id`; `step` adds `item_id`, `title`, `accepted` and `rewards` (a dictionary
@@ -84,6 +73,10 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
       simulator has it.
     * `history_length`: items in the history observation.
     * `action_mask`: whether `info` has a mask; None means up to 50,000 items.
+    * `max_episode_steps`: steps after which an episode is cut, and of which "steps left" is a
+      share. `gym.make` takes it too, 50 by default, -1 for no limit; built by hand, None is no
+      limit. A `TimeLimit` that you put around yourself is not known inside: pass this instead, or
+      call `llmrec_env.envs.common.time_limit.tell_limit` on the result.
     * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
     * `device`, `dtype`: where a language model that is loaded from a folder runs (`"cuda"`; the CPU
       by default), and in what (`"float32"`, `"bfloat16"`; by default bfloat16 on a GPU that
@@ -98,7 +91,7 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
     * v0: first version.
     """
 
-    metadata = {"render_modes": list(rendering.MODES), "render_fps": 4}  # noqa: RUF012
+    draw = staticmethod(draw)
 
     def __init__(
         self,
@@ -110,96 +103,19 @@ class NextItemEnv(gym.Env[Observation, np.int64]):
         accept_rate: float | None = None,
         history_length: int = 50,
         action_mask: bool | None = None,
+        max_episode_steps: int | None = None,
         render_mode: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
     ) -> None:
         self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
-        self.rules = NextItemRules(self.simulator, 1, patience, reward_on, history_length)
-        self.render_mode = check_render_mode(render_mode)
-        self._limit = limit_of_make()
-        self._observation_builder = ObservationBuilder(self.rules, observation, self._limit)
-        self._masked = self.n_items <= MAX_MASKED_ITEMS if action_mask is None else action_mask
-        self._info_builder = InfoBuilder(self.rules, self._masked)
-        self._last: tuple[IntArray, Outcome] | None = None
-        self._playing = False
-        self.observation_space = self._observation_builder.space
-        self.action_space = gym.spaces.Discrete(self.n_items)
-
-    @property
-    def n_items(self) -> int:
-        """Number of items that can be shown."""
-        return self.rules.n_items
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode.
-
-        Args:
-            seed: seeds the environment's generator; None carries on with it.
-            options: ``{"user_id": external id}`` names the user.
-
-        Raises:
-            DataError: the user is unknown or has too few interactions.
-            SettingError: an option has another name.
-        """
-        super().reset(seed=seed)
-        user_id = check_options(options, "user_id").get("user_id")
-        self.rules.generators = [self.np_random]
-        self.rules.begin(ONE_ROW, [user_id])
-        self._last = None
-        self._playing = True
-        self._show()
-        return first(self._observation_builder.observe()), self._info()
-
-    def step(self, action: int | np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Show the user an item.
-
-        Raises:
-            ResetNeeded: no episode is going on.
-            InvalidAction: there is no such item.
-        """
-        if not self._playing:
-            raise ResetNeeded("no episode is going on: call reset() first, and after termination")
-        actions = check_action(action, self.n_items)
-        outcome = self.rules.step(actions, PLAYING)
-        self._last = actions, outcome
-        terminated = bool(outcome.left[0])
-        self._playing = not terminated
-        self._show()
-        reward = float(outcome.rewards[self.rules.reward_on][0])
-        return first(self._observation_builder.observe()), reward, terminated, False, self._info()
-
-    def action_masks(self) -> BoolArray:
-        """Bool (n_items,), true where the item is unseen (the name that sb3-contrib looks for)."""
-        return self.rules.seen.unseen_masks()[0]
-
-    def render(self) -> str | None:  # type: ignore[override]
-        """The user as text with ``render_mode="ansi"``; printed with ``"human"``."""
-        if self.render_mode is None:
-            gym.logger.warn(
-                'render() shows nothing: pass render_mode="ansi" or "human" to gym.make'
-            )
-            return None
-        text = self._draw()
-        if self.render_mode == "ansi":
-            return text
-        rendering.show(text)
-        return None
-
-    def _show(self) -> None:
-        if self.render_mode == "human":
-            self.render()
-
-    def _draw(self) -> str:
-        return rendering.draw(self.rules, 0, self._last, self._limit)
-
-    def _info(self) -> dict[str, Any]:
-        columns = self._info_builder.user_columns()
-        if self._last is not None:
-            columns |= self._info_builder.step_columns(*self._last)
-        info = row_of(columns, 0)
-        if not self._masked:
-            info["seen"] = self.rules.seen.of(0)
-        return info
+        rules = NextItemRules(self.simulator, 1, patience, reward_on, history_length)
+        self.n_items = rules.n_items
+        masked = rules.n_items <= MAX_MASKED_ITEMS if action_mask is None else action_mask
+        super().__init__(
+            rules,
+            ObservationBuilder(rules, observation),
+            InfoBuilder(rules, masked),
+            max_episode_steps,
+            render_mode,
+        )

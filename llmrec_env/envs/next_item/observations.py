@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from llmrec_env.common.arrays import Float64Array, FloatArray
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.next_item.rules import NextItemRules
 
@@ -29,7 +29,6 @@ class ObservationBuilder:
     Args:
         rules: the users.
         kind: ``"state"``, ``"history"`` or ``"both"``.
-        limit: steps after which an episode is cut, or None.
 
     Attributes:
         space: the space of one user's observation.
@@ -38,12 +37,11 @@ class ObservationBuilder:
         SettingError: no such kind.
     """
 
-    def __init__(self, rules: NextItemRules, kind: str, limit: int | None) -> None:
+    def __init__(self, rules: NextItemRules, kind: str) -> None:
         if kind not in KINDS:
             raise SettingError(f"observation must be one of {KINDS}, got {kind!r}")
         self._rules = rules
         self._kind = kind
-        self._limit = limit
         parts: dict[str, spaces.Space[Any]] = {
             "state": self._state_space(),
             "history": self._history_space(),
@@ -58,6 +56,13 @@ class ObservationBuilder:
             return self._rules.recent.copy()
         return {"history": self._rules.recent.copy(), "state": self._states()}
 
+    def observe_first(self) -> Observation:
+        """The observation of the first row, without the batch axis."""
+        observation = self.observe()
+        if isinstance(observation, dict):
+            return {name: values[0] for name, values in observation.items()}
+        return observation[0]
+
     def _state_space(self) -> spaces.Box:
         size = self._rules.simulator.state_size + EXTRAS
         return spaces.Box(-1.0, 1.0, shape=(size,), dtype=np.float32)
@@ -71,18 +76,6 @@ class ObservationBuilder:
         result = np.empty((rules.num_rows, rules.states.shape[1] + EXTRAS), dtype=np.float32)
         np.clip(rules.states, -1.0, 1.0, out=result[:, :-EXTRAS])
         result[:, -3] = rules.patience_left / rules.patience
-        result[:, -2] = self._steps_left()
+        result[:, -2] = rules.steps_left()
         result[:, -1] = rules.last_answer
         return result
-
-    def _steps_left(self) -> Float64Array | float:
-        if self._limit is None:
-            return 1.0
-        return np.maximum(1.0 - self._rules.steps / self._limit, 0.0)
-
-
-def first(observation: Observation) -> Observation:
-    """The observation of the first row, without the batch axis."""
-    if isinstance(observation, dict):
-        return {name: values[0] for name, values in observation.items()}
-    return observation[0]

@@ -16,10 +16,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.common.checks import check_choices
+from llmrec_env.envs.common.rules import Rules, check_counts
 from llmrec_env.envs.next_item.seen import SeenItems
 from llmrec_env.users.base import Response, Session, UserSimulator
 
@@ -31,13 +34,17 @@ class Outcome(NamedTuple):
     """What one step brought to N rows.
 
     Attributes:
+        shown: int64 (N,), the item shown.
         rewards: the named terms, float32 (N,) each; ``"shown"``: the liking of an unseen item,
             ``"accept"``: the same where it was taken.
+        paid: float32 (N,), the term that ``reward_on`` names.
         accepted: bool (N,), whether the item was taken.
         left: bool (N,), whether the user left, or has seen every item.
     """
 
+    shown: IntArray
     rewards: dict[str, FloatArray]
+    paid: FloatArray
     accepted: BoolArray
     left: BoolArray
 
@@ -96,7 +103,7 @@ class InitialHistories:
         return self.log.sequence(user)[: self.cuts[user]]
 
 
-class NextItemRules:
+class NextItemRules(Rules[Outcome]):
     """N users who are shown one item a step.
 
     Args:
@@ -108,19 +115,18 @@ class NextItemRules:
 
     Attributes:
         n_items: items that can be shown.
-        generators: one random generator a row; the owner sets them before the first :meth:`begin`.
         seen: what each user has seen.
         recent: int64 (N, history_length), the last items that each user took, most recent last,
             padded on the left with ``n_items``.
-        users: int64 (N,), rows of ``openings.log``.
+        users: int64 (N,), rows of ``initial_histories.log``.
         patience_left: int64 (N,).
-        steps: int64 (N,), steps taken in the episode.
         last_answer: int64 (N,), -1 skipped, 0 none yet, 1 taken.
 
     Raises:
         SettingError: an argument is out of range.
     """
 
+    option = "user_id"
     session: Session
 
     def __init__(
@@ -131,21 +137,21 @@ class NextItemRules:
         reward_on: str = "shown",
         history_length: int = 50,
     ) -> None:
-        _check_settings(num_rows, patience, reward_on, history_length)
+        super().__init__(num_rows)
+        check_counts(patience=patience, history_length=history_length)
+        if reward_on not in REWARDS:
+            raise SettingError(f"reward_on must be one of {REWARDS}, got {reward_on!r}")
         if simulator.users is None:
             raise SimulatorError(f"{type(simulator).__name__} brings no users to start from")
         self.simulator = simulator
         self.initial_histories = InitialHistories(simulator.users)
-        self.num_rows = num_rows
         self.n_items = simulator.n_items
         self.patience = patience
         self.reward_on = reward_on
-        self.generators: list[np.random.Generator] = []
         self.users = np.zeros(num_rows, dtype=np.int64)
         self.seen = SeenItems(num_rows, self.n_items)
         self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
         self.patience_left = np.zeros(num_rows, dtype=np.int64)
-        self.steps = np.zeros(num_rows, dtype=np.int64)
         self.last_answer = np.zeros(num_rows, dtype=np.int64)
         self._rows = np.arange(num_rows)
 
@@ -154,19 +160,36 @@ class NextItemRules:
         """The users' states, float32 (N, state_size)."""
         return self.session.states
 
-    def begin(self, rows: IntArray, user_ids: Sequence[str | None] | None = None) -> None:
+    @property
+    def action_space(self) -> spaces.Discrete:
+        """The items."""
+        return spaces.Discrete(self.n_items)
+
+    def check(self, actions: Any) -> IntArray:
+        """Item indices, int64 (N,).
+
+        Raises:
+            InvalidAction: they do not fit the rows, or there is no such item.
+        """
+        return check_choices(actions, self.num_rows, self.n_items, "an item index")
+
+    def action_masks(self) -> BoolArray:
+        """Bool (N, n_items), true where the user has not seen the item."""
+        return self.seen.unseen_masks()
+
+    def begin(self, rows: IntArray, wanted: Sequence[str | None] | None = None) -> None:
         """Start new episodes in ``rows``.
 
         Args:
             rows: int64 (M,), ascending; all of them the first time.
-            user_ids: M external ids; where None, the row's generator draws the user.
+            wanted: M external ids; where None, the row's generator draws the user.
 
         Raises:
             DataError: an id is unknown or its user's sequence is too short.
         """
-        wanted = user_ids if user_ids is not None else [None] * len(rows)
+        user_ids = wanted if wanted is not None else [None] * len(rows)
         users = np.array(
-            [self._choose(row, user_id) for row, user_id in zip(rows, wanted, strict=True)],
+            [self._choose(row, user_id) for row, user_id in zip(rows, user_ids, strict=True)],
             dtype=np.int64,
         )
         histories = [self.initial_histories.history(user) for user in users]
@@ -200,7 +223,8 @@ class NextItemRules:
         shown = np.where(unseen, response.reward, np.float32(0.0))
         taken = np.where(accepted, shown, np.float32(0.0))
         left = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
-        return Outcome({"shown": shown, "accept": taken}, accepted, left)
+        rewards = {"shown": shown, "accept": taken}
+        return Outcome(actions, rewards, rewards[self.reward_on], accepted, left)
 
     def _choose(self, row: int, user_id: str | None) -> int:
         if user_id is None:
@@ -246,12 +270,3 @@ class NextItemRules:
                     f"{type(self.simulator).__name__} answered with {name} = {values}; "
                     f"expected {self.num_rows} numbers in [0, 1]"
                 )
-
-
-def _check_settings(num_rows: int, patience: int, reward_on: str, history_length: int) -> None:
-    counts = {"num_envs": num_rows, "patience": patience, "history_length": history_length}
-    for name, value in counts.items():
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
-    if reward_on not in REWARDS:
-        raise SettingError(f"reward_on must be one of {REWARDS}, got {reward_on!r}")

@@ -11,9 +11,8 @@ from gymnasium.error import ResetNeeded
 
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.common.checks import check_options, check_render_mode
-from llmrec_env.envs.common.registration import limit_of_make
-from llmrec_env.envs.next_item import rendering
+from llmrec_env.envs.common import rendering
+from llmrec_env.envs.common.checks import check_limit, check_options, check_render_mode
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.inventory import CatalogueSource
 from llmrec_env.envs.shop.observations import ObservationBuilder, action_space
@@ -77,8 +76,7 @@ class ShopEnv(gym.Env[Any, Any]):
     rule. A callable `(goal, purchase) -> Verdict` takes their place.
 
     ## Episode End
-    Termination: `buy now`. Truncation: `max_episode_steps` of the specification, 15 by default,
-    which `gym.make` applies.
+    Termination: `buy now`. Truncation: after `max_episode_steps`.
 
     ## Information
     `goal_index`, `valid_actions` (a tuple of texts; on the index page the three searches),
@@ -98,6 +96,7 @@ class ShopEnv(gym.Env[Any, Any]):
     * `goals_per_product`: at most so many goals of one product.
     * `goal_seed`: draws prices, limits and splits; all environments of an experiment share it.
     * `observation`, `action_mode`, `max_actions`, `invalid_penalty`: see above.
+    * `max_episode_steps`: as in :class:`NextItemEnv`; `gym.make` has 15 by default.
     * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
 
     ```python
@@ -124,6 +123,7 @@ class ShopEnv(gym.Env[Any, Any]):
         action_mode: str = "text",
         max_actions: int = 100,
         invalid_penalty: float = 0.0,
+        max_episode_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.shop = Shop(
@@ -133,13 +133,22 @@ class ShopEnv(gym.Env[Any, Any]):
         self.render_mode = check_render_mode(render_mode)
         self.shopper = Shopper(self.shop, self.play)
         self._observation_builder = ObservationBuilder(
-            self.shop, observation, action_mode, max_actions, limit_of_make()
+            self.shop, observation, action_mode, max_actions, check_limit(max_episode_steps)
         )
         self._playing = False
         self.observation_space = self._observation_builder.space
         self.action_space = (
             gym.spaces.Discrete(max_actions) if action_mode == "index" else action_space(self.shop)
         )
+
+    @property
+    def max_episode_steps(self) -> int | None:
+        """Steps after which an episode is cut, or None."""
+        return self._observation_builder.limit
+
+    @max_episode_steps.setter
+    def max_episode_steps(self, limit: int | None) -> None:
+        self._observation_builder.limit = check_limit(limit)
 
     @property
     def goals(self) -> list[Goal]:
@@ -187,7 +196,9 @@ class ShopEnv(gym.Env[Any, Any]):
         self._playing = not terminated
         if self.render_mode == "human":
             self._show()
-        return self._observation_builder.observe(shopper), reward, terminated, False, shopper.info()
+        seen, limit = self._observation_builder.observe(shopper), self.max_episode_steps
+        truncated = limit is not None and shopper.steps >= limit
+        return seen, reward, terminated, truncated, shopper.info()
 
     def action_masks(self) -> BoolArray:
         """Bool (max_actions,), true where the slate has an action (sb3-contrib's name for it)."""

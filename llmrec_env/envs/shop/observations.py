@@ -40,6 +40,7 @@ class ObservationBuilder:
 
     Attributes:
         space: the space of one observation.
+        limit: steps after which an episode is cut, or None.
 
     Raises:
         SettingError: no such kind, or not in this action mode.
@@ -53,7 +54,7 @@ class ObservationBuilder:
         if kind == "features" and action_mode != "index":
             raise SettingError('observation="features" shows the slate: use action_mode="index"')
         self._kind = kind
-        self._limit = limit
+        self.limit = limit
         self._characters = characters(shop)
         self._longest_query = action_space(shop).max_length
         if kind == "features":
@@ -66,7 +67,7 @@ class ObservationBuilder:
     def observe(self, shopper: Shopper) -> Any:
         """What a shopper sees now."""
         if self._kind == "features":
-            return features(shopper, self._limit)
+            return features(shopper, self.limit)
         if self._kind == "dict":
             return _structured(shopper, self._characters, self._longest_query)
         return shopper.session.text(self._kind)

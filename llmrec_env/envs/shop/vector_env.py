@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space, concatenate, create_empty_array
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array
+from llmrec_env.envs.common import rendering
 from llmrec_env.envs.common.checks import (
     autoreset_metadata,
     check_autoreset,
@@ -23,7 +24,6 @@ from llmrec_env.envs.common.checks import (
     check_render_mode,
     check_seeds,
 )
-from llmrec_env.envs.next_item import rendering
 from llmrec_env.envs.shop.env import check_goal, draw
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.inventory import CatalogueSource

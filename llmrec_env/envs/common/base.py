@@ -1,0 +1,66 @@
+"""What the single and the vector form of an environment share."""
+
+from __future__ import annotations
+
+from typing import Any, Generic
+
+import gymnasium as gym
+
+from llmrec_env.envs.common.checks import check_limit, check_render_mode
+from llmrec_env.envs.common.rendering import MODES, show
+from llmrec_env.envs.common.rules import Infos, Observations, OutcomeT, Rules
+
+
+class RulesBased(Generic[OutcomeT]):
+    """Rules over rows, observed, told of and drawn."""
+
+    metadata: dict[str, Any] = {"render_modes": list(MODES), "render_fps": 4}  # noqa: RUF012
+    render_mode: str | None
+
+    @staticmethod
+    def draw(rules: Any, row: int, outcome: Any) -> str:
+        """A row as text; ``outcome`` is that of the last step, or None before it."""
+        raise NotImplementedError
+
+    def _set_up(
+        self,
+        rules: Rules[OutcomeT],
+        observations: Observations,
+        infos: Infos[OutcomeT],
+        max_episode_steps: int | None,
+        render_mode: str | None,
+    ) -> None:
+        self.rules: Any = rules
+        self.max_episode_steps = max_episode_steps
+        self.render_mode = check_render_mode(render_mode)
+        self._observations = observations
+        self._infos = infos
+        self._outcome: OutcomeT | None = None
+
+    @property
+    def max_episode_steps(self) -> int | None:
+        """Steps after which an episode is cut and of which "steps left" is a share, or None."""
+        limit: int | None = self.rules.limit
+        return limit
+
+    @max_episode_steps.setter
+    def max_episode_steps(self, limit: int | None) -> None:
+        self.rules.limit = check_limit(limit)
+
+    def _texts(self) -> tuple[str, ...] | None:
+        """One text a row with ``render_mode="ansi"``; printed with ``"human"``."""
+        if self.render_mode is None:
+            gym.logger.warn(
+                'render() shows nothing: pass render_mode="ansi" or "human" to gym.make'
+            )
+            return None
+        rows = range(self.rules.num_rows)
+        texts = tuple(self.draw(self.rules, row, self._outcome) for row in rows)
+        if self.render_mode == "ansi":
+            return texts
+        show("\n".join(texts))
+        return None
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self._texts()

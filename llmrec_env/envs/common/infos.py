@@ -1,0 +1,61 @@
+"""``info`` in columns over N rows, and in the vector form of Gymnasium.
+
+In that form the value of a row under ``key`` holds where ``infos["_key"]`` is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmrec_env.common.arrays import BoolArray
+
+Columns = dict[str, Any]
+"""N values by name, or further dictionaries of them."""
+
+
+def with_masks(columns: Columns, rows: BoolArray) -> Columns:
+    """The columns in Gymnasium's vector form: each ``key`` with the mask ``_key`` of its rows."""
+    masked: Columns = {}
+    for name, column in columns.items():
+        masked[name] = with_masks(column, rows) if isinstance(column, dict) else column
+        masked[f"_{name}"] = rows
+    return masked
+
+
+def row_infos(infos: Columns, num_rows: int) -> list[dict[str, Any]]:
+    """What Gymnasium's vector form says about each row: the values whose masks are true."""
+    rows: list[dict[str, Any]] = [{} for _ in range(num_rows)]
+    for name, column in infos.items():
+        if not name.startswith("_"):
+            values = _values(column, num_rows)
+            for row in np.flatnonzero(infos[f"_{name}"]).tolist():
+                rows[row][name] = values[row]
+    return rows
+
+
+def row_of(columns: Columns, row: int) -> dict[str, Any]:
+    """One row of columns without masks, as plain Python values."""
+    return {name: _value(column, row) for name, column in columns.items()}
+
+
+def objects(values: Sequence[Any]) -> NDArray[np.object_]:
+    """Any objects, an element each: ``np.array`` would make a table of tuples of one length."""
+    return np.fromiter(values, dtype=object, count=len(values))
+
+
+def _value(column: Any, row: int) -> Any:
+    if isinstance(column, dict):
+        return row_of(column, row)
+    value = column[row]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _values(column: Any, num_rows: int) -> Sequence[Any]:
+    """A column's values as plain Python, an array for each row where it has more axes."""
+    if isinstance(column, dict):
+        return row_infos(column, num_rows)
+    return column.tolist() if getattr(column, "ndim", 0) == 1 else list(column)
