@@ -73,11 +73,10 @@ def table_with(page: Path, *columns: str) -> list[dict[str, str]]:
 def study(name: str) -> dict[tuple[str | None, str], dict[str, float]]:
     """Means by backbone and method of a study's runs: over seeds, then over splits."""
     runs = pl.read_csv(RESULTS / name / "runs.csv", infer_schema_length=None)
-    method = "recipe" if "recipe" in runs.columns else "method"
     metrics = [pl.col("test HR@10", "test NDCG@10", "validation NDCG@10").mean()]
-    by_split = runs.group_by("backbone", method, "split").agg(metrics)
-    rows = by_split.group_by("backbone", method).agg(metrics).to_dicts()
-    return {(row["backbone"], row[method]): row for row in rows}
+    by_split = runs.group_by("backbone", "method", "split").agg(metrics)
+    rows = by_split.group_by("backbone", "method").agg(metrics).to_dicts()
+    return {(row["backbone"], row["method"]): row for row in rows}
 
 
 def shown(value: float, digits: int = 4) -> str:
