@@ -29,7 +29,7 @@ coverage:
 	$(PYTHON) -m pytest --cov=llmrec_env --cov=agents --cov-report=term:skip-covered
 
 demo:
-	$(PYTHON) -m llmrec_env.cli.main demo
+	$(PYTHON) -m llmrec_env.cli demo
 
 # the site, into site/; a warning, a dead link or a dead anchor is an error
 docs:

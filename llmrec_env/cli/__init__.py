@@ -1,4 +1,4 @@
-"""The command line: ``llmrec demo`` and its steps, one file a command."""
+"""The command line ``llmrec``, one file a command."""
 
 from llmrec_env.cli.main import app
 

@@ -1,4 +1,4 @@
-"""``python -m llmrec_env.cli``, as ``accelerate launch`` starts it."""
+"""The command line as ``python -m llmrec_env.cli``, which ``accelerate launch`` can start."""
 
 from llmrec_env.cli import app
 

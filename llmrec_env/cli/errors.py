@@ -1,4 +1,4 @@
-"""How the command line tells of errors."""
+"""How the command line reports errors: in one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from llmrec_env.common.errors import LLMRecError
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """An error raised on purpose is one line and exit code 1, not a traceback."""
+    """Print an error of this package in one line and leave with exit code 1; decorates a command.
+
+    A command that is interrupted leaves with exit code 130.
+    """
     warnings.filterwarnings("ignore", category=UserWarning, module="peft")
     try:
         yield

@@ -1,36 +1,115 @@
-"""Options that the commands of ``llmrec bench`` share, and those that hold several names."""
+"""Options that several commands share, each with its help text."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 Data = Annotated[
     str | None,
-    typer.Option(help="Folder or file of a dataset; the generated world where not given."),
-]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the log at most.")]
-Patience = Annotated[
-    int,
     typer.Option(
-        min=0, help="Passes without a better validation before a training stops; 0: never."
+        help="Folder or file of a public dataset, or of tables of your own. If not given, the "
+        "generated world."
     ),
 ]
-BaseModel = Annotated[str | None, typer.Option(help="Causal LM of the LE, by hub name or folder.")]
+Seed = Annotated[int, typer.Option(help="Seed of the split and of everything that learns.")]
+Simulator = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder of a saved LE (see `llmrec fit`). If not given, the one of the generated "
+        "world, which comes with the package."
+    ),
+]
+BaseModel = Annotated[
+    str | None,
+    typer.Option(
+        help="Causal language model that becomes the LE, by hub name or folder. If not given, a "
+        "small one is pretrained on the items' texts."
+    ),
+]
 ItemEncoder = Annotated[
     str | None,
-    typer.Option(help="Sentence encoder that reads the items for the LE, by name or folder."),
+    typer.Option(
+        help="Sentence encoder that reads the items' texts for the LE, by hub name or folder. If "
+        "not given, the base model reads them itself."
+    ),
 ]
-LEEpochs = Annotated[
-    int, typer.Option(min=1, help="Passes over the log of the LE, and of its controls, at most.")
+Device = Annotated[
+    str | None, typer.Option(help="Device of the language model, such as cuda. If not given, cpu.")
 ]
-Effort = Annotated[float, typer.Option(help="Scales every training length.")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="Number format of the language model: float32 or bfloat16. If not given, bfloat16 on "
+        "a GPU and float32 elsewhere."
+    ),
+]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes, one thread each; one a core if not given.")
+    int | None,
+    typer.Option(
+        min=1, help="Processes at work at once, with one thread each. If not given, one a core."
+    ),
 ]
+Budget = Annotated[
+    float, typer.Option(help="Factor on every training length; 0.05 is a quick try.")
+]
+RunFolder = Annotated[
+    Path, typer.Option(help="Folder of the run. The same command goes on where it was stopped.")
+]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the log at most.")]
 
 
 def listed(text: str) -> tuple[str, ...]:
     """The names in a text that joins them by commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def option_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses, each field of which becomes an option.
+
+    Options that several commands share stand so in one place, with their defaults. A parameter
+    ``shop: ShopOptions`` becomes ``--catalogue``, ``--instructions`` and so on; the command is
+    called with a ``ShopOptions`` made of them. Typer reads options from a signature, so this gives
+    the command the signature in which the fields stand in the place of their group.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if is_dataclass(kind)}
+
+    @wraps(command)
+    def with_groups(**values: Any) -> None:
+        for name, kind in groups.items():
+            values[name] = kind(**{field.name: values.pop(field.name) for field in fields(kind)})
+        command(**values)
+
+    options: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            options += _options_of(groups[name])
+        else:
+            annotation, kind = hints[name], inspect.Parameter.KEYWORD_ONLY
+            options.append(parameter.replace(annotation=annotation, kind=kind))
+    vars(with_groups).update(
+        __signature__=inspect.Signature(options),
+        __annotations__={option.name: option.annotation for option in options},
+    )
+    return with_groups
+
+
+def _options_of(group: Any) -> list[inspect.Parameter]:
+    """Parameters that are the fields of a dataclass."""
+    hints = get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(group)
+    ]

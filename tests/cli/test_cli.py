@@ -10,8 +10,10 @@ import pytest
 import typer.main
 from commands import run, runner
 
+from agents import Recommender, RecommenderConfig
 from agents.objectives import FRAMEWORKS
 from llmrec_env.cli import app
+from llmrec_env.common.errors import SettingError
 from llmrec_env.data.loading import load
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
@@ -31,7 +33,7 @@ def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path)
     run("label", *where, "--simulator", str(le), "--out", str(table), "--augment", "1")
     assert Transitions.load(table).augmented.any()
     train = ("train", *where, "--simulator", str(le), "--out", str(model), "--epochs", "1")
-    run(*train, "--objective", "sa2c")
+    assert "LEASR" in run(*train, "--objective", "sa2c")  # state and reward, for it has a Q head
     # sixty users leave six for the test, so fewer episodes than the default asks for
     printed = run("evaluate", *where, "--simulator", str(le), "--recommender", str(model))
     assert "popular" in printed
@@ -57,6 +59,29 @@ def test_train_names_every_objective_and_refuses_others(tmp_path: Path) -> None:
     refused = runner.invoke(app, ["train", "--objective", "dqn", "--out", str(tmp_path / "model")])
     assert refused.exit_code == 1
     assert "supervised, sqn, sac" in refused.output
+
+
+@pytest.mark.parametrize("switch", ["--state", "--reward"])
+@pytest.mark.parametrize("objective", ["supervised", "proxy"])
+def test_what_acts_on_a_q_head_is_refused_to_an_objective_without_one(
+    objective: str, switch: str, tmp_path: Path
+) -> None:
+    command = ["train", "--objective", objective, switch, "--out", str(tmp_path / "model")]
+    refused = runner.invoke(app, command)
+    assert refused.exit_code == 1
+    with pytest.raises(SettingError) as in_python:
+        RecommenderConfig(objective=objective, **{switch.strip("-"): True})
+    assert str(in_python.value) in refused.output
+    assert "state and reward act on the Q head" in refused.output
+
+
+def test_an_objective_without_q_head_needs_no_switches(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    command = ("train", "--data", str(data), "--out", str(out), "--epochs", "1", "--no-augment")
+    assert "SASRec" in run(*command, "--objective", "supervised")
+    config = Recommender.load(out).config
+    assert not config.state
+    assert not config.reward
 
 
 def test_what_stands_where_something_shall_be_saved_is_refused_first(tmp_path: Path) -> None:

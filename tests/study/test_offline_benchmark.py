@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 pytest.importorskip("d3rlpy")
 
 from llmrec_env.cli import app
-from llmrec_env.cli.bench_offline import offline
+from llmrec_env.cli.bench.offline import offline
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source

@@ -1,0 +1,12 @@
+"""``llmrec bench``: whole studies, one command each."""
+
+import typer
+
+from llmrec_env.cli.bench.offline import offline
+from llmrec_env.cli.bench.sensitivity import sensitivity
+from llmrec_env.cli.bench.study import study
+
+app = typer.Typer()
+app.callback(invoke_without_command=True)(study)
+app.command()(offline)
+app.command()(sensitivity)

@@ -1,0 +1,29 @@
+"""Options that studies of recommenders share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from llmrec_env.cli import options
+
+
+@dataclass(frozen=True)
+class LearningOptions:
+    """How long recommenders and LEs learn, and what LEs are made of; each field is an option."""
+
+    epochs: options.Epochs = 20
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Passes without a better validation after which a training stops; 0: never."
+        ),
+    ] = 3
+    base_model: options.BaseModel = None
+    item_encoder: options.ItemEncoder = None
+    le_epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the log of the LE and of its controls at most.")
+    ] = 6
+    budget: options.Budget = 1.0

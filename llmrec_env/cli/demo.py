@@ -1,0 +1,32 @@
+"""``llmrec demo``: the whole project in a few minutes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_report
+from llmrec_env.common import processes
+
+
+@clear_errors()
+def demo(
+    data: options.Data = None,
+    out: options.RunFolder = Path("runs/demo"),
+    simulator: options.Simulator = None,
+    base_model: options.BaseModel = None,
+    seed: options.Seed = 0,
+    budget: options.Budget = 1.0,
+    workers: options.Workers = None,
+) -> None:
+    """Run the whole project once: the LE, policies, offline learning and recommenders.
+
+    With --data and without --simulator an LE is learned from that data. The run ends in tables and
+    report.html.
+    """
+    processes.check_alone()
+    from llmrec_env.experiments.demo import DemoSettings, run_demo
+
+    settings = DemoSettings(data, simulator, base_model, seed, budget)
+    print_report(run_demo(settings, out, workers=workers), out)

@@ -1,0 +1,88 @@
+"""``llmrec fit``: a language model learns to answer as the users of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line, print_rows
+from llmrec_env.common import processes
+from llmrec_env.common.errors import SettingError
+
+
+@clear_errors()
+def fit(
+    out: Annotated[
+        Path, typer.Option(help="Folder to save the LE in; one that holds an LE is refused.")
+    ],
+    data: options.Data = None,
+    base_model: options.BaseModel = None,
+    item_encoder: options.ItemEncoder = None,
+    item_ids: Annotated[
+        bool, typer.Option(help="Also learn a vector for each item, beyond what its text says.")
+    ] = False,
+    language_model: Annotated[
+        bool,
+        typer.Option(
+            help="Use a language model. Without one, the control: a bag of the items' texts and a "
+            "logistic reward."
+        ),
+    ] = True,
+    share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
+    epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
+    min_steps: Annotated[int, typer.Option(help="Optimiser steps at least.")] = 300,
+    seed: options.Seed = 0,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+) -> None:
+    """Learn an LE: a language model that answers as the users of a log. Save it to a folder.
+
+    The same command goes on where it was stopped. Under `accelerate launch` several processes
+    learn one LE together.
+    """
+    from llmrec_env.common.files import refuse_loss
+    from llmrec_env.common.training import clear_checkpoint
+    from llmrec_env.data.source import open_source
+    from llmrec_env.language.fitting import FitConfig, fit_language_environment
+    from llmrec_env.language.learning import LearningConfig
+    from llmrec_env.language.model import LanguageEnvironmentConfig
+
+    if (out / "heads.safetensors").exists():
+        raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
+    refuse_loss(out, ())
+    source = open_source(data, seed)
+    learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
+    model = LanguageEnvironmentConfig(item_ids=item_ids)
+    checkpoint = out.with_name(f"{out.name}.checkpoint")
+    fitted = fit_language_environment(
+        source.split.train,
+        source.split.validation,
+        base_model,
+        FitConfig(
+            model, learning=learning, item_encoder=item_encoder, language_model=language_model
+        ),
+        users=source.split.test,
+        checkpoint=checkpoint,
+        device=device or "cpu",
+        dtype=dtype or "auto",
+    )
+
+    def save() -> None:
+        fitted.save_pretrained(out)
+        clear_checkpoint(checkpoint)
+        curve = fitted.record["learning"]["curve"]
+        best = max(curve, key=lambda row: row["progress"])
+        rows = [{"LE": "untrained", **_shown(curve[0])}, {"LE": "learned", **_shown(best)}]
+        print_rows("Validation users", rows)
+        print_line(f"Saved to {out}")
+
+    processes.on_main(save)
+
+
+def _shown(row: Mapping[str, float]) -> dict[str, float]:
+    return {name: row[name] for name in ("NDCG@10", "accuracy")}

@@ -1,0 +1,104 @@
+"""``llmrec label``: a log as transitions for offline learning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line
+from llmrec_env.cli.simulators import called
+from llmrec_env.common import processes
+from llmrec_env.common.errors import SettingError
+
+if TYPE_CHECKING:
+    from llmrec_env.data.log import InteractionLog
+
+
+@clear_errors()
+def label(
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for the parquet files. The same command goes on where it was stopped."
+        ),
+    ],
+    data: options.Data = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parquet file of user_id and item_id (each user's rows together, oldest first) of "
+            "any length, in place of the training users of --data."
+        ),
+    ] = None,
+    simulator: options.Simulator = None,
+    augment: Annotated[
+        int, typer.Option(min=0, help="Actions that the LE adds to each logged one.")
+    ] = 1,
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Interactions in a file at least. If not given, 10,000."),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Who does the work: local (this process) or ray.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Running Ray cluster to connect to. If not given, Ray is started here."),
+    ] = None,
+    actors: Annotated[
+        int | None,
+        typer.Option(min=1, help="LEs at work at once with ray. If not given, all that fit."),
+    ] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Write a log as transitions: the LE's states and rewards, and actions that it adds."""
+    processes.check_alone()
+    from llmrec_env.offline.files import count_rows
+    from llmrec_env.offline.sharding import SHARD_ROWS
+
+    source = _log_to_label(data, log, simulator, seed)
+    settings: dict[str, Any] = {
+        "simulator": simulator or "embedded",
+        "augment": augment,
+        "shard_rows": shard_rows or SHARD_ROWS,
+        "device": device or "cpu",
+        "dtype": dtype or "auto",
+    }
+    if engine == "ray":
+        from llmrec_env.offline import distributed
+
+        distributed.label(source, out, actors=actors, address=address, **settings)
+    elif engine != "local":
+        raise SettingError(f"--engine is local or ray, got {engine!r}")
+    elif actors is not None or address is not None:
+        raise SettingError("--actors and --address belong to --engine ray")
+    else:
+        from llmrec_env.offline import sharding
+
+        sharding.label(source, out, **settings)
+    rows, added = count_rows(out)
+    print_line(f"{rows} transitions ({added} added) in {out}")
+
+
+def _log_to_label(
+    data: str | None, log: Path | None, simulator: str | None, seed: int
+) -> InteractionLog | Path:
+    """A parquet file, or the training users of a dataset whose items the LE knows."""
+    if log is None:
+        from llmrec_env.data.source import open_source
+        from llmrec_env.language.saving import saved_catalogue
+        from llmrec_env.offline.manifest import saved_folder
+
+        source = open_source(data, seed)
+        known = saved_catalogue(saved_folder(simulator or "embedded"))
+        source.check_catalogue(known, called(simulator))
+        return source.split.train
+    if data is not None:
+        raise SettingError("--data and --log are two logs; give one")
+    return log

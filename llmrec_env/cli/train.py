@@ -1,0 +1,82 @@
+"""``llmrec train``: a recommender learns from a log."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line, print_rows
+from llmrec_env.cli.simulators import open_simulator
+from llmrec_env.common import processes
+
+ON_Q_HEAD = "on if the objective has a Q head"
+
+
+@clear_errors()
+def train(
+    out: Annotated[Path, typer.Option(help="Folder to save the recommender in.")],
+    data: options.Data = None,
+    simulator: options.Simulator = None,
+    backbone: Annotated[
+        str, typer.Option(help="Encoder of histories: sasrec, gru4rec, caser or nextitnet.")
+    ] = "sasrec",
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="Loss on the logged actions: supervised; sqn, sac, snqn, sa2c or smorl, which "
+            "have a Q head; or proxy, their control without RL."
+        ),
+    ] = "snqn",
+    state: Annotated[
+        bool | None, typer.Option(help="Give the LE's state to the Q head.", show_default=ON_Q_HEAD)
+    ] = None,
+    reward: Annotated[
+        bool | None,
+        typer.Option(help="Learn from the LE's reward in the Q head.", show_default=ON_Q_HEAD),
+    ] = None,
+    augment: Annotated[
+        bool, typer.Option(help="Learn also from actions that the LE proposes.")
+    ] = True,
+    epochs: options.Epochs = 20,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Train a recommender on a log, with or without the LE's state, reward and proposed actions.
+
+    Under `accelerate launch` several processes train one recommender together.
+    """
+    from agents import Recommender, RecommenderConfig
+    from agents.objectives import FRAMEWORKS
+    from llmrec_env.common.files import refuse_loss
+    from llmrec_env.data.source import open_source
+    from llmrec_env.evaluation.ranking import evaluate_ranking
+
+    refuse_loss(out, ())
+    objective = objective.lower()
+    has_q = objective in FRAMEWORKS and FRAMEWORKS[objective].q_heads > 0
+    config = RecommenderConfig(
+        backbone=backbone.lower(),  # type: ignore[arg-type]
+        objective=objective,
+        state=has_q if state is None else state,
+        reward=has_q if reward is None else reward,
+        augment=augment,
+        epochs=epochs,
+        seed=seed,
+    )
+    source = open_source(data, seed)
+    user = open_simulator(simulator, source, device, dtype) if config.needs_simulator else None
+    recommender = Recommender(config)
+    recommender.fit(source.split.train, user, source.split.validation)
+
+    def save() -> None:
+        recommender.save(out)
+        metrics = evaluate_ranking(recommender, source.split.validation)
+        print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
+        print_line(f"Saved to {out}")
+
+    processes.on_main(save)
