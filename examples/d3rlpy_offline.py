@@ -9,18 +9,11 @@ earns from held-out users in the environment, beside random recommendations.
 
 import argparse
 
-from d3rlpy.algos import DiscreteBCConfig, DiscreteCQLConfig
-
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.policies import RandomPolicy
-from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train
+from llmrec_env.offline.d3rlpy import ALGORITHMS, D3rlpyPolicy, to_mdp_dataset, train
 from llmrec_env.users.language import embedded_user
-
-CONFIGS = {
-    "DiscreteBC": DiscreteBCConfig(batch_size=256),
-    "DiscreteCQL": DiscreteCQLConfig(batch_size=256, learning_rate=1e-3, gamma=0.5),
-}
 
 
 def main(users: int, steps: int, episodes: int) -> None:
@@ -32,12 +25,12 @@ def main(users: int, steps: int, episodes: int) -> None:
     for augment in (0, 1):
         table = llmrec_env.transitions(log, simulator, augment=augment, ask_follow_up=False)
         dataset = to_mdp_dataset(table)
-        for name, config in CONFIGS.items():
-            algo = config.create()
+        for algorithm in (ALGORITHMS["bc"], ALGORITHMS["cql"]):
+            algo = algorithm.create(table.kind, table.n_items, hidden=(256, 256))
             train(algo, dataset, n_steps=steps)
             policy = D3rlpyPolicy(algo)
             returns = llmrec_env.evaluate_policy(policy, simulator, episodes=episodes)
-            kind = f"{name} {'augmented' if augment else 'logged'}"
+            kind = f"{algorithm.library_name} {'augmented' if augment else 'logged'}"
             gain = returns.difference(random)
             report.append(
                 f"{kind:<25} return {returns.mean:6.2f} · above random {gain.mean:+.2f} "

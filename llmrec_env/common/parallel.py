@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for_any
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
@@ -25,39 +26,76 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_jobs(jobs: Mapping[str, Job], workers: int) -> None:
+def run_jobs(
+    jobs: Mapping[str, Job], workers: int, needs: Mapping[str, Collection[str]] | None = None
+) -> None:
     """Run every job once, each with one torch thread, so that cores do not change its numbers.
 
     Args:
         jobs: what to call, by name, in the order in which to begin; to cross into a process they
             must be picklable, and what they find they must write down themselves.
         workers: processes at once; 1 runs all jobs here, one after the other.
+        needs: the jobs that a job waits for, by its name; names that are no jobs count as done.
 
     Raises:
-        LLMRecError: a process was killed.
+        LLMRecError: a process was killed, or jobs wait for each other.
         Exception: whatever a job raises; jobs that have not begun then never do.
     """
+    turn = _Turn(jobs, needs or {})
     if workers == 1 or len(jobs) < 2:
         with _one_thread():
-            for name, job in jobs.items():
-                _tell(name, _timed(job))
-        return
+            while name := turn.next():
+                _tell(name, _timed(jobs[name]))
+                turn.end(name)
+    else:
+        _run_in_processes(jobs, turn, min(workers, len(jobs)))
+    turn.check_all_ran()
+
+
+class _Turn:
+    """Whose turn it is: the first job that waits for no other."""
+
+    def __init__(self, jobs: Mapping[str, Job], needs: Mapping[str, Collection[str]]) -> None:
+        self._waiting, self._unfinished, self._needs = list(jobs), set(jobs), needs
+
+    def next(self) -> str | None:
+        for name in self._waiting:
+            if self._unfinished.isdisjoint(self._needs.get(name, ())):
+                self._waiting.remove(name)
+                return name
+        return None
+
+    def end(self, name: str) -> None:
+        self._unfinished.remove(name)
+
+    def check_all_ran(self) -> None:
+        if self._waiting:
+            raise LLMRecError(f"jobs wait for each other: {', '.join(self._waiting)}")
+
+
+def _run_in_processes(jobs: Mapping[str, Job], turn: _Turn, workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     heard, line = context.Pipe(duplex=False)
+    begin = (queue, heard, progress.is_shown())
     with (
         progress.relayed_bars(queue),
         _one_thread_each(),
-        ProcessPoolExecutor(
-            min(workers, len(jobs)), context, _begin, (queue, heard, progress.is_shown())
-        ) as pool,
+        ProcessPoolExecutor(workers, context, _begin, begin) as pool,
     ):
-        futures = {pool.submit(_timed, job): name for name, job in jobs.items()}
+        running: dict[Future[float], str] = {}
         try:
-            for future in as_completed(futures):
-                _tell(futures[future], _result(future, futures[future]))
+            while True:
+                while len(running) < workers and (name := turn.next()):
+                    running[pool.submit(_timed, jobs[name])] = name
+                if not running:
+                    return
+                for future in wait_for_any(running, return_when=FIRST_COMPLETED).done:
+                    name = running.pop(future)
+                    _tell(name, _result(future, name))
+                    turn.end(name)
         except BaseException:
-            line.close()  # a pool on its way out would still do every job that it holds
+            line.close()  # a pool on its way out would still do the jobs that it holds
             raise
 
 

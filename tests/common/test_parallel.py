@@ -66,6 +66,20 @@ def test_after_an_error_no_other_job_begins(tmp_path: Path) -> None:
     assert sum(path.exists() for path in paths) <= 2
 
 
+def write_what_is_there(path: Path) -> None:
+    path.write_text(" ".join(sorted(other.name for other in path.parent.iterdir())))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_begins_when_those_that_it_needs_are_done(workers: int, tmp_path: Path) -> None:
+    jobs = {name: partial(write_what_is_there, tmp_path / name) for name in "cba"}
+    run_jobs(jobs, workers, {"c": ["a", "b", "done before"], "b": ["a"]})
+    assert (tmp_path / "b").read_text() in ("a", "a b")
+    assert "a b" in (tmp_path / "c").read_text()
+    with pytest.raises(LLMRecError, match="wait for each other: b, a"):
+        run_jobs(jobs, workers, {"a": ["b"], "b": ["a"]})
+
+
 def test_a_killed_worker_is_one_clear_error() -> None:
     with pytest.raises(LLMRecError, match=r"was killed .* start again with fewer workers"):
         run_jobs({"one": die, "two": die}, workers=2)

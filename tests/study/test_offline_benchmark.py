@@ -25,11 +25,12 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
+from llmrec_env.experiments import opened
 from llmrec_env.experiments.offline_benchmark import OfflineSettings, run, run_offline
-from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 from llmrec_env.experiments.offline_benchmark.report import difference
 from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train
+from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.language import EMBEDDED
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -188,10 +189,10 @@ def test_a_log_without_a_known_truth_is_judged_by_its_simulated_users(
 ) -> None:
     log, out = generate_world(0, *WORLD).log, tmp_path / "out"
 
-    def opened(*settings: Any) -> Source:  # the embedded LE knows the items of no file
+    def my_log(*settings: Any) -> Source:  # the embedded LE knows the items of no file
         return Source("my log", log, split_by_user(log))
 
-    monkeypatch.setattr(run, "open_source", opened)
+    monkeypatch.setattr(opened, "open_source", my_log)
     command = ["bench", "offline", "--data", "my log", "--simulator", str(EMBEDDED)]
     command += ["--out", str(out), "--algorithms", "bc", "--datasets", "logged"]
     command += ["--seeds", "1", "--steps", "2", "--episodes", "2", "--workers", "1"]
@@ -248,6 +249,16 @@ def test_every_algorithm_learns_from_histories_and_from_states(
     train(algo, to_mdp_dataset(table), n_steps=1)
     policy = D3rlpyPolicy(algo, "history" if dataset == "logged" else "state", small[1])
     assert policy.action_scores(table.state[:3]).shape == (3, 30)
+
+
+def test_targets_of_q_learning_are_copied_while_it_learns() -> None:
+    """d3rlpy's own interval is 8,000 steps; the demo takes 400, the example 2,000."""
+    learners = [a for a in ALGORITHMS.values() if a.label != "BC"]
+    assert len(learners) == 4
+    for algorithm in learners:
+        config = algorithm.create("language", 30).config
+        assert config.target_update_interval == 100
+        assert config.gamma == 0.5
 
 
 def test_differences_are_taken_user_by_user_and_seed_by_seed() -> None:

@@ -19,7 +19,7 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import log_fingerprint
 from llmrec_env.experiments.study import StudySettings, run_study
-from llmrec_env.experiments.study.grid import runs_of
+from llmrec_env.experiments.study.runs import runs_of
 from llmrec_env.reporting import Forest, Report
 
 pytest.importorskip("optuna")

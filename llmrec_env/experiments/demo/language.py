@@ -6,11 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
 from llmrec_env.experiments.demo.settings import DemoSettings
-from llmrec_env.language.saving import SavedModel
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -18,43 +18,20 @@ from llmrec_env.users.true_taste import TrueTasteUser
 Found = dict[str, Any]
 
 
-def simulator_folder(settings: DemoSettings, run: Path) -> Path:
+def simulator_folder(settings: DemoSettings, run: RunFolder) -> Path:
     """Where the LE of a run is, or will be: a saved one, the embedded one, or the run's own."""
     if settings.simulator is not None:
         return Path(settings.simulator)
-    return EMBEDDED if _is_embedded(settings) else run / "le"
+    return EMBEDDED if _is_embedded(settings) else run.path / "le"
 
 
-def is_learned(settings: DemoSettings, run: Path) -> bool:
+def is_learned(settings: DemoSettings, run: RunFolder) -> bool:
     """Whether the LE of a run is there, so that nothing has to be learned."""
-    folder = simulator_folder(settings, run)
-    return folder != run / "le" or (folder / "config.json").exists()
+    own = simulator_folder(settings, run) == run.path / "le"
+    return not own or run.has("le/config.json")
 
 
-def check_simulator(settings: DemoSettings, source: Source) -> None:
-    """Refuse a saved LE that is none, or one of another catalogue, before anything is learned.
-
-    Raises:
-        LLMRecError: the folder holds no saved LE.
-        SimulatorError: it knows other items than the run's log, or learned from other users.
-    """
-    if settings.simulator is not None:
-        check_saved(settings.simulator, source)
-
-
-def check_saved(folder: str | Path, source: Source) -> None:
-    """Refuse a folder that holds no LE of this log and split.
-
-    Raises:
-        LLMRecError: the folder holds no saved LE.
-        SimulatorError: it knows other items than the log, or learned from other users.
-    """
-    saved, who = SavedModel.open(folder), f"the simulated user in {folder}"
-    source.check_catalogue(saved.catalogue, who)
-    source.check_learned(saved.description["record"], who)
-
-
-def learn_simulator(settings: DemoSettings, source: Source, run: Path) -> None:
+def learn_simulator(settings: DemoSettings, run: RunFolder) -> None:
     """Learn the LE of a run from its log."""
     # Only here: these import transformers, which a run with a learned LE does without.
     from llmrec_env.language.fitting import FitConfig, fit_language_environment
@@ -64,24 +41,18 @@ def learn_simulator(settings: DemoSettings, source: Source, run: Path) -> None:
     learning = LearningConfig(
         epochs=settings.steps(settings.le_epochs), min_steps=settings.steps(300), seed=settings.seed
     )
-    checkpoint = run / "le_checkpoint"
+    split, checkpoint = settings.source.split, run.path / "le_checkpoint"
     small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
     model = fit_language_environment(
-        source.split.train,
-        source.split.validation,
+        split.train,
+        split.validation,
         settings.base_model,
         FitConfig(small_model=small, learning=learning),
-        users=source.split.test,
+        users=split.test,
         checkpoint=checkpoint,
     )
-    model.save_pretrained(run / "le")
+    model.save_pretrained(run.path / "le")
     clear_checkpoint(checkpoint)
-
-
-def open_simulator(settings: DemoSettings, source: Source, run: Path) -> LanguageUser:
-    """The LE of a run, as the test users."""
-    user = LanguageUser.from_pretrained(simulator_folder(settings, run))
-    return LanguageUser(user.model, users=source.split.test)
 
 
 def _is_embedded(settings: DemoSettings) -> bool:
@@ -138,12 +109,12 @@ def findings(found: Found) -> list[Element]:
     return claims
 
 
-def write(report: Report, found: Found, command: str) -> None:
+def write(report: Report, found: Found) -> None:
     """The section on the simulated user."""
     learned = found["learned_from"]
     section = report.section(
         "The simulated user",
-        f"A language model that learned from {learned['users']} users, judged on "
+        f"A language model that learned from {learned['users']} users, evaluated on "
         f"{found['test_users']} others.",
     )
     card = found["card"]
@@ -168,7 +139,7 @@ def write(report: Report, found: Found, command: str) -> None:
                 "of an item never saw, drawn uniformly or by popularity. HR and NDCG: the next "
                 "item among all items, every step."
             ),
-            command=command,
+            command=report.command,
         )
     )
     if "truth" in found:
@@ -184,7 +155,7 @@ def write(report: Report, found: Found, command: str) -> None:
                 ],
                 controls=["popularity"],
                 note=f"Per user over unseen items, mean over {truth['users']} held-out users.",
-                command=command,
+                command=report.command,
             )
         )
     curve = found["curve"]

@@ -13,7 +13,7 @@ from llmrec_env.reporting import Curve, Curves, Element, Finding, Report, Table
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
-VARIANTS = ("plain", "SNQN", "LEASR")
+METHODS = ("plain", "SNQN", "LEASR")
 
 
 def measure_baselines(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
@@ -34,7 +34,7 @@ def measure_baselines(settings: DemoSettings, source: Source, simulator: Languag
 def measure(
     name: str, folder: Path, settings: DemoSettings, source: Source, simulator: LanguageUser | None
 ) -> Found:
-    """Fit one variant, "sasrec SNQN" or so; validation chooses the pass, test is read once."""
+    """Fit one recommender, "sasrec SNQN" or so; validation chooses the pass, test is read once."""
     split = source.split
     recommender = make_recommender(name, settings)
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
@@ -48,11 +48,11 @@ def measure(
 
 def make_recommender(name: str, settings: DemoSettings) -> Any:
     """A recommender of the table by the name of its row."""
-    backbone, variant = name.split()
+    backbone, method = name.split()
     from agents import LEA, SNQN, Supervised
 
-    kinds: dict[str, Any] = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}
-    return kinds[variant](
+    makers: dict[str, Any] = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}
+    return makers[method](
         backbone,
         epochs=settings.steps(settings.epochs),
         target="periodic",  # one copy learns: as many steps as plain's, at half the twins' cost
@@ -84,12 +84,12 @@ def findings(found: Found) -> list[Element]:
     return claims
 
 
-def write(report: Report, found: Found, command: str) -> None:
+def write(report: Report, found: Found) -> None:
     """The section on recommenders."""
     section = report.section(
         "Recommenders",
         "LEASR learns with the LE's augmentation, state and reward; serving needs no language "
-        "model. Every variant has the same budget and settings.",
+        "model. Every method has the same budget and settings.",
     )
     columns = [f"{metric}@{k}" for k in (5, 10, 20) for metric in ("HR", "NDCG")]
     rows = [
@@ -111,7 +111,7 @@ def write(report: Report, found: Found, command: str) -> None:
             best=[*columns, "NDCG@10, validation"],
             note="Full catalogue, every step of the test users, one seed; SNQN and LEASR with a "
             "periodically copied target; CPU seconds to label and fit.",
-            command=command,
+            command=report.command,
             digits=4,
         ),
         Curves(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,16 @@ from llmrec_env.data.source import Source
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.returns import (
     Policy,
+    PolicyReturns,
     PopularPolicy,
     RandomPolicy,
     SB3Policy,
+    at_most,
     best_actions,
+    evaluate_policy,
 )
 from llmrec_env.experiments.demo.settings import DemoSettings
-from llmrec_env.experiments.evaluators import evaluation_users, judge
+from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.reporting import (
     Bars,
     Curve,
@@ -41,7 +45,7 @@ SHOWN = 8  # items of a history, and steps of an episode, that a transcript show
 
 
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
-    """Train PPO among the LE's users and judge every policy on held-out ones, in pairs."""
+    """Train PPO among the LE's users and evaluate every policy on held-out ones, in pairs."""
     train = source.split.train
     model, curve = train_ppo(settings, simulator, train)
     policies: dict[str, Policy] = {
@@ -54,7 +58,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
     for name, users in worlds.items():
         for masked in (True, False):
             results = {
-                who: judge(policy, users, settings, masked) for who, policy in policies.items()
+                who: evaluate(policy, users, settings, masked) for who, policy in policies.items()
             }
             for who, result in results.items():
                 found["rows"].append({"users": name, "policy": who, **result.summary()})
@@ -65,6 +69,17 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
                 }
     found["transcript"] = play_one(policies["PPO"], worlds["LE"], settings.seed)
     return found
+
+
+def evaluate(
+    policy: Policy, users: UserSimulator, settings: DemoSettings, masked: bool
+) -> PolicyReturns:
+    """One episode for each of the settings' number of users, the same for every policy."""
+    assert users.users is not None
+    wanted = min(settings.episodes, settings.steps(settings.episodes, least=4))
+    return evaluate_policy(
+        policy, users, episodes=at_most(wanted, users.users), seed=settings.seed, mask_seen=masked
+    )
 
 
 def train_ppo(
@@ -147,7 +162,7 @@ def findings(found: Found) -> list[Element]:
     return claims
 
 
-def write(report: Report, found: Found, command: str) -> None:
+def write(report: Report, found: Found) -> None:
     """The section on returns, with an episode to read."""
     section = report.section(
         "Policies in the environment",
@@ -156,13 +171,7 @@ def write(report: Report, found: Found, command: str) -> None:
     )
     for masked in (True, False):
         rows = [
-            [
-                row["policy"],
-                row["users"],
-                Estimate(row["return"], row["return_low"], row["return_high"]),
-                row["accepted"],
-                row["length"],
-            ]
+            [row["policy"], row["users"], return_estimate(row), row["accepted"], row["length"]]
             for row in found["rows"]
             if row["mask_seen"] == masked
         ]
@@ -174,16 +183,14 @@ def write(report: Report, found: Found, command: str) -> None:
                 controls=["random", "popular"],
                 masked=masked,
                 note="Mean over users with its 95% interval.",
-                command=command,
+                command=report.command,
                 digits=2,
             )
         )
     worlds = list(found["differences"])
     policies = ["random", "popular", "PPO"]
     values = {
-        (row["users"], row["policy"]): Estimate(
-            row["return"], row["return_low"], row["return_high"]
-        )
+        (row["users"], row["policy"]): return_estimate(row)
         for row in found["rows"]
         if row["mask_seen"]
     }
@@ -208,6 +215,11 @@ def write(report: Report, found: Found, command: str) -> None:
             )
         )
     section.add(_transcript(found["transcript"]))
+
+
+def return_estimate(summary: Mapping[str, Any]) -> Estimate:
+    """The mean return in a summary of returns, with its interval."""
+    return Estimate(summary["return"], summary["return_low"], summary["return_high"])
 
 
 def _transcript(play: Found) -> Transcript:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 from llmrec_env.common.budget import ScaledLengths
-from llmrec_env.data.source import WORLD_SIZE
+from llmrec_env.data.source import WORLD_SIZE, Source
+from llmrec_env.experiments.opened import opened_source
+from llmrec_env.experiments.settings import RunSettings
 
 
 @dataclass(frozen=True)
-class DemoSettings(ScaledLengths):
+class DemoSettings(RunSettings, ScaledLengths):
     """What a demo does and how long it may take; every number of steps scales with ``budget``."""
+
+    KIND = "demo"
+    HIDDEN = (
+        *("backbones", "epochs", "le_epochs", "ppo_steps", "ppo_envs", "d3rlpy_steps"),
+        *("world_size", "episodes"),
+    )
 
     data: str | None = None
     """Folder or file of a public dataset; None runs on the embedded generated world."""
@@ -40,24 +47,6 @@ class DemoSettings(ScaledLengths):
     """Held-out users, one episode each, in which a policy is judged, at most."""
 
     @property
-    def command(self) -> str:
-        """The command line that makes this run."""
-        options = {
-            "data": self.data,
-            "simulator": self.simulator,
-            "base-model": self.base_model,
-            "seed": self.seed or None,
-            "budget": None if self.budget == 1 else self.budget,
-        }
-        given = [f" --{name} {value}" for name, value in options.items() if value is not None]
-        return "llmrec demo" + "".join(given)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, from which :meth:`from_json` makes the same settings."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> DemoSettings:
-        """Settings from what :meth:`to_json` gave."""
-        tuples = {name: tuple(values[name]) for name in ("backbones", "world_size")}
-        return replace(cls(), **{**values, **tuples})
+    def source(self) -> Source:
+        """The log, opened once a process."""
+        return opened_source(self.data, self.seed, self.world_size)

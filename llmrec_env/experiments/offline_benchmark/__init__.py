@@ -1,8 +1,8 @@
 """The offline benchmark: d3rlpy's algorithms on the log, and on what the LE makes of it.
 
-Every algorithm learns from every dataset with the same settings and is judged three times: by the
-next items of held-out users, among the simulated users and, on the generated world, among the true
-ones. Beside the datasets that the LE labels and augments stand those that a random item or an item
+Every algorithm learns from every dataset with the same settings. It is evaluated by the next items
+of held-out users, among the simulated users and, on the generated world, among the true ones.
+Beside the datasets that the LE labels and augments stand those that a random item or an item
 co-occurrence augments, and beside the algorithms those who need no learning.
 """
 

@@ -1,4 +1,4 @@
-"""Who is judged beside the algorithms and needs no learning from a dataset."""
+"""Who recommends beside the algorithms, and learns from no dataset."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from llmrec_env.evaluation.ranking import Popularity, Ranker, SimulatorRanker
 from llmrec_env.users.base import UserSimulator
 
 
-class Judged(NamedTuple):
+class Agent(NamedTuple):
     """Who recommends: in episodes, and as a ranker of held-out steps."""
 
     policy: Policy
     ranker: Ranker
 
 
-class Control(NamedTuple):
+class Baseline(NamedTuple):
     """One who needs no learning."""
 
     label: str
     is_drawn: bool
     """Whether it depends on a seed."""
-    make: Callable[[InteractionLog, UserSimulator, int], Judged]
+    make: Callable[[InteractionLog, UserSimulator, int], Agent]
     """From the training log, the simulated user and a seed."""
 
 
@@ -59,20 +59,20 @@ class PreferencePolicy:
         return self._simulator.preferences(observation[:, : self._simulator.state_size])
 
 
-def _random(train: InteractionLog, simulator: UserSimulator, seed: int) -> Judged:
-    return Judged(RandomPolicy(seed), RandomRanker(train.n_items, seed))
+def _random(train: InteractionLog, simulator: UserSimulator, seed: int) -> Agent:
+    return Agent(RandomPolicy(seed), RandomRanker(train.n_items, seed))
 
 
-def _popular(train: InteractionLog, simulator: UserSimulator, seed: int) -> Judged:
-    return Judged(PopularPolicy(train), Popularity(train))
+def _popular(train: InteractionLog, simulator: UserSimulator, seed: int) -> Agent:
+    return Agent(PopularPolicy(train), Popularity(train))
 
 
-def _language(train: InteractionLog, simulator: UserSimulator, seed: int) -> Judged:
-    return Judged(PreferencePolicy(simulator), SimulatorRanker(simulator))
+def _language(train: InteractionLog, simulator: UserSimulator, seed: int) -> Agent:
+    return Agent(PreferencePolicy(simulator), SimulatorRanker(simulator))
 
 
-CONTROLS = {
-    "random": Control("random", True, _random),
-    "popularity": Control("popularity", False, _popular),
-    "language": Control("the LE's own actions", False, _language),
+BASELINES = {
+    "random": Baseline("random", True, _random),
+    "popularity": Baseline("popularity", False, _popular),
+    "language": Baseline("the LE's own actions", False, _language),
 }

@@ -15,8 +15,8 @@ LOGGED = "logged"
 
 
 @dataclass(frozen=True)
-class Variant:
-    """How a log becomes a dataset; augmented actions are paid and followed by the LE."""
+class DatasetSpec:
+    """How a log becomes a dataset; augmented actions have rewards and next states of the LE."""
 
     label: str
     """How tables call it."""
@@ -56,11 +56,11 @@ class Variant:
 
 
 DATASETS = {
-    LOGGED: Variant("logged", "logged", state="history", reward="constant"),
-    "reward": Variant("LE reward", "LE\nreward", state="history"),
-    "state": Variant("LE reward + state", "LE reward\n+ state"),
-    "augment1": Variant("LE + 1 LE action", "LE + 1\nLE action", augment=1),
-    "augment4": Variant("LE + 4 LE actions", "LE + 4\nLE actions", augment=4),
-    "random": Variant("LE + 1 random action", "LE + 1\nrandom", augment=1, method="random"),
-    "knn": Variant("LE + 1 kNN action", "LE + 1\nkNN", augment=1, method="cooccurrence"),
+    LOGGED: DatasetSpec("logged", "logged", state="history", reward="constant"),
+    "reward": DatasetSpec("LE reward", "LE\nreward", state="history"),
+    "state": DatasetSpec("LE reward + state", "LE reward\n+ state"),
+    "augment1": DatasetSpec("LE + 1 LE action", "LE + 1\nLE action", augment=1),
+    "augment4": DatasetSpec("LE + 4 LE actions", "LE + 4\nLE actions", augment=4),
+    "random": DatasetSpec("LE + 1 random action", "LE + 1\nrandom", augment=1, method="random"),
+    "knn": DatasetSpec("LE + 1 kNN action", "LE + 1\nkNN", augment=1, method="cooccurrence"),
 }

@@ -11,16 +11,17 @@ import numpy as np
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.returns import interval
-from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS, HIDDEN
-from llmrec_env.experiments.offline_benchmark.baselines import CONTROLS
+from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS, LOGGED
-from llmrec_env.experiments.offline_benchmark.evaluators import RANKED, SHOWN, Found, return_column
+from llmrec_env.experiments.offline_benchmark.evaluator import RANKED, SHOWN, Row, return_column
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, Run
+from llmrec_env.experiments.tables import begin_report
+from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, HIDDEN
 from llmrec_env.reporting import Bars, Element, Estimate, Facts, Finding, Report, Table
 
 Group = tuple[str, str | None]
 """An algorithm and a dataset: the runs that differ by the seed alone."""
-Grouped = Mapping[Group, Sequence[Found]]
+Grouped = Mapping[Group, Sequence[Row]]
 COMPARED = (
     *((dataset, LOGGED) for dataset in DATASETS if dataset != LOGGED),
     *(("augment1", control) for control in ("random", "knn")),
@@ -28,7 +29,7 @@ COMPARED = (
 """Datasets of which the first is claimed to teach more than the second."""
 
 
-def build_report(settings: OfflineSettings, source: Source, rows: Sequence[Found]) -> Report:
+def build_report(settings: OfflineSettings, source: Source, rows: Sequence[Row]) -> Report:
     """The report of all runs.
 
     Args:
@@ -36,21 +37,18 @@ def build_report(settings: OfflineSettings, source: Source, rows: Sequence[Found
         source: the log.
         rows: what each run found.
     """
-    groups: dict[Group, list[Found]] = {}
+    groups: dict[Group, list[Row]] = {}
     for row in rows:
         groups.setdefault((row["algorithm"], row["dataset"]), []).append(row)
     world = "truth" if source.world is not None else "LE"
-    report = Report(
-        title=f"llmrec bench offline on {source.name}",
-        lede=(
-            "d3rlpy's algorithms of discrete actions on the log as it is, with the LE's rewards "
-            "and states, and with actions added, judged on users nobody learned from."
-        ),
-        command=settings.command,
-        settings=settings.to_json(),
-        seeds={"split": settings.seed, "first of training": settings.seed},
-        seconds=_cpu_seconds(rows),
+    report = begin_report(
+        settings,
+        source,
+        "d3rlpy's algorithms of discrete actions on the log as it is, with the LE's rewards and "
+        "states, and with actions added, evaluated on users nobody learned from.",
+        {"split": settings.seed, "first of training": settings.seed},
     )
+    report.seconds.update(_cpu_seconds(rows))
     if claims := _findings(settings, groups, world):
         report.section("In short").add(*claims)
     section = report.section(
@@ -124,7 +122,7 @@ def _ranking(settings: OfflineSettings, groups: Grouped) -> Table:
             [_label(group), *(_over(runs, key) for key in (*RANKED, *SHOWN))]
             for group, runs in groups.items()
         ],
-        controls=[control.label for control in CONTROLS.values()],
+        controls=[baseline.label for baseline in BASELINES.values()],
         masked=False,
         best=RANKED,
         note=(
@@ -153,12 +151,12 @@ def _returns(settings: OfflineSettings, groups: Grouped) -> Table:
             [_label(group), *(_over(runs, key) for key in columns.values())]
             for group, runs in groups.items()
         ],
-        controls=[control.label for control in CONTROLS.values()],
+        controls=[baseline.label for baseline in BASELINES.values()],
         best=[name for name in columns if not name.endswith("unmasked")],
         note=(
             "Test users, one episode each, the policy's best-scored item at every step; seen items "
             "are masked unless the column says otherwise. LE users are the model that made the "
-            f"datasets, so it judges itself there. {_settings_text(settings)}"
+            f"datasets, so it evaluates itself there. {_settings_text(settings)}"
         ),
         command=settings.command,
     )
@@ -182,8 +180,8 @@ def _picture(settings: OfflineSettings, groups: Grouped, world: str) -> Bars:
         series,
         what,
         {
-            control.label: _over(groups[name, None], return_column(world)).mean or 0.0
-            for name, control in CONTROLS.items()
+            baseline.label: _over(groups[name, None], return_column(world)).mean or 0.0
+            for name, baseline in BASELINES.items()
         },
     )
 
@@ -224,7 +222,7 @@ def _differences(settings: OfflineSettings, groups: Grouped, world: str) -> Tabl
     )
 
 
-def _facts(settings: OfflineSettings, source: Source, rows: Sequence[Found]) -> Facts:
+def _facts(settings: OfflineSettings, source: Source, rows: Sequence[Row]) -> Facts:
     split = source.split
     return Facts(
         {
@@ -275,8 +273,8 @@ def _datasets(settings: OfflineSettings, groups: Grouped) -> Table:
         ["dataset", "state", "reward", "added a step", "proposed by", "transitions"],
         rows,
         note=(
-            "Added actions are paid by the LE and followed by its next state, whoever proposes "
-            "them; never one of the user's own items, past or later."
+            "The LE gives the reward and the next state of added actions, whoever "
+            "proposes them; never one of the user's own items, past or later."
         ),
         command=settings.command,
     )
@@ -306,14 +304,14 @@ def _label(group: Group) -> str:
     return Run(*group, seed=0).label
 
 
-def _over(runs: Sequence[Found], key: str) -> Estimate:
+def _over(runs: Sequence[Row], key: str) -> Estimate:
     return Estimate.over([run[key] for run in runs])
 
 
-def _cpu_seconds(rows: Sequence[Found]) -> dict[str, float]:
+def _cpu_seconds(rows: Sequence[Row]) -> dict[str, float]:
     """CPU seconds by algorithm, over its datasets and seeds."""
     labels = {name: algorithm.label for name, algorithm in ALGORITHMS.items()}
-    labels |= {name: control.label for name, control in CONTROLS.items()}
+    labels |= {name: baseline.label for name, baseline in BASELINES.items()}
     seconds: dict[str, float] = {}
     for row in rows:
         who = labels[row["algorithm"]]

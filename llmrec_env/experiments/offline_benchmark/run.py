@@ -2,7 +2,7 @@
 
 A benchmark is one folder::
 
-    offline.json               what was asked
+    run.json                   what is compared on which log
     datasets/knn.parquet ...   what the algorithms learn from, made once
     runs/cql-knn-0/row.json    what a run found; whole or absent, so a killed benchmark goes on
     runs.csv, runs.parquet     the rows of all runs
@@ -17,26 +17,22 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from llmrec_env.common import progress
-from llmrec_env.common.files import atomic_path, read_json, write_json
-from llmrec_env.common.parallel import Job, available_cores, run_jobs
-from llmrec_env.data.source import Source, open_source
-from llmrec_env.experiments.demo.language import check_saved
+from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.source import log_fingerprint
 from llmrec_env.experiments.evaluators import evaluation_users
-from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
-from llmrec_env.experiments.offline_benchmark.baselines import CONTROLS, Judged
+from llmrec_env.experiments.offline_benchmark.baselines import BASELINES, Agent
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
-from llmrec_env.experiments.offline_benchmark.evaluators import Found, Judges
+from llmrec_env.experiments.offline_benchmark.evaluator import Evaluator, Row
 from llmrec_env.experiments.offline_benchmark.report import build_report
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, Run
-from llmrec_env.experiments.study.claims import claim
+from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
+from llmrec_env.experiments.stages import Stage, run_stages
+from llmrec_env.experiments.tables import save_report, write_rows
 from llmrec_env.language.saving import saved_fingerprint
+from llmrec_env.offline.d3rlpy import ALGORITHMS, D3rlpyPolicy, to_mdp_dataset, train
 from llmrec_env.offline.table import Transitions
 from llmrec_env.reporting import Report
-from llmrec_env.reporting.markdown import report_markdown
-from llmrec_env.users.language import EMBEDDED, LanguageUser
+from llmrec_env.users.language import LanguageUser
 
 
 def run_offline(
@@ -54,130 +50,105 @@ def run_offline(
     Raises:
         SettingError: the folder holds a benchmark of other settings, another log or another LE.
         SimulatorError: the LE knows other items than the log, or learned from other users.
-        MissingExtraError: d3rlpy is not installed.
     """
-
-    for kept in (_source, _simulator, _judges, _dataset):
+    close_opened()
+    for kept in (_evaluator, _dataset):
         kept.cache_clear()
-    path, source, le = Path(folder), _source(settings), _le(settings)
-    check_saved(le, source)
-    users = saved_fingerprint(le)
-    claim(path, "offline.json", settings.to_json(), source.log, simulated_user=users)
-    _run_missing(settings, path, workers or available_cores())
-    rows = [read_json(_row_file(path, run)) for run in settings.runs]
-    _write_table(path, rows)
-    report = build_report(settings, source, rows)
-    report.save(path)
-    with atomic_path(path / "results.md") as temporary:
-        temporary.write_text(report_markdown(report, path), encoding="utf-8")
+    check_simulator(settings.simulator_folder, settings.source)
+    contents = {
+        "log": log_fingerprint(settings.source.log),
+        "simulated_user": saved_fingerprint(settings.simulator_folder),
+    }
+    own = RunFolder.claim(Path(folder), settings.KIND, settings.to_json(), contents=contents)
+    run_stages(_stages(settings, own), workers)
+    rows = [own.read(_row_piece(run)) for run in settings.runs]
+    # The returns of single users are too many for a table.
+    write_rows([{k: v for k, v in row.items() if k != "returns"} for row in rows], own, "runs")
+    report = build_report(settings, settings.source, rows)
+    save_report(report, own)
     return report
 
 
-def _run_missing(settings: OfflineSettings, folder: Path, workers: int) -> None:
-    missing = [run for run in settings.runs if not _row_file(folder, run).exists()]
-    if progress.is_shown() and len(missing) < len(settings.runs):
-        done = len(settings.runs) - len(missing)
-        progress.console.print(f"{done} of {len(settings.runs)} runs were done before")
-    datasets = {_dataset_file(folder, run): run for run in missing if run.dataset is not None}
-    makes: dict[str, Job] = {
-        f"dataset {path.stem}": partial(_make_dataset, settings, folder, run)
-        for path, run in datasets.items()
-        if not path.exists()
-    }
-    run_jobs(makes, workers)
-    # runs of one dataset stand together, so that a process reads each dataset once
-    missing.sort(key=lambda run: "" if run.dataset is None else _dataset_file(folder, run).stem)
-    jobs: dict[str, Job] = {run.name: partial(_run, settings, folder, run) for run in missing}
-    run_jobs(jobs, workers)
+def _stages(settings: OfflineSettings, own: RunFolder) -> list[Stage]:
+    """The datasets that a missing run needs, and all runs."""
+    runs = [
+        Stage(
+            run.name,
+            partial(_run, settings, own, run),
+            own.has(_row_piece(run)),
+            (_dataset_piece(run),) if run.dataset else (),
+        )
+        # Runs of one dataset stand together, so that a process reads each dataset once.
+        for run in sorted(settings.runs, key=_dataset_piece)
+    ]
+    missing = {piece for stage in runs if not stage.is_done for piece in stage.needs}
+    makers = {_dataset_piece(run): run for run in settings.runs if run.dataset is not None}
+    datasets = [
+        Stage(piece, partial(_make_dataset, settings, own, run))
+        for piece, run in makers.items()
+        if piece in missing and not own.has(piece)
+    ]
+    return [*datasets, *runs]
 
 
-def _make_dataset(settings: OfflineSettings, folder: Path, run: Run) -> None:
+def _make_dataset(settings: OfflineSettings, own: RunFolder, run: Run) -> None:
     assert run.dataset is not None
-    train = _source(settings).split.train
-    table = DATASETS[run.dataset].make(train, _simulator(settings), run.seed)
-    table.save(_dataset_file(folder, run))
+    table = DATASETS[run.dataset].make(settings.source.split.train, _simulator(settings), run.seed)
+    table.save(own.path / _dataset_piece(run))
 
 
-def _run(settings: OfflineSettings, folder: Path, run: Run) -> None:
+def _run(settings: OfflineSettings, own: RunFolder, run: Run) -> None:
     began = time.process_time()  # runs share the cores, so a clock would tell of the others
-    simulator, train = _simulator(settings), _source(settings).split.train
+    simulator, log = _simulator(settings), settings.source.split.train
     if run.dataset is None:
-        rows, judged = None, CONTROLS[run.algorithm].make(train, simulator, run.seed)
+        transitions, agent = None, BASELINES[run.algorithm].make(log, simulator, run.seed)
     else:
-        rows, judged = _learn(settings, _dataset_file(folder, run), run)
-    found = {
+        transitions, agent = _learn(settings, own.path / _dataset_piece(run), run)
+    row: Row = {
         **run._asdict(),
-        "transitions": rows,
-        **_judges(settings).judge(judged),
+        "transitions": transitions,
+        **_evaluator(settings).evaluate(agent),
         "cpu_seconds": round(time.process_time() - began, 1),
     }
-    write_json(_row_file(folder, run), found, sort_keys=False)
+    own.write(_row_piece(run), row, sort_keys=False)
 
 
-def _learn(settings: OfflineSettings, path: Path, run: Run) -> tuple[int, Judged]:
+def _learn(settings: OfflineSettings, path: Path, run: Run) -> tuple[int, Agent]:
     """The number of transitions, and the algorithm that has learned from them."""
-    from llmrec_env.offline.d3rlpy import D3rlpyPolicy, train
-
     dataset, kind = _dataset(path)
     simulator = _simulator(settings)
     algo = ALGORITHMS[run.algorithm].create(kind, simulator.n_items)
     train(algo, dataset, settings.steps, run.seed)
     policy = D3rlpyPolicy(algo, "history" if kind == "history" else "state", simulator)
-    return dataset.transition_count, Judged(policy, policy)
+    return dataset.transition_count, Agent(policy, policy)
 
 
-@lru_cache(maxsize=1)
-def _source(settings: OfflineSettings) -> Source:
-    """The log, opened once a process."""
-    return open_source(settings.data, settings.seed, settings.world_size)
-
-
-@lru_cache(maxsize=1)
 def _simulator(settings: OfflineSettings) -> LanguageUser:
-    """The LE, opened once a process."""
-    return LanguageUser(
-        LanguageUser.from_pretrained(_le(settings)).model, users=_source(settings).split.test
-    )
+    return opened_simulator(settings.simulator_folder, settings.source)
 
 
 @lru_cache(maxsize=1)
-def _judges(settings: OfflineSettings) -> Judges:
-    source = _source(settings)
+def _evaluator(settings: OfflineSettings) -> Evaluator:
+    source = settings.source
     worlds = evaluation_users(source, _simulator(settings))
     split = source.split
-    return Judges(split.train, split.test, worlds, settings.episodes, settings.seed)
+    return Evaluator(split.train, split.test, worlds, settings.episodes, settings.seed)
 
 
 @lru_cache(maxsize=1)
 def _dataset(path: Path) -> tuple[Any, str]:
     """A dataset as d3rlpy knows it, read once while runs of it follow each other."""
-    from llmrec_env.offline.d3rlpy import to_mdp_dataset
-
     table = Transitions.load(path)
     return to_mdp_dataset(table), table.kind
 
 
-def _le(settings: OfflineSettings) -> Path:
-    return EMBEDDED if settings.simulator is None else Path(settings.simulator)
-
-
-def _dataset_file(folder: Path, run: Run) -> Path:
-    assert run.dataset is not None
+def _dataset_piece(run: Run) -> str:
+    """The file that holds a run's dataset; none where it needs none."""
+    if run.dataset is None:
+        return ""
     seed = f"-{run.seed}" if DATASETS[run.dataset].is_drawn else ""
-    return folder / "datasets" / f"{run.dataset}{seed}.parquet"
+    return f"datasets/{run.dataset}{seed}.parquet"
 
 
-def _row_file(folder: Path, run: Run) -> Path:
-    return folder / "runs" / run.name / "row.json"
-
-
-def _write_table(folder: Path, rows: list[Found]) -> None:
-    """The rows of all runs as a table, less the returns of single users."""
-    table = pl.DataFrame(
-        [{name: value for name, value in row.items() if name != "returns"} for row in rows],
-        infer_schema_length=None,
-    )
-    with atomic_path(folder / "runs.csv") as temporary:
-        table.write_csv(temporary)
-    with atomic_path(folder / "runs.parquet") as temporary:
-        table.write_parquet(temporary)
+def _row_piece(run: Run) -> str:
+    return f"runs/{run.name}/row.json"

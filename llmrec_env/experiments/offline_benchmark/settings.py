@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.data.source import WORLD_SIZE
-from llmrec_env.experiments.offline_benchmark.algorithms import ALGORITHMS
-from llmrec_env.experiments.offline_benchmark.baselines import CONTROLS
+from llmrec_env.data.source import WORLD_SIZE, Source
+from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
+from llmrec_env.experiments.opened import opened_source
+from llmrec_env.experiments.settings import RunSettings
+from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS
+from llmrec_env.users.language import EMBEDDED
 
 
 class Run(NamedTuple):
-    """One row of the benchmark: who is judged, what it learned from (None: nothing), the seed."""
+    """One row of the benchmark: who recommends, what it learned from (None: nothing), the seed."""
 
     algorithm: str
     dataset: str | None
@@ -29,17 +33,19 @@ class Run(NamedTuple):
     def label(self) -> str:
         """How tables call it, whatever the seed."""
         if self.dataset is None:
-            return CONTROLS[self.algorithm].label
+            return BASELINES[self.algorithm].label
         return f"{ALGORITHMS[self.algorithm].label}, {DATASETS[self.dataset].label}"
 
 
 @dataclass(frozen=True)
-class OfflineSettings:
+class OfflineSettings(RunSettings):
     """What a benchmark does.
 
     Raises:
         SettingError: a name is unknown, a number too small, or the simulator is missing.
     """
+
+    KIND = "bench offline"
 
     data: str | None = None
     """Folder or file of a public dataset; None is the embedded generated world."""
@@ -53,7 +59,7 @@ class OfflineSettings:
     steps: int = 1000
     """Gradient steps of a run."""
     episodes: int = 200
-    """Test users, one episode each, in which a policy is judged, at most."""
+    """Test users, one episode each, in which a policy is evaluated, at most."""
     seed: int = 0
     """Seed of the split by user, and the first of the training seeds."""
     world_size: tuple[int, int] = WORLD_SIZE
@@ -75,13 +81,13 @@ class OfflineSettings:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs: the controls, then every algorithm on every dataset."""
-        controls = [
+        """All runs: the baselines, then every algorithm on every dataset."""
+        baselines = [
             Run(name, None, seed)
-            for name, control in CONTROLS.items()
-            for seed in (self.training_seeds if control.is_drawn else [self.seed])
+            for name, baseline in BASELINES.items()
+            for seed in (self.training_seeds if baseline.is_drawn else [self.seed])
         ]
-        return controls + [
+        return baselines + [
             Run(algorithm, dataset, seed)
             for algorithm in self.algorithms
             for dataset in self.datasets
@@ -94,23 +100,14 @@ class OfflineSettings:
         return list(range(self.seed, self.seed + self.seeds))
 
     @property
-    def command(self) -> str:
-        """The command line that makes this benchmark."""
-        given = []
-        for name, value in self.to_json().items():
-            default = _plain(getattr(OfflineSettings, name))
-            if value != default and name != "world_size":
-                text = ",".join(value) if isinstance(value, list) else value
-                given.append(f" --{name} {text}")
-        return "llmrec bench offline" + "".join(given)
+    def source(self) -> Source:
+        """The log, opened once a process."""
+        return opened_source(self.data, self.seed, self.world_size)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    @property
+    def simulator_folder(self) -> Path:
+        """Where the LE is."""
+        return EMBEDDED if self.simulator is None else Path(self.simulator)
 
 
 def _check_names(what: str, names: tuple[str, ...], known: Iterable[str]) -> None:

@@ -14,9 +14,9 @@ from llmrec_env.experiments.sensitivity.points import METRIC, Point, read_ranks,
 from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.rankers import ALONE
-from llmrec_env.experiments.study.results import many
 from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import paired_difference
+from llmrec_env.experiments.tables import many
 from llmrec_env.reporting import Bars, Estimate, Section, Table
 
 RANKERS = (f"LE{ALONE}", "item-kNN")
@@ -139,7 +139,7 @@ def _users(
     """Per-user metrics of a ranker's seeds on some of the steps."""
     points = [point for point in points_of(settings) if point.method == name]
     parts = [
-        user_metrics(context.source.split.test, read_ranks(point, context), only=only).with_columns(
+        user_metrics(context.test, read_ranks(point, context), only=only).with_columns(
             pl.lit(context.split, pl.Int64).alias("split"),
             pl.lit(point.seed, pl.Int64).alias("seed"),
         )

@@ -20,8 +20,8 @@ from llmrec_env.experiments.sensitivity.points import (
 from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
 from llmrec_env.experiments.study.methods import PLAIN
-from llmrec_env.experiments.study.results import many
 from llmrec_env.experiments.study.split_context import SplitContext
+from llmrec_env.experiments.tables import many
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Section, Table, Text
 
 TITLES = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ import numpy as np
 
 from agents.config import RecommenderConfig
 from llmrec_env.common.arrays import Float64Array, FloatArray
-from llmrec_env.common.errors import DivergedError, SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.errors import DivergedError
+from llmrec_env.common.files import write_json
+from llmrec_env.common.run_folder import check_same
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, evaluate_ranking, ranking_metrics, step_ranks
 from llmrec_env.experiments.sensitivity.states import encoder_states, mapped_users
@@ -65,17 +64,21 @@ class Point:
             return self.method.endswith(ALONE)
         return METHODS[self.method].simulator is not None
 
-    def folder(self, context: SplitContext) -> Path:
-        """Where its results lie; there as a whole or not at all."""
-        path = context.folder / "points"
+    @property
+    def piece(self) -> str:
+        """The folder of its results, in that of the split."""
         if self.backbone is None:
-            return path / as_name(self.method)
+            return f"points/{as_name(self.method)}"
         moved = f"{self.setting}={self.value!r}" if self.setting else "as_it_is"
-        return path / self.backbone / as_name(self.method) / moved / f"seed{self.seed}"
+        return f"points/{self.backbone}/{as_name(self.method)}/{moved}/seed{self.seed}"
+
+    def folder(self, context: SplitContext) -> Path:
+        """Where its results are; there as a whole or not at all."""
+        return context.folder.path / self.piece
 
     def is_done(self, context: SplitContext) -> bool:
         """Whether its results are there."""
-        return (self.folder(context) / "row.json").exists()
+        return context.folder.has(f"{self.piece}/row.json")
 
     def config(self, context: SplitContext) -> RecommenderConfig:
         """All settings of its training."""
@@ -98,7 +101,7 @@ def do_point(point: Point, context: SplitContext) -> None:
     """Train, if there is something to train, rank and write it down."""
     row: Row = {**NO_ROW, "diverged": False, "seconds": {}, "config": {}, "versions": versions()}
     try:
-        with atomic_path(point.folder(context)) as folder:
+        with context.folder.making(point.piece) as folder:
             folder.mkdir()
             row |= (
                 _ranker(point, context, folder)
@@ -108,7 +111,7 @@ def do_point(point: Point, context: SplitContext) -> None:
             write_json(folder / "row.json", row)
     except DivergedError:  # a finding: this value is too much
         row |= {"diverged": True, "config": asdict(point.config(context))}
-        with atomic_path(point.folder(context)) as folder:
+        with context.folder.making(point.piece) as folder:
             folder.mkdir()
             write_json(folder / "curve.json", [])
             write_json(folder / "row.json", row)
@@ -122,24 +125,19 @@ def check_point(point: Point, context: SplitContext) -> None:
     """
     if point.backbone is None or not point.is_done(context):
         return
-    found = read_row(point, context)["config"]
-    now = json.loads(json.dumps(asdict(point.config(context))))
-    if differing := sorted(key for key in found if key in now and found[key] != now[key]):
-        raise SettingError(
-            f"{point.folder(context)} holds a training with other settings "
-            f"({', '.join(differing)}); remove it, or name another folder with --out"
-        )
+    made_with, now = read_row(point, context)["config"], asdict(point.config(context))
+    check_same(point.folder(context), made_with, now)
 
 
 def read_row(point: Point, context: SplitContext) -> Row:
     """What a point found."""
-    row: Row = read_json(point.folder(context) / "row.json")
+    row: Row = context.folder.read(f"{point.piece}/row.json")
     return row
 
 
 def read_curve(point: Point, context: SplitContext) -> list[dict[str, float]]:
     """Losses and validation metrics before learning and after each pass."""
-    rows: list[dict[str, float]] = read_json(point.folder(context) / "curve.json")
+    rows: list[dict[str, float]] = context.folder.read(f"{point.piece}/curve.json")
     return rows
 
 
@@ -153,11 +151,6 @@ def read_states(point: Point, context: SplitContext) -> FloatArray:
     """The states of the mapped test users."""
     states: FloatArray = np.load(point.folder(context) / "states.npy")
     return states
-
-
-def missing(points: Iterable[Point], context: SplitContext) -> list[Point]:
-    """The points that are not done, each once."""
-    return [point for point in dict.fromkeys(points) if not point.is_done(context)]
 
 
 def _trained(point: Point, context: SplitContext, folder: Path) -> Row:
@@ -182,7 +175,7 @@ def _trained(point: Point, context: SplitContext, folder: Path) -> Row:
 def _ranker(point: Point, context: SplitContext, folder: Path) -> Row:
     if point.method.endswith(ALONE):
         simulator = open_simulator(point.method.removesuffix(ALONE), context)
-        users = mapped_users(context.source.split.test, context.split)
+        users = mapped_users(context.test, context.split)
         np.save(folder / "states.npy", simulator.open(users.sequences()).states)
     return _ranked(make_ranker(point.method, context).ranker, context, folder)
 

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.sensitivity.sweeps import SWEEPS, SWEPT, Sweep, Value, find_sweeps
+from llmrec_env.experiments.settings import RunSettings
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.settings import StudySettings
 
 PARTS = (*SWEPT, "cold", "map")
 Projection = Literal["auto", "pca", "tsne"]
 PROJECTIONS = ("auto", "pca", "tsne")
-KEPT = ("seeds", "epochs", "patience", "base_model", "item_encoder", "le_epochs", "budget")
-"""Options whose default is the command's own."""
 
 
 @dataclass(frozen=True)
-class SensitivitySettings:
+class SensitivitySettings(RunSettings):
     """Which settings are moved, on which log.
 
     Raises:
         SettingError: a part or backbone is unknown, or a number out of range.
     """
+
+    KIND = "bench sensitivity"
+    GROWING = ("data", "backbone", "parts", "values", "seeds", "split", "projection")
+    NAMED = ("backbone",)
 
     data: str | None = None
     """Folder or file of a dataset; None takes the generated world."""
@@ -36,10 +38,10 @@ class SensitivitySettings:
     """What is asked: curves over "weight", "k", "share" and "balance", "cold" items, the "map"."""
     values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     """Other values for the curves, by part."""
-    seeds: int = 3
-    """Training seeds 0, 1, … of every point."""
     split: int = 0
     """Seed of the split by user."""
+    seeds: int = 3
+    """Training seeds 0, 1, … of every point."""
     epochs: int = 20
     """Passes over the log at most."""
     patience: int = 3
@@ -50,10 +52,10 @@ class SensitivitySettings:
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
-    projection: Projection = "auto"
-    """How states come into the plane: "pca", "tsne", or t-SNE where scikit-learn is ("auto")."""
     budget: float = 1.0
     """Scales all training lengths; 0.01 only shows that everything runs."""
+    projection: Projection = "auto"
+    """How states come into the plane: "pca", "tsne", or t-SNE where scikit-learn is ("auto")."""
     world_size: tuple[int, int] = WORLD_SIZE
     """Items and users of the generated world."""
 
@@ -79,7 +81,7 @@ class SensitivitySettings:
 
     @property
     def study(self) -> StudySettings:
-        """The study whose simulators, methods and contexts these are."""
+        """The study whose simulators and methods these are."""
         methods = [PLAIN, "soft targets", *(sweep.method for sweep in SWEEPS)]
         return StudySettings(
             data=self.data,
@@ -96,34 +98,6 @@ class SensitivitySettings:
             budget=self.budget,
             world_size=self.world_size,
         )
-
-    @property
-    def command(self) -> str:
-        """The command line that makes this study."""
-        usual = SensitivitySettings()
-        words = ["llmrec", "bench", "sensitivity"]
-        words += [] if self.data is None else ["--data", self.data]
-        words += ["--backbone", self.backbone]
-        words += [] if self.parts == PARTS else ["--parts", ",".join(self.parts)]
-        for part, values in self.values.items():
-            words += ["--values", f"{part}={','.join(f'{value:g}' for value in values)}"]
-        words += ["--split", str(self.split)] if self.split else []
-        for name in (*KEPT, "projection"):
-            value = getattr(self, name)
-            if value != getattr(usual, name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join(words)
-
-    def to_json(self) -> dict[str, Any]:
-        """What the report's settings hold."""
-        return {
-            **self.study.fixed,
-            "data": self.data,
-            "backbone": self.backbone,
-            "parts": self.parts,
-            "values": {f"{s.method}, {s.setting}": s.values for s in self.sweeps},
-            "projection": self.projection,
-        }
 
 
 def parse_values(texts: Sequence[str]) -> dict[str, tuple[Value, ...]]:

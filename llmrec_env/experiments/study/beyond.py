@@ -46,12 +46,12 @@ def returns(ranker: Ranker, context: SplitContext) -> dict[str, float]:
     """
     policy: Policy
     if isinstance(ranker, Popularity):
-        policy = PopularPolicy(context.source.split.train)
+        policy = PopularPolicy(context.train)
     elif isinstance(ranker, Recommender):
         policy = ranker
     else:
         return {}
-    test, found = context.source.split.test, {}
+    test, found = context.test, {}
     for name, simulator in _answering(context).items():
         episodes = at_most(EPISODES, test)
         earned = evaluate_policy(policy, simulator, test, episodes, context.split)
@@ -64,5 +64,5 @@ def _answering(context: SplitContext) -> dict[str, UserSimulator]:
     if LANGUAGE in context.settings.simulators:
         users[LANGUAGE] = open_simulator(LANGUAGE, context)
     if context.source.world is not None:
-        users["true"] = TrueTasteUser(context.source.world, context.source.split.test)
+        users["true"] = TrueTasteUser(context.source.world, context.test)
     return users

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from llmrec_env.experiments.study.grid import Run
 from llmrec_env.experiments.study.methods import PLAIN, Method
+from llmrec_env.experiments.study.runs import row_name
 from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.statistics import Difference, holm, paired_difference
 from llmrec_env.reporting import Finding
@@ -93,7 +93,7 @@ def findings(comparisons: Sequence[Comparison], settings: StudySettings) -> list
         for method in settings.compared:
             if method.role != "language":
                 continue
-            name = _name(method.name, backbone)
+            name = row_name(method.name, backbone)
             held = {
                 c.reference: c.rows[name]
                 for c in comparisons
@@ -139,7 +139,7 @@ def _pairs(
     for method in settings.compared:
         other = _other(method, settings, backbone, reference, validation)
         if other is not None:
-            pairs.append((_name(method.name, backbone), other))
+            pairs.append((row_name(method.name, backbone), other))
     return pairs
 
 
@@ -155,7 +155,7 @@ def _other(
             return None
         # What serves alone is not held against ensembles.
         known = [
-            _name(other.name, backbone)
+            row_name(other.name, backbone)
             for other in settings.compared
             if other.role == "control"
             and not (other.fused_with is not None and method.fused_with is None)
@@ -166,17 +166,13 @@ def _other(
         return ITEM_KNN
     if reference == BASIS:
         basis = BUILDS_ON.get(method.name)
-        return None if basis not in settings.methods else _name(basis, backbone)
+        return None if basis not in settings.methods else row_name(basis, backbone)
     wanted = PLAIN if reference == PLAIN else method.framework
     if reference == FRAMEWORK and wanted == PLAIN:
         return None  # the comparison with plain says it already
     if wanted is None or wanted == method.name or wanted not in settings.methods:
         return None
-    return _name(wanted, backbone)
-
-
-def _name(method: str, backbone: str) -> str:
-    return Run(0, method, backbone, 0).row_name
+    return row_name(wanted, backbone)
 
 
 def _listed(names: list[str]) -> str:

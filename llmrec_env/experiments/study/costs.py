@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.experiments.study import teachers
-from llmrec_env.experiments.study.grid import Run
 from llmrec_env.experiments.study.language_simulators import seconds_of_texts
 from llmrec_env.experiments.study.measure import BATCH
 from llmrec_env.experiments.study.methods import Method
-from llmrec_env.experiments.study.results import METRIC, Results
+from llmrec_env.experiments.study.runs import METRIC, Results, row_name
 from llmrec_env.experiments.study.search import chosen, defaults, finished_trials
 from llmrec_env.experiments.study.simulators import costs
 from llmrec_env.experiments.study.split_context import SplitContext
@@ -138,7 +137,7 @@ def _chosen(results: Results, backbone: str, method: Method) -> list[Any]:
     found = chosen(settings, results.out, backbone, method)
     usual = found == defaults(backbone, method)
     return [
-        Run(0, method.name, backbone, 0).row_name,
+        row_name(method.name, backbone),
         len(trials),
         trials[0]["value"],
         max(trial["value"] for trial in trials if trial["value"] is not None),

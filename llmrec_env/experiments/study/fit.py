@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 from agents.config import RecommenderConfig
 from agents.recommender import Recommender
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.files import fingerprint, write_json
 from llmrec_env.experiments.study.methods import PLAIN, Method
 from llmrec_env.experiments.study.simulators import item_vectors, open_simulator
 from llmrec_env.experiments.study.split_context import SplitContext
@@ -43,19 +42,15 @@ def fit_method(method: Method, context: SplitContext, config: RecommenderConfig)
 
 
 def _plain(context: SplitContext, config: RecommenderConfig) -> Recommender:
-    folder = _kept(context, config)
-    if not folder.exists():
-        split = context.source.split
-        fitted = Recommender(config).fit(split.train, None, split.validation)
-        with atomic_path(folder) as temporary:
+    own = fingerprint([json.dumps(asdict(config), sort_keys=True)])
+    folder, piece = context.folder, f"plain/{config.backbone}/seed{config.seed}-{own}"
+    if not folder.has(piece):
+        fitted = Recommender(config).fit(context.train, None, context.validation)
+        with folder.making(piece) as temporary:
             fitted.save(temporary)
             write_json(temporary / SECONDS, fitted.seconds)
         return fitted
-    recommender = Recommender.load(folder, context.source.split.train.catalogue, config.device)
-    recommender.seconds = read_json(folder / SECONDS)
+    path = folder.path / piece
+    recommender = Recommender.load(path, context.train.catalogue, config.device)
+    recommender.seconds = folder.read(f"{piece}/{SECONDS}")
     return recommender
-
-
-def _kept(context: SplitContext, config: RecommenderConfig) -> Path:
-    own = fingerprint([json.dumps(asdict(config), sort_keys=True)])
-    return context.folder / "plain" / config.backbone / f"seed{config.seed}-{own}"

@@ -38,7 +38,7 @@ def fuse(
         SettingError: there is nothing of that name.
     """
     other = _other(name, recommender, fit, context)
-    validation = context.source.split.validation
+    validation = context.validation
 
     def quality(weight: float) -> float:
         fused = LateFusion([recommender, other], (1.0, weight))

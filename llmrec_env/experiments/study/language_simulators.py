@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
@@ -42,7 +41,8 @@ class LanguageSpec:
     pretrained: bool = True
 
 
-COSTS = "costs.json"
+TEXTS_READ = "texts/costs.json"
+"""What reading the item texts cost; there when they are read."""
 LANGUAGE_SIMULATORS = {
     "LE": LanguageSpec(),
     "LE 10%": LanguageSpec(share=0.1),
@@ -105,7 +105,7 @@ def _learn(spec: LanguageSpec, context: SplitContext, folder: Path, watch: Stopw
 
 def _read_log(spec: LanguageSpec, context: SplitContext) -> InteractionLog:
     """The training users, with as much of the items' texts as this spec reads."""
-    log = context.source.split.train
+    log = context.train
     if not spec.titles:
         return log
     table = log.catalogue.table
@@ -152,13 +152,13 @@ def _unread_base_model(context: SplitContext) -> Path:
     from llmrec_env.language.lm.small_model import small_base_model
 
     unread = replace(_small_model(context), min_steps=1, max_steps=1, learning_rate=0.0)
-    return small_base_model(context.source.split.train.catalogue, unread)
+    return small_base_model(context.train.catalogue, unread)
 
 
 def reads_texts(context: SplitContext) -> bool:
     """Whether :func:`read_texts` has something to do."""
     known = any(name in LANGUAGE_SIMULATORS for name in context.settings.simulators)
-    return known and not (context.texts / COSTS).exists()
+    return known and not context.study.has(TEXTS_READ)
 
 
 def read_texts(context: SplitContext) -> None:
@@ -179,10 +179,10 @@ def read_texts(context: SplitContext) -> None:
                 checkpoint=_texts(spec, context),
                 device=settings.device,
             )
-    write_json(context.texts / COSTS, watch.seconds)
+    context.study.write(TEXTS_READ, watch.seconds)
 
 
 def seconds_of_texts(context: SplitContext) -> float | None:
     """CPU seconds of the last try of :func:`read_texts`, a base model's pretraining included."""
-    path = context.texts / COSTS
-    return float(read_json(path)["reading texts"]) if path.exists() else None
+    study = context.study
+    return float(study.read(TEXTS_READ)["reading texts"]) if study.has(TEXTS_READ) else None

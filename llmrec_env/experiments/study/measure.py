@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.common.errors import DivergedError, SettingError
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.errors import DivergedError
+from llmrec_env.common.files import fingerprint, write_json
+from llmrec_env.common.run_folder import check_same
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import (
     Ranker,
@@ -24,9 +25,8 @@ from llmrec_env.evaluation.ranking import (
 from llmrec_env.experiments.study import beyond
 from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.fusions import fuse
-from llmrec_env.experiments.study.grid import Row, Run, write_overview
-from llmrec_env.experiments.study.methods import METHODS
 from llmrec_env.experiments.study.rankers import make_ranker
+from llmrec_env.experiments.study.runs import Row, Run, write_overview
 from llmrec_env.experiments.study.search import chosen
 from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.reporting import versions
@@ -51,12 +51,12 @@ def do_run(run: Run, context: SplitContext, all_runs: Iterable[Run]) -> None:
     users = user_metrics(split.test, ranks)
     row["test_users"] = users.height
     row["versions"] = versions()
-    with atomic_path(run.folder(context.out)) as folder:
+    with context.study.making(run.piece) as folder:
         folder.mkdir()
         users.write_parquet(folder / "users.parquet")
         write_json(folder / "curve.json", history)
         write_json(folder / "row.json", row)
-    write_overview(all_runs, context.out)
+    write_overview(all_runs, context.study)
 
 
 def check_run(run: Run, context: SplitContext) -> None:
@@ -65,20 +65,14 @@ def check_run(run: Run, context: SplitContext) -> None:
     Raises:
         SettingError: the settings are others.
     """
-    if run.backbone is None or not run.is_done(context.out):
+    if run.backbone is None or not run.is_done(context):
         return
-    folder = run.folder(context.out)
-    found, now = read_json(folder / "row.json")["settings"], _settings(run, context)
-    if found != now:
-        other = sorted(k for k in {*found, *now} if found.get(k) != now.get(k))
-        raise SettingError(
-            f"{folder} holds a run with other settings ({', '.join(other)}); remove it, or name "
-            "another folder with --out"
-        )
+    row = context.study.read(f"{run.piece}/row.json")
+    check_same(run.folder(context.out), row["settings"], _settings(run, context))
 
 
 def _trained(run: Run, context: SplitContext) -> tuple[Row, Ranker, list[dict[str, float]]]:
-    method, split = METHODS[run.method], context.source.split
+    method, split = run.method, context.source.split
     settings = _settings(run, context)
     config = method.config(**settings["config"], device=context.settings.device)
     try:
@@ -112,7 +106,7 @@ def _trained(run: Run, context: SplitContext) -> tuple[Row, Ranker, list[dict[st
 def _settings(run: Run, context: SplitContext) -> dict[str, Any]:
     """All that makes a run, besides the study's own settings; as JSON gives it back."""
     assert run.backbone is not None
-    method, settings = METHODS[run.method], context.settings
+    method, settings = run.method, context.settings
     found = chosen(settings, context.out, run.backbone, method)
     config = {"backbone": run.backbone, **settings.passes}
     config |= {"seed": run.seed, **found}
@@ -130,17 +124,17 @@ def _settings(run: Run, context: SplitContext) -> dict[str, Any]:
 
 def _fixed(run: Run, context: SplitContext) -> tuple[Row, Ranker, list[dict[str, float]]]:
     began = time.process_time()
-    fixed = make_ranker(run.method, context)
+    fixed = make_ranker(run.row, context)
     seconds = fixed.seconds
     if seconds is None:
         seconds = time.process_time() - began
-    serving = _serving(fixed.serve, context.source.split.test) if fixed.serve else {}
+    serving = _serving(fixed.serve, context.test) if fixed.serve else {}
     row = {
         "role": fixed.role,
         "simulator": fixed.simulator,
         "settings": {"chosen": fixed.chosen},
         "chosen": fixed.chosen,
-        "fingerprint": fingerprint([json.dumps([run.method, fixed.chosen, versions()])]),
+        "fingerprint": fingerprint([json.dumps([run.row, fixed.chosen, versions()])]),
         "config": {},
         "seconds": {"learning": seconds},
         "serving": serving,

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrec_env.common.arrays import FloatArray
-from llmrec_env.common.files import read_json, write_json
 from llmrec_env.evaluation.ranking import (
     ItemKNN,
     Popularity,
@@ -68,20 +67,20 @@ def make_ranker(name: str, context: SplitContext) -> FixedRanker:
 
 
 def _popularity(context: SplitContext) -> FixedRanker:
-    return FixedRanker(Popularity(context.source.split.train), "control")
+    return FixedRanker(Popularity(context.train), "control")
 
 
 def _item_knn(context: SplitContext) -> FixedRanker:
     """Item neighbours with the settings that validation chooses on every split."""
-    path, costs = (context.folder / f"item-kNN{end}.json" for end in ("", ".costs"))
-    if not path.exists():
+    folder, piece, costs = context.folder, "item-kNN.json", "item-kNN.costs.json"
+    if not folder.has(piece):
         began = time.process_time()
         best = _chosen_neighbours(context)
-        write_json(costs, {"choosing": time.process_time() - began})
-        write_json(path, best)
-    best = read_json(path)
-    seconds = read_json(costs)["choosing"] if costs.exists() else None
-    ranker = ItemKNN(context.source.split.train, **best)
+        folder.write(costs, {"choosing": time.process_time() - began})
+        folder.write(piece, best)
+    best = folder.read(piece)
+    seconds = folder.read(costs)["choosing"] if folder.has(costs) else None
+    ranker = ItemKNN(context.train, **best)
     return FixedRanker(ranker, "control", best, seconds=seconds)
 
 

@@ -9,26 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.experiments.study import costs as budget
+from llmrec_env.experiments.study import costs
 from llmrec_env.experiments.study.beyond import EPISODES
 from llmrec_env.experiments.study.comparisons import ITEM_KNN, Comparison, compare, findings, p_text
 from llmrec_env.experiments.study.measure import KS
 from llmrec_env.experiments.study.methods import PLAIN
-from llmrec_env.experiments.study.results import METRIC, Results, many
+from llmrec_env.experiments.study.runs import METRIC, Results
 from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import Spread, spread
-from llmrec_env.reporting import (
-    Curve,
-    Curves,
-    Estimate,
-    Facts,
-    Forest,
-    Report,
-    Section,
-    Table,
-    Text,
-)
+from llmrec_env.experiments.tables import add_log, begin_report, many
+from llmrec_env.reporting import Curve, Curves, Estimate, Forest, Report, Section, Table, Text
 
 MAX_LINES = 6
 METRICS = ("HR", "NDCG")
@@ -38,15 +29,12 @@ def build_report(settings: StudySettings, out: Path) -> Report:
     """The report of a study whose runs are all done."""
     results = Results(settings, out)
     source = SplitContext(settings, out, 0).source
-    report = Report(
-        title=f"llmrec bench on {source.name}",
-        lede=(
-            "Recommenders that learn from a log, alone and with a simulated user, judged on users "
-            f"nobody learned from.{_shortened(settings)}"
-        ),
-        command=settings.command,
-        settings={**settings.fixed, "data": settings.data},
-        seeds={"splits, from 0": settings.splits, "training seeds, from 0": settings.seeds},
+    report = begin_report(
+        settings,
+        source,
+        "Recommenders that learn from a log, alone and with a simulated user, evaluated on users "
+        f"nobody learned from.{_shortened(settings)}",
+        {"splits, from 0": settings.splits, "training seeds, from 0": settings.seeds},
     )
     comparisons = compare(
         settings, results.users, {name: results.mean(name, "validation") for name in results.names}
@@ -54,26 +42,13 @@ def build_report(settings: StudySettings, out: Path) -> Report:
     # Of trainings cut short nothing is to be claimed.
     if settings.budget >= 1 and (claims := findings(comparisons, settings)):
         report.section("In short").add(*claims)
-    log, split = source.log, source.split
-    report.section("The log", "Split by user: whoever is judged was never learned from.").add(
-        Facts(
-            {
-                "users": log.n_users,
-                "items": log.n_items,
-                "interactions": len(log),
-                "interactions a user, mean": round(len(log) / log.n_users, 1),
-                "training / validation / test users": (
-                    f"{split.train.n_users} / {split.validation.n_users} / {split.test.n_users}"
-                ),
-                "splits / training seeds": f"{settings.splits} / {settings.seeds}",
-            }
-        )
-    )
+    counts = f"{settings.splits} / {settings.seeds}"
+    add_log(report, source, more={"splits / training seeds": counts})
     _ranking(report, results)
     _beyond(report, results)
     _differences(report, results, comparisons)
     _curves(report, results)
-    budget.write(report, results)
+    costs.write(report, results)
     return report
 
 

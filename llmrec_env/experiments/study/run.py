@@ -6,19 +6,19 @@ import os
 from functools import partial
 from pathlib import Path
 
-from llmrec_env.common import progress
 from llmrec_env.common.extras import require
-from llmrec_env.common.files import atomic_path
-from llmrec_env.common.parallel import Job, available_cores, run_jobs
 from llmrec_env.common.placement import check_device
-from llmrec_env.experiments.study import grid, language_simulators, measure, search, simulators
-from llmrec_env.experiments.study.claims import claim
-from llmrec_env.experiments.study.methods import Method
+from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.source import log_fingerprint
+from llmrec_env.experiments.opened import close_opened
+from llmrec_env.experiments.stages import Stage, run_stages
+from llmrec_env.experiments.study import language_simulators, measure, search, simulators
 from llmrec_env.experiments.study.report import build_report
+from llmrec_env.experiments.study.runs import runs_of, write_overview
 from llmrec_env.experiments.study.settings import StudySettings
-from llmrec_env.experiments.study.split_context import SplitContext, close_sources
+from llmrec_env.experiments.study.split_context import SplitContext
+from llmrec_env.experiments.tables import save_report
 from llmrec_env.reporting import Report
-from llmrec_env.reporting.markdown import report_markdown
 
 
 def run_study(
@@ -40,80 +40,93 @@ def run_study(
             there.
         MissingExtraError: the extra ``bench`` is not installed.
     """
-    out = Path(folder)
     require("scipy.stats", "bench")
     check_device(settings.device)
     if settings.trials > 1:
         require("optuna", "bench")
-    close_sources()
+    close_opened()
     simulators.open_simulator.cache_clear()
-    contexts = [SplitContext(settings, out, split) for split in range(settings.splits)]
-    claim(out, "study.json", settings.fixed, contexts[0].source.log)
-    workers = workers or available_cores()
-    for jobs in (_texts, _alone, _together, _runs):
-        # Made one after the other: what is searched says which settings a run has.
-        run_jobs(jobs(contexts), workers)
-    grid.write_overview(grid.runs_of(settings), out)
-    report = build_report(settings, out)
-    report.save(out)
-    with atomic_path(out / "results.md") as temporary:
-        temporary.write_text(report_markdown(report, out), encoding="utf-8")
+    contexts = [SplitContext(settings, Path(folder), n) for n in range(settings.splits)]
+    contents = {"log": log_fingerprint(contexts[0].source.log)}
+    own = RunFolder.claim(
+        Path(folder), settings.KIND, settings.to_json(), settings.GROWING, contents
+    )
+    run_stages(_stages(contexts), workers)
+    write_overview(runs_of(settings), own)
+    report = build_report(settings, own.path)
+    save_report(report, own)
     return report
 
 
-def _texts(contexts: list[SplitContext]) -> dict[str, Job]:
-    """What all simulators share."""
-    first = contexts[0]
-    if not language_simulators.reads_texts(first):
-        return {}
-    return {"item texts": partial(language_simulators.read_texts, first)}
+def _stages(contexts: list[SplitContext]) -> list[Stage]:
+    """The texts, the simulators and searches of the first split, the other simulators, the runs."""
+    first, *others = contexts
+    return [
+        *simulator_stages(first),
+        *_searches(first),
+        *(stage for context in others for stage in simulator_stages(context)[1:]),
+        *_runs(contexts),
+    ]
 
 
-def _alone(contexts: list[SplitContext]) -> dict[str, Job]:
-    """The simulators of the first split, and beside them the searches that need none."""
-    first = contexts[0]
-    return {**_builds(first), **_searches(first, with_simulator=False)}
+def simulator_stages(context: SplitContext) -> list[Stage]:
+    """Reading the item texts, which serves all splits, and making the simulators of one."""
+    texts = Stage(
+        "item texts",
+        partial(language_simulators.read_texts, context),
+        not language_simulators.reads_texts(context),
+    )
+    makers = [
+        Stage(
+            name,
+            partial(simulators.build, simulator, context),
+            simulators.is_built(simulator, context),
+            (texts.name,),
+        )
+        for name, simulator in _simulator_names(context).items()
+    ]
+    return [texts, *makers]
 
 
-def _together(contexts: list[SplitContext]) -> dict[str, Job]:
-    """The other searches, and the simulators of the other splits."""
-    jobs = _searches(contexts[0], with_simulator=True)
-    for context in contexts[1:]:
-        jobs |= _builds(context)
-    return jobs
+def _simulator_names(context: SplitContext) -> dict[str, str]:
+    """The simulators of a split by the names of their stages."""
+    return {f"{name}, split {context.split}": name for name in context.settings.simulators}
 
 
-def _runs(contexts: list[SplitContext]) -> dict[str, Job]:
-    """The runs that are not done."""
-    first = contexts[0]
-    runs = grid.runs_of(first.settings)
-    for run in runs:
-        measure.check_run(run, contexts[run.split])
-    missing = [run for run in runs if not run.is_done(first.out)]
-    if progress.is_shown():
-        done = len(runs) - len(missing)
-        progress.console.print(f"{done} of {len(runs)} runs are done, {len(missing)} to go")
-    return {run.name: partial(measure.do_run, run, contexts[run.split], runs) for run in missing}
-
-
-def _builds(context: SplitContext) -> dict[str, Job]:
-    return {
-        f"{name}, split {context.split}": partial(simulators.build, name, context)
-        for name in context.settings.simulators
-        if not simulators.is_built(name, context)
-    }
-
-
-def _searches(context: SplitContext, with_simulator: bool) -> dict[str, Job]:
+def _searches(context: SplitContext) -> list[Stage]:
     settings = context.settings
-    jobs: dict[str, Job] = {}
+    needed = tuple(_simulator_names(context))
+    return [
+        Stage(
+            _search_name(backbone, method.name),
+            partial(search.search, backbone, method, context),
+            search.is_searched(settings, context.out, backbone, method),
+            () if method.simulator is None else needed,
+        )
+        for method in settings.searches
+        for backbone in settings.backbones
+    ]
 
-    def wanted(method: Method) -> bool:
-        return (method.simulator is not None) == with_simulator
 
-    for method in filter(wanted, settings.searches):
-        for backbone in settings.backbones:
-            if not search.is_searched(settings, context.out, backbone, method):
-                name = f"search {backbone} {method.name}"
-                jobs[name] = partial(search.search, backbone, method, context)
-    return jobs
+def _search_name(backbone: str, method: str) -> str:
+    return f"search {backbone} {method}"
+
+
+def _runs(contexts: list[SplitContext]) -> list[Stage]:
+    """All runs, each of which needs its settings, and who answers in its episodes."""
+    settings = contexts[0].settings
+    runs = runs_of(settings)
+    stages = []
+    for run in runs:
+        context, needs = contexts[run.split], tuple(_simulator_names(contexts[run.split]))
+        if run.backbone is not None:
+            tuned = settings.tuned(run.method)
+            needs += (_search_name(run.backbone, tuned.name),)
+            if search.is_searched(settings, context.out, run.backbone, tuned):
+                measure.check_run(run, context)
+        stages.append(
+            Stage(
+                run.name, partial(measure.do_run, run, context, runs), run.is_done(context), needs
+            )
+        )
+    return stages

@@ -1,4 +1,4 @@
-"""Hyper-parameters: as many trials for every method and backbone, judged on validation alone.
+"""Hyper-parameters: as many trials for every method and backbone, on validation users alone.
 
 Or trials of the plain backbone alone, whose settings all methods take (``StudySettings.tune``).
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from llmrec_env.common.errors import DivergedError, SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.run_folder import RunFolder, check_same
 from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.methods import Method
 from llmrec_env.experiments.study.settings import StudySettings
@@ -41,13 +41,13 @@ def search(backbone: str, method: Method, context: SplitContext) -> None:
         MissingExtraError: Optuna is not installed.
         SettingError: the file of the search belongs to other settings.
     """
-    path = _file(context.out, backbone, method)
     trials = finished_trials(context.out, backbone, method)
     for number in range(len(trials), context.settings.trials):
         params = _propose(method, backbone, trials, number)
-        found = _judge(backbone, method, params, context)
+        found = _evaluate(backbone, method, params, context)
         trials.append({"params": params, **found})
-        write_json(path, {"method": _identity(backbone, method), "trials": trials})
+        saved = {"method": _identity(backbone, method), "trials": trials}
+        context.study.write(_piece(backbone, method), saved)
 
 
 def is_searched(settings: StudySettings, out: Path, backbone: str, method: Method) -> bool:
@@ -61,15 +61,11 @@ def finished_trials(out: Path, backbone: str, method: Method) -> list[Trial]:
     Raises:
         SettingError: the method has changed since.
     """
-    path = _file(out, backbone, method)
-    if not path.exists():
+    study, piece = RunFolder(out), _piece(backbone, method)
+    if not study.has(piece):
         return []
-    saved = read_json(path)
-    if saved["method"] != _identity(backbone, method):
-        raise SettingError(
-            f"{path} holds trials of a {method.name!r} with other settings or another search "
-            "space; remove it, or name another folder with --out"
-        )
+    saved = study.read(piece)
+    check_same(out / piece, saved["method"], _identity(backbone, method))
     trials: list[Trial] = saved["trials"]
     return trials
 
@@ -127,7 +123,9 @@ def _distributions(kinds: Any, space: Space) -> dict[str, Any]:
     return {name: distribution(values) for name, values in space.items()}
 
 
-def _judge(backbone: str, method: Method, params: dict[str, Any], context: SplitContext) -> Trial:
+def _evaluate(
+    backbone: str, method: Method, params: dict[str, Any], context: SplitContext
+) -> Trial:
     """Train once; the best validation of all passes counts, as it would when training ends."""
     device = context.settings.device
     config = method.config(
@@ -141,11 +139,13 @@ def _judge(backbone: str, method: Method, params: dict[str, Any], context: Split
     return {"value": best, "seconds": sum(recommender.seconds.values())}
 
 
-def _identity(backbone: str, method: Method) -> Any:
+def _identity(backbone: str, method: Method) -> dict[str, Any]:
     """What a search depends on besides the study's settings, as JSON gives it back."""
     space = {name: repr(values) for name, values in method.space.items()}
-    return json.loads(json.dumps([backbone, asdict(replace(method, own_space={})), space]))
+    own = {**asdict(replace(method, own_space={})), "backbone": backbone, "space": space}
+    plain: dict[str, Any] = json.loads(json.dumps(own))
+    return plain
 
 
-def _file(out: Path, backbone: str, method: Method) -> Path:
-    return out / "search" / backbone / f"{as_name(method.name)}.json"
+def _piece(backbone: str, method: Method) -> str:
+    return f"search/{backbone}/{as_name(method.name)}.json"

@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from agents.config import CHOICES
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.source import WORLD_SIZE
+from llmrec_env.experiments.settings import RunSettings
 from llmrec_env.experiments.study.methods import METHODS, PLAIN, Method, find_methods
 
 BACKBONES = ("sasrec", "gru4rec")
 USUAL_METHODS = ("plain", "SNQN", "co-occurrence targets", "soft targets", "LEASR")
 Tune = Literal["each", "host"]
-GROWING = ("data", "backbones", "methods", "seeds", "splits", "device")
-"""Settings that say which runs there are, where the log lies or where is computed: they change no
-run's numbers, but for the device, on which a training seed draws other numbers."""
-
-KEPT = (
-    *("trials", "tune", "epochs", "patience"),
-    *("base_model", "item_encoder", "le_epochs", "device", "budget"),
-)
-"""Options that a study's command names where they are not the usual ones."""
 
 
 @dataclass(frozen=True)
-class StudySettings(ScaledLengths):
+class StudySettings(RunSettings, ScaledLengths):
     """Which recommenders are compared on which log, and how hard each is tuned.
 
     Raises:
         SettingError: a name is unknown, or a number out of range.
     """
+
+    KIND = "bench"
+    # Which runs there are, where the log is and where is computed: the last changes the numbers of
+    # runs to come, since a training seed draws other numbers on another device.
+    GROWING = ("data", "backbones", "methods", "seeds", "splits", "device")
+    NAMED = ("backbones", "methods", "seeds", "splits")
 
     data: str | None = None
     """Folder or file of a dataset; None takes the generated world."""
@@ -110,23 +107,3 @@ class StudySettings(ScaledLengths):
     def passes(self) -> dict[str, int]:
         """How long a recommender learns: fields of ``RecommenderConfig``."""
         return {"epochs": self.steps(self.epochs), "patience": self.patience}
-
-    @property
-    def command(self) -> str:
-        """The command line that makes this study."""
-        usual = StudySettings()
-        words = ["llmrec", "bench"]
-        for name in ("data", "backbones", "methods", "seeds", "splits"):
-            value = getattr(self, name)
-            text = ",".join(value) if isinstance(value, tuple) else value
-            words += [] if value is None else [f"--{name}", str(text)]
-        for name in KEPT:
-            value = getattr(self, name)
-            if value != getattr(usual, name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
-        return shlex.join(words)
-
-    @property
-    def fixed(self) -> dict[str, Any]:
-        """The settings that make the numbers: a folder holds one study of them."""
-        return {name: value for name, value in asdict(self).items() if name not in GROWING}

@@ -18,7 +18,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.experiments.study.split_context import SplitContext, as_name
@@ -26,6 +26,7 @@ from llmrec_env.users.base import Branches, Histories, Labels, Session, UserSimu
 
 Make = Callable[[SplitContext, Path, "Stopwatch"], UserSimulator]
 SIMULATORS: dict[str, Make] = {}
+COSTS = "costs.json"
 
 
 class Stopwatch:
@@ -65,14 +66,13 @@ def build(name: str, context: SplitContext) -> None:
     if is_built(name, context):
         return
     watch = Stopwatch()
-    simulator = _make(name)(context, home / "model", watch)
-    costs = home / "costs.json"
-    if watch.seconds or not costs.exists():
-        write_json(costs, watch.seconds)
+    simulator = _make(name)(context, home.path / "model", watch)
+    if watch.seconds or not home.has(COSTS):
+        home.write(COSTS, watch.seconds)
     with watch.timing("labelling"):
-        labels = simulator.label(context.source.split.train)
-    write_json(costs, {**read_json(costs), **watch.seconds})
-    with atomic_path(home / "labels") as temporary:
+        labels = simulator.label(context.train)
+    home.write(COSTS, {**home.read(COSTS), **watch.seconds})
+    with home.making("labels") as temporary:
         temporary.mkdir()
         np.save(temporary / "states.npy", labels.states)
         np.save(temporary / "rewards.npy", labels.rewards)
@@ -80,26 +80,26 @@ def build(name: str, context: SplitContext) -> None:
 
 def is_built(name: str, context: SplitContext) -> bool:
     """Whether :func:`build` has nothing left to do."""
-    return (_home(name, context) / "labels").is_dir()
+    return _home(name, context).has("labels")
 
 
 def costs(name: str, context: SplitContext) -> dict[str, float]:
     """CPU seconds of a simulator that is built: "learning", "labelling" and others."""
-    found: dict[str, float] = read_json(_home(name, context) / "costs.json")
+    found: dict[str, float] = _home(name, context).read(COSTS)
     return found
 
 
 @lru_cache(maxsize=2)
 def open_simulator(name: str, context: SplitContext) -> Labelled:
     """A simulator that is built, which knows its labels of the training users by heart."""
-    home = _home(name, context)
+    home = _home(name, context).path
     simulator = _make(name)(context, home / "model", Stopwatch())
     # Mapped, not read: processes that work side by side share the states.
     states, rewards = (
         np.asarray(np.load(home / "labels" / f"{part}.npy", mmap_mode="r"))
         for part in ("states", "rewards")
     )
-    return Labelled(simulator, context.source.split.train, Labels(states, rewards))
+    return Labelled(simulator, context.train, Labels(states, rewards))
 
 
 def item_vectors(name: str, context: SplitContext) -> FloatArray:
@@ -158,5 +158,5 @@ def _make(name: str) -> Make:
     return SIMULATORS[name]
 
 
-def _home(name: str, context: SplitContext) -> Path:
-    return context.folder / "simulators" / as_name(name)
+def _home(name: str, context: SplitContext) -> RunFolder:
+    return context.folder.part(f"simulators/{as_name(name)}")

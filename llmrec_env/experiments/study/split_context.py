@@ -1,12 +1,14 @@
-"""Where things of a study lie, and the logs that a process has open."""
+"""One split of a study: its settings, its log, and where its things are."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from llmrec_env.data.source import Source, open_source
+from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import Source
+from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.study.settings import StudySettings
 
 
@@ -27,27 +29,37 @@ class SplitContext:
     @property
     def source(self) -> Source:
         """The log and its parts; opened once a process as long as it works on one split."""
-        return _source(self.settings.data, self.split, self.settings.world_size)
+        return opened_source(self.settings.data, self.split, self.settings.world_size)
+
+    @property
+    def train(self) -> InteractionLog:
+        """The training users."""
+        return self.source.split.train
+
+    @property
+    def validation(self) -> InteractionLog:
+        """The validation users."""
+        return self.source.split.validation
+
+    @property
+    def test(self) -> InteractionLog:
+        """The test users."""
+        return self.source.split.test
+
+    @property
+    def study(self) -> RunFolder:
+        """The study's folder: what all splits share."""
+        return RunFolder(self.out)
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where this split's things are."""
+        return self.study.part(f"split{self.split}")
 
     @property
     def texts(self) -> Path:
         """Where what was read of the item texts is kept, for all splits."""
         return self.out / "texts"
-
-    @property
-    def folder(self) -> Path:
-        """Where this split's things lie."""
-        return self.out / f"split{self.split}"
-
-
-@lru_cache(maxsize=1)
-def _source(data: str | None, split: int, world_size: tuple[int, int]) -> Source:
-    return open_source(data, split, world_size)
-
-
-def close_sources() -> None:
-    """Forget what is open: the files may have changed."""
-    _source.cache_clear()
 
 
 def as_name(text: str) -> str:

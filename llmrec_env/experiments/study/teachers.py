@@ -13,7 +13,7 @@ import numpy as np
 from agents.fusion import FromCounts
 from agents.teachers import mixed, proposals_of
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import write_json
 from llmrec_env.experiments.study.rankers import make_ranker
 from llmrec_env.experiments.study.simulators import open_simulator
 from llmrec_env.experiments.study.split_context import SplitContext, as_name
@@ -40,13 +40,13 @@ def register_teacher(name: str) -> Callable[[Propose], Propose]:
 def item_neighbours(context: SplitContext) -> Proposals:
     """The item neighbours that validation chose."""
     ranker = FromCounts(make_ranker("item-kNN", context).ranker)
-    return proposals_of(ranker, context.source.split.train, K)
+    return proposals_of(ranker, context.train, K)
 
 
 @register_teacher("LE and item-kNN")
 def language_and_neighbours(context: SplitContext) -> Proposals:
     """Both, half and half."""
-    own = propose(context.source.split.train, open_simulator("LE", context), k=K, candidates=K)
+    own = propose(context.train, open_simulator("LE", context), k=K, candidates=K)
     return mixed([own, open_teacher("item-kNN", context)], K)
 
 
@@ -58,12 +58,11 @@ def build(name: str, context: SplitContext) -> None:
     """
     if name not in TEACHERS:
         raise SettingError(f"no teacher is named {name!r}, only {', '.join(TEACHERS)}")
-    folder = context.folder / "teachers" / as_name(name)
-    if folder.exists():
+    if context.folder.has(_piece(name)):
         return
     began = time.process_time()
     found = TEACHERS[name](context)
-    with atomic_path(folder) as temporary:
+    with context.folder.making(_piece(name)) as temporary:
         temporary.mkdir()
         write_json(temporary / COSTS, {"proposing": time.process_time() - began})
         np.save(temporary / "actions.npy", found.actions)
@@ -72,13 +71,17 @@ def build(name: str, context: SplitContext) -> None:
 
 def seconds(name: str, context: SplitContext) -> float:
     """CPU seconds that a teacher's proposals for a split took; 0 where they were not counted."""
-    path = context.folder / "teachers" / as_name(name) / COSTS
-    return float(read_json(path)["proposing"]) if path.exists() else 0.0
+    piece = f"{_piece(name)}/{COSTS}"
+    return float(context.folder.read(piece)["proposing"]) if context.folder.has(piece) else 0.0
 
 
 def open_teacher(name: str, context: SplitContext, k: int = K) -> Proposals:
     """The first ``k`` proposals of a teacher, made now if they are not there."""
     build(name, context)
-    folder = context.folder / "teachers" / as_name(name)
+    folder = context.folder.path / _piece(name)
     actions, scores = (np.load(folder / f"{part}.npy")[:, :k] for part in ("actions", "scores"))
     return Proposals(actions, scores)
+
+
+def _piece(name: str) -> str:
+    return f"teachers/{as_name(name)}"

@@ -1,7 +1,15 @@
 """d3rlpy: datasets for its algorithms, and its algorithms as policies and rankers."""
 
+from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, Algorithm
 from llmrec_env.offline.d3rlpy.dataset import to_mdp_dataset, train
 from llmrec_env.offline.d3rlpy.history_encoder import HistoryEncoderFactory
 from llmrec_env.offline.d3rlpy.policy import D3rlpyPolicy
 
-__all__ = ["D3rlpyPolicy", "HistoryEncoderFactory", "to_mdp_dataset", "train"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "D3rlpyPolicy",
+    "HistoryEncoderFactory",
+    "to_mdp_dataset",
+    "train",
+]

@@ -1,4 +1,4 @@
-"""What one run earns: ranking of held-out steps, and returns among those who judge."""
+"""Evaluates one run: its ranking of held-out steps, and its returns in episodes of test users."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
-from llmrec_env.experiments.offline_benchmark.baselines import Judged
+from llmrec_env.experiments.offline_benchmark.baselines import Agent
 from llmrec_env.users.base import UserSimulator
 
-Found = dict[str, Any]
+Row = dict[str, Any]
+"""What a run found, as its file holds it."""
 RANKED = ("HR@10", "NDCG@10")
 SHOWN = ("coverage@10", "novelty@10", "gini@10")
 
 
 @dataclass(frozen=True, eq=False)
-class Judges:
-    """The test users of a benchmark.
+class Evaluator:
+    """Evaluates who recommends with the test users of a benchmark.
 
     Attributes:
         train: whose counts make an item popular.
@@ -35,27 +36,27 @@ class Judges:
     episodes: int
     seed: int
 
-    def judge(self, judged: Judged) -> Found:
+    def evaluate(self, agent: Agent) -> Row:
         """The numbers of one run; under "returns" its masked returns, world by world and user
         by user."""
-        ranked = evaluate_ranking(judged.ranker, self.test, ks=(10,))
-        shown = beyond_accuracy(judged.ranker, self.test, self.train)
-        found: Found = {name: ranked[name] for name in RANKED}
-        found |= {name: shown[name] for name in SHOWN}
+        ranked = evaluate_ranking(agent.ranker, self.test, ks=(10,))
+        shown = beyond_accuracy(agent.ranker, self.test, self.train)
+        row: Row = {name: ranked[name] for name in RANKED}
+        row |= {name: shown[name] for name in SHOWN}
         returns = {}
         for world, users in self.worlds.items():
             for masked in (True, False):
                 result = evaluate_policy(
-                    judged.policy,
+                    agent.policy,
                     users,
                     episodes=at_most(self.episodes, self.test),
                     seed=self.seed,
                     mask_seen=masked,
                 )
-                found[return_column(world, masked)] = result.mean
+                row[return_column(world, masked)] = result.mean
                 if masked:
                     returns[world] = result.returns.tolist()
-        return {**found, "returns": returns}
+        return {**row, "returns": returns}
 
 
 def return_column(world: str, masked: bool = True) -> str:

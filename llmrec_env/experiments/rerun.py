@@ -1,0 +1,73 @@
+"""Any run again, from the settings that its folder keeps: what ``llmrec rerun`` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.experiments.settings import RunSettings
+from llmrec_env.reporting import Report
+
+Program = tuple[type[RunSettings], Callable[..., Report]]
+"""The settings of a kind of run, and what runs it."""
+
+
+def rerun(
+    folder: str | os.PathLike[str], out: str | os.PathLike[str], workers: int | None = None
+) -> Report:
+    """Do a run again in another folder.
+
+    Args:
+        folder: of the run, finished or not.
+        out: the new run's folder.
+        workers: processes at work at once; one a core where None.
+
+    Raises:
+        SettingError: ``folder`` holds no run, or one of a kind that keeps no settings.
+    """
+    kind, settings = RunFolder.open(Path(folder))
+    if kind not in PROGRAMS:
+        raise SettingError(
+            f"{folder} is a folder of `llmrec {kind}`, which is not done again from its folder; "
+            "repeat its command"
+        )
+    of_kind, run = PROGRAMS[kind]()
+    return run(of_kind.from_json(settings), out, workers=workers)
+
+
+# Each imports its own program only: together they would load every library that any of them needs.
+
+
+def _demo() -> Program:
+    from llmrec_env.experiments.demo import DemoSettings, run_demo
+
+    return DemoSettings, run_demo
+
+
+def _study() -> Program:
+    from llmrec_env.experiments.study import StudySettings, run_study
+
+    return StudySettings, run_study
+
+
+def _offline() -> Program:
+    from llmrec_env.experiments.offline_benchmark import OfflineSettings, run_offline
+
+    return OfflineSettings, run_offline
+
+
+def _sensitivity() -> Program:
+    from llmrec_env.experiments.sensitivity import SensitivitySettings, run_sensitivity
+
+    return SensitivitySettings, run_sensitivity
+
+
+PROGRAMS: dict[str, Callable[[], Program]] = {
+    "demo": _demo,
+    "bench": _study,
+    "bench offline": _offline,
+    "bench sensitivity": _sensitivity,
+}

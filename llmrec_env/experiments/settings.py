@@ -1,0 +1,83 @@
+"""What the settings of all kinds of run have in common."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from llmrec_env.common.errors import SettingError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class RunSettings:
+    """Base of the dataclasses of settings, one a kind of run."""
+
+    KIND: ClassVar[str]
+    """The command that makes such runs, after ``llmrec``."""
+    GROWING: ClassVar[tuple[str, ...]] = ()
+    """Settings that may be others when a run is continued: they change no finished number."""
+    NAMED: ClassVar[tuple[str, ...]] = ()
+    """Options that the command names even where they are the usual ones."""
+    HIDDEN: ClassVar[tuple[str, ...]] = ("world_size",)
+    """Settings that are no options of the command."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which :meth:`from_json` makes the same settings."""
+        return {name: _plain(getattr(self, name)) for name in self._defaults()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Settings from what :meth:`to_json` gave.
+
+        Raises:
+            SettingError: there is no such setting, or its value is refused.
+        """
+        if unknown := sorted(set(values) - set(cls._defaults())):
+            raise SettingError(f"`llmrec {cls.KIND}` has no setting named {', '.join(unknown)}")
+        return cls(**{name: _with_tuples(value) for name, value in values.items()})
+
+    @property
+    def command(self) -> str:
+        """The command line that makes this run."""
+        words = ["llmrec", *self.KIND.split()]
+        for name, usual in self._defaults().items():
+            value = getattr(self, name)
+            if name in self.HIDDEN or value is None or (name not in self.NAMED and value == usual):
+                continue
+            parts = value.items() if isinstance(value, Mapping) else [("", value)]
+            for part, own in parts:
+                words += [f"--{name.replace('_', '-')}", f"{part}={_text(own)}".lstrip("=")]
+        return shlex.join(words)
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """The names of all settings with their usual values."""
+        return {
+            field.name: field.default
+            if field.default_factory is MISSING
+            else field.default_factory()
+            for field in fields(cls)  # type: ignore[arg-type]  # its subclasses are dataclasses
+        }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_text, value))
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if short == str(value) or float(short) == value else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _plain(own) for name, own in value.items()}
+    return [_plain(own) for own in value] if isinstance(value, tuple) else value
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_tuples(own) for name, own in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value

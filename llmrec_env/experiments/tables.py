@@ -1,0 +1,69 @@
+"""Pieces that the reports of all kinds of run share, and how they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.source import Source
+from llmrec_env.experiments.settings import RunSettings
+from llmrec_env.reporting import Facts, Report
+from llmrec_env.reporting.markdown import report_markdown
+
+
+def begin_report(
+    settings: RunSettings, source: Source, lede: str, seeds: Mapping[str, int]
+) -> Report:
+    """A report without sections."""
+    return Report(
+        title=f"llmrec {settings.KIND} on {source.name}",
+        lede=lede,
+        command=settings.command,
+        settings=settings.to_json(),
+        seeds=seeds,
+    )
+
+
+def add_log(
+    report: Report, source: Source, mean: bool = True, more: Mapping[str, Any] | None = None
+) -> None:
+    """The section on the log: its size, the sizes of its split, and what else is given.
+
+    Args:
+        report: to which it is added.
+        source: the log.
+        mean: whether the mean length of a user's log is named.
+        more: further facts, by name.
+    """
+    log, split = source.log, source.split
+    facts: dict[str, Any] = {"users": log.n_users, "items": log.n_items, "interactions": len(log)}
+    if mean:
+        facts["interactions a user, mean"] = round(len(log) / log.n_users, 1)
+    sizes = (part.n_users for part in (split.train, split.validation, split.test))
+    facts["training / validation / test users"] = " / ".join(map(str, sizes))
+    section = report.section("The log", "Split by user: test users were never learned from.")
+    section.add(Facts({**facts, **(more or {})}))
+
+
+def save_report(report: Report, folder: RunFolder) -> None:
+    """Write ``report.html``, ``results.md``, ``results.json``, ``config.json`` and the figures."""
+    report.save(folder.path)
+    with folder.making("results.md") as path:
+        path.write_text(report_markdown(report, folder.path), encoding="utf-8")
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], folder: RunFolder, name: str) -> None:
+    """Write ``name.csv`` and ``name.parquet``: a table of plain values, one row a mapping."""
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    with folder.making(f"{name}.csv") as path:
+        table.write_csv(path)
+    with folder.making(f"{name}.parquet") as path:
+        table.write_parquet(path)
+
+
+def many(count: int, what: str) -> str:
+    """``1 split``, ``3 splits``."""
+    return f"1 {what}" if count == 1 else f"{count} {what}s"
