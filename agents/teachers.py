@@ -16,7 +16,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker
-from llmrec_env.offline.augmentation import Proposals, best_actions, soft_targets
+from llmrec_env.offline.augmentation import Proposals, best_unowned_items, soft_targets
 
 
 def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20) -> Proposals:
@@ -45,7 +45,7 @@ def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20) -> Proposals:
         told[exclude] = -np.inf
         return top_k(told, count)
 
-    actions[steps], scores[steps] = best_actions(log, users, pick, k)
+    actions[steps], scores[steps] = best_unowned_items(log, users, pick, k)
     return Proposals(actions, scores)
 
 

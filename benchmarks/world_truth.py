@@ -21,7 +21,8 @@ from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.fidelity import truth_agreement
-from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, SB3Policy, evaluate_policy
+from llmrec_env.evaluation.policies import PopularPolicy, RandomPolicy, SB3Policy
+from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.experiments.demo.returns import train_ppo
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.language.assets.build import CONFIG

@@ -19,7 +19,7 @@ from openai import OpenAI, OpenAIError
 
 import llmrec_env
 from llmrec_env.envs.common.rendering import clean, show
-from llmrec_env.evaluation.returns import interval
+from llmrec_env.evaluation.intervals import interval
 
 gym.register_envs(llmrec_env)
 

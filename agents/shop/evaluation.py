@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agents.shop.base import ShopAgent, ShopObservation
 from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.progress import progress_bar
-from llmrec_env.evaluation.returns import Z95, Interval
+from llmrec_env.evaluation.intervals import Z95, Interval
 
 FloatArray = NDArray[np.floating[Any]]
 SHOPPERS = 64

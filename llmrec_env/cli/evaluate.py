@@ -75,7 +75,7 @@ def _print_card(split: Split, user: UserSimulator, seed: int) -> None:
 
 def _print_ranking(split: Split, model: Recommender) -> None:
     """How high a recommender ranks the next item; for each kind of step where the log tells it."""
-    from llmrec_env.evaluation.by_event import evaluate_by_event
+    from llmrec_env.evaluation.breakdowns import evaluate_by_event
     from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
 
     rankers: dict[str, Ranker] = {"popularity": Popularity(split.train), model.name: model}
@@ -94,7 +94,8 @@ def _print_returns(
     split: Split, user: UserSimulator, model: Recommender, episodes: int, seed: int
 ) -> None:
     """What a recommender earns in episodes with the simulated user."""
-    from llmrec_env.evaluation.returns import PopularPolicy, RandomPolicy, at_most, evaluate_policy
+    from llmrec_env.evaluation.policies import PopularPolicy, RandomPolicy
+    from llmrec_env.evaluation.returns import at_most, evaluate_policy
 
     policies: dict[str, Policy] = {
         "random": RandomPolicy(seed),

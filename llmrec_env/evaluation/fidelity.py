@@ -19,8 +19,8 @@ from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.envs.next_item.rules import InitialHistories
+from llmrec_env.evaluation.intervals import Interval, interval
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker, evaluate_ranking
-from llmrec_env.evaluation.returns import Interval, interval
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 

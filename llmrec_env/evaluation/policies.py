@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from gymnasium import spaces
 
-from llmrec_env.common.arrays import FloatArray
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item.observations import Observation
 
@@ -24,6 +24,30 @@ class Policy(Protocol):
     def action_scores(self, observation: Observation) -> FloatArray:
         """Float32 (N, n_items), higher is better, for N observations (an array or a dict)."""
         ...
+
+
+def greedy_actions(policy: Policy, observation: Observation, allowed: BoolArray) -> IntArray:
+    """What a policy shows: its best-scored allowed item, for each of N observations.
+
+    Args:
+        policy: who scores.
+        observation: N observations.
+        allowed: bool (N, n_items), at least one item a row.
+
+    Returns:
+        Item indices, int64 (N,); among equals the first.
+
+    Raises:
+        DataError: the scores have another shape than ``allowed``, or are NaN.
+    """
+    scores = np.asarray(policy.action_scores(observation))
+    if scores.shape != allowed.shape or np.isnan(scores).any():
+        raise DataError(
+            f"{type(policy).__name__}.action_scores gave an array of shape {scores.shape}; "
+            f"expected {allowed.shape} (users by items of the simulated users), without NaN; judge "
+            "a policy among users of the items that it learned to recommend"
+        )
+    return np.where(allowed, scores, -np.inf).argmax(axis=1)
 
 
 class RandomPolicy:

@@ -8,7 +8,7 @@ difference is taken in pairs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,31 +22,9 @@ from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.envs.next_item.rules import InitialHistories
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
-from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy, SB3Policy
+from llmrec_env.evaluation.intervals import Interval, interval
+from llmrec_env.evaluation.policies import Policy, greedy_actions
 from llmrec_env.users.base import UserSimulator
-
-__all__ = [
-    "Interval",
-    "Policy",
-    "PolicyReturns",
-    "PopularPolicy",
-    "RandomPolicy",
-    "SB3Policy",
-    "best_actions",
-    "evaluate_policy",
-    "interval",
-]
-
-Z95 = 1.959964
-"""Two-sided 95% point of the normal distribution."""
-
-
-class Interval(NamedTuple):
-    """A mean and its 95% interval (normal approximation over users)."""
-
-    mean: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,30 +140,6 @@ def evaluate_policy(
     return PolicyReturns(ids, *results, mask_seen=mask_seen, seed=seed)
 
 
-def best_actions(policy: Policy, observation: Observation, allowed: BoolArray) -> IntArray:
-    """The adapter through which every policy acts: its best-scored allowed item.
-
-    Args:
-        policy: who scores.
-        observation: N observations.
-        allowed: bool (N, n_items), at least one item a row.
-
-    Returns:
-        Item indices, int64 (N,); among equals the first.
-
-    Raises:
-        DataError: the scores have another shape than ``allowed``, or are NaN.
-    """
-    scores = np.asarray(policy.action_scores(observation))
-    if scores.shape != allowed.shape or np.isnan(scores).any():
-        raise DataError(
-            f"{type(policy).__name__}.action_scores gave an array of shape {scores.shape}; "
-            f"expected {allowed.shape} (users by items of the simulated users), without NaN; judge "
-            "a policy among users of the items that it learned to recommend"
-        )
-    return np.where(allowed, scores, -np.inf).argmax(axis=1)
-
-
 def at_most(episodes: int, users: InteractionLog) -> int:
     """That many episodes, or as many as there are users who can start one."""
     return min(episodes, len(InitialHistories(users).eligible))
@@ -245,7 +199,7 @@ def _play(
     with progress_bar("episodes", episodes) as advance:
         while (sitting < episodes).any():
             allowed = env.action_masks() if mask_seen else everything
-            actions = best_actions(policy, observation, allowed)
+            actions = greedy_actions(policy, observation, allowed)
             observation, rewards, terminated, truncated, infos = env.step(actions)
             returns[sitting] += rewards
             accepted[sitting] += infos["accepted"]
@@ -256,12 +210,3 @@ def _play(
                 seats.pass_on(ended)
                 observation = seats.open(ended)
     return returns[:-1], accepted[:-1], lengths[:-1]
-
-
-def interval(values: Float64Array) -> Interval:
-    """Mean over users with its 95% interval (normal approximation)."""
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Interval(mean, float("-inf"), float("inf"))
-    half = Z95 * float(values.std(ddof=1)) / len(values) ** 0.5
-    return Interval(mean, mean - half, mean + half)

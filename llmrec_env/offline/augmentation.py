@@ -80,7 +80,7 @@ def propose(
     """
     n_tried = _candidates_tried(log, k, candidates, method, rerank_tokens)
     pick = _picker(log, simulator, method, labels, seed)
-    actions, scores = best_actions(log, log.row_users, pick, max(k, n_tried))
+    actions, scores = best_unowned_items(log, log.row_users, pick, max(k, n_tried))
     if method == "random":
         scores[actions >= 0] = 0.0
     if n_tried and simulator is not None:
@@ -165,7 +165,7 @@ def _ranked(score: Callable[[IntArray], FloatArray]) -> Pick:
     return pick
 
 
-def best_actions(
+def best_unowned_items(
     log: InteractionLog, users: IntArray, pick: Pick, k: int
 ) -> tuple[IntArray, FloatArray]:
     """The K best items of each row that its user does not own, chunk by chunk.

@@ -9,7 +9,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.offline.augmentation import Proposals, best_actions
+from llmrec_env.offline.augmentation import Proposals, best_unowned_items
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.base import UserSimulator
 
@@ -19,7 +19,7 @@ def augmented_rows(
     simulator: UserSimulator | None,
     logged: Transitions,
     proposals: Proposals,
-    paid: str,
+    reward_source: str,
     ask_follow_up: bool,
 ) -> Transitions:
     """One transition for each proposed action that a logged one stands beside."""
@@ -34,11 +34,11 @@ def augmented_rows(
         branches = simulator.branch(log.keep(log.row_goes_on), tried)
         next_state = branches.states[step, rank]
         next_action = _next_actions(log, simulator, user, action, next_state, next_action)
-        if paid == "language":
+        if reward_source == "language":
             reward = branches.rewards[step, rank]
         next_reward = reward
-        if paid == "language" and ask_follow_up:
-            next_reward = _ask(log, simulator, user, rows, action, next_action)
+        if reward_source == "language" and ask_follow_up:
+            next_reward = _follow_up_rewards(log, simulator, user, rows, action, next_action)
     if logged.kind == "history":
         next_state = np.column_stack([logged.state[step, 1:], action.astype(np.float32)])
     return Transitions(
@@ -72,13 +72,13 @@ def _next_actions(
         return simulator.best_items(states[rows], k, exclude)
 
     try:
-        best = best_actions(log, users, pick, k=1)[0][:, 0]
+        best = best_unowned_items(log, users, pick, k=1)[0][:, 0]
     except SimulatorError:  # it answers, but names no items
         return otherwise
     return np.where(best >= 0, best, otherwise)
 
 
-def _ask(
+def _follow_up_rewards(
     log: InteractionLog,
     simulator: UserSimulator,
     users: IntArray,

@@ -1,9 +1,9 @@
 """Labelling a log on many machines with Ray Data; comes with the extra ``ray``.
 
 The work is a list of shard numbers. Each actor loads the LE once, then reads shards of the log from
-the run folder and writes their parts there, so the folder must stand on a file system that every
+the run folder and writes their files there, so the folder must stand on a file system that every
 machine sees under the same name; through Ray itself pass only numbers. A worker that is lost costs
-its shard: Ray asks another, and a part that was finished is never made again.
+its shard: Ray asks another, and a file that was finished is never made again.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.parallel import available_cores
 from llmrec_env.common.placement import dtype_name
-from llmrec_env.offline.files import missing_parts
-from llmrec_env.offline.manifest import Plan, plan_run
+from llmrec_env.offline.files import missing_shards
+from llmrec_env.offline.manifest import Manifest, prepare_run
 from llmrec_env.offline.partition import LogSource
 from llmrec_env.offline.sharding import SHARD_ROWS, label_shard, load_user, shard_progress
 
@@ -46,7 +46,7 @@ def label(
     num_cpus: float = 1,
     num_gpus: float | None = None,
     address: str | None = None,
-) -> Plan:
+) -> Manifest:
     """Label and augment a log with a pool of Ray actors, into the folder that one process makes.
 
     Takes the Ray that this process is connected to; else connects to ``address`` or
@@ -54,12 +54,12 @@ def label(
 
     Args:
         source: a log, or the path of one in parquet, read by this process alone; see
-            :func:`llmrec_env.offline.partition.cut_log`.
-        out: the run folder, on a file system that every machine sees under this name; parts that
+            :func:`llmrec_env.offline.partition.partition_log`.
+        out: the run folder, on a file system that every machine sees under this name; files that
             are in it already are not made again.
         simulator: folder of a saved LE, seen by every machine, or "embedded".
         augment: LE-generated actions added to each step.
-        shard_rows: interactions a shard, at least: users are never cut apart.
+        shard_rows: interactions a shard, at least: a user is never divided.
         device: torch device of each actor's LE.
         dtype: in which the LE computes, such as "bfloat16"; "auto" is that on a GPU, else float32.
         actors: LEs at work at once; None: as many as Ray's resources allow now.
@@ -68,7 +68,7 @@ def label(
         address: address of a running Ray, such as "auto" or "10.0.0.1:6379".
 
     Returns:
-        The plan of the run, as :func:`llmrec_env.offline.sharding.label` does.
+        The manifest of the run, as :func:`llmrec_env.offline.sharding.label` does.
 
     Raises:
         MissingExtraError: Ray Data is not installed.
@@ -85,10 +85,12 @@ def label(
     folder = Path(out).absolute()
     if simulator != "embedded":
         simulator = Path(simulator).expanduser().absolute()
-    plan = plan_run(source, folder, simulator, augment, shard_rows, dtype_name(dtype, device))
-    missing = missing_parts(folder, len(plan.shards))
+    manifest = prepare_run(
+        source, folder, simulator, augment, shard_rows, dtype_name(dtype, device)
+    )
+    missing = missing_shards(folder, len(manifest.shards))
     if not missing:
-        return plan
+        return manifest
     needed = {
         "CPU": num_cpus,
         "GPU": float(device.startswith("cuda")) if num_gpus is None else num_gpus,
@@ -96,14 +98,14 @@ def label(
     with (
         _quiet(ray_data),
         _connected(ray, address, math.ceil((actors or 1) * num_cpus)),
-        shard_progress(plan, missing) as made,
+        shard_progress(manifest, missing) as made,
     ):
         numbers = ray_data.from_items(
             [{"number": number} for number in missing], override_num_blocks=len(missing)
         )
         results = numbers.map_batches(
             ShardLabeller,
-            fn_constructor_args=(str(folder), str(simulator), device, plan.dtype, num_cpus),
+            fn_constructor_args=(str(folder), str(simulator), device, manifest.dtype, num_cpus),
             batch_size=1,  # one shard a task, and as many blocks as shards
             concurrency=actors or _most_actors(ray, needed, len(missing)),
             num_cpus=needed["CPU"],
@@ -113,11 +115,11 @@ def label(
             if row["error"]:
                 raise LLMRecError(row["error"])
             made(row["number"])
-    return plan
+    return manifest
 
 
 class ShardLabeller:
-    """What an actor holds: the LE and the plan, loaded once.
+    """What an actor holds: the LE and the manifest, loaded once.
 
     Args:
         folder: the run folder.
@@ -132,21 +134,22 @@ class ShardLabeller:
     ) -> None:
         torch.set_num_threads(max(1, int(num_cpus)))
         self._folder = Path(folder)
-        self._told = (simulator, device, dtype)
-        self._loaded: tuple[Plan, Any] | None = None
+        self._user_settings = (simulator, device, dtype)
+        self._loaded: tuple[Manifest, Any] | None = None
 
     def __call__(self, batch: dict[str, IntArray]) -> dict[str, list[Any]]:
-        """Make the parts ``batch["number"]``; an error raised on purpose comes back as text.
+        """Make the files of the shards ``batch["number"]``.
 
-        Ray would wrap an exception in its own and in the actor's traceback.
+        An error raised on purpose comes back as text: Ray would wrap an exception in its own and in
+        the actor's traceback.
         """
         numbers = batch["number"].tolist()
         try:
             if self._loaded is None:
-                self._loaded = Plan.load(self._folder), load_user(*self._told)
-            plan, user = self._loaded
+                self._loaded = Manifest.load(self._folder), load_user(*self._user_settings)
+            manifest, user = self._loaded
             for number in numbers:
-                label_shard(self._folder, plan, number, user)
+                label_shard(self._folder, manifest, number, user)
         except LLMRecError as error:
             return {"number": numbers, "error": [str(error)] * len(numbers)}
         return {"number": numbers, "error": [""] * len(numbers)}
@@ -154,13 +157,13 @@ class ShardLabeller:
 
 def _most_actors(ray: Any, needed: dict[str, float], n_shards: int) -> int:
     """How many actors the resources hold at once, no more than there are shards."""
-    there = ray.cluster_resources()
-    room = [int(there.get(name, 0) // each) for name, each in needed.items() if each]
+    available = ray.cluster_resources()
+    room = [int(available.get(name, 0) // each) for name, each in needed.items() if each]
     if min(room) == 0:
         raise SettingError(
-            f"an actor needs {needed}, but Ray has CPU={there.get('CPU', 0):g} and "
-            f"GPU={there.get('GPU', 0):g}; ask for less, or give the number of actors if machines "
-            "are still to join"
+            f"an actor needs {needed}, but Ray has CPU={available.get('CPU', 0):g} and "
+            f"GPU={available.get('GPU', 0):g}; ask for less, or give the number of actors if "
+            "machines are still to join"
         )
     return min(*room, n_shards)
 

@@ -1,9 +1,9 @@
-"""The plan of a run that labels a log in shards, and the folder that it is kept in.
+"""The manifest of a labelled log: who labels, how, and which users stand in which file.
 
 A run is one folder::
 
-    plan.json                    who labels, how, and which users each shard holds
-    log/part-00000.parquet ...   the log, cut into shards of whole users
+    manifest.json                who labels, how, and which users each shard holds
+    log/part-00000.parquet ...   the log, in shards of whole users
     part-00000.parquet ...       their transitions; together one table, which Transitions.load reads
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
 from llmrec_env.language.saving import saved_catalogue, saved_fingerprint
-from llmrec_env.offline.files import PLAN, part_path
-from llmrec_env.offline.partition import LogPart, LogSource, cut_log
+from llmrec_env.offline.files import MANIFEST, manifest_path, shard_path
+from llmrec_env.offline.partition import LogShard, LogSource, partition_log
 from llmrec_env.users.language import EMBEDDED
 
 FORMAT = 1
@@ -40,8 +40,8 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run folder is for; two runs with equal plans make equal parts."""
+class Manifest:
+    """What a run folder is for; two runs with equal manifests make equal files."""
 
     simulator: str
     """Fingerprint of the saved LE."""
@@ -66,39 +66,40 @@ class Plan:
     def save(self, folder: Path) -> None:
         """Write it into the run folder."""
         totals = {"format": FORMAT, "n_users": self.n_users, "n_rows": self.n_rows}
-        write_json(folder / PLAN, totals | asdict(self), sort_keys=False)
+        write_json(folder / MANIFEST, totals | asdict(self), sort_keys=False)
 
     @classmethod
-    def load(cls, folder: Path) -> Plan:
-        """Read the plan of a run folder.
+    def load(cls, folder: Path) -> Manifest:
+        """Read the manifest of a run folder.
 
         Raises:
             DataError: there is none, or one of another version's.
         """
-        if not (folder / PLAN).exists():
+        path = manifest_path(folder)
+        if not path.exists():
             raise DataError(
-                f"{folder} holds no run: there is no {PLAN} in it; the folder must stand on a file "
-                "system that every machine of the run sees under this name"
+                f"{folder} holds no run: there is no {MANIFEST} in it; the folder must stand on a "
+                "file system that every machine of the run sees under this name"
             )
-        values = read_json(folder / PLAN)
+        values = read_json(path)
         if values.get("format") != FORMAT:
             raise DataError(
-                f"{folder}: {PLAN} has format {values.get('format')!r}, this version reads "
+                f"{path} has format {values.get('format')!r}, this version reads "
                 f"{FORMAT}; label into another folder"
             )
         settings = {name: values[name] for name in SETTINGS}
         return cls(**settings, shards=tuple(Shard(**shard) for shard in values["shards"]))
 
 
-def plan_run(
+def prepare_run(
     source: LogSource,
     folder: Path,
     simulator: str | os.PathLike[str],
     augment: int,
     shard_rows: int,
     dtype: str,
-) -> Plan:
-    """Cut the log into the run folder; in a folder that holds the same run, change nothing.
+) -> Manifest:
+    """Write the manifest and the log's shards; in a folder of the same run, change nothing.
 
     The arguments and errors are those of :func:`llmrec_env.offline.sharding.label`. The log is read
     through either way: it must be the one that the folder was made for.
@@ -109,22 +110,22 @@ def plan_run(
             f"got augment={augment} and shard_rows={shard_rows}"
         )
     le = saved_folder(simulator)
-    plan = Plan(saved_fingerprint(le), augment, dtype, shard_rows)
-    before = _plan_before(folder)
+    manifest = Manifest(saved_fingerprint(le), augment, dtype, shard_rows)
+    before = _manifest_before(folder)
     if before is not None:
-        _check_same_run(before, replace(plan, shards=before.shards), folder)
+        _check_same_run(before, replace(manifest, shards=before.shards), folder)
     for scratch in (*scratch_of(folder, "part-"), *scratch_of(folder, "log")):
         shutil.rmtree(scratch, ignore_errors=True)
-    parts = cut_log(source, saved_catalogue(le), shard_rows)
+    shards = partition_log(source, saved_catalogue(le), shard_rows)
     if before is None:
         with atomic_path(folder / "log") as scratch:
             scratch.mkdir()
-            plan = replace(plan, shards=tuple(_written(parts, scratch)))
-        plan.save(folder)
+            manifest = replace(manifest, shards=tuple(_written(shards, scratch)))
+        manifest.save(folder)
     else:
-        plan = replace(plan, shards=tuple(_shard(part) for part in parts))
-        _check_same_run(before, plan, folder)
-    return plan
+        manifest = replace(manifest, shards=tuple(map(_described, shards)))
+        _check_same_run(before, manifest, folder)
+    return manifest
 
 
 def saved_folder(simulator: str | os.PathLike[str]) -> Path:
@@ -142,14 +143,14 @@ def saved_folder(simulator: str | os.PathLike[str]) -> Path:
     return folder
 
 
-def _plan_before(folder: Path) -> Plan | None:
-    """The plan of a folder that holds a run, None where nothing stands in the way of one."""
+def _manifest_before(folder: Path) -> Manifest | None:
+    """The manifest of a folder that holds a run, None where nothing stands in the way of one."""
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder} is a file; a labelled log is a folder of parts, name another")
     if not folder.exists():
         return None
-    if (folder / PLAN).exists():
-        return Plan.load(folder)
+    if manifest_path(folder).exists():
+        return Manifest.load(folder)
     others = [p.name for p in folder.iterdir() if p.name != "log" and not p.name.startswith(".")]
     if others:
         raise DataError(
@@ -159,15 +160,17 @@ def _plan_before(folder: Path) -> Plan | None:
     return None
 
 
-def _check_same_run(before: Plan, now: Plan, folder: Path) -> None:
-    told = {
+def _check_same_run(before: Manifest, now: Manifest, folder: Path) -> None:
+    differences = {
         "simulator": "another simulator",
         "augment": f"augment={before.augment} instead of {now.augment}",
         "dtype": f"dtype={before.dtype} instead of {now.dtype}",
         "shard_rows": f"shard_rows={before.shard_rows} instead of {now.shard_rows}",
         "shards": "another log",
     }
-    other = [text for name, text in told.items() if getattr(before, name) != getattr(now, name)]
+    other = [
+        text for name, text in differences.items() if getattr(before, name) != getattr(now, name)
+    ]
     if other:
         raise DataError(
             f"{folder} holds another run ({', '.join(other)}); repeat the command that began it, "
@@ -175,16 +178,16 @@ def _check_same_run(before: Plan, now: Plan, folder: Path) -> None:
         )
 
 
-def _written(parts: Iterator[LogPart], folder: Path) -> Iterator[Shard]:
-    for number, part in enumerate(parts):
-        part.table.write_parquet(part_path(folder, number))
-        yield _shard(part)
+def _written(shards: Iterator[LogShard], folder: Path) -> Iterator[Shard]:
+    for number, shard in enumerate(shards):
+        shard.table.write_parquet(shard_path(folder, number))
+        yield _described(shard)
 
 
-def _shard(part: LogPart) -> Shard:
-    columns = (part.table[name].to_list() for name in ("user_id", "item_id"))
+def _described(shard: LogShard) -> Shard:
+    columns = (shard.table[name].to_list() for name in ("user_id", "item_id"))
     content = fingerprint("\n".join(values) for values in columns)
-    return Shard(part.first_user, part.n_users, part.table.height, content)
+    return Shard(shard.first_user, shard.n_users, shard.table.height, content)
 
 
 def scratch_of(folder: Path, name: str) -> list[Path]:

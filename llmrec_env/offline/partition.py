@@ -1,6 +1,7 @@
-"""Cutting a log into parts of whole users while it is read, a stretch of rows at a time.
+"""Partition of a log into shards of whole users, read a stretch of rows at a time.
 
-A log in memory and a parquet file are cut by the same rule: a part ends with the user who fills it.
+A log in memory and a parquet file are partitioned by one rule: a shard ends with the user who
+fills it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ READ_ROWS = 50_000  # read at once, a few megabytes
 
 
 @dataclass(frozen=True, eq=False)
-class LogPart:
+class LogShard:
     """Some users of a log, each with all their interactions.
 
     Attributes:
@@ -41,33 +42,33 @@ class LogPart:
     n_users: int
 
 
-def cut_log(source: LogSource, catalogue: Catalogue, rows: int) -> Iterator[LogPart]:
-    """Cut a log into parts of at least ``rows`` interactions; the last may have fewer.
+def partition_log(source: LogSource, catalogue: Catalogue, rows: int) -> Iterator[LogShard]:
+    """Yield shards of at least ``rows`` interactions; the last may have fewer.
 
-    Holds one part and :data:`READ_ROWS` rows at a time, and eight bytes a user.
+    Holds one shard and :data:`READ_ROWS` rows at a time, and eight bytes a user.
 
     Args:
         source: a log, or the path of a parquet file (or of a folder of them, in the order of their
             names) with the columns ``user_id`` and ``item_id``, one row an interaction, each user's
             rows together and oldest first. Where there is a column ``time``, it is held to that.
         catalogue: the items that the log may speak of.
-        rows: interactions a part, at least.
+        rows: interactions a shard, at least.
 
     Raises:
         DataError: the file is not there, no parquet, or lacks a column; a user's rows are not
             together or not in the order of time; an item is unknown; or nobody has two
             interactions.
     """
-    return _cut(_LogReader(source, catalogue), catalogue, rows)
+    return _partition(_LogReader(source, catalogue), catalogue, rows)
 
 
-def _cut(reader: _LogReader, catalogue: Catalogue, rows: int) -> Iterator[LogPart]:
+def _partition(reader: _LogReader, catalogue: Catalogue, rows: int) -> Iterator[LogShard]:
     hashes: list[NDArray[np.uint64]] = []
     first_row, first_user, longest = 0, 0, 0
-    with progress_bar("cut the log", reader.n_rows) as advance:
+    with progress_bar("partition the log", reader.n_rows) as advance:
         for table in _whole_users(reader.tables(), rows):
-            users = _check_part(table, catalogue, reader.name, first_row)
-            yield LogPart(table.select("user_id", "item_id"), first_user, users.height)
+            users = _check_shard(table, catalogue, reader.name, first_row)
+            yield LogShard(table.select("user_id", "item_id"), first_user, users.height)
             longest = max(longest, int(users["rows"].max()))  # type: ignore[arg-type]
             hashes.append(_hash(users["user_id"]))
             first_row += table.height
@@ -132,17 +133,17 @@ def _scan(path: Path) -> pl.LazyFrame:
 
 
 def _whole_users(tables: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """Join stretches and part them where a user begins and ``rows`` are full."""
+    """Join stretches, and divide them where a user begins and ``rows`` are full."""
     pending = next(tables)
     for table in chain([pending.clear()], tables):
         pending = pl.concat([pending, table])
         begins = _begins(pending["user_id"])
-        cuts = [0]
-        while (after := np.searchsorted(begins, cuts[-1] + rows)) < len(begins):
-            cuts.append(int(begins[after]))
-        for first, last in pairwise(cuts):
+        borders = [0]
+        while (after := np.searchsorted(begins, borders[-1] + rows)) < len(begins):
+            borders.append(int(begins[after]))
+        for first, last in pairwise(borders):
             yield pending[first:last]
-        pending = pending[cuts[-1] :]
+        pending = pending[borders[-1] :]
     yield pending
 
 
@@ -153,10 +154,10 @@ def _begins(users: pl.Series) -> IntArray:
     return np.flatnonzero(other)
 
 
-def _check_part(
+def _check_shard(
     table: pl.DataFrame, catalogue: Catalogue, name: str, first_row: int
 ) -> pl.DataFrame:
-    """The users of a part, ``user_id`` and ``rows``, whose items are known and rows in order."""
+    """The users of a shard, ``user_id`` and ``rows``, whose items are known and rows in order."""
     user_ids = table["user_id"]
     if user_ids.null_count():
         row = first_row + int(user_ids.is_null().arg_true()[0]) + 1
@@ -201,7 +202,10 @@ def _hash(users: pl.Series) -> NDArray[np.uint64]:
 
 
 def _check_no_user_returns(reader: _LogReader, hashes: NDArray[np.uint64]) -> None:
-    """Whether a user of one part comes again in another; only then is the log read once more."""
+    """Refuse a log in which a user of one shard comes again in another.
+
+    The log is read once more only where two users' hashes are the same.
+    """
     _, first_seen = np.unique(hashes, return_index=True)
     if len(first_seen) == len(hashes):
         return

@@ -13,7 +13,7 @@ import polars as pl
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
-from llmrec_env.offline.files import all_parts
+from llmrec_env.offline.files import shard_paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,13 +75,13 @@ class Transitions:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Transitions:
-        """Read what :meth:`save` wrote, or all parts of a folder that ``llmrec label`` made.
+        """Read what :meth:`save` wrote, or all files of a folder that ``llmrec label`` made.
 
         Raises:
-            DataError: the file lacks a column, or the folder a part.
+            DataError: the file lacks a column, or the folder a file.
         """
         if Path(path).is_dir():
-            return cls._of_parts(all_parts(Path(path)))
+            return cls._of_shards(shard_paths(Path(path)))
         table = pl.read_parquet(Path(path))
         missing = [name for name in (*COLUMNS, "n_items", "kind") if name not in table.columns]
         if missing or table.height == 0:
@@ -93,8 +93,8 @@ class Transitions:
         return cls(**columns, n_items=int(table["n_items"][0]), kind=str(table["kind"][0]))
 
     @classmethod
-    def _of_parts(cls, paths: list[Path]) -> Transitions:
-        """The parts' logged rows, then their augmented rows; holds the table and one part."""
+    def _of_shards(cls, paths: list[Path]) -> Transitions:
+        """The files' logged rows, then their augmented rows; holds the table and one file."""
         marks = [pl.read_parquet(path, columns=["augmented"])["augmented"] for path in paths]
         order = np.argsort(pl.concat(marks).to_numpy(), kind="stable")
         place = np.empty_like(order)
@@ -109,7 +109,7 @@ class Transitions:
                 getattr(table, name)[place[first : first + len(part)]] = getattr(part, name)
             first += len(part)
         if table is None:
-            raise DataError(f"{paths[0].parent}: no part holds a transition")
+            raise DataError(f"{paths[0].parent}: no file holds a transition")
         return table
 
     def _sized(self, n_rows: int) -> Transitions:

@@ -60,10 +60,10 @@ def transitions(
             another catalogue, the proposals are of another log, or nobody has two interactions.
     """
     kind = state or ("history" if simulator is None else "language")
-    paid = reward or ("constant" if simulator is None else "language")
-    _check(log, simulator, kind, paid, augment)
-    labels = simulator.label(log) if simulator and "language" in (kind, paid) else None
-    rewards = _rewards(log, labels, paid)
+    reward_source = reward or ("constant" if simulator is None else "language")
+    _check(log, simulator, kind, reward_source, augment)
+    labels = simulator.label(log) if simulator and "language" in (kind, reward_source) else None
+    rewards = _rewards(log, labels, reward_source)
     if labels is not None and kind == "language":
         states = labels.states
     else:
@@ -72,7 +72,7 @@ def transitions(
     if isinstance(augment, int) and augment > 0:
         augment = propose(log, simulator, k=augment, labels=labels)
     if isinstance(augment, Proposals):
-        added = augmented_rows(log, simulator, logged, augment, paid, ask_follow_up)
+        added = augmented_rows(log, simulator, logged, augment, reward_source, ask_follow_up)
         return logged.followed_by(added)
     return logged
 
@@ -92,17 +92,19 @@ def _check(
     log: InteractionLog,
     simulator: UserSimulator | None,
     kind: str,
-    paid: str,
+    reward_source: str,
     augment: int | Proposals,
 ) -> None:
     if kind not in ("language", "history"):
         raise DataError(f"state must be 'language' or 'history', got {kind!r}")
-    if paid not in ("language", "constant", "rating", "event"):
-        raise DataError(f"reward must be 'language', 'constant', 'rating' or 'event', got {paid!r}")
+    if reward_source not in ("language", "constant", "rating", "event"):
+        raise DataError(
+            f"reward must be 'language', 'constant', 'rating' or 'event', got {reward_source!r}"
+        )
     if isinstance(augment, int) and augment < 0:
         raise DataError(f"augment counts actions a step, 0 or more; got {augment}")
     if simulator is None:
-        for option, value in (("state", kind), ("reward", paid)):
+        for option, value in (("state", kind), ("reward", reward_source)):
             if value == "language":
                 raise DataError(f"{option}='language' needs a simulator: it comes from its labels")
         if augment and isinstance(augment, int):
@@ -123,18 +125,19 @@ def _check(
         raise DataError("no transitions: no user of the log has two interactions")
 
 
-def _rewards(log: InteractionLog, labels: Labels | None, paid: str) -> FloatArray:
+def _rewards(log: InteractionLog, labels: Labels | None, reward_source: str) -> FloatArray:
     """The reward of every logged interaction."""
-    if paid == "language" and labels is not None:
+    if reward_source == "language" and labels is not None:
         return labels.rewards
-    if paid == "constant":
+    if reward_source == "constant":
         return np.ones(len(log), dtype=np.float32)
-    if paid not in log.feedback.columns:
+    if reward_source not in log.feedback.columns:
         raise DataError(
-            f"reward={paid!r} needs the log's column {paid!r}; it has {log.feedback.columns}"
+            f"reward={reward_source!r} needs the log's column {reward_source!r}; "
+            f"it has {log.feedback.columns}"
         )
-    values = log.feedback[paid]
-    if paid == "rating":
+    values = log.feedback[reward_source]
+    if reward_source == "rating":
         ratings = values.to_numpy()
         low, high = ratings.min(), ratings.max()
         return np.ones_like(ratings) if low == high else (ratings - low) / (high - low)

@@ -82,7 +82,7 @@ class Finding(Element):
     refuted: bool = False
 
     @property
-    def told(self) -> str:
+    def statement(self) -> str:
         """The claim in words that say the same without the mark before them."""
         if self.refuted:
             return f"Refuted: {self.claim}"
@@ -142,11 +142,7 @@ class Curve(Element):
     def check(self) -> None:
         """All columns are equally long."""
         for name in ("y", "low", "high"):
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self.x):
-                raise DataError(
-                    f"curve {self.name!r}: {len(values)} values of {name}, expected {len(self.x)}"
-                )
+            _check_length(f"curve {self.name!r}", name, getattr(self, name), len(self.x))
 
 
 @dataclass(frozen=True)
@@ -221,8 +217,7 @@ class Cloud(Element):
 
     def check(self) -> None:
         """Every point has two coordinates."""
-        if len(self.x) != len(self.y):
-            raise DataError(f"cloud: {len(self.y)} values of y, expected {len(self.x)}")
+        _check_length("cloud", "y", self.y, len(self.x))
 
 
 @dataclass(frozen=True)
@@ -265,6 +260,20 @@ class Transcript(Element):
     turns: Sequence[Turn]
     ending: str = ""
     note: str = ""
+
+
+@dataclass
+class Section:
+    """One heading of a report and what stands under it."""
+
+    title: str
+    lede: str = ""
+    elements: list[Element] = dataclasses.field(default_factory=list)
+
+    def add(self, *elements: Element) -> Section:
+        """Append elements; returns the section, so that calls can be chained."""
+        self.elements.extend(elements)
+        return self
 
 
 def plain(value: Any) -> Any:
@@ -343,3 +352,8 @@ def _check_known(what: str, names: Sequence[Any], known: Sequence[Any]) -> None:
     for name in names:
         if name not in known:
             raise DataError(f"{what} names {name!r}, which is none of {list(known)}")
+
+
+def _check_length(what: str, name: str, values: Sequence[Any] | None, expected: int) -> None:
+    if values is not None and len(values) != expected:
+        raise DataError(f"{what}: {len(values)} values of {name}, expected {expected}")

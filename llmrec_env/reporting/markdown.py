@@ -47,7 +47,7 @@ def _element(element: Element, drawn: dict[int, str]) -> Iterator[str]:
             yield _lines(["", ""], [[k, fact_text(v)] for k, v in element.values.items()], {1})
         case Finding():
             mark = VERDICTS[element.holds][0]
-            yield f"{mark} **{_escape(element.told)}** {_escape(element.evidence)}"
+            yield f"{mark} **{_escape(element.statement)}** {_escape(element.evidence)}"
         case Table():
             yield from _table(element)
         case Figure():

@@ -1,4 +1,4 @@
-"""One self-contained page: no network, images inside, every text escaped."""
+"""A report as one self-contained HTML page: images inside, nothing from the network."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import atomic_path
 from llmrec_env.common.progress import track
 from llmrec_env.reporting import plots, tables
-from llmrec_env.reporting.elements import Figure
-
-if TYPE_CHECKING:
-    from llmrec_env.reporting.report import Report
+from llmrec_env.reporting.elements import Figure, Section
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Contents(Protocol):
+    """What a page shows: a :class:`llmrec_env.reporting.report.Report`."""
+
+    title: str
+    lede: str
+    command: str
+    sections: list[Section]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Settings, seeds, versions and seconds, for the page's last section."""
 
 
 class Image(NamedTuple):
@@ -28,7 +38,7 @@ class Image(NamedTuple):
     png: bytes
 
 
-def write_page(report: Report, folder: Path) -> Path:
+def write_page(report: Contents, folder: Path) -> Path:
     """Write ``figures/*.png`` and ``report.html`` into ``folder``; returns the page.
 
     Raises:
@@ -82,17 +92,17 @@ def _setting_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def figure_files(report: Report) -> list[tuple[Figure, str]]:
+def figure_files(report: Contents) -> list[tuple[Figure, str]]:
     """The figures of a report, and where in the run folder the image of each lies."""
     figures = _figures(report)
     return [(f, f"figures/{i:02d}-{slug(f.title)}.png") for i, f in enumerate(figures, start=1)]
 
 
-def _figures(report: Report) -> list[Figure]:
+def _figures(report: Contents) -> list[Figure]:
     return [e for section in report.sections for e in section.elements if isinstance(e, Figure)]
 
 
-def _write_figures(report: Report, images: Sequence[Image], folder: Path) -> None:
+def _write_figures(report: Contents, images: Sequence[Image], folder: Path) -> None:
     names = [name for _, name in figure_files(report)]
     for old in folder.glob("figures/[0-9][0-9]-*.png"):  # of an earlier report
         if f"figures/{old.name}" not in names:

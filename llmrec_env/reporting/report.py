@@ -1,4 +1,4 @@
-"""Collects what a run found and writes it down."""
+"""The report of a run: collects what it found, saves it, prints it and makes its page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rich.text import Text as RichText
 
 from llmrec_env.common.errors import DataError, MissingExtraError
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.reporting.elements import Element, Table, clean, from_json, plain, to_json
+from llmrec_env.reporting.elements import Section, Table, clean, from_json, plain, to_json
+from llmrec_env.reporting.page import write_page
 from llmrec_env.reporting.tables import print_section
 
 PACKAGES = (
@@ -34,20 +35,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-@dataclass
-class Section:
-    """One heading of a report and what stands under it."""
-
-    title: str
-    lede: str = ""
-    elements: list[Element] = field(default_factory=list)
-
-    def add(self, *elements: Element) -> Section:
-        """Append elements; returns the section, so that calls can be chained."""
-        self.elements.extend(elements)
-        return self
 
 
 @dataclass
@@ -133,8 +120,6 @@ class Report:
         Raises:
             MissingExtraError: matplotlib or jinja2 is not installed.
         """
-        from llmrec_env.reporting.page import write_page
-
         return write_page(self, Path(folder))
 
     @classmethod

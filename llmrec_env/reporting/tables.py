@@ -133,7 +133,9 @@ def _renderable(element: Element, width: int) -> RenderableType:
 
 def _finding(finding: Finding) -> RichText:
     mark, style = VERDICTS[finding.holds]
-    return RichText.assemble((f"{mark} ", style), finding.told, (f"  {finding.evidence}", "dim"))
+    return RichText.assemble(
+        (f"{mark} ", style), finding.statement, (f"  {finding.evidence}", "dim")
+    )
 
 
 def _facts(facts: Facts) -> RichTable:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.by_count import bin_names, evaluate_by_count, step_bins
+from llmrec_env.evaluation.breakdowns import bin_names, evaluate_by_count, step_bins
 from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
 
 pytestmark = pytest.mark.core

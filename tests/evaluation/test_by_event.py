@@ -9,7 +9,7 @@ import pytest
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.by_event import evaluate_by_event
+from llmrec_env.evaluation.breakdowns import evaluate_by_event
 from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
 
 pytestmark = pytest.mark.core

@@ -12,13 +12,8 @@ import llmrec_env
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.world.generated import generate_world
-from llmrec_env.evaluation.returns import (
-    PolicyReturns,
-    PopularPolicy,
-    RandomPolicy,
-    SB3Policy,
-    evaluate_policy,
-)
+from llmrec_env.evaluation.policies import PopularPolicy, RandomPolicy, SB3Policy
+from llmrec_env.evaluation.returns import PolicyReturns, evaluate_policy
 from llmrec_env.users.true_taste import TrueTasteUser
 
 core = pytest.mark.core

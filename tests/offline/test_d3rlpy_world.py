@@ -12,7 +12,8 @@ from d3rlpy.algos import DiscreteBCConfig, DiscreteCQLConfig
 
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import World, generate_world
-from llmrec_env.evaluation.returns import RandomPolicy, evaluate_policy
+from llmrec_env.evaluation.policies import RandomPolicy
+from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.offline.d3rlpy import D3rlpyPolicy, HistoryEncoderFactory, to_mdp_dataset, train
 from llmrec_env.users.true_taste import TrueTasteUser
 

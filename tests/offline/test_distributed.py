@@ -25,7 +25,7 @@ from llmrec_env.data import InteractionLog
 from llmrec_env.offline import Transitions, distributed
 from llmrec_env.offline import sharding as shards
 from llmrec_env.offline.distributed import ShardLabeller
-from llmrec_env.offline.files import part_path
+from llmrec_env.offline.files import shard_path
 from llmrec_env.users.language import embedded_user
 
 pytestmark = pytest.mark.slow
@@ -120,8 +120,8 @@ def test_a_worker_killed_in_the_middle_costs_only_its_shard(
     assert not thread.is_alive()
     assert not victim.is_running()
 
-    plan = results[0]
-    assert len(plan.shards) == 9
+    manifest = results[0]
+    assert len(manifest.shards) == 9
     assert len(list(out.glob(".part-*"))) <= 1  # what the killed worker left
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert contents(out) == contents(alone)
@@ -132,8 +132,8 @@ def test_a_worker_killed_in_the_middle_costs_only_its_shard(
     np.testing.assert_array_equal(logged, log.lengths - 1)
 
     # of the same folder only what is missing is made, and an actor's error arrives as one of ours
-    part_path(out, 3).unlink()
-    part_path(out / "log", 3).unlink()
+    shard_path(out, 3).unlink()
+    shard_path(out / "log", 3).unlink()
     with pytest.raises(LLMRecError, match=r"log/part-00003.parquet is not there"):
         distributed.label(log, out, **OPTIONS)
     with pytest.raises(SettingError, match="Ray has CPU=2 and GPU=0"):
@@ -147,16 +147,16 @@ def test_the_command_starts_a_ray_of_its_own_and_makes_what_is_missing(
     log.save(tmp_path / "log.parquet")
     out = tmp_path / "run"
     shards.label(log, out, **OPTIONS)
-    kept = part_path(out, 0).stat().st_mtime_ns
-    part_path(out, 1).unlink()
-    part_path(out, 8).unlink()
+    kept = shard_path(out, 0).stat().st_mtime_ns
+    shard_path(out, 1).unlink()
+    shard_path(out, 8).unlink()
     command = ["label", "--log", str(tmp_path / "log.parquet"), "--out", str(out), "--augment", "1"]
     command += ["--shard-rows", "250", "--engine", "ray", "--actors", "1"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "4614 transitions (2307 added)" in result.output
     assert contents(out) == contents(alone)
-    assert part_path(out, 0).stat().st_mtime_ns == kept
+    assert shard_path(out, 0).stat().st_mtime_ns == kept
     assert not ray.is_initialized()
 
 

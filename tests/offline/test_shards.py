@@ -24,12 +24,11 @@ from llmrec_env.common.errors import (
     SimulatorError,
 )
 from llmrec_env.data import Catalogue, InteractionLog
-from llmrec_env.offline import Transitions, distributed, transitions
-from llmrec_env.offline import partition as cutting
+from llmrec_env.offline import Transitions, distributed, partition, transitions
 from llmrec_env.offline import sharding as shards
-from llmrec_env.offline.files import count_rows, part_path
-from llmrec_env.offline.manifest import Plan, plan_run
-from llmrec_env.offline.partition import cut_log
+from llmrec_env.offline.files import count_rows, shard_path
+from llmrec_env.offline.manifest import Manifest, prepare_run
+from llmrec_env.offline.partition import partition_log
 from llmrec_env.offline.table import COLUMNS
 from llmrec_env.users.language import embedded_user
 
@@ -71,12 +70,12 @@ def test_parts_hold_every_user_once_and_whole(
 ) -> None:
     log = make_log([[u % 12] * n for u, n in enumerate(lengths)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cutting, "READ_ROWS", read_rows)
+        patch.setattr(partition, "READ_ROWS", read_rows)
         source: InteractionLog | Path = log
         if on_disk:
             source = Path("log.parquet").absolute()
             log.save(source)
-        parts = list(cut_log(source, log.catalogue, rows))
+        parts = list(partition_log(source, log.catalogue, rows))
     if on_disk:
         Path(source).unlink()
     whole = pl.concat(part.table for part in parts)
@@ -111,14 +110,14 @@ def test_all_parts_are_the_table_of_the_whole_log(
     out = tmp_path_factory.mktemp("run") / "out"
     user = embedded_user()
     log = log_of(lengths, user.catalogue, seed)
-    plan = shards.label(log, out, augment=augment, shard_rows=shard_rows)
+    manifest = shards.label(log, out, augment=augment, shard_rows=shard_rows)
     table = Transitions.load(out)
     assert_same_table(table, transitions(log, user, augment=augment))
     assert count_rows(out) == (len(table), int(table.augmented.sum()))
-    assert (plan.n_users, plan.n_rows) == (log.n_users, len(log))
-    assert Plan.load(out) == plan
-    for number, shard in enumerate(plan.shards):  # each part says whose it is
-        part = pl.read_parquet(part_path(out, number))["user"]
+    assert (manifest.n_users, manifest.n_rows) == (log.n_users, len(log))
+    assert Manifest.load(out) == manifest
+    for number, shard in enumerate(manifest.shards):  # each part says whose it is
+        part = pl.read_parquet(shard_path(out, number))["user"]
         assert part.is_between(shard.first_user, shard.first_user + shard.n_users - 1).all()
 
 
@@ -142,8 +141,10 @@ def test_a_parquet_file_is_labelled_as_the_log_in_it(known: Catalogue) -> None:
 
 def test_users_of_one_interaction_make_an_empty_part(known: Catalogue) -> None:
     log = log_of([1, 1, 1, 4, 1, 1], known)
-    plan = shards.label(log, "out", augment=1, shard_rows=2)
-    heights = [pl.read_parquet(part_path(Path("out"), i)).height for i in range(len(plan.shards))]
+    manifest = shards.label(log, "out", augment=1, shard_rows=2)
+    heights = [
+        pl.read_parquet(shard_path(Path("out"), i)).height for i in range(len(manifest.shards))
+    ]
     assert heights == [0, 6, 0]
     assert_same_table(Transitions.load("out"), transitions(log, embedded_user(), augment=1))
     with pytest.raises(DataError, match="no user has two interactions"):
@@ -197,13 +198,18 @@ def test_a_folder_of_another_log_or_of_other_things_is_refused(known: Catalogue)
     shards.label(log_of([3, 4], known), "out", shard_rows=4)
     with pytest.raises(DataError, match=r"another run \(another log\)"):
         shards.label(log_of([3, 4], known, seed=1), "out", shard_rows=4)
-    plan = json.loads(Path("out/plan.json").read_text())
-    Path("out/plan.json").write_text(json.dumps(plan | {"simulator": "someone else"}))
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    Path("out/manifest.json").write_text(json.dumps(manifest | {"simulator": "someone else"}))
     with pytest.raises(DataError, match="another simulator"):
         shards.label(log_of([3, 4], known), "out", shard_rows=4)
-    Path("out/plan.json").write_text(json.dumps(plan | {"format": 99}))
+    Path("out/manifest.json").write_text(json.dumps(manifest | {"format": 99}))
     with pytest.raises(DataError, match="format 99"):
         shards.label(log_of([3, 4], known), "out", shard_rows=4)
+    Path("out/manifest.json").write_text(json.dumps(manifest))
+    Path("out/manifest.json").rename("out/plan.json")  # as it was called before
+    assert len(Transitions.load("out")) == 5
+    shards.label(log_of([3, 4], known), "out", shard_rows=4)  # goes on with it
+    assert not Path("out/manifest.json").exists()
     Path("notes").mkdir()
     Path("notes/mine.txt").touch()
     with pytest.raises(DataError, match=r"holds other files \('mine.txt'"):
@@ -226,12 +232,12 @@ def test_unsorted_rows_are_refused(rows: int) -> None:
     catalogue = make_log([[0]]).catalogue
     apart = rows_of(("a", "i0", 1), ("a", "i1", 2), ("b", "i0", 1), ("c", "i0", 1), ("a", "i2", 3))
     with pytest.raises(DataError, match=r"user 'a' are not together.*row 5; sort.*sink_parquet"):
-        list(cut_log(apart, catalogue, rows))
+        list(partition_log(apart, catalogue, rows))
     back = rows_of(("a", "i0", 1), ("b", "i1", 9), ("b", "i0", 8))
     with pytest.raises(DataError, match="row 3 of user 'b' is earlier"):
-        list(cut_log(back, catalogue, rows))
+        list(partition_log(back, catalogue, rows))
     unknown_time = rows_of(("a", "i0", 2), ("a", "i1", None), ("b", "i1", 1), ("b", "i0", 1))
-    assert sum(part.n_users for part in cut_log(unknown_time, catalogue, rows)) == 2
+    assert sum(part.n_users for part in partition_log(unknown_time, catalogue, rows)) == 2
 
 
 def test_files_that_are_no_log_are_refused() -> None:
@@ -242,22 +248,22 @@ def test_files_that_are_no_log_are_refused() -> None:
     }
     for message, source in cases.items():
         with pytest.raises(DataError, match=message):
-            list(cut_log(source, catalogue, 10))
+            list(partition_log(source, catalogue, 10))
     with pytest.raises(DataError, match="row 2 has no user_id"):
-        list(cut_log(rows_of(("a", "i0", 1), (None, "i1", 2)), catalogue, 10))
+        list(partition_log(rows_of(("a", "i0", 1), (None, "i1", 2)), catalogue, 10))
     with pytest.raises(DataError, match="no interactions"):
-        list(cut_log(rows_of(), catalogue, 10))
+        list(partition_log(rows_of(), catalogue, 10))
     pl.DataFrame({"user_id": ["a"]}).write_parquet("columns.parquet")
     with pytest.raises(DataError, match="no column 'item_id'"):
-        list(cut_log("columns.parquet", catalogue, 10))
+        list(partition_log("columns.parquet", catalogue, 10))
     Path("log.csv").write_text("user_id,item_id\n")
     with pytest.raises(DataError, match="expected a log in parquet"):
-        list(cut_log("log.csv", catalogue, 10))
+        list(partition_log("log.csv", catalogue, 10))
     with pytest.raises(DataError, match="share one catalogue"):
-        list(cut_log(make_log([[0, 1]], n_items=5), catalogue, 10))
+        list(partition_log(make_log([[0, 1]], n_items=5), catalogue, 10))
     nobody = InteractionLog(catalogue, pl.Series(["a", "b"]), np.array([0, 0, 2]), np.array([1, 2]))
     with pytest.raises(DataError, match="a user of the log has no interactions"):
-        list(cut_log(nobody, catalogue, 10))
+        list(partition_log(nobody, catalogue, 10))
 
 
 def test_settings_and_simulators_that_do_not_exist(known: Catalogue) -> None:
@@ -273,12 +279,12 @@ def test_settings_and_simulators_that_do_not_exist(known: Catalogue) -> None:
 
 def test_a_shard_that_its_workers_die_of_is_given_up(known: Catalogue) -> None:
     out, user = Path("out"), embedded_user()
-    plan = plan_run(log_of([2, 2], known), out, "embedded", 0, 2, "float32")
+    manifest = prepare_run(log_of([2, 2], known), out, "embedded", 0, 2, "float32")
     for attempt in range(shards.ATTEMPTS):
         Path(f"out/.part-00001.parquet.{attempt}").mkdir()  # what each killed worker leaves
-    shards.label_shard(out, plan, 0, user)
+    shards.label_shard(out, manifest, 0, user)
     with pytest.raises(LLMRecError, match="5 workers died"):
-        shards.label_shard(out, plan, 1, user)
+        shards.label_shard(out, manifest, 1, user)
     shards.label(log_of([2, 2], known), out, shard_rows=2)  # a new run begins to count anew
     assert len(Transitions.load(out)) == 2
 

@@ -19,7 +19,8 @@ contrib = pytest.importorskip("sb3_contrib")
 
 from agents.sb3 import ItemPolicy, MaskableItemPolicy  # noqa: E402
 from llmrec_env.envs.sb3 import make_vec_env  # noqa: E402
-from llmrec_env.evaluation.returns import PolicyReturns, SB3Policy, evaluate_policy  # noqa: E402
+from llmrec_env.evaluation.policies import SB3Policy  # noqa: E402
+from llmrec_env.evaluation.returns import PolicyReturns, evaluate_policy  # noqa: E402
 
 N_ITEMS, WIDTH, STEPS = 400, 4, 10
 

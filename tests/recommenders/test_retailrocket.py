@@ -15,7 +15,7 @@ from agents.data import TrainingData
 from llmrec_env.data.filters import k_core
 from llmrec_env.data.loading import load
 from llmrec_env.data.splits import Split, split_by_user
-from llmrec_env.evaluation.by_event import evaluate_by_event
+from llmrec_env.evaluation.breakdowns import evaluate_by_event
 from llmrec_env.evaluation.ranking import step_ranks
 
 pytestmark = pytest.mark.realdata

@@ -25,7 +25,8 @@ contrib = pytest.importorskip("sb3_contrib")
 
 from agents.sb3 import ItemPolicy, MaskableItemPolicy, SequenceFeatures, begin_with  # noqa: E402
 from llmrec_env.envs.sb3 import make_vec_env  # noqa: E402
-from llmrec_env.evaluation.returns import SB3Policy, evaluate_policy  # noqa: E402
+from llmrec_env.evaluation.policies import SB3Policy  # noqa: E402
+from llmrec_env.evaluation.returns import evaluate_policy  # noqa: E402
 
 N_ITEMS, LENGTH, STEPS = 40, 10, 6
 ON_POLICY = {"n_steps": 8, "seed": 0}

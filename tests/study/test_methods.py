@@ -129,7 +129,7 @@ def test_what_is_beaten_what_beats_and_what_is_open_are_told_apart() -> None:
         ).with_columns(pl.Series("NDCG@10", value + 0.01 * rng.standard_normal(50)))
         for name, value in level.items()
     }
-    told = [finding.told for finding in findings(compare(settings, users, level), settings)]
+    told = [finding.statement for finding in findings(compare(settings, users, level), settings)]
     assert told == [
         "sasrec LEASR ranks better than plain",
         "Not shown: sasrec LEASR ranks better than its framework",

@@ -12,16 +12,14 @@ from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
-from llmrec_env.evaluation.returns import (
+from llmrec_env.evaluation.policies import (
     Policy,
-    PolicyReturns,
     PopularPolicy,
     RandomPolicy,
     SB3Policy,
-    at_most,
-    best_actions,
-    evaluate_policy,
+    greedy_actions,
 )
+from llmrec_env.evaluation.returns import PolicyReturns, at_most, evaluate_policy
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.reporting import (
@@ -137,7 +135,7 @@ def play_one(policy: Policy, users: UserSimulator, seed: int) -> Found:
     while not ended and len(turns) < SHOWN:
         state = observation if getattr(policy, "observation", "both") == "both" else None
         seen = state or observation[getattr(policy, "observation", "state")]
-        action = best_actions(policy, seen, env.action_masks())
+        action = greedy_actions(policy, seen, env.action_masks())
         observation, _, terminated, truncated, infos = env.step(action)
         liking = float(infos["rewards"]["shown"][0])
         turns.append([users.catalogue.titles[int(action[0])], liking, bool(infos["accepted"][0])])

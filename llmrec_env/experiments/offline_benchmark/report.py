@@ -10,7 +10,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.data.source import Source
-from llmrec_env.evaluation.returns import interval
+from llmrec_env.evaluation.intervals import interval
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS, LOGGED
 from llmrec_env.experiments.offline_benchmark.evaluator import RANKED, SHOWN, Row, return_column

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from llmrec_env.common.arrays import IntArray
-from llmrec_env.evaluation.by_count import bin_names, step_bins
+from llmrec_env.evaluation.breakdowns import bin_names, step_bins
 from llmrec_env.evaluation.ranking import ranking_metrics, user_metrics
 from llmrec_env.experiments.sensitivity.points import METRIC, Point, read_ranks, read_row
 from llmrec_env.experiments.sensitivity.settings import SensitivitySettings

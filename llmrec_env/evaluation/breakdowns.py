@@ -1,14 +1,15 @@
-"""Next-item ranking by how often the taken item occurs in training: cold items and warm ones."""
+"""Next-item ranking by kind of step: by how often the item was seen in training, or by event."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.events import purchased
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, held_out_rows, ranking_metrics, step_ranks
 
@@ -41,12 +42,8 @@ def evaluate_by_count(
     """
     bins = step_bins(log, counts, edges)
     ranks = step_ranks(ranker, log, mask_seen, batch_users)
-    names = bin_names(edges)
-    found = {"all": {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}}
-    for number in np.unique(bins):
-        own = ranking_metrics(ranks[bins == number], ks)
-        found[names[number]] = {**own, "mask_seen": mask_seen}
-    return found
+    kinds = {name: bins == number for number, name in enumerate(bin_names(edges))}
+    return _metrics_of_kinds(ranks, kinds, ks, mask_seen)
 
 
 def step_bins(log: InteractionLog, counts: IntArray, edges: Sequence[int] = EDGES) -> IntArray:
@@ -62,7 +59,7 @@ def step_bins(log: InteractionLog, counts: IntArray, edges: Sequence[int] = EDGE
     Raises:
         DataError: the edges do not rise, or there is not one count an item.
     """
-    _check(edges)
+    _check_edges(edges)
     if counts.shape != (log.n_items,):
         raise DataError(
             f"counts must be of shape ({log.n_items},), one an item of the log's catalogue; got "
@@ -77,7 +74,7 @@ def bin_names(edges: Sequence[int] = EDGES) -> list[str]:
     Raises:
         DataError: the edges do not rise.
     """
-    _check(edges)
+    _check_edges(edges)
     names, low = [], 0
     for high in edges:
         span = str(high) if low == high else f"{low}-{high}"
@@ -86,6 +83,50 @@ def bin_names(edges: Sequence[int] = EDGES) -> list[str]:
     return [*names, f"more than {edges[-1]}"]
 
 
-def _check(edges: Sequence[int]) -> None:
+def _check_edges(edges: Sequence[int]) -> None:
     if not len(edges) or edges[0] < 0 or any(a >= b for a, b in pairwise(edges)):
         raise DataError(f"edges must be counts that rise, such as {EDGES}; got {tuple(edges)}")
+
+
+def evaluate_by_event(
+    ranker: Ranker,
+    log: InteractionLog,
+    ks: Sequence[int] = (5, 10, 20),
+    mask_seen: bool = False,
+    batch_users: int = 64,
+) -> dict[str, dict[str, float]]:
+    """Rank the logged next item where it was clicked, and where it was bought.
+
+    The SQN line of work reports these two (arXiv 2006.05779). A step is of the kind of the event
+    with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`).
+
+    Args:
+        ranker, log, ks, mask_seen, batch_users: as of :func:`evaluate_ranking`.
+
+    Returns:
+        ``{"all": …, "click": …, "purchase": …}``, each as from :func:`evaluate_ranking`; a kind
+        without a step is absent.
+
+    Raises:
+        DataError: the log tells no events, one is of no known kind, or no step is held out.
+    """
+    if "event" not in log.feedback.columns:
+        raise DataError(
+            f"this log has no column 'event' (it has {log.feedback.columns}), so clicks and "
+            "purchases cannot be told apart; use evaluate_ranking"
+        )
+    bought = purchased(log.feedback["event"])[held_out_rows(log)]
+    ranks = step_ranks(ranker, log, mask_seen, batch_users)
+    return _metrics_of_kinds(ranks, {"click": ~bought, "purchase": bought}, ks, mask_seen)
+
+
+def _metrics_of_kinds(
+    ranks: Float64Array, kinds: Mapping[str, BoolArray], ks: Sequence[int], mask_seen: bool
+) -> dict[str, dict[str, float]]:
+    """Metrics of all steps and of each kind of step, bool (n_steps,), that occurs."""
+    steps = {"all": np.ones(len(ranks), dtype=bool), **kinds}
+    return {
+        name: {**ranking_metrics(ranks[own], ks), "mask_seen": mask_seen}
+        for name, own in steps.items()
+        if own.any()
+    }
