@@ -1,141 +1,46 @@
-"""Every setting of a recommender, in one typed place."""
+"""The config of a recommender: a backbone's, a framework's, LEA's switches and how it is trained.
+
+The parts stand beside the code that they configure: :mod:`agents.backbones`,
+:mod:`agents.objectives` and, for LEA's switches, :mod:`agents.objectives.lea`. No setting has the
+same name in two parts, so all can be given as flat keywords, and each reaches the part that has
+it::
+
+    RecommenderConfig(SASRecConfig(dim=32), SNQNConfig(gamma=0.9), LanguageConfig(state=True))
+    RecommenderConfig.of("sasrec", "snqn", dim=32, gamma=0.9, state=True)
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
-from agents.objectives.frameworks import FRAMEWORKS, Framework
+from agents.backbones import BACKBONES, DEFAULT_BACKBONE, BackboneConfig
+from agents.network import Network
+from agents.objectives import (
+    DEFAULT_OBJECTIVE,
+    FRAMEWORKS,
+    LanguageConfig,
+    LossTerm,
+    ObjectiveConfig,
+)
+from agents.objectives.lea import LANGUAGE
+from agents.settings import check_choice, check_positive, nearest, settings_of
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.softmax import Precision
 
-Backbone = Literal["sasrec", "gru4rec", "caser", "nextitnet"]
-Objective = str
-Target = Literal["twin", "periodic"]
 ItemInit = Literal["random", "text"]
-DiversityVectors = Literal["output", "input", "given"]
-ProxyCounts = Literal["history", "future"]
-StateTo = Literal["q_head", "fused", "distilled"]
-Schedule = Literal["constant", "rise", "fall"]
-Teacher = Literal["language", "random", "popular", "cooccurrence"]
-
-VARIANTS = {
-    (False, False, False): "",
-    (True, False, False): "LES",
-    (False, True, False): "LER",
-    (False, False, True): "LEA",
-    (True, True, False): "LESR",
-    (True, False, True): "LEAS",
-    (False, True, True): "LEAR",
-    (True, True, True): "LEASR",
-}
+PARTS = ("backbone", "objective", "language", "training")
 
 
-@dataclass(frozen=True)
-class RecommenderConfig:
-    """What a recommender is and how it learns.
+@dataclass(frozen=True, kw_only=True)
+class RecommenderTraining:
+    """How long, how fast and where a recommender learns, whatever it is.
 
     Raises:
-        SettingError: two settings contradict each other, or one is out of range.
+        SettingError: a value is out of range.
     """
-
-    backbone: Backbone = "sasrec"
-    """Sequence encoder: "sasrec" (causal transformer), "gru4rec" (gated recurrent units), "caser"
-    (filters over the last items) or "nextitnet" (dilated causal convolutions)."""
-    objective: Objective = "supervised"
-    """Framework on the logged actions (:mod:`agents.objectives`): "supervised"; "sqn", "sac",
-    "snqn", "sa2c" or "smorl" (double Q-learning); "proxy" (their control); one of your own."""
-    state: bool = False
-    """LE state: learn with the simulator's state, where ``state_to`` says."""
-    reward: bool = False
-    """LE reward: the simulator's liking replaces the constant one, where there is a Q head."""
-    augment: bool = False
-    """LE augmentation: learn from proposed positive actions besides the logged ones."""
-
-    dim: int = 64
-    """Width of item embeddings and encoder states."""
-    layers: int | None = None
-    """Blocks of SASRec (None: 2) or NextItNet (None: enough to see ``max_length`` items), or
-    stacked layers of GRU4Rec (None: 1)."""
-    heads: int = 2
-    """Attention heads of SASRec."""
-    window: int = 5
-    """Last items that Caser sees."""
-    horizontal_filters: int = 16
-    """Horizontal filters of Caser of each height from 1 to ``window``."""
-    vertical_filters: int = 4
-    """Vertical filters of Caser."""
-    kernel_size: int = 3
-    """Items that a convolution of NextItNet joins."""
-    dropout: float = 0.5
-    """Share of activations dropped in training."""
-    max_length: int = 50
-    """Items of a history that the encoder reads, at most."""
-    item_init: ItemInit = "random"
-    """What item embeddings begin as: "random", or the vectors that ``fit`` is given ("text")."""
-    tied: bool = False
-    """Whether the output table of the supervised head is the item embedding."""
-
-    label_smoothing: float = 0.0
-    """Probability mass of the supervised target that is spread over all items."""
-    gamma: float = 0.5
-    """Discount of the Q-learning target."""
-    negatives: int = 10
-    """Sampled items a step, never saw by the user, that are learned with reward 0."""
-    q_weight: float = 0.1
-    """Weight of all Q-learning terms; published as 1, and a small one ranks closer to plain."""
-    target: Target = "twin"
-    """Q target: "twin" (two full copies, a fair coin picks the learner) or "periodic" (a copy)."""
-    target_period: int = 100
-    """Steps between two copies of the learner into a "periodic" target."""
-    click_reward: float = 0.2
-    """Reward of a view or click, in a log that tells events (one that does not: always 1)."""
-    purchase_reward: float = 1.0
-    """Reward of an addition to the cart, a purchase or a transaction."""
-
-    warm_up: float = 2.0
-    """Passes (a fraction: steps) in which "sac" learns as SQN and "sa2c" as SNQN; published as
-    15,000 steps of 256. Below ``patience``, or learning may stop before the switch."""
-    propensity: float = 0.0
-    """Power in [0, 1] of the inverse-propensity factor of "sa2c"; 0 does without."""
-    accuracy_weight: float = 1.0
-    """Weight of the accuracy head of "smorl"; alpha, the weight of all heads, is ``q_weight``."""
-    diversity_weight: float = 1.0
-    """Weight of the diversity head of "smorl"."""
-    novelty_weight: float = 1.0
-    """Weight of the novelty head of "smorl"."""
-    diversity_vectors: DiversityVectors = "output"
-    """Vectors that diversity compares: the "output" table or the "input" embedding of the network,
-    or those that ``fit`` is given ("given")."""
-    popular_share: float = 0.1
-    """Share of the catalogue, the most popular items, that the novelty of "smorl" does not pay."""
-    proxy_weight: float = 1.0
-    """Weight of the auxiliary loss of "proxy"."""
-    proxy_counts: ProxyCounts = "history"
-    """What "proxy" predicts: the number of items before ("history") or after ("future")."""
-
-    state_to: StateTo = "q_head"
-    """Where the LE state goes: beside the encoder's into the Q head ("q_head"), added to it through
-    a map that begins at zero ("fused"; serving then asks the simulator), or into an auxiliary
-    target that the encoder's state learns to predict ("distilled"). All but "fused" serve alone."""
-    state_weight: float = 1.0
-    """Weight of the auxiliary target of a "distilled" state."""
-
-    augment_weight: float = 0.5
-    """Weight (lambda) of the terms on the proposed actions."""
-    augment_schedule: Schedule = "constant"
-    """How lambda moves over the first ``augment_passes``: not at all, up from 0, or down to 0."""
-    augment_passes: float = 5.0
-    """Passes over the log in which a moving lambda arrives."""
-    augment_share: float = 1.0
-    """Share of the steps with proposed actions that learn from them, a seeded choice; what a lower
-    share takes is among what a higher one does, and 0 is as if ``augment`` were off."""
-    augment_k: int = 20
-    """Proposed actions a step that are soft targets; 1 makes the best one a hard target."""
-    temperature: float = 1.0
-    """Temperature of the softmax that turns preferences over the K proposals into soft targets."""
-    teacher: Teacher = "language"
-    """Who proposes: the simulator ("language") or a control without language."""
 
     learning_rate: float = 3e-3
     """Peak learning rate of AdamW."""
@@ -159,118 +64,170 @@ class RecommenderConfig:
     """Torch device that learns and serves."""
 
     def __post_init__(self) -> None:
-        for name, kinds in CHOICES.items():
-            if getattr(self, name) not in kinds:
-                raise SettingError(
-                    f"{name} must be one of {', '.join(kinds)}, got {getattr(self, name)!r}"
-                )
-        for name in POSITIVE:
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise SettingError(f"{name} must be positive, got {value}")
-        if not 0 <= self.dropout < 1 or not 0 <= self.gamma < 1:
-            raise SettingError(
-                f"dropout and gamma must lie in [0, 1), got {self.dropout} and {self.gamma}"
-            )
-        if self.backbone == "sasrec" and self.dim % self.heads:
-            raise SettingError(f"dim={self.dim} cannot be split over heads={self.heads}")
-        if self.backbone == "caser" and self.window > self.max_length:
-            raise SettingError(
-                f"Caser sees the last window={self.window} items, and no history is read further "
-                f"back than max_length={self.max_length}; lower the one or raise the other"
-            )
-        if self.backbone == "nextitnet" and self.kernel_size < 2:
-            raise SettingError(f"kernel_size must be at least 2, got {self.kernel_size}")
-        self._check_objective()
+        check_positive(self, "learning_rate", "epochs", "batch_size", "validation_users")
+        check_choice(self, "precision", Precision)
 
-    def _check_objective(self) -> None:
-        if self.objective not in FRAMEWORKS:
+
+@dataclass(frozen=True, init=False)
+class RecommenderConfig:
+    """What a recommender is and how it learns.
+
+    Args:
+        backbone: the sequence encoder; a name takes its defaults.
+        objective: the framework on the logged actions; a name takes its defaults.
+        language: what a simulated user adds; None: nothing.
+        training: how it learns; None: the defaults.
+        item_init: what item embeddings begin as: "random", or the vectors that ``fit`` is given
+            ("text").
+        tied: whether the output table of the supervised head is the item embedding.
+
+    Raises:
+        SettingError: a name is unknown, two parts contradict each other or share the name of a
+            setting, or a value is out of range.
+    """
+
+    backbone: BackboneConfig
+    objective: ObjectiveConfig
+    language: LanguageConfig
+    training: RecommenderTraining
+    item_init: ItemInit
+    tied: bool
+
+    def __init__(
+        self,
+        backbone: BackboneConfig | str = DEFAULT_BACKBONE,
+        objective: ObjectiveConfig | str = DEFAULT_OBJECTIVE,
+        language: LanguageConfig | None = None,
+        training: RecommenderTraining | None = None,
+        item_init: ItemInit = "random",
+        tied: bool = False,
+    ) -> None:
+        values = {
+            "backbone": BACKBONES.make(backbone),
+            "objective": FRAMEWORKS.make(objective),
+            "language": language or LanguageConfig(),
+            "training": training or RecommenderTraining(),
+            "item_init": item_init,
+            "tied": tied,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        check_choice(self, "item_init", ItemInit)
+        twice = [name for name, count in Counter(self._names()).items() if count > 1]
+        if twice:
             raise SettingError(
-                f"objective must be one of {', '.join(FRAMEWORKS)}, got {self.objective!r}; one of "
-                "your own must be registered first (agents.objectives.register)"
+                f"two parts have a setting {twice[0]!r}: {self.backbone!r}, {self.objective!r}; "
+                "rename that of your own"
             )
-        on_q_head = self.reward or (self.state and self.state_to == "q_head")
-        if not self.framework.q_heads and on_q_head:
-            raise SettingError(
-                f"state and reward act on the Q head, which objective={self.objective!r} has not; "
-                "use objective='snqn' or another with Q-learning, or switch them off (a state may "
-                "also go elsewhere: state_to)"
-            )
-        if self.teacher != "language" and not self.augment:
-            raise SettingError(
-                f"teacher={self.teacher!r} proposes actions, from which only augment=True learns"
-            )
-        for name in NOT_NEGATIVE:
-            if getattr(self, name) < 0:
-                raise SettingError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        for name in ("propensity", "popular_share", "augment_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SettingError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        self.language.check(self.objective)
+
+    @classmethod
+    def of(
+        cls,
+        backbone: BackboneConfig | str = DEFAULT_BACKBONE,
+        objective: ObjectiveConfig | str = DEFAULT_OBJECTIVE,
+        **settings: Any,
+    ) -> RecommenderConfig:
+        """A config from flat keywords, each of which reaches the part that has it.
+
+        Args:
+            backbone: the sequence encoder.
+            objective: the framework on the logged actions.
+            settings: fields of their configs, of :class:`LanguageConfig`, of
+                :class:`RecommenderTraining` and of this class.
+
+        Raises:
+            SettingError: a keyword is no setting of these, or a value is refused.
+        """
+        return cls(backbone, objective).with_settings(**settings)
+
+    def with_settings(self, **changes: Any) -> RecommenderConfig:
+        """This config with other values; a backbone or objective named anew has its defaults.
+
+        Args:
+            changes: flat keywords as in :meth:`of`, and whole parts.
+
+        Raises:
+            SettingError: a keyword is no setting of this config, or a value is refused.
+        """
+        whole = {f.name: changes.pop(f.name) for f in fields(self) if f.name in changes}
+        config = replace(self, **whole) if whole else self
+        if unknown := set(changes) - set(config.settings):
+            raise SettingError(config._refusal(sorted(unknown)))
+        parts = {}
+        for name in PARTS:
+            part = getattr(config, name)
+            own = {key: changes[key] for key in changes if key in settings_of(part)}
+            parts[name] = replace(part, **own)
+        return replace(config, **parts)
 
     @property
-    def variant(self) -> str:
-        """The name of the LEA switches: "LES", "LER", "LESR", "LEA", "LEASR", …; "" without any."""
-        return VARIANTS[self.state, self.reward, self.augment]
+    def settings(self) -> dict[str, Any]:
+        """All settings flat, by name, and the names of backbone and objective.
 
-    @property
-    def framework(self) -> Framework:
-        """What ``objective`` declares: terms, heads, draws."""
-        return FRAMEWORKS[self.objective]
-
-    @property
-    def q_weights(self) -> tuple[float, ...]:
-        """The weight of each Q head in the sum that picks the best action; empty without one."""
-        framework = self.framework
-        return framework.q_weights(self) if framework.q_weights else (1.0,) * framework.q_heads
+        ``RecommenderConfig.of(**config.settings)`` is the same config.
+        """
+        flat = {"backbone": self.backbone.name, "objective": self.objective.name}
+        for name in PARTS:
+            flat |= settings_of(getattr(self, name))
+        return flat | {"item_init": self.item_init, "tied": self.tied}
 
     @property
     def reads_vectors(self) -> bool:
         """Whether ``fit`` has to be given vectors of the items."""
-        return self.item_init == "text" or self.diversity_vectors == "given"
-
-    @property
-    def state_reader(self) -> str:
-        """What reads the LE state: a value of ``state_to``, or "" where there is none."""
-        return self.state_to if self.state else ""
+        return self.item_init == "text" or self.objective.reads_vectors
 
     @property
     def needs_simulator(self) -> bool:
         """Whether learning asks a simulated user."""
-        return self.state or self.reward or (self.augmented and self.teacher == "language")
+        return self.language.needs_simulator
 
-    @property
-    def augmented(self) -> bool:
-        """Whether any step learns from proposed actions."""
-        return self.augment and self.augment_share > 0
+    def terms(self) -> list[LossTerm]:
+        """The terms of the loss: the framework's, then those of LEA's switches."""
+        return [*self.objective.terms(), *self.language.terms(self.objective)]
 
-    @property
-    def copies(self) -> int:
-        """Copies of the network that learn: two under the fair coin of Q-learning, else one."""
-        return 2 if self.framework.q_heads and self.target == "twin" else 1
+    def create(self, n_items: int, state_size: int = 0) -> Network:
+        """A network with fresh weights.
 
+        Args:
+            n_items: size of the catalogue.
+            state_size: length of the simulator's state; 0 where nothing reads it.
+        """
+        encoder = self.backbone.create(n_items)
+        declared = self.objective.heads.items()
+        heads = {name: n_items if size is None else size for name, size in declared}
+        if self.language.state_reader == "distilled":
+            heads[LANGUAGE] = state_size
+        return Network(
+            encoder,
+            state_size,
+            self.objective.q_weights,
+            heads,
+            self.language.state_reader,
+            self.tied,
+            self.training.precision,
+        )
 
-CHOICES: dict[str, tuple[str, ...]] = {
-    "backbone": get_args(Backbone),
-    "precision": get_args(Precision),
-    "target": get_args(Target),
-    "diversity_vectors": get_args(DiversityVectors),
-    "proxy_counts": get_args(ProxyCounts),
-    "item_init": get_args(ItemInit),
-    "teacher": get_args(Teacher),
-    "state_to": get_args(StateTo),
-    "augment_schedule": get_args(Schedule),
-}
-ENCODER_SIZES = (
-    *("dim", "layers", "heads", "window", "horizontal_filters", "vertical_filters", "kernel_size"),
-    *("dropout", "max_length"),
-)
-"""The settings that shape a sequence encoder."""
-POSITIVE = (
-    *(name for name in ENCODER_SIZES if name != "dropout"),
-    *("negatives", "target_period", "augment_k", "temperature", "augment_passes"),
-    *("learning_rate", "epochs", "batch_size", "validation_users"),
-)
-NOT_NEGATIVE = (
-    *("warm_up", "accuracy_weight", "diversity_weight", "novelty_weight"),
-    *("state_weight", "augment_weight"),
-)
+    def _names(self) -> Iterable[str]:
+        yield from (field.name for field in fields(self))
+        for name in PARTS:
+            yield from settings_of(getattr(self, name))
+
+    def _refusal(self, unknown: list[str]) -> str:
+        """Why keywords are refused: who else has the first of them, or what it may have meant."""
+        name = unknown[0]
+        owners = [
+            f"{registry.kind}={member!r}"
+            for registry in (BACKBONES, FRAMEWORKS)
+            for member, config in registry.items()
+            if name in {field.name for field in fields(config)}
+        ]
+        if owners:
+            return (
+                f"{name} is a setting of {', '.join(owners)}; this recommender has "
+                f"backbone={self.backbone.name!r} and objective={self.objective.name!r}: leave it "
+                "out, or choose another"
+            )
+        known = sorted(self.settings)
+        hint = nearest(name, known)
+        return f"no setting is named {name!r}{hint}; there are {', '.join(known)}"

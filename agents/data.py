@@ -11,9 +11,9 @@ from torch import Tensor
 
 from agents.config import RecommenderConfig
 from agents.objectives.base import Augmentation, Batch, LogFacts
+from agents.windows import Windows
 from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.data.item_windows import Windows
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import UnseenItems
 from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
@@ -90,24 +90,24 @@ class TrainingData:
         labels = None
         if simulator is not None and config.needs_simulator:
             # A fused state is read in service too, where nobody is known by name.
-            strangers = config.state_reader == "fused"
+            strangers = config.language.state_reader == "fused"
             labels = simulator.label(log.with_strangers() if strangers else log)
         states = np.zeros((len(log), 0), dtype=np.float32)
-        if labels is not None and config.state:
+        if labels is not None and config.language.state:
             states = labels.states
-        constant = constant_rewards(log, config.click_reward, config.purchase_reward)
+        constant = constant_rewards(log, *config.objective.event_rewards)
         proposals = None
-        if config.augmented:
+        if config.language.augmented:
             own = float(constant.mean())
             proposals = _propose(log, simulator, labels, config, own, given)
-        draw = config.framework.negatives
+        n_negatives = config.objective.n_negatives
         return cls(
             log=log,
-            windows=Windows.over(log.lengths, config.max_length),
-            rewards=labels.rewards if labels and config.reward else constant,
+            windows=Windows.over(log.lengths, config.backbone.max_length),
+            rewards=labels.rewards if labels and config.language.reward else constant,
             states=states,
-            negatives=UnseenItems(log) if draw else None,
-            n_negatives=config.negatives if draw else 0,
+            negatives=UnseenItems(log) if n_negatives else None,
+            n_negatives=n_negatives,
             proposals=proposals,
             facts=_facts(log, vectors),
         )
@@ -182,18 +182,21 @@ def _check(
 ) -> None:
     if not len(log) or int(log.lengths.max()) < 2:
         raise DataError("nothing to learn: no user of the log has two interactions")
-    if given is not None and not config.augment:
+    language = config.language
+    if given is not None and not language.augment:
         raise LLMRecError("proposals are given and augment is off; switch it on to use them")
     if given is not None and len(given.actions) != len(log):
         raise DataError(
             f"proposals at {len(given.actions)} interactions do not fit a log of {len(log)}; make "
             "them from the very log that is learned"
         )
-    if not config.needs_simulator or (given is not None and not (config.state or config.reward)):
+    if not language.needs_simulator:
+        return
+    if given is not None and not (language.state or language.reward):
         return
     if simulator is None:
         raise LLMRecError(
-            f"{config.variant} learns from a simulated user: call fit(log, simulator=...)"
+            f"{language.variant} learns from a simulated user: call fit(log, simulator=...)"
         )
     if simulator.n_items != log.n_items:
         raise LLMRecError(
@@ -214,24 +217,25 @@ def _propose(
 
     Without the LE's reward an action earns ``constant``, the mean of the framework's own rewards.
     """
+    language = config.language
     proposals = given or propose(
         log,
         simulator,
-        k=config.augment_k,
-        candidates=max(50, config.augment_k),
-        method=config.teacher,
+        k=language.augment_k,
+        candidates=max(50, language.augment_k),
+        method=language.teacher,
         labels=labels,
-        seed=config.seed,
+        seed=config.training.seed,
     )
     missing = proposals.actions < 0
     actions = np.where(missing, 0, proposals.actions)
     rewards = np.full(len(log), constant, dtype=np.float32)
     states = np.zeros((len(log), 0), dtype=np.float32)
-    if simulator is not None and (config.state or config.reward):
+    if simulator is not None and (language.state or language.reward):
         branches: Branches = simulator.branch(log, actions[:, :1])
-        rewards = branches.rewards[:, 0] if config.reward else rewards
-        states = branches.states[:, 0] if config.state else states
-    weights = soft_targets(proposals, config.temperature)
+        rewards = branches.rewards[:, 0] if language.reward else rewards
+        states = branches.states[:, 0] if language.state else states
+    weights = soft_targets(proposals, language.temperature)
     weights[_left_out(log, weights, config)] = 0.0
     return ProposedActions(actions, weights, rewards, states)
 
@@ -240,5 +244,5 @@ def _left_out(log: InteractionLog, weights: FloatArray, config: RecommenderConfi
     """Rows of the steps with proposed actions that do not learn from them, (n,)."""
     proposed = np.flatnonzero(log.row_goes_on & (weights.sum(axis=1) > 0))
     # One order for all shares, so that of two shares the lower is part of the higher.
-    order = np.random.default_rng(config.seed).permutation(proposed)
-    return order[round(config.augment_share * len(order)) :]
+    order = np.random.default_rng(config.training.seed).permutation(proposed)
+    return order[round(config.language.augment_share * len(order)) :]

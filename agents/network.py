@@ -2,59 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.backbones import BACKBONES
-from agents.backbones.base import initialise
-from agents.config import RecommenderConfig
-from agents.objectives.base import LANGUAGE
-from llmrec_env.common.softmax import best_entries, linear_entries, log_normaliser, product_dtype
+from agents.backbones.base import SequenceEncoder, initialise
+from llmrec_env.common.softmax import (
+    Precision,
+    best_entries,
+    linear_entries,
+    log_normaliser,
+    product_dtype,
+)
 
 
 class Network(nn.Module):
     """Supervised logits f(s), which rank, and heads that shape the encoder in learning.
 
-    Those are the Q-values and what else the framework declares. The simulator's state may stand
-    beside the encoder's in front of the Q heads, or be what a head must predict: serving needs f(s)
-    alone, so no language model. Or it is fused into s, and f(s) needs it too.
+    Those are the Q-values and the further heads of the framework. The simulator's state may stand
+    beside the encoder's in front of the Q heads, or be what a head must predict: serving then needs
+    f(s) alone, so no language model. Or it is fused into s, and f(s) needs it too.
 
-    Attributes:
+    Args:
+        encoder: what reads histories.
         state_size: length of the simulator's state; 0 where nothing reads it.
-        state_reader: what reads it (``RecommenderConfig.state_reader``).
         q_weights: the weight of each Q head in the sum that picks the best action.
+        heads: outputs of each further head, by name.
+        state_reader: what reads the simulator's state: "q_head", "fused", another head or "".
+        tied: whether the output table of the supervised head is the item embedding.
+        precision: number format of products over the catalogue in learning.
     """
 
-    def __init__(self, config: RecommenderConfig, n_items: int, state_size: int = 0) -> None:
+    def __init__(
+        self,
+        encoder: SequenceEncoder,
+        state_size: int = 0,
+        q_weights: tuple[float, ...] = (),
+        heads: Mapping[str, int] | None = None,
+        state_reader: str = "",
+        tied: bool = False,
+        precision: Precision = "auto",
+    ) -> None:
         super().__init__()
+        n_items, dim = encoder.n_items, encoder.dim
         self.n_items = n_items
         self.state_size = state_size
-        self.state_reader = config.state_reader
-        self.precision = config.precision
-        self.encoder = BACKBONES[config.backbone].from_config(n_items, config)
+        self.state_reader = state_reader
+        self.precision = precision
+        self.encoder = encoder
         self.bias = nn.Parameter(torch.zeros(n_items))
-        self.output = None if config.tied else nn.Embedding(n_items, config.dim)
-        self.q_weights = config.q_weights
+        self.output = None if tied else nn.Embedding(n_items, dim)
+        self.q_weights = q_weights
         self.q_head = None
-        if self.q_weights:
-            beside = state_size if self.state_reader == "q_head" else 0
-            self.q_head = nn.Linear(config.dim + beside, len(self.q_weights) * n_items)
-        sizes = dict(config.framework.heads)
-        if self.state_reader == "distilled":
-            sizes[LANGUAGE] = state_size
-        self.heads = nn.ModuleDict(
-            {
-                name: nn.Linear(config.dim, n_items if size is None else size)
-                for name, size in sizes.items()
-            }
-        )
+        if q_weights:
+            beside = state_size if state_reader == "q_head" else 0
+            self.q_head = nn.Linear(dim + beside, len(q_weights) * n_items)
+        sizes = heads or {}
+        self.heads = nn.ModuleDict({name: nn.Linear(dim, size) for name, size in sizes.items()})
         for head in (self.output, self.q_head, *self.heads.values()):
             if head is not None:
                 initialise(head)
         self.fusion = None
-        if self.state_reader == "fused":
-            self.fusion = nn.Linear(state_size, config.dim, bias=False)
+        if state_reader == "fused":
+            self.fusion = nn.Linear(state_size, dim, bias=False)
             nn.init.zeros_(self.fusion.weight)
 
     @property
@@ -68,9 +80,9 @@ class Network(nn.Module):
         return self.item_inputs if self.output is None else self.output.weight
 
     def fuse(self, states: Tensor, language: Tensor | None) -> Tensor:
-        """The states (P, dim) that every head reads: the encoder's, with the simulator's in them.
+        """The states (P, dim) that every head reads.
 
-        Only where it is to be fused; it begins as the encoder's alone.
+        The encoder's; where the simulator's is fused, plus a linear map of it that begins at zero.
         """
         if self.fusion is None:
             return states
@@ -93,7 +105,7 @@ class Network(nn.Module):
         return states @ self.item_outputs.mean(dim=0) + self.bias.mean()
 
     def read_head(self, name: str, states: Tensor, outputs: Tensor | None = None) -> Tensor:
-        """A further head at states (P, dim): all its outputs, or those of int64 (P, J)."""
+        """A further head at states (P, dim): all its outputs, or those named by int64 (P, J)."""
         head = self.heads[name]
         assert isinstance(head, nn.Linear)
         return head(states) if outputs is None else _some(head, states, outputs)
@@ -103,14 +115,12 @@ class Network(nn.Module):
         return F.linear(self._join(states, language), *self._q_table())
 
     def best_by_q(self, states: Tensor, language: Tensor | None) -> Tensor:
-        """argmax_a Q(s, a), int64 (P,), no gradient; for learning, where near ties may fall."""
+        """argmax_a Q(s, a), int64 (P,), no gradient; in learning's number format, so for near ties
+        either action may come out."""
         return best_entries(self._join(states, language), *self._q_table(), self._product_dtype)
 
     def q_of(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:
-        """Q(s, a) of some actions int64 (P, J) by the first Q head, float32 (P, J).
-
-        Without the cost of the others.
-        """
+        """Q(s, a) of some actions int64 (P, J) by the first Q head alone, float32 (P, J)."""
         return _some(self._q_head(), self._join(states, language), actions)
 
     def q_of_heads(self, states: Tensor, language: Tensor | None, actions: Tensor) -> Tensor:

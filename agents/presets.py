@@ -1,50 +1,62 @@
-"""The usual recommenders by name; each further setting is a field of ``RecommenderConfig``."""
+"""The usual recommenders by name; further settings are flat keywords."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from agents.config import Backbone, Objective, RecommenderConfig
+from agents.backbones import DEFAULT_BACKBONE, BackboneConfig
+from agents.config import RecommenderConfig
+from agents.objectives import ObjectiveConfig
+from agents.objectives.lea import BASE
 from agents.recommender import Recommender
 
 
 class Supervised(Recommender):
-    """The plain backbone: next-item prediction on the logged actions."""
+    """The plain backbone: next-item prediction on the logged actions.
 
-    def __init__(self, backbone: Backbone = "sasrec", **settings: Any) -> None:
-        super().__init__(RecommenderConfig(backbone=backbone, **settings))
+    Args:
+        backbone: "sasrec", "gru4rec", "caser", "nextitnet", one of your own, or its config.
+        settings: any other setting (:meth:`RecommenderConfig.of`), such as ``dim=32, epochs=3``.
+    """
+
+    def __init__(self, backbone: BackboneConfig | str = DEFAULT_BACKBONE, **settings: Any) -> None:
+        super().__init__(RecommenderConfig.of(backbone, **settings))
 
 
 class SNQN(Recommender):
     """Supervised learning and double Q-learning with sampled negatives, no language model.
 
     Xin et al., "Supervised Advantage Actor-Critic for Recommender Systems" (arXiv 2111.03474).
+
+    Args:
+        backbone: as in :class:`Supervised`.
+        settings: as in :class:`Supervised`.
     """
 
-    def __init__(self, backbone: Backbone = "sasrec", **settings: Any) -> None:
-        super().__init__(RecommenderConfig(backbone=backbone, objective="snqn", **settings))
+    def __init__(self, backbone: BackboneConfig | str = DEFAULT_BACKBONE, **settings: Any) -> None:
+        super().__init__(RecommenderConfig.of(backbone, "snqn", **settings))
 
 
 class LEA(Recommender):
     """A framework that learns with a language model as the environment (arXiv 2403.16948).
 
     Args:
-        backbone: "sasrec", "gru4rec", "caser" or "nextitnet".
+        backbone: as in :class:`Supervised`.
         state: join the simulator's state to the input of the Q head (LES).
         reward: let the simulator's liking be the reward (LER).
         augment: learn from the actions that the simulator proposes (LEA); all three: LEASR.
-        objective: the framework on the logged actions.
-        settings: any other field of :class:`RecommenderConfig`.
+        objective: the framework on the logged actions: a name, or its config.
+        settings: as in :class:`Supervised`.
     """
 
     def __init__(
         self,
-        backbone: Backbone = "sasrec",
+        backbone: BackboneConfig | str = DEFAULT_BACKBONE,
         state: bool = True,
         reward: bool = True,
         augment: bool = True,
-        objective: Objective = "snqn",
+        objective: ObjectiveConfig | str = BASE,
         **settings: Any,
     ) -> None:
-        config = RecommenderConfig(backbone, objective, state, reward, augment, **settings)
-        super().__init__(config)
+        switches = {"state": state, "reward": reward, "augment": augment}
+        super().__init__(RecommenderConfig.of(backbone, objective, **switches, **settings))

@@ -1,11 +1,10 @@
-"""The recommender: what a person fits, asks, saves and loads."""
+"""The recommender: fit it to a log, ask it what to show, save and load it."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,21 +12,20 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from agents.backbones import BACKBONES
 from agents.config import RecommenderConfig
 from agents.data import TrainingData
 from agents.item_init import check_vectors, principal_table
 from agents.network import Network
+from agents.objectives.lea import BASE
+from agents.saving import NOT_A_RECOMMENDER, SavedRecommender, no_recommender
 from agents.training import fit_network
+from agents.windows import Windows, last_window
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
-from llmrec_env.common.errors import DataError, LLMRecError, SettingError
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import fingerprint
 from llmrec_env.common.placement import check_device
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.data.item_windows import Windows, last_window
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.offline.augmentation import Proposals
@@ -35,8 +33,6 @@ from llmrec_env.users.base import UserSimulator
 
 Observation = NDArray[np.generic] | Mapping[str, NDArray[np.generic]]
 
-FORMAT = 1
-"""Version of the folders that :meth:`Recommender.save` writes."""
 CHUNK = 1024
 """Windows that are encoded at once when serving."""
 
@@ -52,7 +48,7 @@ class Recommender:
     Attributes:
         config: as given.
         history: one row a validation (step, losses, HR@10 and NDCG@10), filled by :meth:`fit`.
-        catalog_id: fingerprint of the item ids that it was fitted on.
+        catalogue_id: fingerprint of the item ids that it was fitted on.
         simulator: the simulated user whose states it serves with, where they are fused into its
             own (``state_to="fused"``); None in every other recommender.
         seconds: CPU seconds of :meth:`fit` by what they went into: "labelling" (asking the
@@ -67,17 +63,19 @@ class Recommender:
         self.seconds: dict[str, float] = {}
         self._network: Network | None = None
         self._popularity: FloatArray = np.empty(0, dtype=np.float32)
-        self._rng = np.random.default_rng(self.config.seed)
+        self._rng = np.random.default_rng(self.config.training.seed)
 
     @property
     def name(self) -> str:
-        """Backbone and kind, such as "SASRec LEASR", for tables."""
-        backbone = BACKBONES[self.config.backbone].name
-        framework, variant = self.config.framework, self.config.variant
-        title = framework.title or framework.name
-        if variant and framework.name == "snqn":  # on which LEA is built unless one says otherwise
-            return f"{backbone} {variant}"
-        return f"{backbone} {title} {variant}".strip()
+        """Backbone, framework and LEA variant for tables, such as "SASRec SAC LEASR".
+
+        A variant alone, as in "SASRec LEASR", is on SNQN.
+        """
+        objective, variant = self.config.objective, self.config.language.variant
+        names = [self.config.backbone.title or self.config.backbone.name]
+        if not (variant and objective.name == BASE):
+            names.append(objective.title or objective.name)
+        return " ".join([*names, variant]).strip()
 
     @property
     def network(self) -> Network:
@@ -87,7 +85,7 @@ class Recommender:
             LLMRecError: :meth:`fit` has not been called.
         """
         if self._network is None:
-            raise LLMRecError("this recommender knows nothing yet: call fit(log) or load(folder)")
+            raise LLMRecError("this recommender is not fitted: call fit(log) or load(folder)")
         return self._network
 
     @property
@@ -106,8 +104,7 @@ class Recommender:
     ) -> Recommender:
         """Learn from a log; processes begun by ``accelerate launch`` share its batches.
 
-        Items of the catalogue that the log lacks are ranked, but by what little was learned of
-        them: as items that nobody takes.
+        Items of the catalogue that the log lacks are ranked too, as items that nobody takes.
 
         Args:
             log: the training users.
@@ -140,15 +137,15 @@ class Recommender:
                 f"{log.n_items}: they must share one catalogue"
             )
         vectors = check_vectors(item_vectors, self.config.reads_vectors, log.n_items)
-        device = check_device(self.config.device)
+        device = check_device(self.config.training.device)
         began = time.process_time()  # other processes may share the cores
         data = TrainingData.prepare(log, simulator, self.config, proposals, vectors)
         labelled = time.process_time()
-        self.simulator = simulator if self.config.state_reader == "fused" else None
+        self.simulator = simulator if self._fused else None
         counts = log.item_counts().astype(np.float32)
         self._adopt(log.n_items, data.states.shape[1], counts, device)
         if vectors is not None and self.config.item_init == "text":
-            table = principal_table(vectors, self.config.dim)
+            table = principal_table(vectors, self.config.backbone.dim)
             self.network.encoder.begin_with(torch.from_numpy(table))
         self.catalogue_id = fingerprint(log.catalogue.ids)
         evaluate = None
@@ -178,7 +175,7 @@ class Recommender:
         lengths = np.array(list(map(len, arrays)), dtype=np.int64)
         items = self._checked(arrays)
         language = self._language_states(sequences)
-        windows = Windows.over(lengths, self.config.max_length)
+        windows = Windows.over(lengths, self.config.backbone.max_length)
         scores = np.empty((windows.n_states, self.n_items), dtype=np.float32)
         done = 0
         for chosen in _chunks(len(windows)):
@@ -203,7 +200,9 @@ class Recommender:
         known = np.array([i for i, array in enumerate(arrays) if len(array)], dtype=np.int64)
         for chosen in _chunks(len(known)):
             rows = known[chosen]
-            items = last_window([arrays[i] for i in rows], self.config.max_length, self.n_items)
+            items = last_window(
+                [arrays[i] for i in rows], self.config.backbone.max_length, self.n_items
+            )
             last = (items != self.n_items).sum(axis=1) - 1
             whole = [arrays[i] for i in rows]
             ends = np.cumsum([len(history) for history in whole]) - 1
@@ -289,21 +288,15 @@ class Recommender:
             SettingError: the folder holds anything else.
         """
         network = self.network
-        _refuse_strangers(Path(folder))
-        tensors = {f"network.{k}": v.contiguous().clone() for k, v in network.state_dict().items()}
-        tensors["popularity"] = torch.from_numpy(self._popularity)
-        about = {
-            "format": FORMAT,
-            "config": asdict(self.config),
-            "n_items": network.n_items,
-            "state_size": network.state_size,
-            "catalog_id": self.catalogue_id,
-            "history": self.history,
-        }
-        with atomic_path(folder) as temporary:
-            temporary.mkdir()
-            write_json(temporary / "config.json", about)
-            save_file(tensors, temporary / "model.safetensors")
+        SavedRecommender(
+            config=self.config,
+            n_items=network.n_items,
+            state_size=network.state_size,
+            catalogue_id=self.catalogue_id,
+            history=self.history,
+            popularity=self._popularity,
+            weights=network.state_dict(),
+        ).write(Path(folder))
 
     @classmethod
     def load(
@@ -327,27 +320,14 @@ class Recommender:
         """
         path = Path(folder)
         try:
-            about = read_json(path / "config.json")
-            if about["format"] != FORMAT:
-                raise DataError(
-                    f"{path}: a recommender of format {about['format']}, this version reads "
-                    f"format {FORMAT}; fit it again"
-                )
-            recommender = Recommender(RecommenderConfig(**{**about["config"], "device": device}))
-            tensors = load_file(path / "model.safetensors", device=device)
-            popularity = tensors.pop("popularity").cpu().numpy()
-            recommender._adopt(about["n_items"], about["state_size"], popularity, device)
-            state = {name.removeprefix("network."): value for name, value in tensors.items()}
-            recommender.network.load_state_dict(state)
-        except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            other = isinstance(error, (KeyError, TypeError))
-            reason = "what its config.json says is of something else" if other else error
-            raise DataError(
-                f"{path}: no saved recommender ({reason}); expected the folder, with config.json "
-                "and model.safetensors, that `llmrec train` or Recommender.save writes"
-            ) from error
-        recommender.history = about["history"]
-        recommender.catalogue_id = about["catalog_id"]
+            saved = SavedRecommender.read(path, device)
+            recommender = Recommender(saved.config)
+            recommender._adopt(saved.n_items, saved.state_size, saved.popularity, device)
+            recommender.network.load_state_dict(saved.weights)
+        except NOT_A_RECOMMENDER as error:
+            raise no_recommender(path, error) from error
+        recommender.history = saved.history
+        recommender.catalogue_id = saved.catalogue_id
         recommender.simulator = simulator
         recommender._check_catalogue(catalogue, path)
         return recommender
@@ -365,28 +345,31 @@ class Recommender:
     ) -> None:
         """Make a fresh network for a catalogue."""
         with torch.random.fork_rng([]):
-            torch.manual_seed(self.config.seed)
-            network = Network(self.config, n_items, state_size)
+            torch.manual_seed(self.config.training.seed)
+            network = self.config.create(n_items, state_size)
         self._network = network.to(device).eval()
         self._popularity = popularity
 
     def _sample(self, validation: InteractionLog) -> InteractionLog:
-        if validation.n_users <= self.config.validation_users:
+        most = self.config.training.validation_users
+        if validation.n_users <= most:
             return validation
-        rng = np.random.default_rng(self.config.seed)
-        users = rng.choice(validation.n_users, self.config.validation_users, replace=False)
+        rng = np.random.default_rng(self.config.training.seed)
+        users = rng.choice(validation.n_users, most, replace=False)
         return validation.select_users(np.sort(users))
 
     def _validate(self, validation: InteractionLog) -> dict[str, float]:
         metrics = evaluate_ranking(self, validation, ks=(10,))
         return {name: metrics[name] for name in ("HR@10", "NDCG@10")}
 
-    def _language_states(self, sequences: Sequence[IntArray]) -> FloatArray:
-        """The simulator's states after every item, float32 (sum(len_i), state_size).
+    @property
+    def _fused(self) -> bool:
+        """Whether it serves with a simulator's states."""
+        return self.config.language.state_reader == "fused"
 
-        Of no width where serving needs none.
-        """
-        if self.config.state_reader != "fused":
+    def _language_states(self, sequences: Sequence[IntArray]) -> FloatArray:
+        """The simulator's states after every item, float32 (sum(len_i), state_size or 0)."""
+        if not self._fused:
             return np.empty((sum(map(len, sequences)), 0), dtype=np.float32)
         if self.simulator is None:
             raise LLMRecError(
@@ -432,15 +415,6 @@ class Recommender:
                 "recommender was fitted on"
             )
         return items
-
-
-def _refuse_strangers(folder: Path) -> None:
-    """Leave alone a folder whose files are named as a recommender's, and are none."""
-    path = folder / "config.json"
-    if path.exists() and '"catalog_id"' not in path.read_text(encoding="utf-8", errors="replace"):
-        raise SettingError(
-            f"{folder} holds something else, whose config.json would be lost; name another folder"
-        )
 
 
 def _item_arrays(histories: Sequence[IntArray]) -> list[IntArray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +12,10 @@ from torch import Tensor, nn
 from agents.config import RecommenderConfig
 from agents.data import TrainingData
 from agents.network import Network
-from agents.objectives import Outputs, loss_terms
+from agents.objectives import Outputs
+from agents.windows import WindowBatches
 from llmrec_env.common import processes
 from llmrec_env.common.training import TrainingConfig, TrainingHistory, train
-from llmrec_env.data.item_windows import WindowBatches
 
 METRIC = "NDCG@10"
 
@@ -38,11 +37,10 @@ def fit_network(
         folder: where checkpoints go.
     """
     copies = Copies(network, config)
-    terms = loss_terms(config)
+    terms, how = config.terms(), config.training
     device = next(network.parameters()).device
-    batches = WindowBatches(data.windows, config.batch_size, config.seed)
-
-    steps_a_pass = -(-batches.per_epoch * config.copies // processes.count())
+    batches = WindowBatches(data.windows, how.batch_size, how.seed)
+    steps_a_pass = -(-batches.per_epoch * config.objective.copies // processes.count())
 
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
         # Phases, and when a copy is overwritten, go by the step: so in all processes at once.
@@ -52,13 +50,14 @@ def fit_network(
         return {term.name: term(outputs, batch) for term in terms}
 
     settings = TrainingConfig(
-        steps=config.epochs * steps_a_pass,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
+        steps=how.epochs * steps_a_pass,
+        learning_rate=how.learning_rate,
+        weight_decay=how.weight_decay,
         evaluate_every=steps_a_pass,
-        patience=config.patience,
-        seed=config.seed,
+        patience=how.patience,
+        seed=how.seed,
     )
+    names = (config.backbone.name, config.objective.name, config.language.variant)
     return train(
         copies,
         loss,
@@ -66,8 +65,8 @@ def fit_network(
         evaluate=evaluate,
         metric=METRIC,
         folder=folder,
-        run=str(replace(config, device="")),  # two objectives may have the same parameters
-        description=f"{config.backbone} {config.objective} {config.variant}".strip(),
+        run=str(config.with_settings(device="")),  # two objectives may have the same parameters
+        description=" ".join(names).strip(),
     )
 
 
@@ -77,16 +76,20 @@ class Copies(nn.Module):
     Double Q-learning needs a value that does not chase itself. Under the "twin" scheme a fair coin
     picks, for each batch, the copy that learns; the other values its choices. Under the "periodic"
     scheme the second copy never learns and is overwritten by the first now and then.
+
+    Args:
+        network: the copy that will serve.
+        config: of the recommender.
     """
 
     def __init__(self, network: Network, config: RecommenderConfig) -> None:
         super().__init__()
-        self.config = config
+        self.objective = config.objective
         self.networks = nn.ModuleList([network])
-        if config.framework.q_heads:
+        if config.objective.q_weights:
             with torch.random.fork_rng([]):
-                torch.manual_seed(config.seed + 1)
-                second = Network(config, network.n_items, network.state_size)
+                torch.manual_seed(config.training.seed + 1)
+                second = config.create(network.n_items, network.state_size)
             if config.item_init == "text":
                 known = network.encoder.item_embedding.weight[: network.n_items]
                 second.encoder.begin_with(known.cpu())
@@ -95,9 +98,9 @@ class Copies(nn.Module):
     def roles(self, step: int, rng: np.random.Generator) -> tuple[Network, Network]:
         """The copy that learns in this step and the one that gives targets, without dropout."""
         first, second = self.networks[0], self.networks[-1]
-        if self.config.copies == 2 and rng.random() < 0.5:
+        if self.objective.copies == 2 and rng.random() < 0.5:
             first, second = second, first
-        if self.config.target == "periodic" and step % self.config.target_period == 0:
+        if self.objective.copies_target(step):
             second.load_state_dict(first.state_dict())
         if second is not first:
             second.eval()

@@ -80,7 +80,7 @@ def ours(settings: dict[str, Any], log: InteractionLog, seed: int) -> dict[str, 
     """Train ours."""
     torch.set_num_threads(1)
     split = split_last_out(log)
-    recommender = Recommender(RecommenderConfig(dim=128, patience=8, seed=seed, **settings))
+    recommender = Recommender(RecommenderConfig.of(dim=128, patience=8, seed=seed, **settings))
     began = time.process_time()
     recommender.fit(split.train, validation=split.validation)
     seconds = time.process_time() - began

@@ -47,7 +47,7 @@ def main() -> None:
     sequences = [rng.integers(arguments.items, size=11) for _ in range(users)]
     log = InteractionLog.of_strangers(catalogue, sequences)
     one = log.select_users(np.arange(1))
-    config = RecommenderConfig(dim=arguments.dim, epochs=1)
+    config = RecommenderConfig.of(dim=arguments.dim, epochs=1)
     recommender = Recommender(config).fit(one)
 
     def score() -> None:

@@ -30,7 +30,7 @@ gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 ID = "LLMRec/NextItem-v0"
-TINY: dict[str, Any] = {"dim": 16, "batch_size": 64, "epochs": 2, "augment_k": 3, "negatives": 4}
+TINY: dict[str, Any] = {"dim": 16, "batch_size": 64, "epochs": 2, "augment_k": 3}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_item_tokens_learned_here_are_found_there(split: Split, tmp_path: Path) 
 def test_every_backbone_trained_there_ranks_here(
     backbone: str, split: Split, tmp_path: Path
 ) -> None:
-    there = Recommender(RecommenderConfig(backbone=backbone, device="cuda", **TINY))
+    there = Recommender(RecommenderConfig.of(backbone, device="cuda", **TINY))
     there.fit(split.train, None, split.validation).save(tmp_path / "saved")
     here = Recommender.load(tmp_path / "saved", device="cpu")
     histories = [split.test.sequence(user) for user in range(8)]
@@ -110,9 +110,9 @@ def test_every_backbone_trained_there_ranks_here(
 def test_every_objective_with_lea_trains_there(
     objective: str, on_gpu: LanguageUser, split: Split
 ) -> None:
-    heads = FRAMEWORKS[objective].q_heads
-    switches = {"augment": True, "state": bool(heads), "reward": bool(heads)}
-    config = RecommenderConfig(objective=objective, device="cuda", **switches, **TINY)
+    has_q = bool(FRAMEWORKS[objective]().q_weights)
+    switches = {"augment": True, "state": has_q, "reward": has_q}
+    config = RecommenderConfig.of(objective=objective, device="cuda", **switches, **TINY)
     fitted = Recommender(config).fit(split.train, on_gpu, split.validation)
     assert all(np.isfinite(list(point.values())).all() for point in fitted.history)
 

@@ -35,7 +35,7 @@ env = gym.make("LLMRec/NextItem-v0", autoreset="same_step")
 users = gym.make_vec("LLMRec/NextItem-v0", num_envs=4)
 observation, info = env.reset(seed=0)
 world = llmrec_env.generate_world(seed=0, n_items=50, n_users=30)
-recommender = Recommender(RecommenderConfig(backbone="gru4rec", epochs=1))
+recommender = Recommender(RecommenderConfig.of("gru4rec", epochs=1))
 recommender.fit(world.log)
 metrics: dict[str, float] = llmrec_env.evaluate_ranking(recommender, world.log)
 """

@@ -1,16 +1,36 @@
-"""Sequence encoders, by name."""
+"""Sequence encoders, by name; :func:`register_backbone` adds one of your own."""
 
-from agents.backbones.base import Reading, SequenceEncoder
-from agents.backbones.caser import Caser
-from agents.backbones.gru4rec import GRU4Rec
-from agents.backbones.nextitnet import NextItNet
-from agents.backbones.sasrec import SASRec
+from agents.backbones.base import (
+    BACKBONES,
+    BackboneConfig,
+    Reading,
+    SequenceEncoder,
+    register_backbone,
+)
+from agents.backbones.caser import Caser, CaserConfig
+from agents.backbones.gru4rec import GRU4Rec, GRU4RecConfig
+from agents.backbones.nextitnet import NextItNet, NextItNetConfig
+from agents.backbones.sasrec import SASRec, SASRecConfig
 
-BACKBONES: dict[str, type[SequenceEncoder]] = {
-    "sasrec": SASRec,
-    "gru4rec": GRU4Rec,
-    "caser": Caser,
-    "nextitnet": NextItNet,
-}
+DEFAULT_BACKBONE = SASRecConfig.name
+"""The backbone of a recommender that names none."""
 
-__all__ = ["BACKBONES", "Caser", "GRU4Rec", "NextItNet", "Reading", "SASRec", "SequenceEncoder"]
+for _config in (SASRecConfig, GRU4RecConfig, CaserConfig, NextItNetConfig):
+    register_backbone(_config)
+
+__all__ = [
+    "BACKBONES",
+    "DEFAULT_BACKBONE",
+    "BackboneConfig",
+    "Caser",
+    "CaserConfig",
+    "GRU4Rec",
+    "GRU4RecConfig",
+    "NextItNet",
+    "NextItNetConfig",
+    "Reading",
+    "SASRec",
+    "SASRecConfig",
+    "SequenceEncoder",
+    "register_backbone",
+]

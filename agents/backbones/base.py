@@ -1,28 +1,88 @@
-"""The interface of the encoders that turn a history into a state."""
+"""What every sequence encoder has: a config, and the interface that turns a history into states.
+
+A backbone of your own is one file: a dataclass of its settings, derived from
+:class:`BackboneConfig`, whose :meth:`~BackboneConfig.create` makes a :class:`SequenceEncoder`::
+
+    @register_backbone
+    @dataclass(frozen=True, kw_only=True)
+    class MeanConfig(BackboneConfig):
+        name = "mean"
+        decay: float = 0.9
+
+        def create(self, n_items):
+            return MeanOfItems(n_items, self.dim, self.decay)
+
+    Recommender(RecommenderConfig.of("mean", decay=0.8))
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-if TYPE_CHECKING:
-    from agents.config import RecommenderConfig
-
+from agents.settings import Registry, check_positive, check_share
 
 INITIAL_STD = 0.02
 """Standard deviation of initial embeddings and linear maps."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig(ABC):
+    """The settings of a sequence encoder; each backbone adds its own.
+
+    Settings are numbers, strings, booleans or None, each with a default, so that a saved
+    recommender reads back as it was.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    name: ClassVar[str]
+    """The keyword that chooses it, such as "sasrec"."""
+    title: ClassVar[str] = ""
+    """What tables call it; ``name`` where it is left out."""
+
+    dim: int = 64
+    """Width of item embeddings and encoder states."""
+    dropout: float = 0.5
+    """Share of activations dropped in training, in [0, 1)."""
+    max_length: int = 50
+    """Items of a history that the encoder reads, at most."""
+
+    def __post_init__(self) -> None:
+        check_positive(self, "dim", "max_length")
+        check_share(self, "dropout", below_one=True)
+
+    @abstractmethod
+    def create(self, n_items: int) -> SequenceEncoder:
+        """An encoder of these sizes for a catalogue of ``n_items``, with fresh weights."""
+
+
+BACKBONES: Registry[BackboneConfig] = Registry("backbone", "agents.backbones.register_backbone")
+"""The config class of each backbone, by name."""
+B = TypeVar("B", bound=BackboneConfig)
+
+
+def register_backbone(config: type[B]) -> type[B]:
+    """Make a backbone's config class a value of ``backbone``; returns it, as a decorator does.
+
+    Raises:
+        SettingError: the name is missing or taken, or a field has no default.
+    """
+    return BACKBONES.add(config)
+
+
 class Reading(NamedTuple):
-    """What an encoder made of histories.
+    """The states of an encoder, and what it needs to read on.
 
     Attributes:
         states: float32 (B, T, dim), the state after every item.
-        memory: what each layer needs in order to read on from every item, tensors (B, T, ...).
+        memory: what each layer needs to read on from every item, tensors (B, T, ...).
     """
 
     states: Tensor
@@ -40,23 +100,15 @@ class SequenceEncoder(nn.Module, ABC):
         dim: width of a state.
     """
 
-    name: str
-    """What tables call it."""
-
     def __init__(self, n_items: int, dim: int) -> None:
         super().__init__()
         self.n_items = n_items
         self.dim = dim
         self.item_embedding = nn.Embedding(n_items + 1, dim, padding_idx=n_items)
 
-    @classmethod
-    @abstractmethod
-    def from_config(cls, n_items: int, config: RecommenderConfig) -> SequenceEncoder:
-        """An encoder with the sizes that ``config`` asks for."""
-
     @torch.no_grad()
     def begin_with(self, table: Tensor) -> None:
-        """Let the item embedding begin as ``table``, float32 (n_items, dim)."""
+        """Set the item embedding to ``table``, float32 (n_items, dim)."""
         self.item_embedding.weight[: self.n_items] = table
 
     def forward(self, items: Tensor) -> Tensor:
@@ -80,7 +132,7 @@ class SequenceEncoder(nn.Module, ABC):
 
 
 def delayed(x: Tensor, steps: int) -> Tensor:
-    """What stood ``steps`` places earlier in ``x`` (B, T, d); zeros where nothing did."""
+    """``x`` (B, T, d) moved ``steps`` places later; zeros come first."""
     length = x.shape[1]
     return F.pad(x[:, : max(0, length - steps)], (0, 0, min(steps, length), 0))
 

@@ -2,16 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.backbones.base import Dropout, Reading, SequenceEncoder, delayed, initialise
+from agents.backbones.base import (
+    BackboneConfig,
+    Dropout,
+    Reading,
+    SequenceEncoder,
+    delayed,
+    initialise,
+)
+from agents.settings import check_positive
+from llmrec_env.common.errors import SettingError
 
-if TYPE_CHECKING:
-    from agents.config import RecommenderConfig
+
+@dataclass(frozen=True, kw_only=True)
+class CaserConfig(BackboneConfig):
+    """Caser (Tang and Wang, "Personalized Top-N Sequential Recommendation via Convolutional
+    Sequence Embedding", arXiv 1809.07426).
+
+    ``s = norm(relu(W [o_1, ..., o_window, v]))`` over the last ``window`` item vectors E: ``o_h``
+    the largest response ``max_i relu(F_h . E[i:i+h])`` of each horizontal filter of height h, and
+    ``v`` the weighted sums over the rows of E (vertical filters).
+
+    Raises:
+        SettingError: a value is out of range, or ``window`` exceeds ``max_length``.
+    """
+
+    name: ClassVar[str] = "caser"
+    title: ClassVar[str] = "Caser"
+
+    window: int = 5
+    """Last items that it sees."""
+    horizontal_filters: int = 16
+    """Horizontal filters of each height from 1 to ``window``."""
+    vertical_filters: int = 4
+    """Vertical filters."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "window", "horizontal_filters", "vertical_filters")
+        if self.window > self.max_length:
+            raise SettingError(
+                f"Caser sees the last window={self.window} items, and no history is read further "
+                f"back than max_length={self.max_length}; lower the one or raise the other"
+            )
+
+    def create(self, n_items: int) -> Caser:
+        """An encoder of these sizes."""
+        filters = (self.horizontal_filters, self.vertical_filters)
+        return Caser(n_items, self.dim, self.window, *filters, self.dropout)
 
 
 class Caser(SequenceEncoder):
@@ -30,8 +75,6 @@ class Caser(SequenceEncoder):
     The published network also has a vector for each user; here users are new, so it has none. The
     states are normalised as those of the other encoders are.
     """
-
-    name = "Caser"
 
     def __init__(
         self,
@@ -52,12 +95,6 @@ class Caser(SequenceEncoder):
         self.merge = nn.Linear(window * horizontal_filters + vertical_filters * dim, dim)
         self.norm = nn.LayerNorm(dim)
         initialise(self.item_embedding)
-
-    @classmethod
-    def from_config(cls, n_items: int, config: RecommenderConfig) -> Caser:
-        """An encoder with the sizes that ``config`` asks for."""
-        filters = (config.horizontal_filters, config.vertical_filters)
-        return cls(n_items, config.dim, config.window, *filters, config.dropout)
 
     def read(self, items: Tensor) -> Reading:
         """Read histories, int64 (B, T).

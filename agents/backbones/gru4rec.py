@@ -2,20 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from agents.backbones.base import Dropout, Reading, SequenceEncoder, initialise
+from agents.backbones.base import BackboneConfig, Dropout, Reading, SequenceEncoder, initialise
+from agents.settings import check_positive
 
-if TYPE_CHECKING:
-    from agents.config import RecommenderConfig
+
+@dataclass(frozen=True, kw_only=True)
+class GRU4RecConfig(BackboneConfig):
+    """GRU4Rec (Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks",
+    arXiv 1511.06939).
+
+    ``h_t = GRU(e(i_t), h_{t-1})`` over item embeddings e, ``layers`` times; ``s_t = norm(h_t)``.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    name: ClassVar[str] = "gru4rec"
+    title: ClassVar[str] = "GRU4Rec"
+
+    layers: int | None = None
+    """Stacked layers; None: 1."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "layers")
+
+    def create(self, n_items: int) -> GRU4Rec:
+        """An encoder of these sizes."""
+        return GRU4Rec(n_items, self.dim, self.layers or 1, self.dropout)
 
 
 class GRU4Rec(SequenceEncoder):
     """Stacked gated recurrent units over item embeddings."""
-
-    name = "GRU4Rec"
 
     def __init__(self, n_items: int, dim: int = 64, layers: int = 1, dropout: float = 0.5) -> None:
         super().__init__(n_items, dim)
@@ -24,11 +47,6 @@ class GRU4Rec(SequenceEncoder):
         self.layers = nn.ModuleList(nn.GRU(dim, dim, batch_first=True) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
         self.apply(initialise)
-
-    @classmethod
-    def from_config(cls, n_items: int, config: RecommenderConfig) -> GRU4Rec:
-        """An encoder with the sizes that ``config`` asks for."""
-        return cls(n_items, config.dim, config.layers or 1, config.dropout)
 
     def read(self, items: Tensor) -> Reading:
         """Read histories, int64 (B, T); the memory is every layer's hidden states (B, T, dim)."""

@@ -3,17 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.backbones.base import Dropout, Reading, SequenceEncoder, delayed, initialise
+from agents.backbones.base import (
+    BackboneConfig,
+    Dropout,
+    Reading,
+    SequenceEncoder,
+    delayed,
+    initialise,
+)
+from agents.settings import check_positive
+from llmrec_env.common.errors import SettingError
 
-if TYPE_CHECKING:
-    from agents.config import RecommenderConfig
+
+@dataclass(frozen=True, kw_only=True)
+class NextItNetConfig(BackboneConfig):
+    """NextItNet (Yuan et al., "A Simple Convolutional Generative Network for Next Item
+    Recommendation", arXiv 1808.05163).
+
+    ``x <- x + relu(norm(C_2d(relu(norm(C_d(x))))))`` block by block, where ``C_d`` is a causal
+    convolution with dilation d; d grows fourfold from block to block, until ``max_length`` items
+    are seen.
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    name: ClassVar[str] = "nextitnet"
+    title: ClassVar[str] = "NextItNet"
+
+    layers: int | None = None
+    """Blocks; None: enough to see ``max_length`` items."""
+    kernel_size: int = 3
+    """Items that a convolution joins."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "layers")
+        if self.kernel_size < 2:
+            raise SettingError(f"kernel_size must be at least 2, got {self.kernel_size}")
+
+    def create(self, n_items: int) -> NextItNet:
+        """An encoder of these sizes, which sees ``max_length`` items."""
+        dilations = growing_dilations(self.max_length, self.kernel_size, self.layers)
+        return NextItNet(n_items, self.dim, dilations, self.kernel_size, self.dropout)
 
 
 class NextItNet(SequenceEncoder):
@@ -26,8 +66,6 @@ class NextItNet(SequenceEncoder):
         kernel_size: items that a convolution joins.
         dropout: share of embeddings and of the blocks' outputs dropped in training.
     """
-
-    name = "NextItNet"
 
     def __init__(
         self,
@@ -42,12 +80,6 @@ class NextItNet(SequenceEncoder):
         self.blocks = nn.ModuleList(Block(dim, kernel_size, d, dropout) for d in dilations)
         self.norm = nn.LayerNorm(dim)
         self.apply(initialise)
-
-    @classmethod
-    def from_config(cls, n_items: int, config: RecommenderConfig) -> NextItNet:
-        """An encoder with the sizes that ``config`` asks for, which sees ``max_length`` items."""
-        dilations = growing_dilations(config.max_length, config.kernel_size, config.layers)
-        return cls(n_items, config.dim, dilations, config.kernel_size, config.dropout)
 
     def read(self, items: Tensor) -> Reading:
         """Read histories, int64 (B, T); the memory is every convolution's input (B, T, dim)."""

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from agents.backbones.base import Dropout, Reading, SequenceEncoder, initialise
+from agents.backbones.base import BackboneConfig, Dropout, Reading, SequenceEncoder, initialise
+from agents.settings import check_positive
+from llmrec_env.common.errors import SettingError
 
-if TYPE_CHECKING:
-    from agents.config import RecommenderConfig
+
+@dataclass(frozen=True, kw_only=True)
+class SASRecConfig(BackboneConfig):
+    """SASRec (Kang and McAuley, "Self-Attentive Sequential Recommendation", arXiv 1808.09781).
+
+    ``x <- x + attention(norm(x)); x <- x + W_2 gelu(W_1 norm(x))`` block by block, over item and
+    position embeddings, each item attending to itself and those before it; ``s = norm(x)``.
+
+    Raises:
+        SettingError: a value is out of range, or ``dim`` cannot be split over ``heads``.
+    """
+
+    name: ClassVar[str] = "sasrec"
+    title: ClassVar[str] = "SASRec"
+
+    layers: int | None = None
+    """Transformer blocks; None: 2."""
+    heads: int = 2
+    """Attention heads of each block."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive(self, "layers", "heads")
+        if self.dim % self.heads:
+            raise SettingError(f"dim={self.dim} cannot be split over heads={self.heads}")
+
+    def create(self, n_items: int) -> SASRec:
+        """An encoder of these sizes."""
+        sizes = (self.dim, self.layers or 2, self.heads, self.dropout, self.max_length)
+        return SASRec(n_items, *sizes)
 
 
 class SASRec(SequenceEncoder):
@@ -20,8 +51,6 @@ class SASRec(SequenceEncoder):
     Positions count from the start of the window; those past ``max_length`` share the last one, so
     an item can be tried after a full window.
     """
-
-    name = "SASRec"
 
     def __init__(
         self,
@@ -38,12 +67,6 @@ class SASRec(SequenceEncoder):
         self.blocks = nn.ModuleList(Block(dim, heads, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(dim)
         self.apply(initialise)
-
-    @classmethod
-    def from_config(cls, n_items: int, config: RecommenderConfig) -> SASRec:
-        """An encoder with the sizes that ``config`` asks for."""
-        sizes = (config.dim, config.layers or 2, config.heads, config.dropout, config.max_length)
-        return cls(n_items, *sizes)
 
     def read(self, items: Tensor) -> Reading:
         """Read histories, int64 (B, T); the memory is every block's keys and values."""

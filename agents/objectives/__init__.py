@@ -1,4 +1,4 @@
-"""Objectives as loss terms that add up.
+"""Objectives: frameworks as sums of loss terms, by name; :func:`register` adds one of your own.
 
 ========== ======================================================== ===================
 objective  loss on the logged actions                               paper
@@ -13,43 +13,45 @@ proxy      L_s + 1/2 (n / N - h(s)[a+])^2, no Q-learning            Labarca et a
 ========== ======================================================== ===================
 
 On top of each, LE augmentation adds ``lambda * [L_s(a^) + L_q(a^, r^)]`` (the second where there is
-a Q head). How to add a term or a framework: :mod:`agents.objectives.frameworks`.
+a Q head; :mod:`agents.objectives.lea`). How to add one: :mod:`agents.objectives.framework`.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from agents.objectives.base import Augmentation, Batch, LogFacts, LossTerm, Outputs
-from agents.objectives.frameworks import FRAMEWORKS, Framework, register
-from agents.objectives.lea import AugmentedNextItem, AugmentedQ, DistilledState, Schedule
+from agents.objectives.framework import FRAMEWORKS, ObjectiveConfig, register
+from agents.objectives.lea import LanguageConfig
+from agents.objectives.proxy import ProxyConfig
+from agents.objectives.q_learning import QLearningConfig
+from agents.objectives.sa2c import SA2CConfig
+from agents.objectives.sac import SACConfig
+from agents.objectives.smorl import SMORLConfig
+from agents.objectives.snqn import SNQNConfig
+from agents.objectives.sqn import SQNConfig
+from agents.objectives.supervised import SupervisedConfig
 
-if TYPE_CHECKING:
-    from agents.config import RecommenderConfig
+DEFAULT_OBJECTIVE = SupervisedConfig.name
+"""The framework of a recommender that names none."""
+
+for _config in (SupervisedConfig, SQNConfig, SACConfig, SNQNConfig, SA2CConfig, SMORLConfig):
+    register(_config)
+register(ProxyConfig)
 
 __all__ = [
+    "DEFAULT_OBJECTIVE",
     "FRAMEWORKS",
     "Augmentation",
     "Batch",
-    "Framework",
+    "LanguageConfig",
     "LogFacts",
     "LossTerm",
+    "ObjectiveConfig",
     "Outputs",
-    "loss_terms",
+    "ProxyConfig",
+    "QLearningConfig",
+    "SA2CConfig",
+    "SACConfig",
+    "SMORLConfig",
+    "SNQNConfig",
+    "SQNConfig",
+    "SupervisedConfig",
     "register",
 ]
-
-
-def loss_terms(config: RecommenderConfig) -> list[LossTerm]:
-    """The terms that a recommender's settings name."""
-    framework = config.framework
-    terms = framework.terms(config)
-    if config.state_reader == "distilled":
-        terms.append(DistilledState(config.state_weight))
-    schedule = Schedule(config.augment_schedule, config.augment_passes)
-    if config.augmented:
-        terms.append(AugmentedNextItem(config.augment_weight, schedule))
-    if config.augmented and framework.q_heads:
-        weight = config.augment_weight * config.q_weight * config.q_weights[0]
-        terms.append(AugmentedQ(config.gamma, weight, schedule))
-    return terms

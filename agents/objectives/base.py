@@ -1,22 +1,16 @@
-"""What a loss term sees, and what it is."""
+"""Loss terms: their interface, and what they are given of a batch and of the network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from agents.backbones import Reading
-
-if TYPE_CHECKING:
-    from agents.network import Network
-
-LANGUAGE = "language"
-"""The head that predicts the simulator's state, where that is distilled."""
+from agents.backbones.base import Reading
+from agents.network import Network
 
 
 @dataclass(frozen=True, eq=False)

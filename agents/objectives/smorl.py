@@ -1,18 +1,19 @@
-"""SMORL: Q-learning of accuracy, diversity and novelty at once (arXiv 2110.15097).
-
-Stamenkovic et al., "Choosing the Best of Both Worlds: Diverse and Novel Recommendations through
-Multi-Objective Reinforcement Learning".
-"""
+"""SMORL: Q-learning of accuracy, diversity and novelty at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from agents.objectives.base import Batch, LossTerm, Outputs, half_squared_error
+from agents.objectives.q_learning import QLearningConfig
+from agents.settings import check_choice, check_not_negative, check_share
+
+DiversityVectors = Literal["output", "input", "given"]
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,21 @@ class ScalarizedQ(LossTerm):
       supervised head ranks first, in [0, 2];
     - novelty: 1 if the item ranked first is not among the most popular, else 0.
 
-    The last two speak of what would be recommended, and are credited to the logged action, as the
-    paper has it. The item ranked first may be one that the user has seen.
+    The last two concern what would be recommended and are credited to the logged action, as in the
+    paper. The item ranked first may be one that the user has seen.
 
-    Where the paper is silent or asks for more than a log: its diversity vectors come from a GRU4Rec
-    trained before; here they are the network's own, without gradient, unless vectors are given to
-    ``fit``. Popularity is the count in the training log, ties by item number. With LE augmentation
-    only the accuracy head learns of the proposed action: the LE's reward is a liking, and the other
-    two rewards do not depend on the action.
+    Choices of ours: the paper takes its diversity vectors from a GRU4Rec trained before; here they
+    are the network's own, without gradient, unless vectors are given to ``fit``. Popularity is the
+    count in the training log, ties by item number. With LE augmentation only the accuracy head
+    learns from the proposed action: the LE's reward is a liking, and the other two rewards do not
+    depend on the action.
 
     Attributes:
         gamma: discount.
         alpha: weight of the sum.
         weights: w of accuracy, diversity and novelty.
         vectors: "output" (the table of the supervised head), "input" (the item embedding), or
-            "given" (what ``fit`` was told of the items).
+            "given" (those that ``fit`` is given).
         popular_share: share of the items that count as popular.
     """
 
@@ -72,3 +73,50 @@ class ScalarizedQ(LossTerm):
         n_popular = round(self.popular_share * len(vectors))
         novelty = (batch.facts.rank[first] >= n_popular).float()
         return torch.stack([batch.rewards, diversity, novelty], dim=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SMORLConfig(QLearningConfig):
+    """``L_s + q_weight * sum_m w_m TD_m`` over Q heads for accuracy, diversity and novelty.
+
+    Stamenkovic et al., "Choosing the Best of Both Worlds: Diverse and Novel Recommendations through
+    Multi-Objective Reinforcement Learning" (arXiv 2110.15097). Its alpha is ``q_weight``.
+    """
+
+    name: ClassVar[str] = "smorl"
+    title: ClassVar[str] = "SMORL"
+
+    accuracy_weight: float = 1.0
+    """Weight of the accuracy head."""
+    diversity_weight: float = 1.0
+    """Weight of the diversity head."""
+    novelty_weight: float = 1.0
+    """Weight of the novelty head."""
+    diversity_vectors: DiversityVectors = "output"
+    """Vectors that diversity compares: the "output" table or the "input" embedding of the network,
+    or those that ``fit`` is given ("given")."""
+    popular_share: float = 0.1
+    """Share of the catalogue, the most popular items, for which novelty pays nothing."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_not_negative(self, "accuracy_weight", "diversity_weight", "novelty_weight")
+        check_choice(self, "diversity_vectors", DiversityVectors)
+        check_share(self, "popular_share")
+
+    def terms(self) -> list[LossTerm]:
+        """``L_s`` and the sum of the three heads' terms."""
+        values = ScalarizedQ(
+            self.gamma, self.q_weight, self.q_weights, self.diversity_vectors, self.popular_share
+        )
+        return [self.actor(), values]
+
+    @property
+    def q_weights(self) -> tuple[float, ...]:
+        """Of accuracy, diversity and novelty."""
+        return self.accuracy_weight, self.diversity_weight, self.novelty_weight
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Where diversity compares given vectors."""
+        return self.diversity_vectors == "given"

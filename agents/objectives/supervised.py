@@ -1,12 +1,15 @@
-"""Next-item prediction."""
+"""Next-item prediction: the plain backbone, to which every published framework adds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
 from agents.objectives.base import Batch, LossTerm, Outputs
+from agents.objectives.framework import ObjectiveConfig
+from agents.settings import check_share
 
 
 @dataclass(frozen=True)
@@ -29,3 +32,28 @@ class NextItem(LossTerm):
         if not self.smoothing:
             return -own
         return -(1 - self.smoothing) * own - self.smoothing * outputs.mean_log_probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedConfig(ObjectiveConfig):
+    """Next-item prediction alone: ``L_s`` (as in SASRec, arXiv 1808.09781).
+
+    Raises:
+        SettingError: a value is out of range.
+    """
+
+    name: ClassVar[str] = "supervised"
+
+    label_smoothing: float = 0.0
+    """Probability mass of the target that is spread over all items, in [0, 1]."""
+
+    def __post_init__(self) -> None:
+        check_share(self, "label_smoothing")
+
+    def terms(self) -> list[LossTerm]:
+        """``L_s``."""
+        return [self.actor()]
+
+    def actor(self) -> NextItem:
+        """The term of the supervised head."""
+        return NextItem(self.label_smoothing)

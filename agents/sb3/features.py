@@ -11,12 +11,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
-from agents.backbones import BACKBONES
-from agents.config import ENCODER_SIZES, Backbone, RecommenderConfig
+from agents.backbones import BACKBONES, DEFAULT_BACKBONE, BackboneConfig
 from agents.recommender import Recommender
+from agents.settings import settings_of
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.data.item_windows import window_start
+from llmrec_env.data.windows import Window
 
 require("stable_baselines3", "sb3")
 from stable_baselines3.common.policies import BasePolicy  # noqa: E402
@@ -48,13 +48,14 @@ class SequenceFeatures(BaseFeaturesExtractor):
 
     Args:
         observation_space: as SB3 gives it.
-        backbone: "sasrec", "gru4rec", "caser" or "nextitnet"; None: the recommender's, or "sasrec".
+        backbone: "sasrec", "gru4rec", "caser", "nextitnet" or one of your own; None: the
+            recommender's, or "sasrec".
         n_items: size of the catalogue; None: what the observation space says.
         recommender: a fitted recommender of the same catalogue, whose encoder is copied.
         freeze: whether the copied weights stay as they are.
-        sizes: the encoder's fields of :class:`RecommenderConfig`, where no recommender says them:
-            ``dim``, ``layers``, ``heads``, ``window`` and so on, ``dropout`` (0 here) and
-            ``max_length`` (here the length of the observed history).
+        sizes: fields of the backbone's config, where no recommender says them: ``dim``,
+            ``layers``, ``heads`` and so on, ``dropout`` (0 here) and ``max_length`` (here the
+            length of the observed history).
 
     Raises:
         SettingError: the observation holds no history, ``recommender`` is none or knows another
@@ -66,7 +67,7 @@ class SequenceFeatures(BaseFeaturesExtractor):
     def __init__(
         self,
         observation_space: spaces.Space[Any],
-        backbone: Backbone | None = None,
+        backbone: str | None = None,
         n_items: int | None = None,
         recommender: Recommender | None = None,
         freeze: bool = False,
@@ -80,12 +81,12 @@ class SequenceFeatures(BaseFeaturesExtractor):
         width = config.dim + sum(get_flattened_obs_dim(space) for space in others)
         super().__init__(observation_space, width)
         self.n_items = known
-        self.encoder = BACKBONES[config.backbone].from_config(known, config)
+        self.encoder = config.create(known)
         if recommender is not None:
             self.encoder.load_state_dict(recommender.network.encoder.state_dict())
         self.frozen = freeze
         self.encoder.requires_grad_(not freeze)
-        starts = window_start(np.arange(length + 1), config.max_length)
+        starts = Window.halving(config.max_length).start(np.arange(length + 1))
         self.register_buffer("starts", torch.from_numpy(starts), persistent=False)
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
@@ -177,30 +178,30 @@ def _catalogue_size(
 
 def _encoder_config(
     recommender: Recommender | None,
-    backbone: Backbone | None,
+    backbone: str | None,
     freeze: bool,
     defaults: dict[str, Any],
     sizes: dict[str, Any],
-) -> RecommenderConfig:
-    unknown = sorted(set(sizes) - set(ENCODER_SIZES))
-    if unknown:
+) -> BackboneConfig:
+    fitted = None if recommender is None else recommender.config.backbone
+    config = fitted if fitted and backbone is None else BACKBONES.make(backbone or DEFAULT_BACKBONE)
+    known = settings_of(config)
+    if unknown := sorted(set(sizes) - set(known)):
         raise SettingError(
-            f"{', '.join(unknown)}: no such size of an encoder; there are "
-            f"{', '.join(ENCODER_SIZES)}"
+            f"{', '.join(unknown)}: no such size of {config.name}; there are {', '.join(known)}"
         )
     sizes = {"dropout": 0.0, **sizes}
-    if recommender is None:
+    if fitted is None:
         if freeze:
             raise SettingError(
                 "freeze=True keeps the weights of a fitted encoder: name it, recommender=..."
             )
-        return RecommenderConfig(backbone or "sasrec", **{**defaults, **sizes})
-    fitted = recommender.config
-    told = {"backbone": backbone or fitted.backbone, **sizes}
-    for name, value in told.items():
-        if name != "dropout" and value != getattr(fitted, name):
+        return replace(config, **{**defaults, **sizes})
+    named = {"backbone": config.name, **sizes}
+    for name, value in named.items():
+        own = {"backbone": fitted.name, **settings_of(fitted)}.get(name)
+        if name != "dropout" and value != own:
             raise SettingError(
-                f"{name}={value!r}, and the recommender was fitted with "
-                f"{getattr(fitted, name)!r}; leave it out"
+                f"{name}={value!r}, and the recommender was fitted with {own!r}; leave it out"
             )
     return replace(fitted, dropout=sizes["dropout"])

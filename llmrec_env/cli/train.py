@@ -58,10 +58,10 @@ def train(
 
     refuse_loss(out, ())
     objective = objective.lower()
-    has_q = objective in FRAMEWORKS and FRAMEWORKS[objective].q_heads > 0
-    config = RecommenderConfig(
-        backbone=backbone.lower(),  # type: ignore[arg-type]
-        objective=objective,
+    has_q = objective in FRAMEWORKS and bool(FRAMEWORKS[objective]().q_weights)
+    config = RecommenderConfig.of(
+        backbone.lower(),
+        objective,
         state=has_q if state is None else state,
         reward=has_q if reward is None else reward,
         augment=augment,

@@ -1,11 +1,11 @@
-"""The moving window: which items of a sequence the model reads at each step.
+"""The moving window: which items of a sequence a model reads at each step.
 
 After ``t`` items the model reads those from ``start(t)`` on:
 
     start(t) = B * max(0, ceil((t - W) / B))          W the window, B the block by which it moves
 
-This one rule serves learning, labelling and both environments. A *chunk* is a stretch of steps that
-share one start, so that one causal pass answers them all::
+This one rule serves the LE and the recommenders: learning, labelling and the environments. A
+*chunk* is a stretch of steps that share one start, so that one causal pass answers them all::
 
     items    0 ......... W ... W+B ... W+2B
     chunk 0  [---------]                       steps 1 .. W
@@ -26,7 +26,7 @@ from llmrec_env.data.log import InteractionLog
 
 @dataclass(frozen=True)
 class Window:
-    """How much of a history the model reads.
+    """How much of a history a model reads.
 
     Raises:
         SettingError: the block is not within 1 and the size.
@@ -43,6 +43,11 @@ class Window:
                 f"a window of {self.size} items cannot move by blocks of {self.block}; "
                 "the block must lie between 1 and the window's size"
             )
+
+    @classmethod
+    def halving(cls, size: int) -> Window:
+        """A window that moves by half its size, rounded down, but by one item at least."""
+        return cls(size, max(1, size // 2))
 
     def start(self, t: IntArray) -> IntArray:
         """First item read after ``t`` items, int64, elementwise."""
@@ -82,13 +87,23 @@ class Chunks:
         return Chunks(*(part[rows] for part in parts))
 
 
-def chunk_log(log: InteractionLog, window: Window) -> Chunks:
-    """The chunks that answer every step of every sequence of ``log``, each step once."""
-    lengths = log.lengths
-    counts = np.where(lengths > 0, 1 + window.start(lengths) // window.block, 0)
-    users = np.repeat(np.arange(log.n_users), counts)
+def chunk_steps(steps: IntArray, lengths: IntArray, window: Window) -> Chunks:
+    """The chunks that answer the first steps of every sequence, each step once.
+
+    Args:
+        steps: int64 (n_users,), the steps 1 to ``steps`` of each sequence are answered.
+        lengths: int64 (n_users,), how many items each has; no less than ``steps``.
+        window: how much is read at once.
+    """
+    counts = np.where(steps > 0, 1 + window.start(steps) // window.block, 0)
+    users = np.repeat(np.arange(len(steps)), counts)
     number = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
     firsts = np.where(number == 0, 1, window.size + (number - 1) * window.block + 1)
-    lasts = np.minimum(lengths[users], window.size + number * window.block)
+    lasts = np.minimum(steps[users], window.size + number * window.block)
     ends = np.minimum(lengths[users], lasts + 1)
     return Chunks(users, number * window.block, firsts, lasts, ends)
+
+
+def chunk_log(log: InteractionLog, window: Window) -> Chunks:
+    """The chunks that answer every step of every sequence of ``log``, each step once."""
+    return chunk_steps(log.lengths, log.lengths, window)

@@ -70,7 +70,7 @@ def test_what_acts_on_a_q_head_is_refused_to_an_objective_without_one(
     refused = runner.invoke(app, command)
     assert refused.exit_code == 1
     with pytest.raises(SettingError) as in_python:
-        RecommenderConfig(objective=objective, **{switch.strip("-"): True})
+        RecommenderConfig.of(objective=objective, **{switch.strip("-"): True})
     assert str(in_python.value) in refused.output
     assert "state and reward act on the Q head" in refused.output
 
@@ -80,8 +80,8 @@ def test_an_objective_without_q_head_needs_no_switches(data: Path, tmp_path: Pat
     command = ("train", "--data", str(data), "--out", str(out), "--epochs", "1", "--no-augment")
     assert "SASRec" in run(*command, "--objective", "supervised")
     config = Recommender.load(out).config
-    assert not config.state
-    assert not config.reward
+    assert not config.language.state
+    assert not config.language.reward
 
 
 def test_what_stands_where_something_shall_be_saved_is_refused_first(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from agents import RecommenderConfig
+from agents.objectives import FRAMEWORKS
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import generate_world
@@ -53,7 +54,9 @@ def tiny() -> MakeConfig:
 
     def make(**settings: Any) -> RecommenderConfig:
         small = {"dim": 16, "dropout": 0.0, "weight_decay": 0.0, "batch_size": 64, "epochs": 2}
-        small |= {"max_length": 8, "augment_k": 3, "negatives": 4}
-        return RecommenderConfig(**{**small, **settings})
+        small |= {"max_length": 8, "augment_k": 3}
+        if hasattr(FRAMEWORKS.make(settings.get("objective", "supervised")), "negatives"):
+            small["negatives"] = 4
+        return RecommenderConfig.of(**{**small, **settings})
 
     return make

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents import Caser, NextItNet, RecommenderConfig, SequenceEncoder
-from agents.backbones.nextitnet import growing_dilations
+from agents import Caser, NextItNet, SequenceEncoder
+from agents.backbones.nextitnet import NextItNetConfig, growing_dilations
 
 pytestmark = pytest.mark.core
 N_ITEMS, DIM = 15, 6
@@ -116,8 +116,8 @@ def test_nextitnet_is_a_stack_of_padded_dilated_convolutions(
 def test_nextitnet_sees_as_far_back_as_a_recommender_reads(
     max_length: int, kernel_size: int
 ) -> None:
-    config = RecommenderConfig("nextitnet", dim=8, max_length=max_length, kernel_size=kernel_size)
-    encoder = away_from_zero(NextItNet.from_config(N_ITEMS, config))
+    config = NextItNetConfig(dim=8, max_length=max_length, kernel_size=kernel_size)
+    encoder = away_from_zero(config.create(N_ITEMS))
     items = torch.arange(max_length)[None] % (N_ITEMS - 1) + 1
     items[0, 0] = 0  # there only
     encoder(items)[0, -1].square().sum().backward()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agents import LossTerm, Recommender, RecommenderConfig
-from agents.objectives import FRAMEWORKS, Batch, Framework, Outputs, register
+from agents.objectives import FRAMEWORKS, Batch, ObjectiveConfig, Outputs, SNQNConfig, register
 from agents.objectives.supervised import NextItem
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.data.log import InteractionLog
@@ -54,8 +55,10 @@ def test_all_objectives_are_there() -> None:
 def test_every_framework_fits_and_is_saved(
     objective: str, lea: bool, fit: Callable[..., Recommender], tmp_path: Path
 ) -> None:
-    switches = {"state": lea, "reward": lea} if FRAMEWORKS[objective].q_heads else {}
-    fitted = fit(objective=objective, augment=lea, warm_up=1, propensity=0.5, **switches)
+    has_q = bool(FRAMEWORKS[objective]().q_weights)
+    switches = {"state": lea, "reward": lea} if has_q else {}
+    own = {"sac": {"warm_up": 1}, "sa2c": {"warm_up": 1, "propensity": 0.5}}.get(objective, {})
+    fitted = fit(objective=objective, augment=lea, **own, **switches)
     losses = {"supervised"} | {
         "sqn": {"q_logged"},
         "sac": {"q_logged"},
@@ -65,7 +68,7 @@ def test_every_framework_fits_and_is_saved(
         "proxy": {"proxy"},
     }.get(objective, set())
     if lea:
-        losses |= {"augmented"} | ({"q_augmented"} if FRAMEWORKS[objective].q_heads else set())
+        losses |= {"augmented"} | ({"q_augmented"} if has_q else set())
     assert set(fitted.history[-1]) == {"step", "HR@10", "NDCG@10"} | losses
     fitted.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")
@@ -133,7 +136,18 @@ class LastItem(LossTerm):
 def test_a_term_of_ones_own_joins_any_framework(
     own: None, fit: Callable[..., Recommender], tmp_path: Path
 ) -> None:
-    made = register(FRAMEWORKS["snqn"].plus("snqn_odd", LastItem(), heads={"odd": 2}))
+    @register
+    @dataclass(frozen=True, kw_only=True)
+    class OddSNQNConfig(SNQNConfig):
+        name = "snqn_odd"
+
+        def terms(self) -> list[LossTerm]:
+            return [*super().terms(), LastItem()]
+
+        @property
+        def heads(self) -> dict[str, int | None]:
+            return {"odd": 2}
+
     settings = {"objective": "snqn_odd", "state": True, "augment": True, "learning_rate": 0.02}
     fitted = fit(epochs=10, **settings)
     assert fitted.name == "GRU4Rec snqn_odd LEAS"
@@ -142,7 +156,7 @@ def test_a_term_of_ones_own_joins_any_framework(
     assert {"q_logged", "q_negative", "augmented", "q_augmented"} < set(fitted.history[-1])
     fitted.save(tmp_path / "model")
     assert np.array_equal(Recommender.load(tmp_path / "model").score([[1]]), fitted.score([[1]]))
-    del FRAMEWORKS[made.name]
+    del FRAMEWORKS["snqn_odd"]
     with pytest.raises(SettingError, match=r"'snqn_odd'.*registered first"):
         Recommender.load(tmp_path / "model")
 
@@ -159,9 +173,25 @@ def test_a_framework_of_ones_own_declares_what_it_needs(
             seen.append(batch)
             return outputs.head("own", batch.negatives).square().mean()
 
-    declared = {"negatives": True, "heads": {"own": None}}
-    register(Framework("mine", lambda _: [NextItem(), Draws()], "Mine", **declared))
-    fitted = fit(objective="mine", negatives=3)
+    @register
+    @dataclass(frozen=True, kw_only=True)
+    class MyConfig(ObjectiveConfig):
+        name = "mine"
+        title = "Mine"
+        drawn: int = 3
+
+        def terms(self) -> list[LossTerm]:
+            return [NextItem(), Draws()]
+
+        @property
+        def heads(self) -> dict[str, int | None]:
+            return {"own": None}
+
+        @property
+        def n_negatives(self) -> int:
+            return self.drawn
+
+    fitted = fit(objective="mine")
     assert isinstance(fitted.network.heads["own"], nn.Linear)
     assert fitted.network.q_head is None
     assert {batch.negatives.shape[1] for batch in seen} == {3}

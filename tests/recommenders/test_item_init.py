@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from agents import Recommender, RecommenderConfig
 from agents.data import TrainingData
 from agents.item_init import principal_table
-from agents.network import Network
 from agents.training import Copies
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import DataError, SettingError
@@ -68,7 +67,7 @@ def test_embeddings_begin_with_the_vectors_and_then_learn(
 
 def test_both_copies_of_snqn_begin_with_them(tiny: MakeConfig) -> None:
     config = tiny(objective="snqn", item_init="text")
-    network = Network(config, N_ITEMS)
+    network = config.create(N_ITEMS)
     table = torch.from_numpy(principal_table(some_vectors(5), 16))
     network.encoder.begin_with(table)
     first, second = Copies(network, config).networks

@@ -12,9 +12,8 @@ import torch
 
 from agents import Recommender, RecommenderConfig
 from agents.data import TrainingData
-from agents.network import Network
-from agents.objectives import Outputs, Schedule, loss_terms
-from agents.objectives.lea import AugmentedNextItem, DistilledState
+from agents.objectives import Outputs
+from agents.objectives.lea import AugmentedNextItem, DistilledState, Schedule
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -27,7 +26,7 @@ DISTILLED = {"state": True, "state_to": "distilled"}
 
 def test_a_fused_state_begins_as_the_encoders_own(tiny: MakeConfig) -> None:
     torch.manual_seed(0)
-    network = Network(tiny(**FUSED), 9, state_size=5)
+    network = tiny(**FUSED).create(9, state_size=5)
     states, language = torch.randn(4, 16), torch.randn(4, 5)
     assert torch.equal(network.fuse(states, language), states)
     assert network.fusion is not None
@@ -74,14 +73,14 @@ def test_distillation_is_one_minus_the_cosine(user: TrueTasteUser, tiny: MakeCon
     data = TrainingData.prepare(user.world.log, user, config)
     batch = data.batch(np.arange(3), np.random.default_rng(0), torch.device("cpu"))
     torch.manual_seed(0)
-    network = Network(config, user.n_items, data.states.shape[1]).eval()
+    network = config.create(user.n_items, data.states.shape[1]).eval()
     told = network.heads["language"](network.encoder(batch.items)[batch.owned])
     assert batch.language is not None
     norms = told.norm(dim=1) * batch.language.norm(dim=1)
     expected = (1 - (told * batch.language).sum(dim=1) / norms).mean()
     term = DistilledState(weight=0.3)
     torch.testing.assert_close(term(Outputs(network, network, batch), batch), 0.3 * expected)
-    assert any(isinstance(term, DistilledState) for term in loss_terms(config))
+    assert any(isinstance(term, DistilledState) for term in config.terms())
 
 
 def test_without_a_q_head_a_state_goes_elsewhere(tiny: MakeConfig) -> None:
@@ -104,8 +103,8 @@ def test_the_schedule_scales_what_the_proposals_teach(
     config = tiny(augment=True, augment_schedule="rise", augment_passes=2.0)
     data = TrainingData.prepare(user.world.log, user, config)
     batch = data.batch(np.arange(3), np.random.default_rng(0), torch.device("cpu"), passes=0.5)
-    network = Network(config, user.n_items).eval()
-    (term,) = (term for term in loss_terms(config) if isinstance(term, AugmentedNextItem))
+    network = config.create(user.n_items).eval()
+    (term,) = (term for term in config.terms() if isinstance(term, AugmentedNextItem))
     now = term(Outputs(network, network, batch), batch)
     later = replace(batch, passes=2.0)
     torch.testing.assert_close(now, 0.25 * term(Outputs(network, network, later), later))

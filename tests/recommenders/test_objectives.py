@@ -12,12 +12,14 @@ from torch import Tensor
 
 from agents import LossTerm, RecommenderConfig
 from agents.network import Network
-from agents.objectives import Augmentation, Batch, LogFacts, Outputs, loss_terms
-from agents.objectives.actor_critic import AdvantageNextItem, CriticNextItem
+from agents.objectives import Augmentation, Batch, LogFacts, Outputs
 from agents.objectives.lea import AugmentedNextItem, AugmentedQ
 from agents.objectives.proxy import CountProxy
-from agents.objectives.q_learning import LoggedQ, NegativeQ
+from agents.objectives.q_learning import LoggedQ
+from agents.objectives.sa2c import AdvantageNextItem
+from agents.objectives.sac import CriticNextItem
 from agents.objectives.smorl import ScalarizedQ
+from agents.objectives.snqn import NegativeQ
 from agents.objectives.supervised import NextItem
 
 pytestmark = pytest.mark.core
@@ -31,8 +33,8 @@ COUNTS = [5, 1, 2, 1, 1, 3, 1, 1, 5]
 def network(seed: int, state_size: int = 0, objective: str = "snqn", **settings: Any) -> Network:
     torch.manual_seed(seed)
     settings = {"dim": 6, "dropout": 0.0, "precision": "float32", **settings}
-    config = RecommenderConfig("gru4rec", objective, state=state_size > 0, **settings)
-    made = Network(config, N_ITEMS, state_size).eval()
+    config = RecommenderConfig.of("gru4rec", objective, state=state_size > 0, **settings)
+    made = config.create(N_ITEMS, state_size).eval()
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     return made
@@ -202,7 +204,8 @@ def test_actors_warm_up_without_weights_and_then_leave_the_critic_alone(
 @pytest.mark.parametrize("objective", ["sac", "sa2c"])
 def test_the_critic_goes_on_to_learn_beside_its_actor(objective: str, batch: Batch) -> None:
     settings = {"objective": objective, "warm_up": 2.0, "dim": 6, "precision": "float32"}
-    terms = loss_terms(RecommenderConfig(**settings, propensity=0.5))
+    settings |= {"propensity": 0.5} if objective == "sa2c" else {}
+    terms = RecommenderConfig.of(**settings).terms()
     gradients = []
     for passes in (0.0, 2.0):
         learner = network(0, objective=objective)
@@ -274,7 +277,7 @@ def test_the_proxy_regresses_a_count_at_the_logged_action(
 def test_only_the_learning_copy_gets_a_gradient(batch: Batch) -> None:
     learner, target = network(0), network(1)
     outputs = Outputs(learner, target, batch)
-    terms = loss_terms(RecommenderConfig(objective="snqn", augment=True))
+    terms = RecommenderConfig.of(objective="snqn", augment=True).terms()
     assert [t.name for t in terms] == [
         *("supervised", "q_logged", "q_negative", "augmented", "q_augmented")
     ]

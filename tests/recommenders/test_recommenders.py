@@ -13,14 +13,13 @@ from torch import nn
 from agents import LEA, SNQN, Recommender, RecommenderConfig, Supervised, training
 from agents.backbones import BACKBONES
 from agents.data import TrainingData
-from agents.network import Network
 from agents.objectives import FRAMEWORKS
 from agents.training import Copies
+from agents.windows import WindowBatches
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import Loss, TrainingConfig
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.data.item_windows import WindowBatches
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -121,7 +120,8 @@ def test_a_share_of_nothing_is_learning_without_proposals(
     objective: str, user: TrueTasteUser, tiny: MakeConfig
 ) -> None:
     log = user.world.log
-    settings = {"objective": objective, "target": "periodic", "dropout": 0.3}
+    target = {"target": "periodic"} if objective == "snqn" else {}
+    settings = {"objective": objective, "dropout": 0.3, **target}
     plain = Recommender(tiny(**settings))
     none = Recommender(tiny(**settings, augment=True, augment_share=0.0))
     for recommender in (plain, none):
@@ -303,9 +303,13 @@ def test_presets_name_the_usual_settings() -> None:
         ({"reward": True}, "use objective='snqn'"),
         ({"objective": "proxy", "state": True}, "which objective='proxy' has not"),
         ({"objective": "dqn"}, "objective must be one of supervised, sqn, sac, snqn, sa2c, smorl"),
-        ({"warm_up": -1}, "warm_up must be 0 or more"),
-        ({"propensity": 2}, r"propensity must lie in \[0, 1\]"),
-        ({"diversity_vectors": "text"}, "diversity_vectors must be one of output, input, given"),
+        ({"objective": "sac", "warm_up": -1}, "warm_up must be 0 or more"),
+        ({"objective": "sa2c", "warm_up": -1}, "warm_up must be 0 or more"),
+        ({"objective": "sa2c", "propensity": 2}, r"propensity must lie in \[0, 1\]"),
+        (
+            {"objective": "smorl", "diversity_vectors": "text"},
+            "diversity_vectors must be one of output, input, given",
+        ),
         ({"augment_share": 1.5}, r"augment_share must lie in \[0, 1\]"),
         ({"dim": 10, "heads": 3}, "dim=10 cannot be split over heads=3"),
         ({"backbone": "caser", "window": 9, "max_length": 8}, "window=9 items"),
@@ -313,13 +317,13 @@ def test_presets_name_the_usual_settings() -> None:
         ({"item_init": "zeros"}, "item_init must be one of random, text"),
         ({"epochs": 0}, "epochs must be positive"),
         ({"layers": 0}, "layers must be positive"),
-        ({"gamma": 1.0}, "gamma must lie in"),
+        ({"objective": "sqn", "gamma": 1.0}, "gamma must lie in"),
         ({"teacher": "popular"}, "from which only augment=True learns"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict, message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        RecommenderConfig(**settings)
+        RecommenderConfig.of(**settings)
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -342,8 +346,8 @@ def test_processes_share_the_passes_and_overwrite_their_copies_together(
     monkeypatch.setattr(Copies, "roles", roles)
     monkeypatch.setattr(training, "train", take_eight_batches)
     monkeypatch.setattr(training.processes, "count", lambda: processes)
-    training.fit_network(Network(config, n_items=12), data, config)
+    training.fit_network(config.create(n_items=12), data, config)
     assert steps == [number // processes for number in range(8)]
-    batches = WindowBatches(data.windows, config.batch_size, config.seed).per_epoch
+    batches = WindowBatches(data.windows, 16, config.training.seed).per_epoch
     assert settings[0].evaluate_every == -(-batches // processes)
     assert settings[0].steps == 3 * settings[0].evaluate_every

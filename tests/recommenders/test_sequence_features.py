@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from agents import Recommender, RecommenderConfig
 from agents.backbones import BACKBONES
+from agents.windows import last_window
 from llmrec_env.common.errors import SettingError
-from llmrec_env.data.item_windows import last_window
 from llmrec_env.users.true_taste import TrueTasteUser
 
 sb3 = pytest.importorskip("stable_baselines3")
@@ -263,7 +263,7 @@ def test_a_single_environment_serves_as_well(user: TrueTasteUser) -> None:
     [
         ({"n_items": 39}, "n_items speaks of 39 items, and the observed histories are of 40"),
         ({"freeze": True}, "freeze=True keeps the weights of a fitted encoder"),
-        ({"gamma": 0.9}, "gamma: no such size of an encoder; there are dim, layers"),
+        ({"gamma": 0.9}, "gamma: no such size of sasrec; there are dim, dropout"),
         ({"recommender": "a/folder"}, r"got str; Recommender\.load\(folder\) reads"),
         ({"backbone": "lstm"}, "backbone must be one of sasrec"),
         ({"backbone": "caser", "window": 11}, "window=11 items"),

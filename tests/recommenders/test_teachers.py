@@ -68,13 +68,13 @@ def test_given_proposals_need_no_simulator_and_must_fit(
     cycle_log: InteractionLog, user: TrueTasteUser, tiny: MakeConfig
 ) -> None:
     found = proposals_of(Next(), cycle_log, k=3)
-    data = TrainingData.prepare(cycle_log, None, tiny(augment=True), False, found)
+    data = TrainingData.prepare(cycle_log, None, tiny(augment=True), found)
     assert data.proposals is not None
     assert np.array_equal(data.proposals.weights, soft_targets(found))
     with pytest.raises(DataError, match="do not fit a log"):
-        TrainingData.prepare(user.world.log, None, tiny(augment=True), False, found)
+        TrainingData.prepare(user.world.log, None, tiny(augment=True), found)
     with pytest.raises(LLMRecError, match="augment is off"):
-        TrainingData.prepare(cycle_log, None, tiny(), False, found)
+        TrainingData.prepare(cycle_log, None, tiny(), found)
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.1, 5), st.floats(0.3, 3))

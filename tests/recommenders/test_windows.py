@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmrec_env.data.item_windows import WindowBatches, Windows, last_window, window_start
+from agents.windows import WindowBatches, Windows, last_window
+from llmrec_env.data.windows import Window
 
 pytestmark = pytest.mark.core
 
@@ -47,7 +48,7 @@ def test_learning_and_serving_read_the_same_items(lengths: list[int], max_length
 
 
 def test_the_window_moves_by_half_its_length() -> None:
-    starts = window_start(np.arange(1, 10), max_length=4)
+    starts = Window.halving(4).start(np.arange(1, 10))
     assert starts.tolist() == [0, 0, 0, 0, 2, 2, 4, 4, 6]
 
 

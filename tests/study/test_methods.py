@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from agents.config import CHOICES
+from agents.backbones import BACKBONES
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import write_json
@@ -27,7 +27,7 @@ RUNNER = CliRunner()
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda method: method.name)
 def test_a_method_names_what_exists_and_can_be_learned(method: Method) -> None:
-    for backbone in CHOICES["backbone"]:
+    for backbone in BACKBONES:
         config = method.config(backbone)
         served = {method.simulator, method.teacher} != {None}
         assert served or not config.needs_simulator

@@ -51,13 +51,12 @@ def make_recommender(name: str, settings: DemoSettings) -> Any:
     backbone, method = name.split()
     from agents import LEA, SNQN, Supervised
 
-    makers: dict[str, Any] = {"plain": Supervised, "SNQN": SNQN, "LEASR": LEA}
-    return makers[method](
-        backbone,
-        epochs=settings.steps(settings.epochs),
-        target="periodic",  # one copy learns: as many steps as plain's, at half the twins' cost
-        seed=settings.seed,
-    )
+    passes = {"epochs": settings.steps(settings.epochs), "seed": settings.seed}
+    if method == "plain":
+        return Supervised(backbone, **passes)
+    makers: dict[str, Any] = {"SNQN": SNQN, "LEASR": LEA}
+    # One copy learns: as many steps as plain's, at half the twins' cost.
+    return makers[method](backbone, target="periodic", **passes)
 
 
 def _metrics(ranker: Any, source: Source) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ def do_point(point: Point, context: SplitContext) -> None:
             )
             write_json(folder / "row.json", row)
     except DivergedError:  # a finding: this value is too much
-        row |= {"diverged": True, "config": asdict(point.config(context))}
+        row |= {"diverged": True, "config": point.config(context).settings}
         with context.folder.making(point.piece) as folder:
             folder.mkdir()
             write_json(folder / "curve.json", [])
@@ -125,8 +125,10 @@ def check_point(point: Point, context: SplitContext) -> None:
     """
     if point.backbone is None or not point.is_done(context):
         return
-    made_with, now = read_row(point, context)["config"], asdict(point.config(context))
-    check_same(point.folder(context), made_with, now)
+    made_with, now = read_row(point, context)["config"], point.config(context).settings
+    # Earlier versions wrote the settings of other backbones and objectives too.
+    own = {name: value for name, value in made_with.items() if name in now}
+    check_same(point.folder(context), own, now)
 
 
 def read_row(point: Point, context: SplitContext) -> Row:
@@ -168,7 +170,7 @@ def _trained(point: Point, context: SplitContext, folder: Path) -> Row:
         "loss": history[kept].get(LOSS),
         "kept pass": kept,
         "seconds": recommender.seconds,
-        "config": asdict(recommender.config),
+        "config": recommender.config.settings,
     }
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from agents.recommender import Recommender
+from agents.windows import last_window
 from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.data.item_windows import last_window
 from llmrec_env.data.log import InteractionLog
 
 MAPPED = 1000
@@ -35,7 +35,7 @@ def mapped_users(test: InteractionLog, seed: int) -> InteractionLog:
 def encoder_states(recommender: Recommender, histories: Sequence[IntArray]) -> FloatArray:
     """The backbone's states after histories of one item at least, float32 (N, dim)."""
     network = recommender.network
-    items = last_window(histories, recommender.config.max_length, recommender.n_items)
+    items = last_window(histories, recommender.config.backbone.max_length, recommender.n_items)
     last = (items != recommender.n_items).sum(axis=1) - 1
     states = network.encoder(torch.from_numpy(items).to(network.bias.device))
     found: FloatArray = states[torch.arange(len(items)), torch.from_numpy(last)].cpu().numpy()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agents.config import CHOICES
+from agents.backbones import DEFAULT_BACKBONE
 from llmrec_env.common.errors import SettingError
 from llmrec_env.experiments.study.methods import METHODS
 
@@ -38,7 +38,7 @@ class Sweep:
     @property
     def usual(self) -> Value:
         """The method's own value."""
-        value: Value = getattr(METHODS[self.method].config(CHOICES["backbone"][0]), self.setting)
+        value: Value = METHODS[self.method].config(DEFAULT_BACKBONE).settings[self.setting]
         return value
 
     @property
@@ -91,5 +91,5 @@ def _checked(sweep: Sweep, values: tuple[Value, ...]) -> tuple[Value, ...]:
     for value in values:
         if whole and value != int(value):
             raise SettingError(f"{sweep.setting} takes whole numbers, got {value}")
-        METHODS[sweep.method].config(CHOICES["backbone"][0], **{sweep.setting: value})
+        METHODS[sweep.method].config(DEFAULT_BACKBONE, **{sweep.setting: value})
     return tuple(sorted({int(value) if whole else float(value) for value in values}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 
 from agents.config import RecommenderConfig
 from agents.recommender import Recommender
@@ -31,7 +30,7 @@ def fit_method(method: Method, context: SplitContext, config: RecommenderConfig)
     simulator = None if method.simulator is None else open_simulator(method.simulator, context)
     proposals = None
     if method.teacher is not None:
-        proposals = open_teacher(method.teacher, context, config.augment_k)
+        proposals = open_teacher(method.teacher, context, config.language.augment_k)
     vectors = None
     if config.reads_vectors and method.simulator is not None:
         vectors = item_vectors(method.simulator, context)
@@ -42,8 +41,9 @@ def fit_method(method: Method, context: SplitContext, config: RecommenderConfig)
 
 
 def _plain(context: SplitContext, config: RecommenderConfig) -> Recommender:
-    own = fingerprint([json.dumps(asdict(config), sort_keys=True)])
-    folder, piece = context.folder, f"plain/{config.backbone}/seed{config.seed}-{own}"
+    own = fingerprint([json.dumps(config.settings, sort_keys=True)])
+    name = f"seed{config.training.seed}-{own}"
+    folder, piece = context.folder, f"plain/{config.backbone.name}/{name}"
     if not folder.has(piece):
         fitted = Recommender(config).fit(context.train, None, context.validation)
         with folder.making(piece) as temporary:
@@ -51,6 +51,6 @@ def _plain(context: SplitContext, config: RecommenderConfig) -> Recommender:
             write_json(temporary / SECONDS, fitted.seconds)
         return fitted
     path = folder.path / piece
-    recommender = Recommender.load(path, context.train.catalogue, config.device)
+    recommender = Recommender.load(path, context.train.catalogue, config.training.device)
     recommender.seconds = folder.read(f"{piece}/{SECONDS}")
     return recommender

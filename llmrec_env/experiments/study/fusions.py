@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from agents.config import RecommenderConfig
@@ -52,7 +51,7 @@ def _other(name: str, recommender: Recommender, fit: Fit, context: SplitContext)
     if name == "twin":
         config = recommender.config
         # With which the study trains plain anyway, but for its last seed.
-        return fit(replace(config, seed=config.seed + 1))
+        return fit(config.with_settings(seed=config.training.seed + 1))
     if name == "item-kNN":
         return FromCounts(make_ranker(name, context).ranker)
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -96,7 +95,7 @@ def _trained(run: Run, context: SplitContext) -> tuple[Row, Ranker, list[dict[st
         "settings": settings,
         "chosen": {**settings["chosen"], **fused},
         "fingerprint": fingerprint([json.dumps([settings, versions()], sort_keys=True)]),
-        "config": asdict(recommender.config),
+        "config": recommender.config.settings,
         "seconds": recommender.seconds,
         "serving": serving,
     }

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any, Literal
 
 from agents.config import RecommenderConfig
+from agents.objectives import DEFAULT_OBJECTIVE
 from llmrec_env.common.errors import SettingError
 from llmrec_env.experiments.study.space import HOST, PROXY, Q_LEARNING, TARGETS, Range, Space
 
@@ -26,7 +27,7 @@ class Method:
         name: the row, such as "LEASR"; also part of a folder's name.
         role: "plain", "framework" (another objective), "control" (what a gain has to beat) or
             "language" (learns from a simulated user).
-        settings: fields of :class:`RecommenderConfig` that differ from the defaults.
+        settings: flat settings of :class:`RecommenderConfig` that differ from the defaults.
         simulator: name of the simulated user that labels and augments (:mod:`.simulators`).
         framework: the method without the simulated user, with which it is compared.
         own_space: what is searched besides the host's settings.
@@ -54,8 +55,16 @@ class Method:
         return {**HOST, **self.own_space}
 
     def config(self, backbone: str, **changes: Any) -> RecommenderConfig:
-        """The settings of a recommender, with further ``changes``."""
-        return RecommenderConfig(**{"backbone": backbone, **self.settings, **changes})
+        """The settings of a recommender, with further ``changes``.
+
+        All backbones are searched in one space; what a backbone has no setting for, it leaves out.
+        """
+        settings = {**self.settings, **changes}
+        config = RecommenderConfig.of(backbone, settings.pop("objective", DEFAULT_OBJECTIVE))
+        left_out = set(HOST) - set(config.settings)
+        return config.with_settings(
+            **{name: value for name, value in settings.items() if name not in left_out}
+        )
 
 
 FRAMEWORKS = ("SQN", "SAC", "SA2C", "SMORL")

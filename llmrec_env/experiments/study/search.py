@@ -89,8 +89,8 @@ def chosen(settings: StudySettings, out: Path, backbone: str, method: Method) ->
 
 def defaults(backbone: str, method: Method) -> dict[str, Any]:
     """What a method takes for the searched settings where nothing is searched."""
-    config = method.config(backbone)
-    return {name: getattr(config, name) for name in method.space}
+    usual = method.config(backbone).settings
+    return {name: usual.get(name) for name in method.space}
 
 
 def _propose(method: Method, backbone: str, trials: list[Trial], number: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from agents.config import CHOICES
+from agents.backbones import BACKBONES as KNOWN_BACKBONES
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.source import WORLD_SIZE
@@ -68,10 +68,10 @@ class StudySettings(RunSettings, ScaledLengths):
         object.__setattr__(self, "methods", find_methods(self.methods))
         object.__setattr__(self, "backbones", tuple(dict.fromkeys(self.backbones)))
         for name in self.backbones:
-            if name not in CHOICES["backbone"]:
+            if name not in KNOWN_BACKBONES:
                 raise SettingError(
                     f"no backbone is named {name!r}; --backbones takes any of "
-                    f"{', '.join(CHOICES['backbone'])}, joined by commas"
+                    f"{', '.join(KNOWN_BACKBONES)}, joined by commas"
                 )
         if self.tune not in get_args(Tune):
             raise SettingError(f"tune must be 'each' or 'host', got {self.tune!r}")

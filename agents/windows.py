@@ -1,8 +1,8 @@
-"""Histories of any length, read through windows of bounded length.
+"""Batches of windows over item sequences: what the encoders read in learning and in serving.
 
-After ``t`` items the encoder reads from item ``start(t)`` on. The window moves by half its length
-at a time, so one pass over a window gives the states of many positions, and learning, scoring and
-serving all see the same items::
+The window moves by half its length at a time (:mod:`llmrec_env.data.windows`), so one pass over a
+window gives the states of many positions, and learning, scoring and serving all see the same
+items::
 
     max_length 4    t = 1..4 reads items 0..t-1      t = 5, 6 reads items 2..t-1      t = 7, 8 …
 """
@@ -15,20 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.data.windows import Window, chunk_steps
 
 GROUP = 8
 """Batches whose windows are sorted by length together."""
 
 
-def window_start(t: IntArray, max_length: int) -> IntArray:
-    """The first item that is read after ``t`` items, int64 of any shape."""
-    stride = max(1, max_length // 2)
-    return stride * np.maximum(0, -((max_length - t) // stride))
-
-
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Windows over sequences, which together hold each state that has a next item exactly once.
+    """Windows that together hold each state with a next item exactly once.
 
     Attributes:
         begin: int64 (n_windows,), the row of the window's first item among all items.
@@ -44,16 +39,15 @@ class Windows:
     @classmethod
     def over(cls, lengths: IntArray, max_length: int) -> Windows:
         """Cut sequences of these lengths, which lie one after the other, into windows."""
+        lengths = np.asarray(lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)])[:-1]
-        stride = max(1, max_length // 2)
-        n_states = np.maximum(np.asarray(lengths) - 1, 0)
-        counts = np.where(n_states > 0, window_start(n_states, max_length) // stride + 1, 0)
-        owner = np.repeat(np.arange(len(lengths)), counts)
-        place = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
-        start = place * stride
-        stop = np.minimum(start + max_length + 1, np.asarray(lengths)[owner])
-        first = np.where(place > 0, max_length - stride, 0)
-        return cls(offsets[owner] + start, stop - start, first)
+        # The state after a sequence's last item has no next item: it is nobody's.
+        chunks = chunk_steps(np.maximum(lengths - 1, 0), lengths, Window.halving(max_length))
+        return cls(
+            begin=offsets[chunks.users] + chunks.starts,
+            read=chunks.widths,
+            first=chunks.firsts - 1 - chunks.starts,
+        )
 
     def __len__(self) -> int:
         return len(self.begin)
@@ -95,7 +89,7 @@ class WindowBatch:
 
 def last_window(histories: Sequence[IntArray], max_length: int, padding: int) -> IntArray:
     """What the encoder reads at the end of non-empty histories, int64 (N, T), padded right."""
-    starts = [int(window_start(np.array(len(h)), max_length)) for h in histories]
+    starts = Window.halving(max_length).start(np.array([len(h) for h in histories]))
     windows = [np.asarray(h)[s:] for h, s in zip(histories, starts, strict=True)]
     items = np.full((len(windows), max(map(len, windows))), padding, dtype=np.int64)
     for row, window in enumerate(windows):

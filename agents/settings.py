@@ -1,0 +1,131 @@
+"""What the configs of recommenders share: the checks of their values, and registries by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
+
+from llmrec_env.common.errors import SettingError
+
+
+class Member(Protocol):
+    """A dataclass of settings that a registry knows by name."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+
+
+M = TypeVar("M", bound=Member)
+C = TypeVar("C")
+
+
+class Registry(dict[str, type[M]], Generic[M]):
+    """Config classes by the name that chooses them.
+
+    Args:
+        kind: the keyword that takes the names, "backbone" or "objective".
+        register: the public function that adds to the registry, for error messages.
+    """
+
+    def __init__(self, kind: str, register: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self._register = register
+
+    def add(self, config: type[C]) -> type[C]:
+        """Register a config class under its ``name``; returns it, so this is a decorator's body.
+
+        Raises:
+            SettingError: the name is missing or taken, or the class is not a dataclass whose
+                fields all have defaults.
+        """
+        name = getattr(config, "name", "")
+        if not isinstance(name, str) or not name:
+            raise SettingError(f"{config.__name__} needs a name: ClassVar[str] = ...")
+        if name in self:
+            raise SettingError(f"{self.kind} {name!r} is registered already; choose another name")
+        if not is_dataclass(config):
+            raise SettingError(f"{config.__name__} must be a dataclass: its fields are settings")
+        try:
+            config()
+        except TypeError as error:
+            raise SettingError(f"{config.__name__}: every setting needs a default") from error
+        if "title" not in vars(config):  # not that of the config it derives from
+            config.title = name  # type: ignore[attr-defined]
+        self[name] = config  # type: ignore[assignment]
+        return config
+
+    def make(self, config: M | str) -> M:
+        """A config as it is, or the one of this name with its defaults.
+
+        Raises:
+            SettingError: no config has the name.
+        """
+        if not isinstance(config, str):
+            return config
+        if config not in self:
+            raise SettingError(
+                f"{self.kind} must be one of {', '.join(self)}, got {config!r}; one of your own "
+                f"must be registered first ({self._register})"
+            )
+        return self[config]()
+
+
+def settings_of(config: Any) -> dict[str, Any]:
+    """The fields of a config and their values."""
+    return {field.name: getattr(config, field.name) for field in fields(config)}
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for an error message, such as " (did you mean 'epochs'?)"; "" if nothing is near."""
+    near = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def check_choice(config: object, name: str, choices: Any) -> None:
+    """Refuse a value that is not one of a ``Literal`` type's.
+
+    Raises:
+        SettingError: it is not.
+    """
+    value, known = getattr(config, name), get_args(choices)
+    if value not in known:
+        raise SettingError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def check_positive(config: object, *names: str) -> None:
+    """Refuse values of 0 or less; None passes.
+
+    Raises:
+        SettingError: one is not positive.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value <= 0:
+            raise SettingError(f"{name} must be positive, got {value}")
+
+
+def check_not_negative(config: object, *names: str) -> None:
+    """Refuse values below 0.
+
+    Raises:
+        SettingError: one is.
+    """
+    for name in names:
+        if getattr(config, name) < 0:
+            raise SettingError(f"{name} must be 0 or more, got {getattr(config, name)}")
+
+
+def check_share(config: object, *names: str, below_one: bool = False) -> None:
+    """Refuse values outside [0, 1], or outside [0, 1) with ``below_one``.
+
+    Raises:
+        SettingError: one lies outside.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value <= 1 or (below_one and value == 1):
+            bracket = ")" if below_one else "]"
+            raise SettingError(f"{name} must lie in [0, 1{bracket}, got {value}")
