@@ -27,7 +27,7 @@ from llmrec_env.users.true_taste import TrueTasteUser
 
 @dataclass(frozen=True)
 class PairwiseAccuracy:
-    """Share of held-out steps at which the taken item is put above one never saw.
+    """Share of held-out steps at which the taken item is put above one never seen.
 
     Attributes:
         uniform: against a uniformly drawn item.
@@ -57,7 +57,7 @@ def fidelity_card(
         simulator: with rewards and an action model.
         train: what popularity counts.
         held_out: users whose steps are predicted.
-        seed: of the items never saw.
+        seed: of the items never seen.
     """
     popularity = Popularity(train)
     return Card(

@@ -1,7 +1,7 @@
 """What an agent in index mode sees as arrays of fixed size: the page, and each place of the slate.
 
 Words are seen by how they match the instruction and as frozen hashed embeddings: what is learned
-of them holds for products that were never saw.
+of them holds for products that were never seen.
 """
 
 from __future__ import annotations

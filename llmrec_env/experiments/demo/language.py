@@ -136,7 +136,7 @@ def write(report: Report, found: Found) -> None:
             best=["accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
             note=(
                 "Accuracy: the share of steps at which the reward of the taken item exceeds that "
-                "of an item never saw, drawn uniformly or by popularity. HR and NDCG: the next "
+                "of an item never seen, drawn uniformly or by popularity. HR and NDCG: the next "
                 "item among all items, every step."
             ),
             command=report.command,
