@@ -18,44 +18,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shop_pretraining import page_texts
 
-from agents.shop.base import ShopAgent
-from agents.shop.behavior_cloning import ImitationConfig
+from agents.shop.behavior_cloning import BehaviorCloningConfig
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
 from agents.shop.evaluation import ShopResults, choose_goals, clustered_interval, evaluate_shopper
-from agents.shop.oracle import Oracle
 from agents.shop.pipeline import ShopTraining, train_shopper
 from agents.shop.ppo import PPOConfig
-from agents.shop.pretraining import page_texts
-from agents.shop.rules import FirstHit, ScriptedBrowser
-from agents.shop.shop_pool import ShopPool
-from agents.shop.trl import FineTuneConfig, PreferConfig
+from agents.shop.rules import FirstHit, Oracle, ScriptedBrowser
+from agents.shop.shop_pool import ShopAgent, ShopPool
+from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.parallel import available_cores, run_jobs
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500
 PATHS = {
-    "imitation": ("imitation",),
-    "imitation + DPO": ("imitation", "dpo"),
-    "imitation + PPO": ("imitation", "ppo"),
-    "imitation + DPO + PPO": ("imitation", "dpo", "ppo"),
+    "behavior cloning": ("behavior_cloning",),
+    "behavior cloning + DPO": ("behavior_cloning", "dpo"),
+    "behavior cloning + PPO": ("behavior_cloning", "ppo"),
+    "behavior cloning + DPO + PPO": ("behavior_cloning", "dpo", "ppo"),
 }
 LM_PATHS = {
-    "LoRA causal LM, fine-tuned": ("imitation",),
-    "LoRA causal LM, fine-tuned + DPO": ("imitation", "dpo"),
+    "LoRA causal LM, fine-tuned": ("behavior_cloning",),
+    "LoRA causal LM, fine-tuned + DPO": ("behavior_cloning", "dpo"),
 }
 LM: dict[str, Any] = {
     "causal_lm": CausalLMConfig(prompt_tokens=320),
     "fine_tuning": FineTuneConfig(learning_rate=2e-3),
-    "lm_dpo": PreferConfig(learning_rate=1e-3),
+    "lm_dpo": FineTuneDPOConfig(learning_rate=1e-3),
 }
 
 HARDER: dict[str, Any] = {
     "rollouts": 4000,
     "compact": CompactConfig(relations=16),
-    "imitation": ImitationConfig(epochs=3),
+    "behavior_cloning": BehaviorCloningConfig(epochs=3),
     "ppo": PPOConfig(iterations=60),
 }
 """Other words for the same thing are learned from many rollouts, which cost nothing here."""
@@ -173,7 +171,7 @@ def pooled(rows: list[dict[str, Any]], way: str, what: str) -> tuple[Any, Any]:
 def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
     """The Markdown table: means over splits and seeds, 95% intervals over products."""
     lines = [
-        "| agent | success | score | sampled | above imitation | above browser | runs | seconds |",
+        "| agent | success | score | sampled | above cloning | above browser | runs | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in (name for name in order if name in rows):
@@ -182,7 +180,7 @@ def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
         for way, what in (("greedy", "successes"), ("greedy", "rewards"), ("sampled", "successes")):
             known = all(way in row for row in own)
             cells.append(said(*pooled(own, way, what)) if known else "")
-        above = [beyond(rows, name, base) for base in ("imitation", "scripted browser")]
+        above = [beyond(rows, name, base) for base in ("behavior cloning", "scripted browser")]
         learned = name in PATHS or name in LM_PATHS
         cells += [
             *(above if learned else ("", "")),

@@ -19,12 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from agents.shop.language_reward import LanguageReward
-from agents.shop.purchases import JudgedPurchase, judged_purchases, open_shop
-from agents.shop.reward_agreement import agreement
-from agents.shop.reward_learning import RewardLearningConfig, fit_language_reward
-from agents.shop.reward_model import RewardModelConfig
-from agents.shop.reward_texts import MARKS, marked_texts, shared_words
+from agents.shop.reward.learning import RewardLearningConfig, fit_language_reward
+from agents.shop.reward.model import MARKS, RewardModelConfig, marked_texts, shared_words
+from agents.shop.reward.purchases import JudgedPurchase, agreement, judged_purchases
+from agents.shop.reward.rule import LanguageReward
+from agents.shop.shop_pool import shop_of
 from llmrec_env.common.arrays import Float64Array
 
 HITS = ("first hit", "other hit")
@@ -39,8 +38,8 @@ def main(args: argparse.Namespace) -> None:
         "goals_per_product": 10,
         "goal_seed": args.goal_seed,
     }
-    learned = judged_purchases(open_shop({**settings, "split": "train"}))
-    test = judged_purchases(open_shop({**settings, "split": "test"}))
+    learned = judged_purchases(shop_of({**settings, "split": "train"}))
+    test = judged_purchases(shop_of({**settings, "split": "test"}))
     scores = {
         "shared words": np.array([shared_words(one.instruction, one.purchase) for one in test]),
         "logistic regression on the marks": regression(learned, test),

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from agents.shop.base import ShopObservation
 from agents.shop.evaluation import evaluate_shopper
 from agents.shop.rules import FirstHit
+from agents.shop.shop_pool import ShopObservation
 from llmrec_env.envs.shop.pages import Kind
 
 pytest.importorskip("openai")
@@ -105,7 +105,7 @@ def run(
     return run
 
 
-def sight_of(prompt: str) -> ShopObservation:
+def observation_of(prompt: str) -> ShopObservation:
     """What FirstHit looks at, read from the prompt alone."""
     page, choices = prompt.split("Observation:\n", 1)[1].split("\n\nValid actions:\n")
     lines, valid = page.split("\n"), tuple(choices.split("\n"))
@@ -136,7 +136,7 @@ def options_of(lines: list[str]) -> Iterator[dict[str, Any]]:
 
 
 def first_hit(messages: list[dict[str, str]]) -> tuple[int, str]:
-    action = FirstHit().choose(sight_of(messages[-1]["content"]))
+    action = FirstHit().choose(observation_of(messages[-1]["content"]))
     return 200, f"Thought: not click[back to search], but the first hit.\nAction: {action}"
 
 

@@ -1,4 +1,4 @@
-"""Imitation: the likelihood of what was done in rollouts."""
+"""Behaviour cloning: raises the likelihood of what was done in rollouts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.shop.fitting import fit
 from agents.shop.policy import ScoringPolicy
 from agents.shop.rollouts import Decision
 from llmrec_env.common.errors import SettingError
@@ -21,12 +20,13 @@ from llmrec_env.common.training import (
     TrainingConfig,
     TrainingHistory,
     shuffled_batches,
+    train,
 )
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
-    """How long and how fast to imitate."""
+class BehaviorCloningConfig:
+    """How long and how fast to learn from rollouts."""
 
     epochs: int = 40
     """Passes over the decisions."""
@@ -43,10 +43,10 @@ class ImitationConfig:
     """Seed of the batches and of dropout."""
 
 
-def imitate(
+def behavior_cloning(
     policy: ScoringPolicy,
     decisions: Sequence[Decision],
-    config: ImitationConfig | None = None,
+    config: BehaviorCloningConfig | None = None,
     *,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
@@ -63,16 +63,16 @@ def imitate(
     Raises:
         SettingError: there is no decision.
     """
-    config = config or ImitationConfig()
+    config = config or BehaviorCloningConfig()
     if not decisions:
-        raise SettingError("no decision to imitate: the rollouts are empty")
+        raise SettingError("no decision to learn from: the rollouts are empty")
     rows = shuffled_batches(len(decisions), config.batch_size, config.seed)
 
     def loss(number: int, rng: np.random.Generator) -> Losses:
         batch = [decisions[row] for row in rows(number)]
-        log_probs, _ = policy([one.sight for one in batch])
+        log_probs, _ = policy([one.observation for one in batch])
         chosen = torch.tensor([one.action for one in batch], device=log_probs.device)
-        terms = {"imitation": F.nll_loss(log_probs, chosen)}
+        terms = {"cloning": F.nll_loss(log_probs, chosen)}
         if config.smoothing:
             terms["smoothing"] = -config.smoothing * mean_valid(log_probs).mean()
         return terms
@@ -85,7 +85,17 @@ def imitate(
         patience=0,
         seed=config.seed,
     )
-    return fit(policy, loss, training, "imitation", evaluate, folder)
+    name = "behavior cloning"
+    return train(
+        policy,
+        loss,
+        training,
+        evaluate=evaluate,
+        metric="success",
+        folder=folder,
+        run=name,
+        description=name,
+    )
 
 
 def mean_valid(log_probs: Tensor) -> Tensor:

@@ -15,10 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from agents.shop.base import ShopObservation
-from agents.shop.packing import pack
 from agents.shop.policy import ScoringPolicy
-from agents.shop.prompts import Prompts
+from agents.shop.prompts import Prompts, pack
+from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.placement import check_device, check_dtype
@@ -28,7 +27,7 @@ from llmrec_env.language.lm.transformers_backend import TransformersBackend, mod
 
 FORMAT = 1
 PACKED_TOKENS = 16_384
-"""Tokens of one pass at most, padding too; a single sight may have more."""
+"""Tokens of one pass at most, padding too; a single observation may have more."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,8 @@ class CausalLMPolicy(ScoringPolicy):
 
     The score of action a in situation s is ``sum_t log p(a_t | prompt(s), a_<t)`` over the tokens
     of its text and the end token, or their mean; a softmax over the scores of the valid actions is
-    the policy. All actions of a sight are scored in one pass in which the prompt is read once. A
-    linear value head reads the last state of the prompt.
+    the policy. All actions of an observation are scored in one pass, in which the prompt is read
+    once. A linear value head reads the last state of the prompt.
 
     The base model stays as it is; adapter and value head learn. A new adapter changes nothing, so a
     new policy is the base model's own.
@@ -75,7 +74,7 @@ class CausalLMPolicy(ScoringPolicy):
     Attributes:
         lm: the causal LM, wrapped by peft.
         tokenizer: of its words.
-        prompts: turns sights and actions into tokens.
+        prompts: turns observations and actions into tokens.
 
     Raises:
         LLMRecError: no such model, or one that cannot read several actions at once.
@@ -114,16 +113,16 @@ class CausalLMPolicy(ScoringPolicy):
         """The causal LM in which the adapter stands."""
         return cast(PreTrainedModel, self.lm.get_base_model())
 
-    def forward(self, sights: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
+    def forward(self, observations: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,).
 
         Raises:
-            DataError: a sight has no valid actions, its episode being over.
+            DataError: an observation has no valid actions, its episode being over.
         """
-        prompts, actions = self.tokens(sights)
+        prompts, actions = self.tokens(observations)
         lengths = [len(p) + sum(map(len, a)) for p, a in zip(prompts, actions, strict=True)]
-        scores = self.value.weight.new_full((len(sights), max(map(len, actions))), -torch.inf)
-        values = self.value.weight.new_zeros(len(sights))
+        scores = self.value.weight.new_full((len(observations), max(map(len, actions))), -torch.inf)
+        values = self.value.weight.new_zeros(len(observations))
         for rows in _passes(lengths):
             some, value = self._score([prompts[r] for r in rows], [actions[r] for r in rows])
             where = torch.tensor(rows, device=scores.device)
@@ -134,17 +133,19 @@ class CausalLMPolicy(ScoringPolicy):
         return torch.log_softmax(scores, dim=1), values
 
     def tokens(
-        self, sights: Sequence[ShopObservation]
+        self, observations: Sequence[ShopObservation]
     ) -> tuple[list[list[int]], list[list[list[int]]]]:
-        """Token ids of each sight's prompt, and of each of its actions.
+        """Token ids of each observation's prompt, and of each of its actions.
 
         Raises:
-            DataError: a sight has no valid actions, its episode being over.
+            DataError: an observation has no valid actions, its episode being over.
         """
-        if not all(sight.actions for sight in sights):
-            raise DataError("a sight has no valid actions: its episode is over, so begin another")
-        prompts = [self.prompts.prompt(sight) for sight in sights]
-        return prompts, [self.prompts.actions(sight.actions) for sight in sights]
+        if not all(one.actions for one in observations):
+            raise DataError(
+                "an observation has no valid actions: its episode is over, so begin another"
+            )
+        prompts = [self.prompts.prompt(one) for one in observations]
+        return prompts, [self.prompts.actions(one.actions) for one in observations]
 
     def _score(
         self, prompts: list[list[int]], actions: list[list[list[int]]]

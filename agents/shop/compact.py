@@ -13,11 +13,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from agents.shop.base import ShopObservation
 from agents.shop.policy import ScoringPolicy
+from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, read_json, write_json
-from llmrec_env.envs.shop.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
+from llmrec_env.envs.shop.views.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class CompactPolicy(ScoringPolicy):
             self.value = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, 1))
         self.dropout = nn.Dropout(self.config.dropout)
 
-    def forward(self, sights: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
+    def forward(self, observations: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,)."""
-        counts = np.array([len(sight.actions) for sight in sights])
-        owner = self._tensor(np.repeat(np.arange(len(sights)), counts))
-        each = self._read_actions(sights, owner)
-        page = self.dropout(torch.relu(self.read_state(self._stack(sights, "state"))))
+        counts = np.array([len(one.actions) for one in observations])
+        owner = self._tensor(np.repeat(np.arange(len(observations)), counts))
+        each = self._read_actions(observations, owner)
+        page = self.dropout(torch.relu(self.read_state(self._stack(observations, "state"))))
         total = each.new_zeros(page.shape).index_add_(0, owner, each)
         where = owner.unsqueeze(1).expand_as(each)
         most = each.new_zeros(page.shape).scatter_reduce(0, where, each, "amax")
@@ -82,22 +82,20 @@ class CompactPolicy(ScoringPolicy):
         scores = scores.masked_scatter(valid, self.score(mixed).squeeze(1))
         return torch.log_softmax(scores, dim=1), self.value(around).squeeze(1)
 
-    def _read_actions(self, sights: Sequence[ShopObservation], owner: Tensor) -> Tensor:
-        """The valid actions of all sights, one after the other, float32 (M, width)."""
-        parts = [
-            sight.observation["actions"][: len(sight.actions) * ACTION_SIZE] for sight in sights
-        ]
+    def _read_actions(self, observations: Sequence[ShopObservation], owner: Tensor) -> Tensor:
+        """The valid actions of all observations, one after the other, float32 (M, width)."""
+        parts = [one.content["actions"][: len(one.actions) * ACTION_SIZE] for one in observations]
         rows = self._tensor(np.concatenate(parts).reshape(-1, ACTION_SIZE))
         matches, words = rows[:, :-EMBEDDING], rows[:, -EMBEDDING:]
         if self.config.relations:
-            clauses = self._stack(sights, "clauses").view(len(sights), -1, EMBEDDING)
+            clauses = self._stack(observations, "clauses").view(len(observations), -1, EMBEDDING)
             wanted = torch.einsum("nce,ref->nrcf", clauses, self.relate)[owner]
             answers = torch.einsum("mrcf,mf->mrc", wanted, words).amax(dim=2)
             matches = torch.cat([matches, answers], dim=1)
         return self.dropout(torch.relu(self.read_action(matches)))
 
-    def _stack(self, sights: Sequence[ShopObservation], name: str) -> Tensor:
-        return self._tensor(np.stack([sight.observation[name] for sight in sights]))
+    def _stack(self, observations: Sequence[ShopObservation], name: str) -> Tensor:
+        return self._tensor(np.stack([one.content[name] for one in observations]))
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.score.weight.device)

@@ -1,4 +1,4 @@
-"""Direct preference optimisation from generated perfect rollouts (arXiv 2408.16032)."""
+"""Direct preference optimisation (DPO) of a shopper, from perfect rollouts (arXiv 2408.16032)."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.shop.base import ShopObservation
-from agents.shop.fitting import fit
-from agents.shop.oracle import Oracle
 from agents.shop.policy import ScoringPolicy, draw
-from agents.shop.shop_pool import ShopPool
+from agents.shop.rules import Oracle
+from agents.shop.shop_pool import ShopObservation, ShopPool
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory
+from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
 
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two actions in one situation, as places in ``sight.actions``: a+ and a-."""
+    """Two actions in one situation, as places in ``observation.actions``: a+ and a-."""
 
-    sight: ShopObservation
+    observation: ShopObservation
     preferred: int
     rejected: int
 
 
 @dataclass(frozen=True)
-class PreferenceConfig:
+class DPOConfig:
     """How pairs are gathered and learned from."""
 
     beta: float = 0.5
@@ -52,34 +50,34 @@ class PreferenceConfig:
 
 
 def gather_pairs(
-    policy: ScoringPolicy, crowd: ShopPool, goals: Sequence[int], rng: np.random.Generator
+    policy: ScoringPolicy, pool: ShopPool, goals: Sequence[int], rng: np.random.Generator
 ) -> list[Pair]:
     """Pairs from the states that a policy reaches when it shops for goals, a shopper a goal.
 
     In each state a+ is where the perfect rollout from there begins, which the oracle writes; a- is
     what the policy did, or its likeliest action besides a+ where it did a+.
     """
-    oracle, pairs = Oracle(crowd.shop), []
-    sights = {row: crowd.begin(row, goal) for row, goal in enumerate(goals)}
-    while sights:
-        rows = list(sights)
+    oracle, pairs = Oracle(pool.shop), []
+    observations = pool.begin_all(goals)
+    while observations:
+        rows = list(observations)
         with torch.no_grad():
-            log_probs = policy([sights[row] for row in rows])[0].float().cpu().numpy()
-        wanted = oracle.act([crowd.look(row, oracle.observation) for row in rows])
+            log_probs = policy(list(observations.values()))[0].float().cpu().numpy()
+        wanted = oracle.act([pool.look(row, oracle.observation) for row in rows])
         drawn = draw(log_probs, rng)
         for row, a_plus, action, scores in zip(rows, wanted, drawn, log_probs, strict=True):
             scores[a_plus] = -np.inf
             a_minus = action if action != a_plus else int(scores.argmax())
             if a_minus != a_plus:  # there was a choice
-                pairs.append(Pair(sights[row], a_plus, a_minus))
-            outcome = crowd.step(row, action)
-            sights[row] = outcome.sight
+                pairs.append(Pair(observations[row], a_plus, a_minus))
+            outcome = pool.step(row, action)
+            observations[row] = outcome.observation
             if outcome.ended:
-                del sights[row]
+                del observations[row]
     return pairs
 
 
-def preference_loss(
+def dpo_loss(
     log_probs: Tensor, reference: Tensor, preferred: Tensor, rejected: Tensor, beta: float
 ) -> Tensor:
     """The DPO loss of a batch of decisions (arXiv 2305.18290, equation 7, an action at a time).
@@ -89,7 +87,7 @@ def preference_loss(
     Args:
         log_probs, reference: of the policy and of where it began, float32 (N, A).
         preferred, rejected: places of a+ and a-, int64 (N,).
-        beta: see :class:`PreferenceConfig`.
+        beta: see :class:`DPOConfig`.
 
     Returns:
         The mean, float32 ().
@@ -101,11 +99,11 @@ def preference_loss(
     return -F.logsigmoid(beta * (gains[0] - gains[1])).mean()
 
 
-def prefer(
+def dpo(
     policy: ScoringPolicy,
     settings: Mapping[str, Any],
     goals: Sequence[int],
-    config: PreferenceConfig | None = None,
+    config: DPOConfig | None = None,
     *,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
@@ -116,7 +114,7 @@ def prefer(
     each round: a perfect rollout from the start never shows what to do after a mistake.
 
     Args:
-        policy: what learns; usually one that has imitated.
+        policy: what learns; usually one that has cloned rollouts.
         settings: arguments of the environment, of the training split.
         goals: the goals whose perfect rollouts may be generated.
         config: how pairs are gathered and learned from.
@@ -127,11 +125,11 @@ def prefer(
     Raises:
         SettingError: there is no goal.
     """
-    config = config or PreferenceConfig()
+    config = config or DPOConfig()
     if not goals:
         raise SettingError("no goal to generate rollouts for")
     reference = deepcopy(policy).eval()
-    crowd = ShopPool(settings, policy.observation, size=config.episodes)
+    pool = ShopPool(settings, policy.observation, size=config.episodes)
     gathered: dict[int, list[Pair]] = {}
 
     def pairs_of(round_number: int) -> list[Pair]:
@@ -141,22 +139,22 @@ def prefer(
             rng = np.random.default_rng([config.seed, round_number])
             turn = np.roll(goals, -round_number * config.episodes)
             visited = np.resize(turn, config.episodes).tolist()
-            gathered[round_number] = gather_pairs(policy, crowd, visited, rng)
+            gathered[round_number] = gather_pairs(policy, pool, visited, rng)
             policy.train()
         return gathered[round_number]
 
     def loss(number: int, rng: np.random.Generator) -> Losses:
         pairs = pairs_of(number // config.steps)
         batch = [pairs[row] for row in rng.integers(len(pairs), size=config.batch_size)]
-        sights = [pair.sight for pair in batch]
+        observations = [pair.observation for pair in batch]
         with torch.no_grad():
-            before = reference(sights)[0]
-        log_probs, _ = policy(sights)
+            before = reference(observations)[0]
+        log_probs, _ = policy(observations)
         preferred, rejected = (
             torch.tensor([getattr(pair, which) for pair in batch], device=log_probs.device)
             for which in ("preferred", "rejected")
         )
-        return {"dpo": preference_loss(log_probs, before, preferred, rejected, config.beta)}
+        return {"dpo": dpo_loss(log_probs, before, preferred, rejected, config.beta)}
 
     training = TrainingConfig(
         steps=config.rounds * config.steps,
@@ -165,4 +163,13 @@ def prefer(
         patience=0,
         seed=config.seed,
     )
-    return fit(policy, loss, training, "DPO", evaluate, folder)
+    return train(
+        policy,
+        loss,
+        training,
+        evaluate=evaluate,
+        metric="success",
+        folder=folder,
+        run="DPO",
+        description="DPO",
+    )

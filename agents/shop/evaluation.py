@@ -1,4 +1,4 @@
-"""What an agent of the shop earns on goals that it has not seen."""
+"""Evaluates an agent of the shop: score and success over goals, with intervals."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.shop.base import ShopAgent, ShopObservation
-from agents.shop.shop_pool import ShopPool
+from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.evaluation.intervals import Z95, Interval
 
-FloatArray = NDArray[np.floating[Any]]
 SHOPPERS = 64
 """Episodes at once."""
 
@@ -31,11 +30,11 @@ class ShopResults:
         lengths: int64 (n,), steps.
     """
 
-    goals: NDArray[np.int64]
+    goals: IntArray
     products: NDArray[np.str_]
-    rewards: FloatArray
-    successes: NDArray[np.bool_]
-    lengths: NDArray[np.int64]
+    rewards: Float64Array
+    successes: BoolArray
+    lengths: IntArray
 
     @property
     def score(self) -> Interval:
@@ -48,7 +47,7 @@ class ShopResults:
         return _per_cent(self.successes.astype(np.float64), self.products)
 
 
-def _per_cent(values: FloatArray, products: NDArray[np.str_]) -> Interval:
+def _per_cent(values: Float64Array, products: NDArray[np.str_]) -> Interval:
     """In per cent, within what is possible; goals of a single product say nothing of others."""
     mean, low, high = clustered_interval(100.0 * values, products)
     if len(set(products.tolist())) < 2:
@@ -56,7 +55,7 @@ def _per_cent(values: FloatArray, products: NDArray[np.str_]) -> Interval:
     return Interval(mean, max(0.0, low), min(100.0, high))
 
 
-def clustered_interval(values: FloatArray, clusters: NDArray[np.str_]) -> Interval:
+def clustered_interval(values: Float64Array, clusters: NDArray[np.str_]) -> Interval:
     """The mean and its 95% interval, where values of one cluster go together.
 
     Goals of one product succeed and fail together, so products count, not goals (cluster-robust
@@ -94,36 +93,36 @@ def evaluate_shopper(
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
     """
     size = SHOPPERS if goals is None else min(SHOPPERS, max(1, len(goals)))
-    crowd = ShopPool(settings, agent.observation, agent.action_mode, size)
-    waiting = list(range(len(crowd.shop.goals))) if goals is None else list(goals)
+    pool = ShopPool(settings, agent.observation, agent.action_mode, size)
+    waiting = list(range(len(pool.shop.goals))) if goals is None else list(goals)
     n = len(waiting)
     rewards, lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
     successes = np.zeros(n, dtype=np.bool_)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     coming = iter(enumerate(waiting))
-    sights: dict[int, ShopObservation] = {}
+    observations: dict[int, ShopObservation] = {}
     episodes: dict[int, int] = {}
 
     def admit(row: int) -> None:
-        sights.pop(row, None)
+        observations.pop(row, None)
         for episode, goal in coming:
-            sights[row], episodes[row] = crowd.begin(row, goal), episode
+            observations[row], episodes[row] = pool.begin(row, goal), episode
             return
 
     with progress_bar("shop", n) as advance:
         for row in range(size):
             admit(row)
-        while sights:
-            rows = list(sights)
-            actions = agent.act([sights[row] for row in rows], rng)
+        while observations:
+            rows = list(observations)
+            actions = agent.act([observations[row] for row in rows], rng)
             for row, action in zip(rows, actions, strict=True):
-                outcome, episode = crowd.step(row, action), episodes[row]
+                outcome, episode = pool.step(row, action), episodes[row]
                 rewards[episode] += outcome.reward
                 lengths[episode] += 1
-                sights[row] = outcome.sight
+                observations[row] = outcome.observation
                 if outcome.ended:
                     successes[episode] = outcome.success
                     admit(row)
                     advance(1, "")
-    products = np.array([crowd.shop.goals[goal].asin for goal in waiting])
+    products = np.array([pool.shop.goals[goal].asin for goal in waiting])
     return ShopResults(np.array(waiting), products, rewards, successes, lengths)

@@ -1,4 +1,4 @@
-"""What people did in the original shop, as demonstrations in this one.
+"""Turns what people did in the original WebShop into rollouts in this shop.
 
 A trajectory says which pages were seen. Here the pages are walked again: the same searches, the
 same products, the same options. Engines rank differently, so a product may stand on another page of
@@ -17,12 +17,12 @@ from agents.shop.rollouts import Rollout
 from agents.shop.rules import BACK, BUY, INDEX, NEXT
 from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import DataError
-from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import open_inventory
 from llmrec_env.envs.shop.pages import PAGE_SIZE, SUB_PAGES, Kind, Move
 from llmrec_env.envs.shop.search.queries import clean_query
 from llmrec_env.envs.shop.session import Session
-from llmrec_env.envs.shop.shop import GoalSet, Shop
+from llmrec_env.envs.shop.shop import Shop
 
 OF_MADE_GOALS = ("instructions", "split", "split_by", "goals_per_product")
 """Settings about goals that the shop makes; people bring their own."""
@@ -56,8 +56,8 @@ class Demonstrations:
 
     Attributes:
         rollouts: one for each trajectory that could be walked to its purchase. Searches stand in
-            the person's own words; :func:`agents.shop.rollouts.replay` does those that the slate
-            does not offer and passes over them.
+            the person's own words; :func:`agents.shop.rollouts.replay` does those that the slots
+            do not offer and passes over them.
         settings: arguments of the environment whose goals are the people's own:
             ``replay(rollouts, settings, observation)``.
         accounts: of every trajectory, used or not.
@@ -77,10 +77,10 @@ class Demonstrations:
             f"{used} of {len(self.accounts)} trajectories used, {actions} actions; "
             f"{made} of {seen} pages reached"
         ]
-        paid = [a for a in self.accounts if a.reward is not None and a.stated is not None]
-        if paid:
-            same = sum(abs(a.reward - a.stated) < 1e-9 for a in paid)  # type: ignore[operator]
-            lines.append(f"{same} of {len(paid)} purchases earn here what the file states")
+        rewards = [(account.reward, account.stated) for account in self.accounts]
+        same = [abs(r - s) < 1e-9 for r, s in rewards if r is not None and s is not None]
+        if same:
+            lines.append(f"{sum(same)} of {len(same)} purchases earn here what the file states")
         unused = Counter(a.why_not for a in self.accounts if a.why_not)
         lines += [f"not used, {n}: {why}" for why, n in unused.most_common()]
         passed = Counter(problem for a in self.accounts for problem in a.problems)
@@ -110,20 +110,19 @@ def demonstrate(
             goals[number] = replace(trajectory.goal, row=catalogue.row(trajectory.goal.asin))
         except DataError:
             continue  # accounted for below
-    book = GoalSet(list(goals.values()))
-    settings |= {"instructions": book, "split": "all"}
+    goal_set = GoalSet(list(goals.values()))
+    settings |= {"instructions": goal_set, "split": "all"}
     if not goals:
         return Demonstrations([], settings, [_absent(one) for one in trajectories])
-    crowd = ShopPool(settings, "url", "text")
-    limit = crowd.envs[0].spec.max_episode_steps  # type: ignore[union-attr]
+    pool = ShopPool(settings, "url", "text")
     places = {number: place for place, number in enumerate(goals)}
     rollouts, accounts = [], []
     for number, trajectory in enumerate(trajectories):
         if number not in goals:
             accounts.append(_absent(trajectory))
             continue
-        walk = Walk(crowd.shop, goals[number])
-        account = walk.follow(trajectory, limit)
+        walk = Walk(pool.shop, goals[number])
+        account = walk.follow(trajectory, pool.step_limit)
         accounts.append(account)
         if account.reward is not None:
             rollouts.append(

@@ -1,4 +1,4 @@
-"""From nothing to a trained shopper, stage by stage, each stage kept in a folder of its own."""
+"""Trains a shopper stage by stage, each stage kept in a folder of its own."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ from typing import Any
 
 import numpy as np
 
-from agents.shop.base import Rule
-from agents.shop.behavior_cloning import ImitationConfig, imitate
+from agents.shop.behavior_cloning import BehaviorCloningConfig, behavior_cloning
 from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.compact import CompactConfig, CompactPolicy
-from agents.shop.dpo import PreferenceConfig, gather_pairs, prefer
+from agents.shop.dpo import DPOConfig, dpo, gather_pairs
 from agents.shop.evaluation import choose_goals, evaluate_shopper
-from agents.shop.language_reward import LanguageReward
-from agents.shop.oracle import Oracle
 from agents.shop.policy import ScoringPolicy
 from agents.shop.ppo import PPOConfig, ppo
+from agents.shop.reward.rule import LanguageReward
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
-from agents.shop.rules import ScriptedBrowser
+from agents.shop.rules import Oracle, Rule, ScriptedBrowser
 from agents.shop.shop_pool import ShopPool
-from agents.shop.trl import FineTuneConfig, PreferConfig, fine_tune, tune_preferences
+from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.files import fingerprint, read_json, write_json
 from llmrec_env.common.training import Metrics, clear_checkpoint
 
-STAGES = ("imitation", "dpo", "ppo")
+STAGES = ("behavior_cloning", "dpo", "ppo")
 TEACHERS = ("oracle", "browser")
 FINISHED = "stage.json"
+OLD_STAGE = "imitation"
+"""What "behavior_cloning" was called in run folders of before the first release."""
 Curve = list[dict[str, float]]
-Where = tuple[str, list[Rollout], dict[str, Any], Path]
 
 
 @dataclass(frozen=True)
 class ShopTraining:
-    """A shopper's education.
+    """What a shopper learns, in which stages and with which settings.
 
     Raises:
         SettingError: there is no such stage or teacher, or no rollout.
@@ -46,8 +45,8 @@ class ShopTraining:
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the environment, without split, observation and action_mode."""
-    stages: tuple[str, ...] = ("imitation", "dpo")
-    """What is done in turn: "imitation" of rollouts, "dpo" and "ppo" on what came before."""
+    stages: tuple[str, ...] = ("behavior_cloning", "dpo")
+    """What is done in turn: "behavior_cloning" of rollouts, "dpo" and "ppo" on what came before."""
     teacher: str = "oracle"
     """Who writes the rollouts: "oracle", or "browser", which uses what anybody sees."""
     rollouts: int = 100
@@ -57,17 +56,17 @@ class ShopTraining:
     base_model: str | None = None
     """Causal LM to adapt by LoRA, a hub name or a folder; None trains the compact policy."""
     reward_model: str | None = None
-    """Folder of a :class:`agents.shop.language_reward.LanguageReward` from which PPO learns in
+    """Folder of a :class:`agents.shop.reward.rule.LanguageReward` from which PPO learns in
     place of the shop's own reward; validation is always by the shop's."""
     compact: CompactConfig = field(default_factory=CompactConfig)
     causal_lm: CausalLMConfig = field(default_factory=CausalLMConfig)
-    imitation: ImitationConfig = field(default_factory=ImitationConfig)
-    dpo: PreferenceConfig = field(default_factory=PreferenceConfig)
+    behavior_cloning: BehaviorCloningConfig = field(default_factory=BehaviorCloningConfig)
+    dpo: DPOConfig = field(default_factory=DPOConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
     fine_tuning: FineTuneConfig = field(default_factory=FineTuneConfig)
-    """How a causal LM imitates, through TRL."""
-    lm_dpo: PreferConfig = field(default_factory=PreferConfig)
-    """How a causal LM learns from pairs, through TRL."""
+    """How a causal LM clones rollouts, through TRL."""
+    lm_dpo: FineTuneDPOConfig = field(default_factory=FineTuneDPOConfig)
+    """How a causal LM learns by DPO, through TRL."""
     seed: int = 0
     """Draws the goals of the rollouts; replaces the seeds of all stages."""
 
@@ -94,9 +93,9 @@ class ShopTraining:
             "compact": CompactConfig(**values["compact"]),
             "causal_lm": CausalLMConfig(**values["causal_lm"]),
             "fine_tuning": FineTuneConfig(**values["fine_tuning"]),
-            "lm_dpo": PreferConfig(**values["lm_dpo"]),
-            "imitation": ImitationConfig(**values["imitation"]),
-            "dpo": PreferenceConfig(**values["dpo"]),
+            "lm_dpo": FineTuneDPOConfig(**values["lm_dpo"]),
+            "behavior_cloning": BehaviorCloningConfig(**values["behavior_cloning"]),
+            "dpo": DPOConfig(**values["dpo"]),
             "ppo": PPOConfig(**values["ppo"]),
             "stages": tuple(values["stages"]),
         }
@@ -106,9 +105,10 @@ class ShopTraining:
 def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolicy, Path]:
     """Train a policy, stage by stage.
 
-    Each stage has a folder, ``out/imitation``, ``out/imitation+dpo``, …, with the policy, its
-    validation curve and the seconds it took. A stage that is finished is not done again, one that
-    was killed is continued, and two trainings that begin alike share their beginning.
+    Each stage has a folder, ``out/behavior_cloning``, ``out/behavior_cloning+dpo``, …, with the
+    policy, its validation curve and the seconds it took. A stage that is finished is not done
+    again, one that was killed is continued, and two trainings that begin alike share their
+    beginning.
 
     Args:
         training: what to do.
@@ -118,11 +118,16 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
         The policy after the last stage, and its folder.
 
     Raises:
-        LLMRecError: ``out`` holds a stage of other settings.
+        LLMRecError: ``out`` holds a stage of other settings, or of an earlier version.
         SettingError: the shop has too few goals.
     """
     policy: ScoringPolicy | None = None
     path = Path(out)
+    if list(path.glob(f"{OLD_STAGE}*/{FINISHED}")):
+        raise LLMRecError(
+            f"{path} holds stages of an earlier version, which said {OLD_STAGE!r} for "
+            f"{STAGES[0]!r}; their policies can be evaluated, but train into another folder"
+        )
     for number in range(len(training.stages)):
         stages = training.stages[: number + 1]
         path = Path(out) / "+".join(stages)
@@ -156,7 +161,7 @@ def trained_in(folder: str | Path) -> dict[str, Any]:
         hint = f"; it holds these: {', '.join(inside)}" if inside else ""
         raise DataError(
             f"{folder}: no finished stage ({type(error).__name__}); expected a folder that `llmrec "
-            f"shop train` named at its end, such as RUN/imitation+dpo{hint}"
+            f"shop train` named at its end, such as RUN/behavior_cloning+dpo{hint}"
         ) from None
 
 
@@ -193,16 +198,16 @@ def _train_stage(
     began = time.perf_counter()
     if policy is None:
         policy = _new_policy(training)
-    train = {**training.settings, "split": "train"}
-    teaching = _rollouts(training, path.parent, train)
     identity = _identity(training, stages)
     # of other settings a killed run is not continued
     checkpoint = path / f"checkpoint-{fingerprint([json.dumps(identity, sort_keys=True)])}"
-    where: Where = (stages[-1], teaching, train, checkpoint)
+    settings = {**training.settings, "split": "train"}
+    rollouts = _rollouts(training, path.parent, settings)
+    how = training, stages[-1], rollouts, settings, checkpoint
     if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
-        curve = _tune(policy, training, *where)
+        curve = _learn_through_trl(policy, *how)
     else:
-        curve = _learn(policy, training, *where)
+        curve = _learn(policy, *how)
     policy.save(path / "policy")
     record = {"training": identity, "seconds": time.perf_counter() - began, "curve": curve}
     write_json(path / FINISHED, record)
@@ -221,58 +226,56 @@ def _learn(
     policy: ScoringPolicy,
     training: ShopTraining,
     stage: str,
-    teaching: list[Rollout],
-    train: dict[str, Any],
+    rollouts: list[Rollout],
+    settings: dict[str, Any],
     checkpoint: Path,
 ) -> Curve:
     """A stage whose loss is ours: of the compact policy, and PPO of any."""
     common: dict[str, Any] = {"evaluate": _validation(policy, training), "folder": checkpoint}
-    seed = {"seed": training.seed}
-    if stage == "imitation":
-        decisions = list(replay(teaching, train, policy.observation))
-        history = imitate(policy, decisions, replace(training.imitation, **seed), **common)
-    elif stage == "dpo":
-        goals = [rollout.goal for rollout in teaching]
-        history = prefer(policy, train, goals, replace(training.dpo, **seed), **common)
-    else:
-        if training.reward_model is not None:
-            train = {**train, "reward": LanguageReward.load(training.reward_model)}
-        history = ppo(policy, train, replace(training.ppo, **seed), **common)
-    return history.rows
+    seed = training.seed
+    if stage == "behavior_cloning":
+        decisions = list(replay(rollouts, settings, policy.observation))
+        cloning = replace(training.behavior_cloning, seed=seed)
+        return behavior_cloning(policy, decisions, cloning, **common).rows
+    if stage == "dpo":
+        goals = [rollout.goal for rollout in rollouts]
+        return dpo(policy, settings, goals, replace(training.dpo, seed=seed), **common).rows
+    if training.reward_model is not None:
+        settings = {**settings, "reward": LanguageReward.load(training.reward_model)}
+    return ppo(policy, settings, replace(training.ppo, seed=seed), **common).rows
 
 
-def _tune(
+def _learn_through_trl(
     policy: CausalLMPolicy,
     training: ShopTraining,
     stage: str,
-    teaching: list[Rollout],
-    train: dict[str, Any],
+    rollouts: list[Rollout],
+    settings: dict[str, Any],
     checkpoint: Path,
 ) -> Curve:
-    """A stage of a causal LM that is TRL's."""
-    seed = {"seed": training.seed}
-    if stage == "imitation":
-        decisions = list(replay(teaching, train, policy.observation))
-        config = replace(training.fine_tuning, **seed)
-        return fine_tune(policy, decisions, config, folder=checkpoint)
-    goals = [rollout.goal for rollout in teaching]
-    crowd = ShopPool(train, policy.observation, size=len(goals))
-    policy.eval()
-    pairs = gather_pairs(policy, crowd, goals, np.random.default_rng(training.seed))
-    config = replace(training.lm_dpo, **seed)
-    return tune_preferences(policy, pairs, config, folder=checkpoint)
+    """Behaviour cloning and DPO of a causal LM."""
+    if stage == "behavior_cloning":
+        decisions = list(replay(rollouts, settings, policy.observation))
+        tuning = replace(training.fine_tuning, seed=training.seed)
+        return fine_tune(policy, decisions, tuning, folder=checkpoint)
+    goals = [rollout.goal for rollout in rollouts]
+    pool = ShopPool(settings, policy.observation, size=len(goals))
+    pairs = gather_pairs(policy.eval(), pool, goals, np.random.default_rng(training.seed))
+    return fine_tune_dpo(
+        policy, pairs, replace(training.lm_dpo, seed=training.seed), folder=checkpoint
+    )
 
 
-def _rollouts(training: ShopTraining, out: Path, train: Mapping[str, Any]) -> list[Rollout]:
+def _rollouts(training: ShopTraining, out: Path, settings: Mapping[str, Any]) -> list[Rollout]:
     """Perfect rollouts of training goals, from the file where they were written before."""
     path = out / f"rollouts-{training.teacher}-{training.rollouts}-seed{training.seed}.json"
     if path.exists():
         return load_rollouts(path)
-    shop = ShopPool(train).shop
+    shop = ShopPool(settings).shop
     teacher: Rule = Oracle(shop) if training.teacher == "oracle" else ScriptedBrowser()
     order = np.random.default_rng(training.seed).permutation(len(shop.goals))
     rollouts = collect_rollouts(
-        teacher, train, order.tolist(), perfect=True, limit=training.rollouts
+        teacher, settings, order.tolist(), perfect=True, limit=training.rollouts
     )
     if len(rollouts) < training.rollouts:
         raise SettingError(

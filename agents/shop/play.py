@@ -1,4 +1,4 @@
-"""A person shops in the terminal: pages as numbered lists, one line of input a step."""
+"""Lets a person shop in the terminal: pages as numbered lists, one line of input a step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from llmrec_env.envs.shop.env import LONGEST_LINE
 from llmrec_env.envs.shop.session import Session
 
 Ask = Callable[[str], str]
-Show = Callable[[str], None]
+Write = Callable[[str], None]
 ID = "llmrec_env:LLMRec/Shop-v0"
 PROMPT = "> "
 HELP = 'a number, "click[value]", a button\'s text, or "quit"'
@@ -29,7 +29,7 @@ def play(
     goal: int | None = None,
     seed: int | None = None,
     ask: Ask | None = None,
-    show: Show | None = None,
+    write: Write | None = None,
 ) -> float | None:
     """Play one episode.
 
@@ -43,7 +43,7 @@ def play(
         seed: draws the goal.
         ask: takes a prompt and returns a line that was typed; the terminal where None. An EOFError
             or KeyboardInterrupt ends the play.
-        show: prints a text; the terminal where None.
+        write: prints a text; the terminal where None.
 
     Returns:
         The reward; 0 where the steps ran out, None where the player quit.
@@ -57,22 +57,22 @@ def play(
             raise SettingError(f"{name} has one value when a person plays: leave it out")
     console = Console(highlight=False)
     ask = ask or (lambda prompt: console.input(prompt, markup=False, emoji=False))
-    show = show or (lambda text: console.print(text, markup=False, emoji=False, soft_wrap=True))
+    write = write or (lambda text: console.print(text, markup=False, emoji=False, soft_wrap=True))
     env = gym.make(ID, disable_env_checker=True, observation="url", action_mode="text", **settings)
     _, info = env.reset(seed=seed, options=None if goal is None else {"goal": goal})
     limit = env.spec.max_episode_steps if env.spec is not None else None
     session: Session = env.unwrapped.shopper.session  # type: ignore[attr-defined]
-    show(f"{HELP}\n")
+    write(f"{HELP}\n")
     steps, earned, over = 0, 0.0, False
     while not over:
-        show(page_text(session, info["valid_actions"], steps, limit))
-        action = _next_action(session, info["valid_actions"], ask, show)
+        write(page_text(session, info["valid_actions"], steps, limit))
+        action = _next_action(session, info["valid_actions"], ask, write)
         if action is None:
-            show("You left without buying.")
+            write("You left without buying.")
             return None
         _, reward, terminated, truncated, info = env.step(action)
         steps, earned, over = steps + 1, earned + float(reward), terminated or truncated
-    show(ending(earned, info, steps))
+    write(ending(earned, info, steps))
     return earned
 
 
@@ -114,16 +114,16 @@ def read_action(typed: str, actions: Sequence[str], can_search: bool) -> str | N
     if words.isdecimal() and len(words) < 6:
         number = int(words)
         return actions[number - 1] if 1 <= number <= len(actions) else None
-    for said in (words, f"click[{words}]"):
-        if said in actions:
-            return said
+    for action in (words, f"click[{words}]"):
+        if action in actions:
+            return action
     if can_search and words.startswith("search"):
         query = words.removeprefix("search").strip().removeprefix("[").removesuffix("]").strip()
         return f"search[{query}]" if query.strip("[] ") else None
     return None
 
 
-def _next_action(session: Session, actions: Sequence[str], ask: Ask, show: Show) -> str | None:
+def _next_action(session: Session, actions: Sequence[str], ask: Ask, write: Write) -> str | None:
     """What the player does next; None to quit. What is no action costs no step."""
     while True:
         try:
@@ -136,7 +136,7 @@ def _next_action(session: Session, actions: Sequence[str], ask: Ask, show: Show)
         if action is not None:
             return action
         where = SEARCH if session.can_search else ELSEWHERE
-        show(f"{clean(typed, 60)!r} is no action here. Type {HELP}; {where}.")
+        write(f"{clean(typed, 60)!r} is no action here. Type {HELP}; {where}.")
 
 
 def _wrapped(line: str) -> str:

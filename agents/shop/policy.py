@@ -1,4 +1,4 @@
-"""Policies that score the valid actions: one interface for small networks and language models."""
+"""What a policy that learns to shop is: a probability for each valid action, and a value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.shop.base import ShopObservation
+from agents.shop.shop_pool import ShopObservation
 
 
 class ScoringPolicy(nn.Module):
@@ -24,11 +24,11 @@ class ScoringPolicy(nn.Module):
     action_mode = "index"
 
     @abstractmethod
-    def forward(self, sights: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
+    def forward(self, observations: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
         """Log-probabilities float32 (N, A) of the valid actions, and values float32 (N,).
 
-        A is the largest number of valid actions among the sights; places beyond a sight's own have
-        minus infinity.
+        A is the largest number of valid actions among the observations; places beyond an
+        observation's own have minus infinity.
         """
 
     @abstractmethod
@@ -37,10 +37,10 @@ class ScoringPolicy(nn.Module):
 
     @torch.no_grad()
     def act(
-        self, sights: Sequence[ShopObservation], rng: np.random.Generator | None = None
+        self, observations: Sequence[ShopObservation], rng: np.random.Generator | None = None
     ) -> list[int]:
-        """The likeliest action of each sight, or with ``rng`` one drawn by its probability."""
-        log_probs = self(sights)[0].float().cpu().numpy()
+        """The likeliest action for each observation, or with ``rng`` one drawn by probability."""
+        log_probs = self(observations)[0].float().cpu().numpy()
         return draw(log_probs, rng)
 
 

@@ -1,23 +1,21 @@
-"""Proximal policy optimisation over the valid actions, for any policy that scores them."""
+"""Proximal policy optimisation (PPO) over the valid actions, for any policy that scores them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.shop.base import ShopObservation
-from agents.shop.fitting import fit
 from agents.shop.policy import ScoringPolicy, draw
-from agents.shop.shop_pool import ShopPool
+from agents.shop.shop_pool import ShopObservation, ShopPool
 from llmrec_env.common.arrays import FloatArray, IntArray
-from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory
+from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
 
 
 @dataclass(frozen=True)
@@ -53,68 +51,76 @@ class Experience:
     """The steps of an iteration, (n,) each.
 
     Attributes:
-        sights: what was seen; actions: int64, the places of what was done.
+        observations: what was seen; actions: int64, the places of what was done.
         log_probs: float32, of the actions when they were done.
         advantages, returns: float32; the advantages have mean 0 and deviation 1.
     """
 
-    sights: list[ShopObservation]
+    observations: list[ShopObservation]
     actions: Tensor
     log_probs: Tensor
     advantages: Tensor
     returns: Tensor
 
 
+class _Step(NamedTuple):
+    """One decision of an episode and what it earned."""
+
+    observation: ShopObservation
+    action: int
+    log_prob: float
+    value: float
+    reward: float
+
+
 def live(
     policy: ScoringPolicy,
-    crowd: ShopPool,
+    pool: ShopPool,
     goals: Sequence[int],
     rng: np.random.Generator,
     gae: float = 0.95,
 ) -> Experience:
     """Let a policy shop to the end, a shopper a goal, with actions drawn by their probabilities."""
-    sights = {row: crowd.begin(row, goal) for row, goal in enumerate(goals)}
-    lived: list[list[tuple[ShopObservation, int, float, float, float]]] = [[] for _ in goals]
-    while sights:
-        rows = list(sights)
+    observations = pool.begin_all(goals)
+    episodes: list[list[_Step]] = [[] for _ in goals]
+    while observations:
+        rows = list(observations)
         with torch.no_grad():
-            log_probs, values = (part.float().cpu() for part in policy(list(sights.values())))
+            log_probs, values = (part.float().cpu() for part in policy(list(observations.values())))
         drawn = draw(log_probs.numpy(), rng)
         for place, (row, action) in enumerate(zip(rows, drawn, strict=True)):
-            outcome = crowd.step(row, action)
-            said = float(log_probs[place, action]), float(values[place])
-            lived[row].append((sights[row], action, *said, outcome.reward))
-            sights[row] = outcome.sight
+            outcome = pool.step(row, action)
+            log_prob, value = float(log_probs[place, action]), float(values[place])
+            step = _Step(observations[row], action, log_prob, value, outcome.reward)
+            episodes[row].append(step)
+            observations[row] = outcome.observation
             if outcome.ended:
-                del sights[row]
-    advantages = np.concatenate([_advantages(episode, gae) for episode in lived])
-    steps = [step for episode in lived for step in episode]
-    seen, actions, chosen, values_, _ = zip(*steps, strict=True)
+                del observations[row]
+    advantages = np.concatenate([_advantages(episode, gae) for episode in episodes])
+    steps = [step for episode in episodes for step in episode]
     spread = advantages.std() + 1e-8
     return Experience(
-        list(seen),
-        torch.tensor(actions),
-        torch.tensor(chosen),
+        [step.observation for step in steps],
+        torch.tensor([step.action for step in steps]),
+        torch.tensor([step.log_prob for step in steps]),
         torch.from_numpy((advantages - advantages.mean()) / spread),
-        torch.from_numpy(advantages + np.array(values_, dtype=np.float32)),
+        torch.from_numpy(advantages + np.array([step.value for step in steps], dtype=np.float32)),
     )
 
 
-def _advantages(
-    episode: Sequence[tuple[ShopObservation, int, float, float, float]], gae: float
-) -> FloatArray:
+def _advantages(episode: Sequence[_Step], gae: float) -> FloatArray:
     """Generalised advantages of one whole episode; a time limit ends it like a bad purchase.
 
     Nobody goes on shopping after the limit, and the observation counts the steps that are left, so
     the limit belongs to the task.
     """
-    found = np.zeros(len(episode), dtype=np.float32)
-    following, running = 0.0, 0.0
+    advantages = np.zeros(len(episode), dtype=np.float32)
+    next_value, running = 0.0, 0.0
     for place in reversed(range(len(episode))):
-        *_, value, reward = episode[place]
-        running = reward + following - value + gae * running
-        found[place], following = running, value
-    return found
+        step = episode[place]
+        running = step.reward + next_value - step.value + gae * running
+        advantages[place], next_value = running, step.value
+    return advantages
 
 
 def ppo(
@@ -132,7 +138,7 @@ def ppo(
     from its last validation as if nothing had happened.
 
     Args:
-        policy: what learns; usually one that has imitated.
+        policy: what learns; usually one that has cloned rollouts.
         settings: arguments of the environment, of the training split; ``reward`` may be a language
             reward model.
         config: how episodes are lived and learned from.
@@ -141,8 +147,8 @@ def ppo(
         folder: where checkpoints go; a run found there is continued.
     """
     config = config or PPOConfig()
-    crowd = ShopPool(settings, policy.observation, size=config.episodes)
-    known = np.arange(len(crowd.shop.goals)) if goals is None else np.array(goals)
+    pool = ShopPool(settings, policy.observation, size=config.episodes)
+    known = np.arange(len(pool.shop.goals)) if goals is None else np.array(goals)
     per_iteration = config.epochs * config.batches
     lived: dict[int, Experience] = {}
     orders: dict[tuple[int, int], list[IntArray]] = {}
@@ -153,7 +159,7 @@ def ppo(
             orders.clear()
             rng = np.random.default_rng([config.seed, iteration])
             drawn = rng.choice(known, size=config.episodes).tolist()
-            lived[iteration] = live(policy, crowd, drawn, rng, config.gae)
+            lived[iteration] = live(policy, pool, drawn, rng, config.gae)
         return lived[iteration]
 
     def rows_of(iteration: int, epoch: int, batch: int, n: int) -> IntArray:
@@ -166,7 +172,7 @@ def ppo(
         policy.eval()  # a ratio of probabilities must not be one of dropped units
         iteration, place = divmod(number, per_iteration)
         steps = experience(iteration)
-        rows = rows_of(iteration, *divmod(place, config.batches), len(steps.sights))
+        rows = rows_of(iteration, *divmod(place, config.batches), len(steps.observations))
         weight = config.entropy * (1.0 - iteration / config.iterations)
         return _losses(policy, steps, rows, config, weight)
 
@@ -178,7 +184,16 @@ def ppo(
         patience=0,
         seed=config.seed,
     )
-    return fit(policy, loss, training, "PPO", evaluate, folder)
+    return train(
+        policy,
+        loss,
+        training,
+        evaluate=evaluate,
+        metric="success",
+        folder=folder,
+        run="PPO",
+        description="PPO",
+    )
 
 
 def _losses(
@@ -188,7 +203,7 @@ def _losses(
     config: PPOConfig,
     entropy_weight: float,
 ) -> Losses:
-    log_probs, values = policy([steps.sights[row] for row in rows])
+    log_probs, values = policy([steps.observations[row] for row in rows])
     actions, before, advantages, returns = (
         part[torch.from_numpy(rows)].to(values.device)
         for part in (steps.actions, steps.log_probs, steps.advantages, steps.returns)

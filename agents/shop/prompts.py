@@ -1,30 +1,43 @@
-"""What a language model reads of a page, as tokens, and what it says of an action.
+"""Prompts of a causal LM that shops: pages and actions as tokens, packed into one pass.
 
 One prompt is ``instruction, lines of the page, "Action:"``, one completion an action's text and the
 end token. Playing and learning both take their tokens from here, so they cannot differ. Texts of
 the catalogue come from strangers: no token that steers the model, such as its end token, is ever
 read out of them.
+
+A batch is packed so that each prompt is read once for all its completions. Each row is a prompt,
+padded on the left so that all end in the same column, and its completions one after the other. A
+completion sees the prompt and its own beginning, and its positions go on from the prompt's end, as
+if it stood there alone:
+
+    .. P P P | a a | b b b | c ..        a, b, c: completions without their last tokens
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import numpy as np
+import torch
+from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from agents.shop.base import ShopObservation
+from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.words import words_of
+from llmrec_env.envs.shop.words import share_within, words_of
 
 BUTTON = re.compile(r"\[(clicked )?button\] (.*) \[(?:clicked )?button_\]")
 ASK = "Action:\n"
 KEPT_LINES = 65_536
 """Lines whose tokens are kept; all go when there are more."""
 
+PADDING = -1
+
 
 class Prompts:
-    """Turns sights and actions into tokens.
+    """Turns observations and actions into tokens.
 
     Where a page is longer than the limit, the longest of its plain lines (names, descriptions) are
     cut first, all to the same length; then go the buttons, not yet clicked, that have least of
@@ -54,14 +67,14 @@ class Prompts:
         self._steering = re.compile("|".join(map(re.escape, added))) if added else None
         self._kept: dict[str, list[int]] = {}
 
-    def prompt(self, sight: ShopObservation) -> list[int]:
+    def prompt(self, observation: ShopObservation) -> list[int]:
         """Token ids of what comes before an action, at most ``prompt_tokens`` of them.
 
         Args:
-            sight: its observation is ``text_rich``.
+            observation: its content is ``text_rich``.
         """
-        _, instruction, *lines = sight.observation.split("\n")
-        first, *page, ask = self._encode(lines_read(sight))
+        _, instruction, *lines = observation.content.split("\n")
+        first, *page, ask = self._encode(lines_read(observation))
         start = self._tokenizer.bos_token_id
         opening = [start] if start is not None else []
         opening += shortened(first, (self._prompt_tokens - len(ask)) // 2)
@@ -100,9 +113,9 @@ class Prompts:
         return self._steering.sub(_torn, text)
 
 
-def lines_read(sight: ShopObservation) -> list[str]:
+def lines_read(observation: ShopObservation) -> list[str]:
     """The lines of a prompt, uncut, each with its end."""
-    _, instruction, *lines = sight.observation.split("\n")
+    _, instruction, *lines = observation.content.split("\n")
     return [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]
 
 
@@ -114,8 +127,8 @@ def shortened(ids: list[int], limit: int) -> list[int]:
     return ids[: limit - tail] + ids[len(ids) - tail :]
 
 
-def _torn(found: re.Match[str]) -> str:
-    return f"{found[0][0]} {found[0][1:]}" if len(found[0]) > 1 else " "
+def _torn(match: re.Match[str]) -> str:
+    return f"{match[0][0]} {match[0][1:]}" if len(match[0]) > 1 else " "
 
 
 def _as_read(line: str) -> str:
@@ -146,14 +159,12 @@ def _fewer_buttons(
     page: list[list[int]], lines: Sequence[str], instruction: str, room: int
 ) -> list[list[int]]:
     """The page without as many buttons as it takes to bring ``room`` up to 0."""
-    asked = set(words_of(instruction))
+    words = set(words_of(instruction))
     worth = {}
     for place, line in enumerate(lines):
         button = BUTTON.fullmatch(line)
         if button is not None:
-            words = words_of(button[2])
-            fit = sum(word in asked for word in words) / max(1, len(words))
-            worth[place] = (button[1] is not None, fit, -place)
+            worth[place] = (button[1] is not None, share_within(button[2], words), -place)
     page = list(page)
     for place in sorted(worth, key=worth.__getitem__):
         if room >= 0:
@@ -179,3 +190,80 @@ def _cut(ids: list[int], limit: int) -> list[int]:
     if len(ids) <= limit:
         return ids
     return [*ids[: limit - 1], ids[-1]] if limit > 1 else []
+
+
+class Packed(NamedTuple):
+    """A batch of N rows, L columns, T completion tokens in all.
+
+    Attributes:
+        ids: int64 (N, L).
+        positions: int64 (N, L).
+        allowed: bool (N, L, L), whether a token may read another; padding reads itself.
+        tail: the number of columns after the prompts.
+        rows, columns: int64 (T,), where each completion token is predicted; columns count from the
+            prompts' last one.
+        targets: int64 (T,), the completion tokens.
+        owners: int64 (T,), which completion of the batch each belongs to, by place: row * A + i,
+            where A is the largest number of completions of a row.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    allowed: Tensor
+    tail: int
+    rows: Tensor
+    columns: Tensor
+    targets: Tensor
+    owners: Tensor
+
+
+def pack(
+    prompts: Sequence[list[int]],
+    completions: Sequence[list[list[int]]],
+    device: torch.device | str = "cpu",
+) -> Packed:
+    """Lay out a batch.
+
+    Args:
+        prompts: token ids of each row's prompt, one or more.
+        completions: of each row, token ids of each of its completions, one or more.
+        device: where the tensors go.
+    """
+    head = max(map(len, prompts))
+    tail = max(sum(len(c) - 1 for c in row) for row in completions)
+    most = max(map(len, completions))
+    shape = len(prompts), head + tail
+    ids, positions = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    part = np.full(shape, PADDING, np.int64)  # 0 the prompt, i + 1 the i-th completion
+    targets: list[tuple[int, int, int, int]] = []
+    for row, (prompt, own) in enumerate(zip(prompts, completions, strict=True)):
+        n = len(prompt)
+        ids[row, head - n : head] = prompt
+        positions[row, head - n : head] = np.arange(n)
+        part[row, head - n : head] = 0
+        at = head
+        for i, tokens in enumerate(own):
+            inner = slice(at, at + len(tokens) - 1)
+            ids[row, inner] = tokens[:-1]
+            positions[row, inner] = np.arange(n, n + len(tokens) - 1)
+            part[row, inner] = i + 1
+            owner = row * most + i
+            targets.append((row, 0, tokens[0], owner))
+            targets += [(row, at - head + k, token, owner) for k, token in enumerate(tokens[1:], 1)]
+            at += len(tokens) - 1
+    where = torch.tensor(targets, dtype=torch.int64, device=device).T
+    return Packed(
+        torch.from_numpy(ids).to(device),
+        torch.from_numpy(positions).to(device),
+        _allowed(torch.from_numpy(part).to(device)),
+        tail,
+        *where,
+    )
+
+
+def _allowed(part: Tensor) -> Tensor:
+    """Which token may read which, from the part of the row that each belongs to, int64 (N, L)."""
+    place = torch.arange(part.shape[1], device=part.device)
+    query, key = part[:, :, None], part[:, None, :]
+    mask = (place[:, None] >= place) & ((key == 0) | (key == query)) & (key != PADDING)
+    return mask | (place[:, None] == place)  # no softmax is over nothing

@@ -1,4 +1,4 @@
-"""Rollouts: which actions led where, kept as texts, so that any agent can learn from them."""
+"""Rollouts: episodes kept as the texts of their actions, from which any agent can learn."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.shop.base import ShopAgent, ShopObservation
-from agents.shop.shop_pool import ShopPool
+from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.progress import progress_bar
@@ -35,9 +34,9 @@ class Rollout:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """A situation and what was done in it: the place of the action in ``sight.actions``."""
+    """A situation and what was done in it: the place of the action in ``observation.actions``."""
 
-    sight: ShopObservation
+    observation: ShopObservation
     action: int
 
 
@@ -53,14 +52,14 @@ def collect_rollouts(
     """Let an agent shop for goals, and keep what it did.
 
     Args:
-        agent: who shops, such as an :class:`agents.shop.oracle.Oracle`.
+        agent: who shops, such as an :class:`agents.shop.rules.Oracle`.
         settings: arguments of the environment, without ``observation`` and ``action_mode``.
         goals: indices of goals, an episode each.
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.
         perfect: whether to keep only those that earned 1.
         limit: stop when so many are kept.
     """
-    crowd = ShopPool(settings, agent.observation, agent.action_mode)
+    pool = ShopPool(settings, agent.observation, agent.action_mode)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     rollouts: list[Rollout] = []
     total = len(goals) if limit is None else limit
@@ -68,7 +67,7 @@ def collect_rollouts(
         for goal in goals:
             if len(rollouts) >= total:
                 break
-            rollout = _shop_once(agent, crowd, goal, rng)
+            rollout = _shop_once(agent, pool, goal, rng)
             if rollout.success or not perfect:
                 rollouts.append(rollout)
                 advance(1, "")
@@ -76,16 +75,16 @@ def collect_rollouts(
 
 
 def _shop_once(
-    agent: ShopAgent, crowd: ShopPool, goal: int, rng: np.random.Generator | None
+    agent: ShopAgent, pool: ShopPool, goal: int, rng: np.random.Generator | None
 ) -> Rollout:
-    sight, actions, earned = crowd.begin(0, goal), [], 0.0
+    observation, actions, earned = pool.begin(0, goal), [], 0.0
     while True:
-        (action,) = agent.act([sight], rng)
-        actions.append(action if isinstance(action, str) else sight.actions[action])
-        outcome = crowd.step(0, action)
-        sight, earned = outcome.sight, earned + outcome.reward
+        (action,) = agent.act([observation], rng)
+        actions.append(action if isinstance(action, str) else observation.actions[action])
+        outcome = pool.step(0, action)
+        observation, earned = outcome.observation, earned + outcome.reward
         if outcome.ended:
-            text = crowd.shop.goals[goal].instruction
+            text = pool.shop.goals[goal].instruction
             return Rollout(goal, text, tuple(actions), earned, outcome.success)
 
 
@@ -100,8 +99,8 @@ def replay(
     Raises:
         DataError: a rollout was made with other goals than these settings give.
     """
-    crowd = ShopPool(settings, "url", "text")
-    goals = crowd.shop.goals
+    pool = ShopPool(settings, "url", "text")
+    goals = pool.shop.goals
     for rollout in rollouts:
         if rollout.goal >= len(goals) or goals[rollout.goal].instruction != rollout.instruction:
             raise DataError(
@@ -109,12 +108,12 @@ def replay(
                 "another shop: catalogue, goal_seed, split and the other settings must be those it "
                 "was collected with"
             )
-        crowd.begin(0, rollout.goal)
+        pool.begin(0, rollout.goal)
         for action in rollout.actions:
-            sight = crowd.look(0, observation)
-            if action in sight.actions:
-                yield Decision(sight, sight.actions.index(action))
-            if crowd.step(0, action).ended:
+            seen = pool.look(0, observation)
+            if action in seen.actions:
+                yield Decision(seen, seen.actions.index(action))
+            if pool.step(0, action).ended:
                 break
 
 

@@ -1,18 +1,61 @@
-"""Many shoppers in one shop, each with an environment of its own, so that one agent serves all."""
+"""Many shoppers in one shop: what each of them observes, and what an agent that serves all is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
+import numpy as np
 
-from agents.shop.base import ShopObservation
 from llmrec_env.envs.common.registration import SHOP_ID, register_environments
-from llmrec_env.envs.shop.observations import ObservationBuilder
 from llmrec_env.envs.shop.shop import Shop
+from llmrec_env.envs.shop.views.observations import ObservationBuilder
+
+
+@dataclass(frozen=True, eq=False)
+class ShopObservation:
+    """What one shopper sees, and what it may do.
+
+    Attributes:
+        content: what the environment shows, in the form that the agent reads.
+        actions: the valid actions, as texts; on the index page the three suggested searches.
+        goal_index: which of the environment's goals it is. Nobody but an oracle may use it.
+    """
+
+    content: Any
+    actions: tuple[str, ...]
+    goal_index: int
+
+    @classmethod
+    def of(cls, content: Any, info: Mapping[str, Any]) -> ShopObservation:
+        """What the environment's ``reset`` and ``step`` return."""
+        return cls(content, info["valid_actions"], info["goal_index"])
+
+
+class ShopAgent(Protocol):
+    """Anything that shops.
+
+    Attributes:
+        observation: the form it reads, as ``gym.make("LLMRec/Shop-v0", observation=...)`` takes it.
+        action_mode: ``"index"`` (places among the valid actions) or ``"text"``.
+    """
+
+    observation: str
+    action_mode: str
+
+    def act(
+        self, observations: Sequence[ShopObservation], rng: np.random.Generator | None = None
+    ) -> Sequence[int | str]:
+        """One action for each observation.
+
+        Args:
+            observations: what the shoppers see.
+            rng: draws the actions of an agent that has probabilities; None takes the likeliest.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,27 +63,33 @@ class Outcome:
     """What one action led to.
 
     Attributes:
-        sight: what is seen now; reward: what the action earned.
+        observation: what is seen now; reward: what the action earned.
         ended: whether the episode is over, success: with a reward of 1.
     """
 
-    sight: ShopObservation
+    observation: ShopObservation
     reward: float
     ended: bool
     success: bool
 
 
+def shop_of(settings: Mapping[str, Any]) -> Shop:
+    """The shop of an environment with these arguments."""
+    return ShopPool(settings, "url", "text").shop
+
+
 class ShopPool:
-    """Shoppers in one shop.
+    """Shoppers in one shop, each with an environment of its own.
 
     Args:
         settings: arguments of the environment, as ``gym.make`` takes them, without ``observation``
             and ``action_mode``.
-        observation, action_mode: the form that an agent asks for.
+        observation, action_mode: the form that an agent reads, and how it names actions.
         size: how many shoppers.
 
     Attributes:
         shop: the shop that they share.
+        step_limit: actions that an episode has at most; None for any number.
     """
 
     def __init__(
@@ -62,32 +111,36 @@ class ShopPool:
             for _ in range(size)
         ]
         self.shop: Shop = self.envs[0].unwrapped.shop  # type: ignore[attr-defined]
-        self._observers: dict[str, ObservationBuilder] = {}
+        spec = self.envs[0].spec
+        self.step_limit = None if spec is None else spec.max_episode_steps
+        self._builders: dict[str, ObservationBuilder] = {}
 
     def begin(self, row: int, goal: int) -> ShopObservation:
         """Start an episode of a shopper."""
-        observation, info = self.envs[row].reset(options={"goal": goal})
-        return ShopObservation.of(observation, info)
+        return ShopObservation.of(*self.envs[row].reset(options={"goal": goal}))
+
+    def begin_all(self, goals: Sequence[int]) -> dict[int, ShopObservation]:
+        """Start an episode for each goal; the observations by row."""
+        return {row: self.begin(row, goal) for row, goal in enumerate(goals)}
 
     def step(self, row: int, action: int | str) -> Outcome:
         """Let a shopper act."""
-        observation, reward, terminated, truncated, info = self.envs[row].step(action)
+        content, reward, terminated, truncated, info = self.envs[row].step(action)
         return Outcome(
-            ShopObservation.of(observation, info),
+            ShopObservation.of(content, info),
             float(reward),
             terminated or truncated,
             info["success"],
         )
 
     def look(self, row: int, observation: str) -> ShopObservation:
-        """What a shopper sees in another form, with the actions of the slate."""
+        """What a shopper sees in another form, with the actions in their slots."""
         env: Any = self.envs[row].unwrapped
-        if observation not in self._observers:
-            limit = self.envs[row].spec.max_episode_steps  # type: ignore[union-attr]
-            self._observers[observation] = ObservationBuilder(
-                self.shop, observation, "index", env.play.max_actions, limit
+        if observation not in self._builders:
+            self._builders[observation] = ObservationBuilder(
+                self.shop, observation, "index", env.action_settings.max_actions, self.step_limit
             )
         shopper = copy(env.shopper)
-        shopper.play = replace(env.play, action_mode="index")
-        seen = self._observers[observation].observe(shopper)
-        return ShopObservation(seen, shopper.choices, shopper.goal_index)
+        shopper.action_settings = replace(env.action_settings, action_mode="index")
+        content = self._builders[observation].observe(shopper)
+        return ShopObservation(content, shopper.choices, shopper.goal_index)

@@ -1,4 +1,4 @@
-"""Learning of causal LM policies through TRL: supervised fine-tuning and DPO.
+"""Trains causal LM policies through TRL: supervised fine-tuning and DPO.
 
 Checkpoints are those of transformers' Trainer: adapters as safetensors, and beside them optimiser,
 schedule and random states as torch files, which are read with ``weights_only=True``, so that no
@@ -56,13 +56,13 @@ class FineTuneConfig:
 
 
 @dataclass(frozen=True)
-class PreferConfig(FineTuneConfig):
-    """How long and how fast to learn from preferences."""
+class FineTuneDPOConfig(FineTuneConfig):
+    """How long and how fast to learn by DPO."""
 
     epochs: int = 1
     learning_rate: float = 1e-4
     beta: float = 0.1
-    """How dear it is to leave the reference: small lets the policy go far."""
+    """How much a change from the reference counts; the smaller, the further the policy goes."""
 
 
 def fine_tune(
@@ -94,19 +94,19 @@ def fine_tune(
     config = config or FineTuneConfig()
     if not decisions:
         raise DataError("there are no decisions to learn from; collect rollouts that succeeded")
-    prompts, actions = policy.tokens([decision.sight for decision in decisions])
+    prompts, actions = policy.tokens([decision.observation for decision in decisions])
     rows = []
     for decision, prompt, texts in zip(decisions, prompts, actions, strict=True):
-        said = texts[decision.action]
-        rows.append({"input_ids": prompt + said, "labels": [-100] * len(prompt) + said})
+        action = texts[decision.action]
+        rows.append({"input_ids": prompt + action, "labels": [-100] * len(prompt) + action})
     trl = require("trl", "trl")
     return _learn(policy, trl.SFTTrainer, trl.SFTConfig, rows, config, {}, folder)
 
 
-def tune_preferences(
+def fine_tune_dpo(
     policy: CausalLMPolicy,
     pairs: Sequence[Pair],
-    config: PreferConfig | None = None,
+    config: FineTuneDPOConfig | None = None,
     *,
     folder: str | Path | None = None,
 ) -> History:
@@ -135,14 +135,14 @@ def tune_preferences(
         DataError: there are no pairs, or one prefers an action to itself.
         SettingError: a setting is out of range, or ``folder`` holds another run.
     """
-    config = config or PreferConfig()
+    config = config or FineTuneDPOConfig()
     if not pairs:
         raise DataError("there are no pairs to learn from")
     if any(pair.preferred == pair.rejected for pair in pairs):
         raise DataError("a pair prefers an action to itself; preferred and rejected must differ")
     if config.beta <= 0:
         raise SettingError(f"beta must be above 0, got {config.beta}")
-    prompts, actions = policy.tokens([pair.sight for pair in pairs])
+    prompts, actions = policy.tokens([pair.observation for pair in pairs])
     rows = [
         {
             "prompt_ids": prompt,
@@ -176,7 +176,7 @@ def _learn(
             if folder is not None
             else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         )
-        found = _claim(place, policy, rows, config) if kept else None
+        checkpoint = _claim(place, policy, rows, config) if kept else None
         stack.enter_context(_undisturbed(policy))
         advance = stack.enter_context(progress_bar("trl", steps))
         trainer = _tokenised(trainer_class)(
@@ -187,14 +187,14 @@ def _learn(
             callbacks=[_bar(advance)],
         )
         trainer.remove_callback(require("transformers", "trl").trainer_callback.PrinterCallback)
-        trainer.train(resume_from_checkpoint=found)
+        trainer.train(resume_from_checkpoint=checkpoint)
         return [row for row in trainer.state.log_history if "loss" in row]
 
 
 def _arguments(
     policy: CausalLMPolicy, config: FineTuneConfig, steps: int, place: Path, kept: bool
 ) -> dict[str, Any]:
-    """What both trainers are told."""
+    """The arguments of both trainers."""
     device = policy.value.weight.device
     return {
         "output_dir": str(place),
@@ -309,7 +309,7 @@ def _undisturbed(policy: CausalLMPolicy) -> Iterator[None]:
     wrapped = [policy.lm, policy.base_model]
     forwards = [module.__dict__.get("forward") for module in wrapped]
     dropouts = {m: m.p for m in policy.lm.modules() if isinstance(m, nn.Dropout)}
-    told, verbosity = constants.HF_HUB_DISABLE_TELEMETRY, logging.get_verbosity()
+    telemetry, verbosity = constants.HF_HUB_DISABLE_TELEMETRY, logging.get_verbosity()
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  the trainer seeds it
     devices = [device] if device.type == "cuda" else []
     constants.HF_HUB_DISABLE_TELEMETRY = True
@@ -320,7 +320,7 @@ def _undisturbed(policy: CausalLMPolicy) -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
-        constants.HF_HUB_DISABLE_TELEMETRY = told
+        constants.HF_HUB_DISABLE_TELEMETRY = telemetry
         logging.set_verbosity(verbosity)
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002

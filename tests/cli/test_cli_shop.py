@@ -17,12 +17,21 @@ runner = CliRunner()
 
 def test_train_then_evaluate_in_the_shop_of_the_training(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    options = ("shop", "train", "--out", str(out), "--stages", "imitation", "--rollouts", "10")
+    options = (
+        "shop",
+        "train",
+        "--out",
+        str(out),
+        "--stages",
+        "behavior_cloning",
+        "--rollouts",
+        "10",
+    )
     trained = runner.invoke(app, [*options, *SHOP])
     assert trained.exit_code == 0, trained.output
-    assert str(out / "imitation") in trained.output
+    assert str(out / "behavior_cloning") in trained.output
     judged = runner.invoke(
-        app, ["shop", "evaluate", "--policy", str(out / "imitation"), "--goals", "12"]
+        app, ["shop", "evaluate", "--policy", str(out / "behavior_cloning"), "--goals", "12"]
     )
     assert judged.exit_code == 0, judged.output
     rows = re.findall(r"(greedy|sampled)\D+([\d.]+) \[", judged.output)

@@ -14,18 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.envs.shop.catalogue import departments as grammar
-from llmrec_env.envs.shop.catalogue.generated import generate_catalogue, generate_products
-from llmrec_env.envs.shop.catalogue.products import (
+from llmrec_env.envs.shop.catalogue import (
     CatalogueBuilder,
     HumanInstruction,
     Product,
     ProductCatalogue,
+    find_webshop_files,
+    read_webshop,
 )
-from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
+from llmrec_env.envs.shop.catalogue import departments as grammar
+from llmrec_env.envs.shop.catalogue.generated import generate_catalogue, generate_products
 from llmrec_env.envs.shop.inventory import open_inventory
 from llmrec_env.envs.shop.search.analyzer import Analyzer
-from llmrec_env.envs.shop.search.base import document
+from llmrec_env.envs.shop.search.engine import document
 from llmrec_env.envs.shop.search.tantivy_index import TantivySearch
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -19,15 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.shop.base import ShopObservation
 from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.dpo import Pair
-from agents.shop.oracle import Oracle
-from agents.shop.packing import pack
-from agents.shop.prompts import Prompts, shortened
+from agents.shop.prompts import Prompts, pack, shortened
 from agents.shop.rollouts import Decision, collect_rollouts, replay
-from agents.shop.shop_pool import ShopPool
-from agents.shop.trl import FineTuneConfig, PreferConfig, fine_tune, tune_preferences
+from agents.shop.rules import Oracle
+from agents.shop.shop_pool import ShopObservation, ShopPool
+from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
 from llmrec_env.common.errors import DataError, LLMRecError, MissingExtraError, SettingError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 
@@ -49,14 +47,14 @@ def policy(stories: Path) -> CausalLMPolicy:
     return CausalLMPolicy(stories, SMALL)
 
 
-def sights_of(decisions: list[Decision]) -> list[ShopObservation]:
-    return [decision.sight for decision in decisions]
+def observations_of(decisions: list[Decision]) -> list[ShopObservation]:
+    return [decision.observation for decision in decisions]
 
 
 @torch.no_grad()
-def plainly_scored(policy: CausalLMPolicy, sight: ShopObservation) -> Tensor:
+def plainly_scored(policy: CausalLMPolicy, observation: ShopObservation) -> Tensor:
     """Log-probabilities (A,) from a pass of its own for each action."""
-    (prompt,), (actions,) = policy.tokens([sight])
+    (prompt,), (actions,) = policy.tokens([observation])
     scores = []
     for said in actions:
         logits = policy.lm(input_ids=torch.tensor([prompt + said])).logits[0]
@@ -73,16 +71,16 @@ def test_one_pass_scores_as_many_do(
 ) -> None:
     policy = CausalLMPolicy(stories, replace(SMALL, length_normalized=length_normalized))
     stir(policy)
-    sights = sights_of(decisions)
+    observations = observations_of(decisions)
     with torch.no_grad():
-        log_probs, values = policy(sights)
+        log_probs, values = policy(observations)
     assert log_probs.dtype == values.dtype == torch.float32
-    assert values.shape == (len(sights),)
-    torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(len(sights)))
-    for row, sight in enumerate(sights):
-        n = len(sight.actions)
+    assert values.shape == (len(observations),)
+    torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(len(observations)))
+    for row, observation in enumerate(observations):
+        n = len(observation.actions)
         torch.testing.assert_close(
-            log_probs[row, :n], plainly_scored(policy, sight), rtol=1e-5, atol=1e-4
+            log_probs[row, :n], plainly_scored(policy, observation), rtol=1e-5, atol=1e-4
         )
         assert log_probs[row, n:].isneginf().all()
 
@@ -97,10 +95,10 @@ def stir(policy: CausalLMPolicy) -> None:
 
 
 def test_company_changes_nothing(policy: CausalLMPolicy, decisions: list[Decision]) -> None:
-    sights = sights_of(decisions)
+    observations = observations_of(decisions)
     with torch.no_grad():
-        together, alone = policy(sights), policy(sights[3:4])
-    n = len(sights[3].actions)
+        together, alone = policy(observations), policy(observations[3:4])
+    n = len(observations[3].actions)
     torch.testing.assert_close(together[0][3, :n], alone[0][0], rtol=1e-5, atol=1e-4)
     torch.testing.assert_close(together[1][3], alone[1][0], rtol=1e-4, atol=1e-4)
 
@@ -108,7 +106,7 @@ def test_company_changes_nothing(policy: CausalLMPolicy, decisions: list[Decisio
 def test_gradients_reach_the_adapter_and_the_value_head_only(
     policy: CausalLMPolicy, decisions: list[Decision]
 ) -> None:
-    log_probs, values = policy(sights_of(decisions[:4]))
+    log_probs, values = policy(observations_of(decisions[:4]))
     (log_probs[:, 0].sum() + values.sum()).backward()
     moved = {n for n, p in policy.named_parameters() if p.grad is not None and p.grad.any()}
     assert all("lora_" in name or name.startswith("value.") for name in moved)
@@ -119,13 +117,13 @@ def test_gradients_reach_the_adapter_and_the_value_head_only(
 def test_acting_takes_the_likeliest_or_draws(
     policy: CausalLMPolicy, decisions: list[Decision]
 ) -> None:
-    sights = sights_of(decisions)
+    observations = observations_of(decisions)
     with torch.no_grad():
-        log_probs, _ = policy(sights)
-    assert policy.act(sights) == log_probs.argmax(1).tolist()
-    drawn = policy.act(sights, np.random.default_rng(0))
-    assert drawn == policy.act(sights, np.random.default_rng(0))
-    assert all(place < len(s.actions) for place, s in zip(drawn, sights, strict=True))
+        log_probs, _ = policy(observations)
+    assert policy.act(observations) == log_probs.argmax(1).tolist()
+    drawn = policy.act(observations, np.random.default_rng(0))
+    assert drawn == policy.act(observations, np.random.default_rng(0))
+    assert all(place < len(s.actions) for place, s in zip(drawn, observations, strict=True))
 
 
 def test_an_episode_that_is_over_has_no_action(policy: CausalLMPolicy) -> None:
@@ -135,10 +133,10 @@ def test_an_episode_that_is_over_has_no_action(policy: CausalLMPolicy) -> None:
 
 def test_long_pages_keep_the_instruction_and_the_buttons(policy: CausalLMPolicy) -> None:
     lines = ["[button] Buy Now [button_]", "words " * 200, "[clicked button] red [clicked button_]"]
-    sight = ShopObservation(
+    observation = ShopObservation(
         "\n".join(["Instruction:", "buy a red hat", *lines]), ("click[buy now]",), 0
     )
-    prompt = policy.prompts.prompt(sight)
+    prompt = policy.prompts.prompt(observation)
     said = policy.tokenizer.decode(prompt)
     assert len(prompt) <= SMALL.prompt_tokens
     assert all(part in said for part in ("buy a red hat", "[buy now]", "[red] chosen", "words"))
@@ -148,8 +146,10 @@ def test_long_pages_keep_the_instruction_and_the_buttons(policy: CausalLMPolicy)
 def test_of_too_many_buttons_those_that_were_asked_for_stay(policy: CausalLMPolicy) -> None:
     colours = [f"[button] colour {i} shade [button_]" for i in range(60)]
     colours[40] = "[button] red [button_]"
-    sight = ShopObservation("\n".join(["Instruction:", "a red hat", *colours]), ("click[red]",), 0)
-    prompt = policy.prompts.prompt(sight)
+    observation = ShopObservation(
+        "\n".join(["Instruction:", "a red hat", *colours]), ("click[red]",), 0
+    )
+    prompt = policy.prompts.prompt(observation)
     assert len(prompt) <= SMALL.prompt_tokens
     assert "[red]" in policy.tokenizer.decode(prompt)
 
@@ -162,7 +162,7 @@ def test_what_is_shortened_keeps_both_ends() -> None:
 def test_long_prompts_stay_within_the_limit(
     policy: CausalLMPolicy, decisions: list[Decision]
 ) -> None:
-    prompts, actions = policy.tokens(sights_of(decisions))
+    prompts, actions = policy.tokens(observations_of(decisions))
     assert max(map(len, prompts)) <= SMALL.prompt_tokens
     assert max(len(said) for row in actions for said in row) <= SMALL.action_tokens
     assert all(said[-1] == policy.tokenizer.eos_token_id for row in actions for said in row)
@@ -204,7 +204,7 @@ def test_fine_tuning_makes_demonstrations_likelier_and_repeats_itself(
 @torch.no_grad()
 def likelihood(policy: CausalLMPolicy, decisions: list[Decision]) -> float:
     """The mean log-probability of what was done."""
-    log_probs, _ = policy(sights_of(decisions))
+    log_probs, _ = policy(observations_of(decisions))
     done = torch.tensor([decision.action for decision in decisions])
     return float(log_probs.gather(1, done[:, None]).mean())
 
@@ -216,7 +216,7 @@ def test_the_loss_of_fine_tuning_is_that_of_the_completion(
     rows = fine_tune(policy, decisions[:4], config)
     total, count = 0.0, 0
     for decision in decisions[:4]:
-        (prompt,), (actions,) = policy.tokens([decision.sight])
+        (prompt,), (actions,) = policy.tokens([decision.observation])
         said = torch.tensor(actions[decision.action])
         with torch.no_grad():
             logits = policy.lm(input_ids=torch.cat([torch.tensor(prompt), said])[None]).logits[0]
@@ -226,7 +226,10 @@ def test_the_loss_of_fine_tuning_is_that_of_the_completion(
 
 
 def pairs_of(decisions: list[Decision]) -> list[Pair]:
-    return [Pair(d.sight, d.action, (d.action + 1) % len(d.sight.actions)) for d in decisions]
+    return [
+        Pair(d.observation, d.action, (d.action + 1) % len(d.observation.actions))
+        for d in decisions
+    ]
 
 
 @pytest.mark.parametrize("length_normalized", [False, True])
@@ -237,22 +240,20 @@ def test_preferring_raises_the_preferred_against_the_reference(
     stir(policy)
     pairs = pairs_of(decisions[:8])
     before = margins(policy, pairs)
-    config = PreferConfig(epochs=4, batch_size=8, at_once=8, learning_rate=1e-3, beta=0.5)
-    rows = tune_preferences(policy, pairs, config)
+    config = FineTuneDPOConfig(epochs=4, batch_size=8, at_once=8, learning_rate=1e-3, beta=0.5)
+    rows = fine_tune_dpo(policy, pairs, config)
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)  # policy and reference agree
     moved = margins(policy, pairs) - before
     assert moved.mean() > 0
     assert list(policy.lm.peft_config) == ["default"]
     # the next run begins where this one ended: its first loss is measured against the new reference
-    assert tune_preferences(policy, pairs, config)[0]["loss"] == pytest.approx(
-        math.log(2), abs=1e-5
-    )
+    assert fine_tune_dpo(policy, pairs, config)[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
 
 
 @torch.no_grad()
 def margins(policy: CausalLMPolicy, pairs: list[Pair]) -> Tensor:
     """log pi(a+) - log pi(a-) of each pair."""
-    log_probs, _ = policy([pair.sight for pair in pairs])
+    log_probs, _ = policy([pair.observation for pair in pairs])
     rows = torch.arange(len(pairs))
     a, b = ([getattr(pair, name) for pair in pairs] for name in ("preferred", "rejected"))
     return log_probs[rows, a] - log_probs[rows, b]
@@ -262,13 +263,13 @@ def test_the_second_loss_of_dpo_is_that_of_the_formula(
     policy: CausalLMPolicy, decisions: list[Decision]
 ) -> None:
     pairs = pairs_of(decisions[:4])
-    config = PreferConfig(
+    config = FineTuneDPOConfig(
         epochs=2, batch_size=4, at_once=4, learning_rate=1e-3, warmup=0.0, beta=0.3
     )
     reference = margins(policy, pairs)
-    twice = tune_preferences(policy, pairs, config)
+    twice = fine_tune_dpo(policy, pairs, config)
     once = CausalLMPolicy(policy.base_name, SMALL)
-    tune_preferences(once, pairs, replace(config, epochs=1))
+    fine_tune_dpo(once, pairs, replace(config, epochs=1))
     expected = -F.logsigmoid(config.beta * (margins(once, pairs) - reference)).mean()
     assert twice[1]["loss"] == pytest.approx(float(expected), rel=1e-3)
 
@@ -279,8 +280,8 @@ def test_learning_leaves_no_traces(
     policy = CausalLMPolicy(stories, replace(SMALL, dropout=0.1), dtype="bfloat16")
     modules, before = len(list(policy.modules())), dict(os.environ)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # nothing is told even then
-    config = PreferConfig(batch_size=4, at_once=2)
-    tune_preferences(policy, pairs_of(decisions[:4]), config)
+    config = FineTuneDPOConfig(batch_size=4, at_once=2)
+    fine_tune_dpo(policy, pairs_of(decisions[:4]), config)
     assert _telemetry._TELEMETRY_THREAD is None
     assert len(list(policy.modules())) == modules
     assert {m.p for m in policy.modules() if isinstance(m, torch.nn.Dropout)} == {0.1}
@@ -299,8 +300,8 @@ def test_a_run_that_was_cut_goes_on(
         stir(policy)
         options = {"epochs": 3, "batch_size": 4, "at_once": 4, "save_every": 2}
         if kind == "prefer":
-            tune_preferences(
-                policy, pairs_of(decisions[:8]), PreferConfig(**options), folder=folder
+            fine_tune_dpo(
+                policy, pairs_of(decisions[:8]), FineTuneDPOConfig(**options), folder=folder
             )
         else:
             fine_tune(policy, decisions[:8], FineTuneConfig(**options), folder=folder)
@@ -329,7 +330,7 @@ def test_a_saved_policy_is_the_same(
     loaded = CausalLMPolicy.load(tmp_path / "moved")
     with torch.no_grad():
         for mine, theirs in zip(
-            policy(sights_of(decisions)), loaded(sights_of(decisions)), strict=True
+            policy(observations_of(decisions)), loaded(observations_of(decisions)), strict=True
         ):
             assert torch.equal(mine, theirs)
     loaded.save(tmp_path / "moved")  # onto itself
@@ -366,13 +367,13 @@ def test_bad_settings_are_refused(
     with pytest.raises(SettingError, match="epochs must be at least 1"):
         fine_tune(policy, decisions, FineTuneConfig(epochs=0))
     with pytest.raises(SettingError, match="beta"):
-        tune_preferences(policy, pairs_of(decisions), PreferConfig(beta=0.0))
+        fine_tune_dpo(policy, pairs_of(decisions), FineTuneDPOConfig(beta=0.0))
     with pytest.raises(DataError, match="no decisions"):
         fine_tune(policy, [])
     with pytest.raises(DataError, match="no pairs"):
-        tune_preferences(policy, [])
+        fine_tune_dpo(policy, [])
     with pytest.raises(DataError, match="prefers an action to itself"):
-        tune_preferences(policy, [Pair(decisions[0].sight, 0, 0)])
+        fine_tune_dpo(policy, [Pair(decisions[0].observation, 0, 0)])
 
 
 def test_trl_is_asked_for_where_it_is_missing(

@@ -11,8 +11,8 @@ import pytest
 
 from agents.shop.human import demonstrate
 from agents.shop.human_files import read_trajectories
-from agents.shop.oracle import Oracle
 from agents.shop.rollouts import collect_rollouts, replay
+from agents.shop.rules import Oracle
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import Goal
@@ -97,7 +97,7 @@ def test_a_session_replays_to_the_reward_that_it_states(
     assert "click[features]" in rollout.actions
     for observation in ("features", "text_rich", "dict"):
         decisions = list(replay(told.rollouts, told.settings, observation))
-        done = [decision.sight.actions[decision.action] for decision in decisions]
+        done = [decision.observation.actions[decision.action] for decision in decisions]
         assert done == list(rollout.actions)
     assert told.report().startswith(f"1 of 1 trajectories used, {len(rollout.actions)} actions")
 

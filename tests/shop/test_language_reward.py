@@ -11,20 +11,27 @@ import numpy as np
 import pytest
 
 import llmrec_env
-from agents.shop.language_reward import LanguageReward
-from agents.shop.oracle import Oracle
-from agents.shop.purchases import (
+from agents.shop.reward.learning import RewardLearningConfig, fit_language_reward
+from agents.shop.reward.model import (
+    MarkedText,
+    RewardModel,
+    RewardModelConfig,
+    marked_texts,
+    purchase_text,
+    shared_words,
+)
+from agents.shop.reward.purchases import (
     KINDS,
     JudgedPurchase,
+    agreement,
     judged_purchases,
-    open_shop,
     rollout_purchases,
+    success_threshold,
 )
-from agents.shop.reward_agreement import agreement, success_threshold
-from agents.shop.reward_learning import RewardLearningConfig, fit_language_reward
-from agents.shop.reward_model import RewardModel, RewardModelConfig
-from agents.shop.reward_texts import MarkedText, marked_texts, purchase_text, shared_words
+from agents.shop.reward.rule import LanguageReward
 from agents.shop.rollouts import collect_rollouts
+from agents.shop.rules import Oracle
+from agents.shop.shop_pool import shop_of
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.goals import NO_LIMIT, Goal
@@ -72,7 +79,7 @@ def rule(settings: dict[str, Any], cache: Path) -> LanguageReward:
 
 @pytest.fixture(scope="module")
 def held_out(settings: dict[str, Any]) -> list[JudgedPurchase]:
-    return judged_purchases(open_shop({**settings, "split": "test"}))
+    return judged_purchases(shop_of({**settings, "split": "test"}))
 
 
 def predictions(rule: LanguageReward, judged: list[JudgedPurchase]) -> Any:
@@ -91,7 +98,7 @@ def test_it_agrees_with_the_shop_on_products_that_it_never_met(
 def test_it_reads_the_instruction_and_the_purchase_alone(
     rule: LanguageReward, settings: dict[str, Any]
 ) -> None:
-    shop = open_shop({**settings, "split": "test"})
+    shop = shop_of({**settings, "split": "test"})
     goal = shop.goals[0]
     purchase = Purchase(shop.inventory.catalogue[3], {}, 12.0)
     verdict = rule(goal, purchase)
@@ -225,7 +232,7 @@ def test_a_killed_run_is_continued(
 
 
 def test_what_is_bought_for_a_goal(settings: dict[str, Any]) -> None:
-    shop = open_shop(settings)
+    shop = shop_of(settings)
     judged = judged_purchases(shop, range(20), seed=1)
     assert judged == judged_purchases(shop, range(20), seed=1)
     assert {one.kind for one in judged} == set(KINDS)
@@ -237,7 +244,7 @@ def test_what_is_bought_for_a_goal(settings: dict[str, Any]) -> None:
 
 
 def test_what_rollouts_bought(settings: dict[str, Any]) -> None:
-    shop = open_shop(settings)
+    shop = shop_of(settings)
     rollouts = collect_rollouts(Oracle(shop), settings, range(4))
     left = replace(rollouts[0], actions=rollouts[0].actions[:-1])
     judged = rollout_purchases([*rollouts, left], settings)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from agents.shop.base import ShopObservation
 from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
-from agents.shop.pretraining import page_texts
+from agents.shop.shop_pool import ShopObservation
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def page_texts() -> Callable[..., list[str]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        import shop_pretraining
+
+        return shop_pretraining.page_texts
 
 
 @pytest.fixture
@@ -20,7 +31,9 @@ def settings(small_catalogue: ProductCatalogue) -> dict[str, Any]:
     return {"catalogue": small_catalogue, "split": "train"}
 
 
-def test_walks_tell_of_pages_and_of_all_that_can_be_said(settings: dict[str, Any]) -> None:
+def test_walks_tell_of_pages_and_of_all_that_can_be_said(
+    settings: dict[str, Any], page_texts: Callable[..., list[str]]
+) -> None:
     texts = page_texts(settings, range(8), words=5)
     assert texts == page_texts(settings, range(8), words=5)
     assert texts != page_texts(settings, range(8), words=5, seed=1)
@@ -36,7 +49,10 @@ def test_walks_tell_of_pages_and_of_all_that_can_be_said(settings: dict[str, Any
 
 
 def test_a_base_model_of_pages_serves_the_policy(
-    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any],
+    page_texts: Callable[..., list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LLMREC_CACHE", str(tmp_path))
     small = SmallModelConfig(
@@ -52,10 +68,10 @@ def test_a_base_model_of_pages_serves_the_policy(
     )
     folder = small_base_model_of(page_texts(settings, range(2)), small)
     policy = CausalLMPolicy(folder, CausalLMConfig(prompt_tokens=64, action_tokens=16, rank=2))
-    sight = ShopObservation(
+    observation = ShopObservation(
         "Instruction:\na red hat\n[button] Buy Now [button_]", ("click[buy now]", "x"), 0
     )
     with torch.no_grad():
-        log_probs, values = policy([sight])
+        log_probs, values = policy([observation])
     assert float(log_probs.exp().sum()) == pytest.approx(1.0)
     assert values.shape == (1,)

@@ -10,13 +10,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.shop.base import ShopObservation
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.evaluation import choose_goals, clustered_interval, evaluate_shopper
-from agents.shop.oracle import Oracle
 from agents.shop.rollouts import collect_rollouts, load_rollouts, replay, save_rollouts
-from agents.shop.rules import FirstHit, ScriptedBrowser
-from agents.shop.shop_pool import ShopPool
+from agents.shop.rules import FirstHit, Oracle, ScriptedBrowser
+from agents.shop.shop_pool import ShopObservation, ShopPool
 from llmrec_env.common.errors import DataError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 
@@ -53,18 +51,20 @@ def test_copying_does_not_solve_paraphrased_goals(small_catalogue: ProductCatalo
 
 def test_the_oracle_finds_its_way_from_any_page(settings: dict[str, Any]) -> None:
     """After random wandering it still earns 1: that is what labels of mistakes rest on."""
-    crowd = ShopPool(settings)
-    oracle, rng = Oracle(crowd.shop), np.random.default_rng(0)
+    pool = ShopPool(settings)
+    oracle, rng = Oracle(pool.shop), np.random.default_rng(0)
     won = 0
     for goal in range(20):
-        sight = crowd.begin(0, goal)
+        observation = pool.begin(0, goal)
         for _ in range(4):
-            wander = [n for n, action in enumerate(sight.actions) if action != "click[buy now]"]
-            sight = crowd.step(0, int(rng.choice(wander))).sight
+            wander = [
+                n for n, action in enumerate(observation.actions) if action != "click[buy now]"
+            ]
+            observation = pool.step(0, int(rng.choice(wander))).observation
         outcome = None
         while outcome is None or not outcome.ended:
-            (action,) = oracle.act([crowd.look(0, "dict")])
-            outcome = crowd.step(0, action)
+            (action,) = oracle.act([pool.look(0, "dict")])
+            outcome = pool.step(0, action)
         won += outcome.success
     assert won >= 18  # the step limit may cut one that wandered to the last page
 
@@ -89,7 +89,7 @@ def test_rollouts_replay_to_the_same_rewards_in_every_form(
     assert load_rollouts(tmp_path / "rollouts.json") == rollouts
     for form in ("features", "text_rich", "dict"):
         decisions = list(replay(rollouts, settings, form))
-        said = [decision.sight.actions[decision.action] for decision in decisions]
+        said = [decision.observation.actions[decision.action] for decision in decisions]
         assert said == [action for rollout in rollouts for action in rollout.actions]
 
 
@@ -134,13 +134,13 @@ def test_the_compact_policy_is_the_same_alone_and_among_others(
     """Padding and the other rows change nothing, nor does saving."""
     policy = CompactPolicy(CompactConfig(relations=relations)).eval()
     rollouts = collect_rollouts(FirstHit(), settings, [0, 1])
-    sights = [decision.sight for decision in replay(rollouts, settings, "features")]
-    together, values = policy(sights)
+    observations = [decision.observation for decision in replay(rollouts, settings, "features")]
+    together, values = policy(observations)
     policy.save(tmp_path / "policy")
     loaded = CompactPolicy.load(tmp_path / "policy")
-    for row, sight in enumerate(sights):
-        alone, value = loaded([sight])
-        n = len(sight.actions)
+    for row, observation in enumerate(observations):
+        alone, value = loaded([observation])
+        n = len(observation.actions)
         np.testing.assert_allclose(together[row, :n].detach(), alone[0].detach(), atol=1e-5)
         assert together[row, n:].isinf().all()
         assert together[row, :n].exp().sum().item() == pytest.approx(1.0, abs=1e-5)

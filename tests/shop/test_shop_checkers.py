@@ -9,7 +9,7 @@ from gymnasium.utils.env_checker import check_env
 import llmrec_env
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
-from llmrec_env.envs.shop.observations import OBSERVATIONS, TEXTS
+from llmrec_env.envs.shop.views.observations import OBSERVATIONS, TEXTS
 
 gym.register_envs(llmrec_env)
 

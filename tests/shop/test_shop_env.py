@@ -14,7 +14,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 
 import llmrec_env
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, Product, ProductCatalogue
+from llmrec_env.envs.shop.catalogue import CatalogueBuilder, Product, ProductCatalogue
 from llmrec_env.envs.shop.env import ShopEnv
 from llmrec_env.envs.shop.pages import Kind
 from llmrec_env.envs.shop.reward import Purchase, Verdict

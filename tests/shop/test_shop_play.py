@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from agents.shop.oracle import Oracle
 from agents.shop.play import play, read_action
 from agents.shop.rollouts import collect_rollouts
+from agents.shop.rules import Oracle
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, ProductCatalogue
+from llmrec_env.envs.shop.catalogue import CatalogueBuilder, ProductCatalogue
 from llmrec_env.envs.shop.shop import Shop
 
 
@@ -32,7 +32,7 @@ class Player:
             raise EOFError from None
 
     def play(self, settings: dict[str, Any], **how: Any) -> float | None:
-        return play(settings, ask=self.ask, **how)
+        return play(settings, ask=self.ask, write=self.shown.append, **how)
 
 
 @pytest.fixture

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 import llmrec_env
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.catalogue.colours import COLOURS, colour_words, first_colour_within
+from llmrec_env.envs.shop.catalogue import CatalogueBuilder, Product, ProductCatalogue
 from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS
-from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, Product, ProductCatalogue
 from llmrec_env.envs.shop.env import ShopEnv
 from llmrec_env.envs.shop.goals import NO_LIMIT, Goal, Options, draw_limits, draw_prices
-from llmrec_env.envs.shop.published_reward import PublishedReward
-from llmrec_env.envs.shop.reward import Purchase, RepairedReward, Verdict
+from llmrec_env.envs.shop.reward import PublishedReward, Purchase, RepairedReward, Verdict
 from llmrec_env.envs.shop.shop import Shop
+from llmrec_env.envs.shop.words import COLOURS, colour_words, first_colour_within
 
 gym.register_envs(llmrec_env)
 

@@ -14,9 +14,8 @@ import pytest
 
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
-from llmrec_env.envs.shop.published_reward import PublishedReward
-from llmrec_env.envs.shop.reward import Purchase, RepairedReward, reachable
-from llmrec_env.envs.shop.search.base import build_search, document
+from llmrec_env.envs.shop.reward import PublishedReward, Purchase, RepairedReward, reachable
+from llmrec_env.envs.shop.search.engine import build_search, document
 from llmrec_env.envs.shop.shop import Shop
 
 pytestmark = pytest.mark.realdata

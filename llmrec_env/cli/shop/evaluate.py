@@ -62,9 +62,8 @@ def _shopper(
     policy: Path | None, agent: str, settings: dict[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Who shops, and in which shop."""
-    from agents.shop.oracle import Oracle
     from agents.shop.pipeline import load_policy, trained_in
-    from agents.shop.rules import FirstHit, ScriptedBrowser
+    from agents.shop.rules import FirstHit, Oracle, ScriptedBrowser
     from agents.shop.shop_pool import ShopPool
 
     if policy is not None:

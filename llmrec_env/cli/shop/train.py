@@ -19,9 +19,11 @@ def train(
     out: options.RunFolder,
     stages: Annotated[
         str,
-        typer.Option(help="What the agent learns by, in turn: imitation, dpo, ppo, with commas."),
-    ] = "imitation,dpo",
-    rollouts: Annotated[int, typer.Option(min=1, help="Perfect rollouts to imitate.")] = 100,
+        typer.Option(
+            help="What the agent learns by, in turn: behavior_cloning, dpo, ppo, with commas."
+        ),
+    ] = "behavior_cloning,dpo",
+    rollouts: Annotated[int, typer.Option(min=1, help="Perfect rollouts to learn from.")] = 100,
     teacher: Annotated[
         str, typer.Option(help="Who shops in those rollouts: oracle or browser.")
     ] = "oracle",
@@ -39,7 +41,7 @@ def train(
     *,
     shop: ShopOptions,
 ) -> None:
-    """Train a shopper: first by imitation, then by DPO on its own rollouts or by PPO."""
+    """Train a shopper: first by behaviour cloning, then by DPO on its own rollouts or by PPO."""
     from agents.shop.compact import CompactConfig
     from agents.shop.pipeline import ShopTraining, train_shopper, validation_of
 

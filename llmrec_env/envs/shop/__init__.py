@@ -1,1 +1,1 @@
-"""Instructed shopping: a catalogue, goals, search, pages, rewards, and the environment of them."""
+"""The shop: buy what an instruction asks for (WebShop), as a Gymnasium environment."""

@@ -13,12 +13,12 @@ from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common import rendering
 from llmrec_env.envs.common.checks import check_limit, check_options, check_render_mode
-from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
-from llmrec_env.envs.shop.observations import ObservationBuilder, action_space
 from llmrec_env.envs.shop.reward import RewardRule
-from llmrec_env.envs.shop.shop import GoalSet, Shop
+from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
+from llmrec_env.envs.shop.views.observations import ObservationBuilder, action_space
 
 LONGEST_LINE = 2000
 """Characters of one text that a terminal shows."""
@@ -129,9 +129,9 @@ class ShopEnv(gym.Env[Any, Any]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
         )
-        self.play = ActionSettings(action_mode, max_actions, invalid_penalty)
+        self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         self.render_mode = check_render_mode(render_mode)
-        self.shopper = Shopper(self.shop, self.play)
+        self.shopper = Shopper(self.shop, self.action_settings)
         self._observation_builder = ObservationBuilder(
             self.shop, observation, action_mode, max_actions, check_limit(max_episode_steps)
         )
@@ -186,7 +186,7 @@ class ShopEnv(gym.Env[Any, Any]):
 
         Raises:
             ResetNeeded: no episode is going on.
-            InvalidAction: the action is no text, or no integer of the slate.
+            InvalidAction: the action is no text, or no integer of a slot.
         """
         if not self._playing:
             raise ResetNeeded("no episode is going on: call reset() first, and after termination")
@@ -201,7 +201,7 @@ class ShopEnv(gym.Env[Any, Any]):
         return seen, reward, terminated, truncated, shopper.info()
 
     def action_masks(self) -> BoolArray:
-        """Bool (max_actions,), true where the slate has an action (sb3-contrib's name for it)."""
+        """Bool (max_actions,), true where a slot has an action (sb3-contrib's name for it)."""
         return self.shopper.mask().view(np.bool_)
 
     def render(self) -> str | None:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""What a shop sells and how it is found: one catalogue and one index for everybody."""
+"""Opens a catalogue and its search engine, once for all who shop there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
 from llmrec_env.envs.shop.catalogue.generated import generate_catalogue
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
-from llmrec_env.envs.shop.search.base import LARGE, SearchEngine, build_search, open_search
+from llmrec_env.envs.shop.search.engine import LARGE, SearchEngine, build_search, open_search
 
 LAYOUT = "shop-2"
 """Part of the name of a prepared folder: changes with what stands in it."""
@@ -41,14 +41,14 @@ class Inventory:
 
 
 def open_inventory(source: CatalogueSource = None) -> Inventory:
-    """The stock of a source; the same source gives the same object.
+    """The inventory of a source; the same source gives the same object.
 
     What is larger than 2,000 products is prepared once in the cache folder ($LLMREC_CACHE) and
     mapped into memory, so that processes share it.
 
     Args:
-        source: a :class:`Catalogue`; a number of products to generate, None for 1,000; a folder
-            with the public WebShop files or one that :meth:`Catalogue.save` wrote.
+        source: a :class:`ProductCatalogue`; a number of products to generate, None for 1,000; a
+            folder with the public WebShop files or one that :meth:`ProductCatalogue.save` wrote.
 
     Raises:
         DataError: the folder holds neither, or a record in it is bad.
@@ -64,8 +64,8 @@ def open_inventory(source: CatalogueSource = None) -> Inventory:
     if isinstance(source, (str, os.PathLike)) and os.fspath(source):
         return _of_folder(Path(source).expanduser().resolve())
     raise SettingError(
-        "catalogue must be a Catalogue, a number of products to generate, or the folder of one; "
-        f"got {source!r}"
+        "catalogue must be a ProductCatalogue, a number of products to generate, or the folder of "
+        f"one; got {source!r}"
     )
 
 
@@ -103,7 +103,7 @@ def _of_folder(folder: Path) -> Inventory:
 
 
 def _prepared(name: str, make: Callable[[], ProductCatalogue]) -> Inventory:
-    """The stock under a name in the cache folder, prepared where it is not there."""
+    """The inventory under a name in the cache folder, prepared where it is not there."""
     folder = cache_folder() / "shop" / name
     if not (folder / "index").is_dir():
         with atomic_path(folder) as temporary:

@@ -1,7 +1,7 @@
 """The pages of the shop: what stands on them, what can be clicked, and where a click leads.
 
 Pages are made once and shared by all environments; what an episode adds (the instruction, what is
-chosen, what was opened) is put in when a page is drawn.
+chosen, what was opened) is put in when a page is rendered.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.search.base import SearchEngine
+from llmrec_env.envs.shop.search.engine import SearchEngine
 from llmrec_env.envs.shop.search.queries import Suggestions
+from llmrec_env.envs.shop.words import share_within, words_of
 
 PAGE_SIZE = 10
 KEPT_PAGES = 16_384
@@ -69,7 +71,7 @@ class Page:
         is_index, is_results, is_item, is_done: whether it is of this kind.
         rows: the products on it; product: the one that is open.
         number: of a page of results, from 0; total: hits.
-        drawn: texts that were already drawn, by form and by what is marked.
+        rendered: texts that were already rendered, by form and by what is marked.
     """
 
     kind: Kind
@@ -79,7 +81,7 @@ class Page:
     product: Product | None = None
     number: int = 0
     total: int = 0
-    drawn: dict[Hashable, str] = field(default_factory=dict)
+    rendered: dict[Hashable, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.valid: tuple[str, ...] = tuple(self.moves)
@@ -159,9 +161,9 @@ class Pages:
             lines.append(Line("< Prev", "click[< prev]"))
             moves["click[< prev]"] = Move("turn", -1)
         for row in shown:
-            action, move, said = _kept(self._listings, row, self._make_listing, KEPT_HITS)
+            action, move, listing = _kept(self._listings, row, self._make_listing, KEPT_HITS)
             moves[action] = move
-            lines += said
+            lines += listing
         return Page(Kind.RESULTS, tuple(lines), moves, tuple(shown), number=number, total=len(rows))
 
     def _make_listing(self, row: int) -> tuple[str, Move, tuple[Line, ...]]:
@@ -215,6 +217,28 @@ def done_page(reward: float) -> Page:
     """The last page, with the reward."""
     lines = (Line("Thank you for shopping with us!"), Line(f"Your score: {reward:.2f}"))
     return Page(Kind.DONE, lines, {})
+
+
+def action_slots(page: Page, instruction: str, n_slots: int) -> tuple[str, ...]:
+    """The valid actions of a page, in its order, at most ``n_slots`` of them.
+
+    Where there are more, those option values go that have the least of their words in the
+    instruction, the last ones first; every other button keeps its slot.
+    """
+    return page.valid if len(page.valid) <= n_slots else _fewer(page, instruction, n_slots)
+
+
+@lru_cache(maxsize=4096)
+def _fewer(page: Page, instruction: str, n_slots: int) -> tuple[str, ...]:
+    words = set(words_of(instruction))
+    values = {action: move.value for action, move in page.moves.items() if move.kind == "choose"}
+    n_values = n_slots - (len(page.valid) - len(values))
+
+    def match(action: str) -> float:
+        return share_within(values[action][1], words)
+
+    kept = set(sorted(values, key=match, reverse=True)[:n_values])  # stable: the earlier at a tie
+    return tuple(action for action in page.valid if action not in values or action in kept)
 
 
 def _kept(cache: dict[Any, T], key: Any, make: Callable[[Any], T], limit: int = KEPT_PAGES) -> T:

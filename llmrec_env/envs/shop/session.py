@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llmrec_env.envs.shop import rendering
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.pages import Kind, Move, Page, Pages, done_page
 from llmrec_env.envs.shop.reward import Purchase, RewardRule, Verdict
 from llmrec_env.envs.shop.search.queries import clean_query
+from llmrec_env.envs.shop.views import rendering
 
 NOTHING: frozenset[str] = frozenset()
 
@@ -96,8 +96,8 @@ class Session:
             return rendering.url(self.page, self.query, self.options)
         above = self._heads.get(form)
         if above is None:
-            above = self._heads[form] = rendering.head(form, self.goal.instruction)
-        return above + rendering.draw(self.page, form, self.marked())
+            above = self._heads[form] = rendering.render_head(form, self.goal.instruction)
+        return above + rendering.render_page(self.page, form, self.marked())
 
     def _read(self, action: str) -> Move | None:
         """An action in other letters or spaces, or with search words of one's own."""

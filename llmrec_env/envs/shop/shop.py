@@ -1,24 +1,27 @@
-"""A shop that is open: stock, prices, goals and pages, shared by all who shop there."""
+"""A shop that is open: inventory, prices, goals and pages, shared by all who shop there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import groupby
-
-import numpy as np
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.goals import Goal, draw_prices, human_goals, synthetic_goals
+from llmrec_env.envs.shop.goals import (
+    Goal,
+    GoalSet,
+    draw_prices,
+    human_goals,
+    paraphrased_goals,
+    split_goals,
+    synthetic_goals,
+)
 from llmrec_env.envs.shop.inventory import CatalogueSource, Inventory, open_inventory
-from llmrec_env.envs.shop.match_features import MatchFeatures
 from llmrec_env.envs.shop.pages import Pages
-from llmrec_env.envs.shop.paraphrased import paraphrased_goals
-from llmrec_env.envs.shop.published_reward import PublishedReward
-from llmrec_env.envs.shop.reward import RepairedReward, RewardRule, reachable
+from llmrec_env.envs.shop.reward import PublishedReward, RepairedReward, RewardRule, reachable
 from llmrec_env.envs.shop.search.queries import Suggestions
-from llmrec_env.envs.shop.splits import split_goals
+from llmrec_env.envs.shop.views.match_features import MatchFeatures
 
 INSTRUCTIONS = ("synthetic", "human", "paraphrased")
 REWARDS = ("repaired", "webshop")
@@ -26,64 +29,38 @@ REWARDS = ("repaired", "webshop")
 
 @dataclass(frozen=True, eq=False)
 class ShopState:
-    """A stock with the prices of a seed, and its pages."""
+    """An inventory with the prices of a seed, and what is made from both."""
 
     inventory: Inventory
     prices: Float64Array
     pages: Pages
     suggestions: Suggestions
-    fits: MatchFeatures
-
-
-@dataclass(frozen=True, eq=False)
-class GoalSet:
-    """The goals of a split, and what is known of all of them.
-
-    Attributes:
-        goals: in the order of the catalogue, or in the order of one's own.
-    """
-
-    goals: list[Goal]
-
-    def __deepcopy__(self, memo: object) -> GoalSet:
-        return self  # gymnasium copies the arguments of an environment
-
-    def draw(self, rng: np.random.Generator) -> int:
-        """The index of a goal, drawn in proportion to the goals' weights."""
-        place = int(self._cumulated.searchsorted(rng.random() * self._cumulated[-1], "right"))
-        return min(place, len(self.goals) - 1)
-
-    @cached_property
-    def characters(self) -> frozenset[str]:
-        """Every character of the instructions."""
-        return frozenset().union(*(goal.instruction for goal in self.goals))
-
-    @cached_property
-    def longest(self) -> int:
-        """Characters of the longest instruction."""
-        return max(len(goal.instruction) for goal in self.goals)
-
-    @cached_property
-    def _cumulated(self) -> Float64Array:
-        return np.cumsum([goal.weight for goal in self.goals])
+    match_features: MatchFeatures
 
 
 class Shop:
     """What every environment of the same arguments shares; it does not change.
 
     Args:
-        source: the catalogue, as :func:`llmrec_env.envs.shop.inventory.open_stock` takes it.
-        instructions: ``"synthetic"``, ``"human"``, ``"paraphrased"``, or a :class:`GoalSet` with
-            goals of one's own, which are taken as they are.
+        source: the catalogue, as :func:`llmrec_env.envs.shop.inventory.open_inventory` takes it.
+        instructions: ``"synthetic"``, ``"human"``, ``"paraphrased"``, or a
+            :class:`llmrec_env.envs.shop.goals.GoalSet` with goals of one's own, which are taken as
+            they are.
         reward: ``"repaired"``, ``"webshop"`` or a rule of one's own.
         goal_seed: draws prices, limits, and which goals are in which split.
-        split, split_by: which goals: see :func:`llmrec_env.envs.shop.splits.split_goals`.
+        split, split_by: which goals: see :func:`llmrec_env.envs.shop.goals.split_goals`.
         goals_per_product: at most so many goals of one product; None for all.
 
     Attributes:
         rule: says what a purchase is worth.
-        book: the goals of the split. Unless the reward is ``"webshop"``, every one of them can be
-            reached with the product that it was made from; goals of one's own are not looked at.
+        goal_set: the goals of the split; goals: the same as a list. Unless the reward is
+            ``"webshop"``, every one of them can be reached with the product that it was made from;
+            goals of one's own are not looked at.
+        inventory: the catalogue and its search engine.
+        prices: what the products cost in dollars, float64 (n_products,).
+        pages: the pages of the shop.
+        suggestions: searches that an instruction suggests.
+        match_features: compares products with instructions.
 
     Raises:
         SettingError: an argument has no such value, or no goal is left.
@@ -107,71 +84,42 @@ class Shop:
         if goals_per_product is not None and goals_per_product < 1:
             raise SettingError(f"goals_per_product must be at least 1, got {goals_per_product!r}")
         self.rule = _rule(reward)
-        self._premises = _open_premises(open_inventory(source), goal_seed)
-        self.book = _open_book(
-            self._premises,
-            instructions,
-            reward == "webshop",
-            goal_seed,
-            goals_per_product,
-            split,
-            split_by,
+        state = _open_state(open_inventory(source), goal_seed)
+        self.inventory = state.inventory
+        self.prices = state.prices
+        self.pages = state.pages
+        self.suggestions = state.suggestions
+        self.match_features = state.match_features
+        published = reward == "webshop"
+        self.goal_set = _open_goal_set(
+            state, instructions, published, goal_seed, goals_per_product, split, split_by
         )
+        self.goals = self.goal_set.goals
 
     def __deepcopy__(self, memo: object) -> Shop:
         return self
 
-    @property
-    def goals(self) -> list[Goal]:
-        """The goals of the split."""
-        return self.book.goals
-
-    @property
-    def inventory(self) -> Inventory:
-        """The catalogue and its engine."""
-        return self._premises.inventory
-
-    @property
-    def prices(self) -> Float64Array:
-        """What the products cost, float64 (n_products,)."""
-        return self._premises.prices
-
-    @property
-    def pages(self) -> Pages:
-        """The pages of the shop."""
-        return self._premises.pages
-
-    @property
-    def suggestions(self) -> Suggestions:
-        """Searches that an instruction suggests."""
-        return self._premises.suggestions
-
-    @property
-    def fits(self) -> MatchFeatures:
-        """Compares products with instructions."""
-        return self._premises.fits
-
 
 @lru_cache(maxsize=4)
-def _open_premises(inventory: Inventory, seed: int) -> ShopState:
+def _open_state(inventory: Inventory, seed: int) -> ShopState:
     prices = draw_prices(inventory.catalogue, seed)
     suggestions = Suggestions(inventory.catalogue.queries())
     pages = Pages(inventory.catalogue, prices, inventory.engine, suggestions)
-    fits = MatchFeatures(inventory.catalogue, prices, suggestions)
-    return ShopState(inventory, prices, pages, suggestions, fits)
+    match_features = MatchFeatures(inventory.catalogue, prices, suggestions)
+    return ShopState(inventory, prices, pages, suggestions, match_features)
 
 
 @lru_cache(maxsize=4)
 def _goals(
-    premises: ShopState,
+    state: ShopState,
     instructions: str | GoalSet,
     published: bool,
     seed: int,
     per_product: int | None,
 ) -> list[Goal]:
+    catalogue, prices = state.inventory.catalogue, state.prices
     if isinstance(instructions, GoalSet):
-        return _own_goals(instructions, len(premises.inventory.catalogue), per_product)
-    catalogue, prices = premises.inventory.catalogue, premises.prices
+        return _own_goals(instructions, len(catalogue), per_product)
     if instructions == "synthetic":
         goals = synthetic_goals(catalogue, prices, seed, per_product)
     elif instructions == "human":
@@ -180,32 +128,32 @@ def _goals(
         goals = paraphrased_goals(catalogue, prices, seed, per_product)
     if not published:
         repaired, kept = RepairedReward(), []
-        for row, those in groupby(goals, key=lambda goal: goal.row):
+        for row, of_product in groupby(goals, key=lambda goal: goal.row):
             product, price = catalogue[row], float(prices[row])
-            kept += [goal for goal in those if reachable(goal, product, price, repaired)]
+            kept += [goal for goal in of_product if reachable(goal, product, price, repaired)]
         goals = kept
     if not goals:
         raise SettingError(f"no {instructions} goal can be made from this catalogue")
     return goals
 
 
-def _own_goals(book: GoalSet, n_products: int, per_product: int | None) -> list[Goal]:
+def _own_goals(goal_set: GoalSet, n_products: int, per_product: int | None) -> list[Goal]:
     if per_product is not None:
         raise SettingError("goals_per_product is for goals that are made; a GoalSet has its own")
-    if not book.goals:
+    if not goal_set.goals:
         raise SettingError("instructions: this GoalSet has no goal; it needs one at least")
-    for number, goal in enumerate(book.goals):
+    for number, goal in enumerate(goal_set.goals):
         if not 0 <= goal.row < n_products:
             raise SettingError(
                 f"instructions: goal {number} of this GoalSet names row {goal.row}, and the "
                 f"catalogue has {n_products} products: catalogue.row(asin) says which it is"
             )
-    return book.goals
+    return goal_set.goals
 
 
 @lru_cache(maxsize=16)
-def _open_book(
-    premises: ShopState,
+def _open_goal_set(
+    state: ShopState,
     instructions: str | GoalSet,
     published: bool,
     seed: int,
@@ -213,7 +161,7 @@ def _open_book(
     split: str,
     by: str,
 ) -> GoalSet:
-    goals = _goals(premises, instructions, published, seed, per_product)
+    goals = _goals(state, instructions, published, seed, per_product)
     return GoalSet([goals[index] for index in split_goals(goals, split, by, seed)])
 
 

@@ -11,7 +11,7 @@ from gymnasium.error import InvalidAction
 from numpy.typing import NDArray
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.action_slots import slate
+from llmrec_env.envs.shop.pages import action_slots
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
 
@@ -20,11 +20,11 @@ MODES = ("text", "index")
 
 @dataclass(frozen=True)
 class ActionSettings:
-    """How an environment is played.
+    """How actions are named, and what invalid ones cost.
 
     Attributes:
         action_mode: ``"text"`` or ``"index"``.
-        max_actions: places of the slate.
+        max_actions: slots for actions.
         invalid_penalty: taken from the reward at an invalid action.
     """
 
@@ -51,7 +51,7 @@ class Shopper:
 
     Args:
         shop: where.
-        play: how.
+        action_settings: how actions are named.
 
     Attributes:
         session: the episode that goes on.
@@ -60,9 +60,9 @@ class Shopper:
         invalid: whether the last action was invalid.
     """
 
-    def __init__(self, shop: Shop, play: ActionSettings) -> None:
+    def __init__(self, shop: Shop, action_settings: ActionSettings) -> None:
         self.shop = shop
-        self.play = play
+        self.action_settings = action_settings
         self.session = Session(shop.pages, shop.rule)
         self.goal_index = -1
         self.steps = 0
@@ -70,7 +70,7 @@ class Shopper:
 
     def begin(self, rng: np.random.Generator, goal_index: int | None = None) -> None:
         """Start an episode, with a goal of the shop's or one that is drawn."""
-        self.goal_index = self.shop.book.draw(rng) if goal_index is None else goal_index
+        self.goal_index = self.shop.goal_set.draw(rng) if goal_index is None else goal_index
         self.session.begin(self.shop.goals[self.goal_index])
         self.steps, self.invalid = 0, False
 
@@ -78,11 +78,11 @@ class Shopper:
         """Do an action; returns the reward.
 
         Raises:
-            InvalidAction: it is no text, or no integer of the slate.
+            InvalidAction: it is no text, or no integer of a slot.
         """
         text = action
-        if self.play.action_mode == "index":
-            text = self._of_slate(action)
+        if self.action_settings.action_mode == "index":
+            text = self._in_slot(action)
         elif not isinstance(action, str):
             raise InvalidAction(
                 "the action must be a text such as 'search[red shoes]' or 'click[buy now]', "
@@ -91,20 +91,22 @@ class Shopper:
         self.steps += 1
         self.invalid = text is None or not self.session.act(text)
         if self.invalid:
-            return -self.play.invalid_penalty
+            return -self.action_settings.invalid_penalty
         verdict = self.session.verdict
         return 0.0 if verdict is None else verdict.reward
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The valid actions; in index mode those of the slate, an action's place is its number."""
-        if self.play.action_mode == "text":
+        """The valid actions; in index mode those of the slots, an action's number is its slot."""
+        if self.action_settings.action_mode == "text":
             return self.session.page.valid
-        return slate(self.session.page, self.session.goal.instruction, self.play.max_actions)
+        return action_slots(
+            self.session.page, self.session.goal.instruction, self.action_settings.max_actions
+        )
 
     def mask(self) -> NDArray[np.int8]:
-        """The slate's places that are taken, int8 (max_actions,)."""
-        mask = np.zeros(self.play.max_actions, dtype=np.int8)
+        """The slots that are taken, int8 (max_actions,)."""
+        mask = np.zeros(self.action_settings.max_actions, dtype=np.int8)
         mask[: len(self.choices)] = 1
         return mask
 
@@ -130,15 +132,17 @@ class Shopper:
         }
         if verdict is not None:
             info["rewards"] = dict(verdict.parts)
-        if self.play.action_mode == "index":
+        if self.action_settings.action_mode == "index":
             info["action_mask"] = self.mask()
         return info
 
-    def _of_slate(self, action: Any) -> str | None:
+    def _in_slot(self, action: Any) -> str | None:
         array = np.asarray(action)
         if array.shape != () or array.dtype.kind not in "iu":
             raise InvalidAction(f"the action must be an integer, got {action!r}")
-        if not 0 <= array < self.play.max_actions:
-            raise InvalidAction(f"actions must lie in [0, {self.play.max_actions}), got {action!r}")
+        if not 0 <= array < self.action_settings.max_actions:
+            raise InvalidAction(
+                f"actions must lie in [0, {self.action_settings.max_actions}), got {action!r}"
+            )
         choices = self.choices
         return choices[int(array)] if array < len(choices) else None

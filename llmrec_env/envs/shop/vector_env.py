@@ -25,12 +25,12 @@ from llmrec_env.envs.common.checks import (
     check_seeds,
 )
 from llmrec_env.envs.shop.env import check_goal, draw
-from llmrec_env.envs.shop.goals import Goal
+from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
-from llmrec_env.envs.shop.observations import TEXTS, ObservationBuilder, action_space
 from llmrec_env.envs.shop.reward import RewardRule
-from llmrec_env.envs.shop.shop import GoalSet, Shop
+from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
+from llmrec_env.envs.shop.views.observations import TEXTS, ObservationBuilder, action_space
 
 
 class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
@@ -98,8 +98,8 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
         )
-        self.play = ActionSettings(action_mode, max_actions, invalid_penalty)
-        self.shoppers = [Shopper(self.shop, self.play) for _ in range(num_envs)]
+        self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
+        self.shoppers = [Shopper(self.shop, self.action_settings) for _ in range(num_envs)]
         self._observation_builder = ObservationBuilder(
             self.shop, observation, action_mode, max_actions, self.max_episode_steps
         )
@@ -200,7 +200,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         return observation, rewards, terminated, truncated, infos
 
     def action_masks(self) -> BoolArray:
-        """Bool (num_envs, max_actions), true where a row's slate has an action."""
+        """Bool (num_envs, max_actions), true where a row's slot has an action."""
         return np.stack([shopper.mask() for shopper in self.shoppers]).view(np.bool_)
 
     def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
@@ -258,7 +258,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         pages = [shopper.session.page for shopper in self.shoppers]
         choices = (
             [page.valid for page in pages]
-            if self.play.action_mode == "text"
+            if self.action_settings.action_mode == "text"
             else [shopper.choices for shopper in self.shoppers]
         )
         bought = np.array([page.is_done for page in pages])
@@ -271,7 +271,7 @@ class ShopVectorEnv(gym.vector.VectorEnv[Any, Any, NDArray[Any]]):
         }
         for row in np.flatnonzero(bought).tolist():
             columns["success"][row] = self.shoppers[row].success()
-        if self.play.action_mode == "index":
+        if self.action_settings.action_mode == "index":
             columns["action_mask"] = np.stack([shopper.mask() for shopper in self.shoppers])
         infos = columns | {f"_{name}": rows for name in columns}
         bought &= rows

@@ -264,45 +264,16 @@ DEPARTMENTS: tuple[Department, ...] = (
     ),
 )
 
-BRANDS = [
-    "Alderbrook",
-    "Birchwell",
-    "Calloway",
-    "Dunmore",
-    "Elmsworth",
-    "Fairhaven",
-    "Greystone",
-    "Hollis",
-    "Ivybridge",
-    "Juniper",
-    "Kestrel",
-    "Larkfield",
-    "Marlowe",
-    "Northgate",
-    "Oakhurst",
-    "Penrose",
-    "Quillon",
-    "Ravensdale",
-    "Silverton",
-    "Thornbury",
-    "Underhill",
-    "Valemont",
-    "Westbrook",
-    "Yarrow",
-    "Zephyra",
-]
-STYLES = [
-    "Classic",
-    "Essential",
-    "Premium",
-    "Everyday",
-    "Signature",
-    "Modern",
-    "Heritage",
-    "Studio",
-    "Original",
-    "Select",
-]
+_BRAND_LIST = """
+Alderbrook Birchwell Calloway Dunmore Elmsworth Fairhaven Greystone Hollis Ivybridge Juniper
+Kestrel Larkfield Marlowe Northgate Oakhurst Penrose Quillon Ravensdale Silverton Thornbury
+Underhill Valemont Westbrook Yarrow Zephyra
+"""
+BRANDS = _BRAND_LIST.split()
+_STYLE_LIST = """
+Classic Essential Premium Everyday Signature Modern Heritage Studio Original Select
+"""
+STYLES = _STYLE_LIST.split()
 OPENINGS = (
     "The {brand} {style} line brings you {query} that are {a} and {b}.",
     "Our {query} are {a}, and people tell us they are {b}.",

@@ -1,4 +1,4 @@
-"""The generated catalogue: products from a seeded grammar, one by one, as many as are asked for."""
+"""Generates a catalogue: products from a seeded grammar, as many as wanted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
 from llmrec_env.envs.shop.catalogue.departments import (
     BRANDS,
     BULLETS,
@@ -18,7 +19,7 @@ from llmrec_env.envs.shop.catalogue.departments import (
     Department,
     Kind,
 )
-from llmrec_env.envs.shop.catalogue.products import CatalogueBuilder, Product, ProductCatalogue
+from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 
 ORIGIN = "generated"
 MAX_PRODUCTS = 36**5
@@ -94,7 +95,7 @@ def _product(row: int, draws: _Draws) -> Product:
     kind = department.kinds[draws.below(len(department.kinds))]
     brand, style = BRANDS[draws.below(len(BRANDS))], STYLES[draws.below(len(STYLES))]
     attributes = draws.some(list(department.attributes), 3 + draws.below(3))
-    asked = draws.some(attributes, 1 + draws.below(2))
+    wanted = draws.some(attributes, 1 + draws.below(2))
     year = str(30 + draws.below(70))
     words = {"brand": brand, "style": style.lower(), "query": kind.query, "year": "19" + year}
     price_low, price_high = _prices(department, draws)
@@ -116,8 +117,8 @@ def _product(row: int, draws: _Draws) -> Product:
         rating=round(5.0 - 2.0 * draws.uniform() ** 2, 1),
         options=_options(kind, draws),
         attributes=tuple(attributes),
-        instruction=f"Find me {', '.join(asked)} {kind.query}",
-        instruction_attributes=tuple(asked),
+        instruction=f"Find me {', '.join(wanted)} {kind.query}",
+        instruction_attributes=tuple(wanted),
     )
 
 
@@ -132,8 +133,8 @@ def _asin(row: int) -> str:
 
 
 def _name(brand: str, style: str, kind: Kind, attributes: list[str]) -> str:
-    said = ", ".join(attribute.title() for attribute in attributes[:2])
-    return f"{brand} {style} {kind.query.title()} - {said}"
+    named = ", ".join(attribute.title() for attribute in attributes[:2])
+    return f"{brand} {style} {kind.query.title()} - {named}"
 
 
 def _prices(department: Department, draws: _Draws) -> tuple[float, float]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +18,6 @@ from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.envs.shop.catalogue.columns import (
     Arrays,
     ListColumn,
-    ListWriter,
-    TextWriter,
-    Vocabulary,
     open_arrays,
     save_arrays,
     text_column,
@@ -29,9 +25,10 @@ from llmrec_env.envs.shop.catalogue.columns import (
 from llmrec_env.envs.shop.words import spaced, words_of
 
 ASIN_LENGTH = 10
-TEXTS = ("name", "description", "bullet", "instruction")
 WORDS = ("category", "query", "product_category")
+"""Columns of texts that repeat: each is a number of the vocabulary."""
 LISTS = ("attributes", "instruction_attributes", "option_names", "option_values")
+"""Columns of lists of such texts."""
 NO_RATING = 0.0
 
 
@@ -48,7 +45,7 @@ class Product:
         rating: mean stars, 0 where there is none.
         options: values to choose from by the option's name, both in lower case.
         attributes: short phrases that hold for the product.
-        instruction, instruction_attributes: the wish from which synthetic goals are made, and the
+        instruction, instruction_attributes: the parsed from which synthetic goals are made, and the
             attributes it names; empty where there is none.
     """
 
@@ -119,7 +116,8 @@ class ProductCatalogue:
     """Products in columns, read-only.
 
     Args:
-        arrays: the columns, as :class:`CatalogueBuilder` gathers them.
+        arrays: the columns, as
+            :class:`llmrec_env.envs.shop.catalogue.builder.CatalogueBuilder` gathers them.
         facts: what they hold.
         human: instructions that people wrote, if any.
         folder: where the columns are mapped from, or None where they are in memory. Another process
@@ -238,7 +236,7 @@ class ProductCatalogue:
             saved = read_json(path)
             facts, human = saved["facts"], saved["human"]
             names = facts.pop("arrays")
-            told = tuple(
+            instructions = tuple(
                 HumanInstruction(h["asin"], h["text"], tuple(h["attributes"]), tuple(h["options"]))
                 for h in human
             )
@@ -247,124 +245,4 @@ class ProductCatalogue:
             raise DataError(
                 f"{path}: no saved catalogue ({error!r}); expected a folder that save() wrote"
             ) from None
-        return cls(open_arrays(folder, names), known, told, Path(folder).resolve())
-
-
-class CatalogueBuilder:
-    """Gathers products one by one, in memory of the size of their texts."""
-
-    def __init__(self, origin: str) -> None:
-        self._origin = origin
-        self._asins: dict[str, int] = {}
-        self._numbers = {name: array("d") for name in ("price_low", "price_high", "rating")}
-        self._texts = {name: TextWriter() for name in TEXTS}
-        self._words = Vocabulary()
-        self._coded = {name: array("i") for name in WORDS}
-        self._bullets = array("q", [0])
-        self._lists = {name: ListWriter() for name in LISTS}
-        self._characters: set[str] = set()
-        self._longest = {"page": 0, "name": 0, "instruction": 0, "value": 0}
-        self._human: list[HumanInstruction] = []
-
-    def __len__(self) -> int:
-        return len(self._asins)
-
-    def __contains__(self, asin: str) -> bool:
-        return asin in self._asins
-
-    def add(self, product: Product) -> None:
-        """Append a product.
-
-        Raises:
-            DataError: its asin is not 1 to 10 ASCII characters, or came before.
-        """
-        asin = product.asin.upper()
-        if not (asin.isascii() and 0 < len(asin) <= ASIN_LENGTH) or asin in self._asins:
-            raise DataError(
-                f"product {product.asin!r}: the asin must be 1 to {ASIN_LENGTH} ASCII characters "
-                "that no other product has"
-            )
-        self._asins[asin] = len(self._asins)
-        self._numbers["price_low"].append(product.price_low)
-        self._numbers["price_high"].append(product.price_high)
-        self._numbers["rating"].append(product.rating)
-        self._texts["name"].add(product.name)
-        self._texts["description"].add(product.description)
-        self._texts["instruction"].add(product.instruction)
-        for bullet in product.bullets:
-            self._texts["bullet"].add(bullet)
-        self._bullets.append(self._bullets[-1] + len(product.bullets))
-        for name in WORDS:
-            self._coded[name].append(self._words.number(getattr(product, name)))
-        self._add_words("attributes", product.attributes)
-        self._add_words("instruction_attributes", product.instruction_attributes)
-        self._add_words("option_names", product.options)
-        for values in product.options.values():
-            self._add_words("option_values", values)
-        self._measure(product)
-
-    def add_human(self, instruction: HumanInstruction) -> None:
-        """Append an instruction that a person wrote for a product that was added."""
-        self._human.append(instruction)
-        for text in (instruction.text, *instruction.attributes, *instruction.options):
-            self._characters.update(text)
-        self._longest["instruction"] = max(self._longest["instruction"], len(instruction.text))
-
-    def build(self) -> ProductCatalogue:
-        """The catalogue of what was added.
-
-        Raises:
-            DataError: nothing was.
-        """
-        if not self._asins:
-            raise DataError(f"{self._origin}: no product to sell; expected at least one")
-        asins = np.array([asin.encode("ascii") for asin in self._asins], dtype=f"S{ASIN_LENGTH}")
-        arrays: Arrays = {
-            "asin": asins,
-            "asin_order": np.argsort(asins, kind="stable").astype(np.int32),
-            "price_low": np.array(self._numbers["price_low"], dtype=np.float64),
-            "price_high": np.array(self._numbers["price_high"], dtype=np.float64),
-            "rating": np.array(self._numbers["rating"], dtype=np.float64),
-            "bullets.starts": np.array(self._bullets, dtype=np.int64),
-        }
-        for name, writer in self._texts.items():
-            arrays |= writer.arrays(name)
-        for name, numbers in self._coded.items():
-            arrays[name] = np.array(numbers, dtype=np.int32)
-        for name, lists in self._lists.items():
-            arrays |= lists.arrays(name)
-        arrays |= self._words.arrays("words")
-        facts = CatalogueFacts(
-            n_products=len(self._asins),
-            origin=self._origin,
-            characters="".join(
-                sorted(c for c in self._characters if not "\ud800" <= c <= "\udfff")
-            ),
-            longest_page=self._longest["page"],
-            longest_name=self._longest["name"],
-            longest_instruction=self._longest["instruction"],
-            longest_value=self._longest["value"],
-        )
-        return ProductCatalogue(arrays, facts, tuple(self._human))
-
-    def _add_words(self, name: str, words: Iterable[str]) -> None:
-        self._lists[name].add(self._words.number(word) for word in words)
-
-    def _measure(self, product: Product) -> None:
-        """Characters and lengths, by which text spaces are declared."""
-        texts = [product.name, product.description, product.instruction, *product.bullets]
-        options = [*product.options, *(v for values in product.options.values() for v in values)]
-        texts += options
-        texts += [product.category, product.product_category, product.query, *product.attributes]
-        for text in texts:
-            self._characters.update(text)
-        longest = self._longest
-        longest["page"] = max(longest["page"], sum(len(text) + 1 for text in texts))
-        longest["name"] = max(longest["name"], len(product.name))
-        longest["value"] = max([longest["value"], *map(len, options)])
-        named = sum(
-            len(name) + max(map(len, values)) + 8
-            for name, values in product.options.items()
-            if values
-        )
-        longest["instruction"] = max(longest["instruction"], len(product.instruction) + named)
+        return cls(open_arrays(folder, names), known, instructions, Path(folder).resolve())

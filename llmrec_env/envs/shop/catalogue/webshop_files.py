@@ -1,4 +1,4 @@
-"""Readers of the public WebShop files, of any size: ``items_shuffle*.json`` and those beside it.
+"""Reads the public WebShop files, of any size: ``items_shuffle*.json`` and those beside it.
 
 (Yao et al., WebShop, NeurIPS 2022.) Products are streamed by ijson; only the columns stay.
 """
@@ -14,10 +14,10 @@ from typing import Any
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
+from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
 from llmrec_env.envs.shop.catalogue.products import (
     ASIN_LENGTH,
     NO_RATING,
-    CatalogueBuilder,
     HumanInstruction,
     Product,
     ProductCatalogue,
@@ -37,15 +37,15 @@ def find_webshop_files(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path
     Raises:
         DataError: items or attributes are absent, or there are several.
     """
-    found = {pattern: sorted(Path(folder).glob(pattern)) for pattern in (ITEMS, ATTRIBUTES, HUMAN)}
-    for pattern, paths in found.items():
+    files = {pattern: sorted(Path(folder).glob(pattern)) for pattern in (ITEMS, ATTRIBUTES, HUMAN)}
+    for pattern, paths in files.items():
         if len(paths) > 1 or not (paths or pattern == HUMAN):
             raise DataError(
                 f"{folder}: expected one file {pattern}, got {[path.name for path in paths]}; "
                 "name the files to read_webshop() instead"
             )
-    human = found[HUMAN]
-    return found[ITEMS][0], found[ATTRIBUTES][0], human[0] if human else None
+    human = files[HUMAN]
+    return files[ITEMS][0], files[ATTRIBUTES][0], human[0] if human else None
 
 
 def read_webshop(
@@ -70,9 +70,9 @@ def read_webshop(
         DataError: a file is no such JSON, or a record is bad; the message names it.
         MissingExtraError: ijson is not installed (extra ``shop``).
     """
-    about = dict(_members(Path(attributes)))
+    attributes_of = dict(_streamed(Path(attributes), "kvitems", "", "{"))
     builder = CatalogueBuilder(Path(items).name)
-    for number, record in enumerate(_elements(Path(items)), start=1):
+    for number, record in enumerate(_streamed(Path(items), "items", "item", "["), start=1):
         if max_products is not None and len(builder) >= max_products:
             break
         where = f"{items}, product {number}"
@@ -81,25 +81,16 @@ def read_webshop(
         asin = record["asin"].upper()
         if asin == "NAN" or not 0 < len(asin) <= ASIN_LENGTH or asin in builder:
             continue
-        builder.add(_product(record, about.get(record["asin"], {}), where))
+        builder.add(_product(record, attributes_of.get(record["asin"], {}), where))
     if human is not None:
-        for asin, told in _members(Path(human)):
+        for asin, instructions in _streamed(Path(human), "kvitems", "", "{"):
             if asin.upper() in builder:
-                _add_human(builder, asin.upper(), told, f"{human}, product {asin!r}")
+                _add_human(builder, asin.upper(), instructions, f"{human}, product {asin!r}")
     return builder.build()
 
 
-def _elements(path: Path) -> Iterator[Any]:
-    """The elements of a JSON array."""
-    return _streamed(path, "items", "item", "[")
-
-
-def _members(path: Path) -> Iterator[Any]:
-    """The pairs of a JSON object."""
-    return _streamed(path, "kvitems", "", "{")
-
-
 def _streamed(path: Path, function: str, prefix: str, opening: str) -> Iterator[Any]:
+    """The elements of a JSON array, or the pairs of a JSON object."""
     ijson = require("ijson", "shop")
     try:
         with path.open("rb") as file:
@@ -200,12 +191,12 @@ def _options(value: Any, where: str) -> dict[str, tuple[str, ...]]:
     return options
 
 
-def _add_human(builder: CatalogueBuilder, asin: str, told: Any, where: str) -> None:
-    if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
-        raise DataError(f"{where}: expected a list of instructions, got {told!r:.80}")
-    for one in told:
-        attributes = _texts(one.get("instruction_attributes"), "instruction_attributes", where)
-        options = _texts(one.get("instruction_options"), "instruction_options", where)
+def _add_human(builder: CatalogueBuilder, asin: str, records: Any, where: str) -> None:
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise DataError(f"{where}: expected a list of instructions, got {records!r:.80}")
+    for record in records:
+        attributes = _texts(record.get("instruction_attributes"), "instruction_attributes", where)
+        options = _texts(record.get("instruction_options"), "instruction_options", where)
         if attributes:
-            text = _text(one, "instruction", where).strip(".")
+            text = _text(record, "instruction", where).strip(".")
             builder.add_human(HumanInstruction(asin, text, tuple(attributes), tuple(options)))

@@ -1,4 +1,4 @@
-"""Texts into stems, as Lucene's English analysis does it."""
+"""The analyzer: turns a text into the stems that are searched, as Lucene's English one does."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Analyzer:
     """
 
     def __init__(self) -> None:
-        stem = require("Stemmer", "shop").Stemmer("porter").stemWord
+        stem_word = require("Stemmer", "shop").Stemmer("porter").stemWord
 
         @lru_cache(maxsize=262_144)
-        def cut(word: str) -> str:
+        def stem_of(word: str) -> str:
             word = word[:-2] if word.endswith(("'s", "’s")) else word
-            return "" if word in STOP_WORDS else stem(word)
+            return "" if word in STOP_WORDS else stem_word(word)
 
-        self._cut = cut
+        self._stem_of = stem_of
 
     def __call__(self, text: str) -> list[str]:
         """The stems of a text, in order."""
-        return [stem for word in TOKEN.findall(text.lower()) if (stem := self._cut(word))]
+        return [stem for word in TOKEN.findall(text.lower()) if (stem := self._stem_of(word))]

@@ -1,4 +1,4 @@
-"""Search by bm25s: one score a word and product, computed beforehand."""
+"""The search engine of small catalogues: BM25 in memory or memory-mapped, by bm25s."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from llmrec_env.common.files import read_json, write_json
 from llmrec_env.envs.shop.search.analyzer import Analyzer
 
 MAX_HITS = 50
+"""Hits of a search, unless a caller asks for another number."""
 K1, B = 0.9, 0.4
 
 
@@ -32,7 +33,7 @@ class Bm25Search:
     def __init__(self, index: Any, vocabulary: dict[str, int]) -> None:
         self._index = index
         self._vocabulary = vocabulary
-        self._cut = Analyzer()
+        self._analyzer = Analyzer()
         entries = index.scores
         self._starts: list[int] = np.asarray(entries["indptr"]).tolist()
         # plain views: slices of a memory map would each be a memory map again
@@ -48,11 +49,11 @@ class Bm25Search:
             MissingExtraError: bm25s or PyStemmer is not installed (extra ``shop``).
         """
         bm25s = require("bm25s", "shop")
-        cut = Analyzer()
+        analyzer = Analyzer()
         vocabulary: dict[str, int] = {}
         ids = []
         for text in documents:
-            ids.append([vocabulary.setdefault(stem, len(vocabulary)) for stem in cut(text)])
+            ids.append([vocabulary.setdefault(stem, len(vocabulary)) for stem in analyzer(text)])
         if not vocabulary:
             raise DataError("no product has a word to search for")
         index = bm25s.BM25(k1=K1, b=B, method="lucene")
@@ -62,15 +63,15 @@ class Bm25Search:
     def search(self, query: str, k: int = MAX_HITS) -> IntArray:
         """Rows of the best products, int64 (at most k,), best first; the earlier row at a tie."""
         known = self._vocabulary
-        ids = [known[stem] for stem in self._cut(query) if stem in known]
+        ids = [known[stem] for stem in self._analyzer(query) if stem in known]
         if not ids:
             return np.zeros(0, dtype=np.int64)
         scores = self._scores(ids)
         best = np.flatnonzero(scores)
         if k < len(best):
-            found = scores[best]
+            matched = scores[best]
             # all that score at least as the k-th, so that ties are broken by row
-            best = best[found >= np.partition(found, -k)[-k]]
+            best = best[matched >= np.partition(matched, -k)[-k]]
         return best[np.argsort(-scores[best], kind="stable")[:k]]
 
     def _scores(self, ids: list[int]) -> Float64Array:

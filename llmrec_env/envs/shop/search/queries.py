@@ -1,8 +1,8 @@
-"""Searches that an instruction suggests, the same for every agent."""
+"""Suggests searches for an instruction, the same ones to every agent."""
 
 from __future__ import annotations
 
-from llmrec_env.envs.shop.instruction_parser import base_of
+from llmrec_env.envs.shop.views.instruction_parser import parse_instruction
 from llmrec_env.envs.shop.words import words_of
 
 
@@ -23,17 +23,17 @@ class Suggestions:
     def of(self, instruction: str) -> tuple[str, ...]:
         """One to three different searches: whole, without options and price, category."""
         whole = clean_query(instruction)
-        short = clean_query(base_of(instruction))
+        short = clean_query(parse_instruction(instruction).base)
         return tuple(dict.fromkeys(q for q in (whole, short, self._kind(short)) if q))
 
     def _kind(self, text: str) -> str:
         """The longest kind of thing that stands in the text, else the text."""
-        words, longest, found = words_of(text), 0, text
+        words, longest, longest_kind = words_of(text), 0, text
         for place, word in enumerate(words):
             for named, kind in self._kinds.get(word, ()):
                 if len(named) > longest and words[place : place + len(named)] == named:
-                    longest, found = len(named), kind
-        return found
+                    longest, longest_kind = len(named), kind
+        return longest_kind
 
 
 def clean_query(text: str) -> str:

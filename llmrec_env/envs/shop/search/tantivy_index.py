@@ -1,4 +1,4 @@
-"""Search by tantivy: an index on disk, of which a query reads what has its rarest words."""
+"""The search engine of large catalogues: a tantivy index on disk, read by the rarest words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.extras import require
 from llmrec_env.envs.shop.search.analyzer import Analyzer
+from llmrec_env.envs.shop.search.bm25 import MAX_HITS
 
-MAX_HITS = 50
 SMALL = 10_000
 """Products up to which every one that has a word of the query is scored."""
 
@@ -46,7 +46,7 @@ class TantivySearch:
         self._schema = index.schema
         self._searcher = index.searcher()
         self._small = small
-        self._cut = Analyzer()
+        self._analyzer = Analyzer()
 
     @classmethod
     def build(
@@ -72,32 +72,32 @@ class TantivySearch:
         builder.add_integer_field("row", fast=True, stored=False, indexed=False)
         index = tantivy.Index(builder.build(), path=str(folder))
         writer = index.writer(heap_size=256_000_000, num_threads=1)
-        cut = Analyzer()
+        analyzer = Analyzer()
         # rows may be endless
         for text, row in zip(documents, count() if rows is None else rows, strict=False):
-            writer.add_document(tantivy.Document(text=" ".join(cut(text)), row=row))
+            writer.add_document(tantivy.Document(text=" ".join(analyzer(text)), row=row))
         writer.commit()
         writer.wait_merging_threads()
         return cls(folder)
 
     def search(self, query: str, k: int = MAX_HITS) -> IntArray:
         """Rows of the best products, int64 (at most k,), best first; the earlier row at a tie."""
-        n_having = {stem: self._searcher.doc_freq("text", stem) for stem in self._cut(query)}
+        n_having = {stem: self._searcher.doc_freq("text", stem) for stem in self._analyzer(query)}
         words = sorted((stem for stem, n in n_having.items() if n), key=n_having.__getitem__)
         if not words:
             return np.zeros(0, dtype=np.int64)
         if self._searcher.num_docs <= self._small:
-            found = self._best([], words, k)
+            scores = self._best([], words, k)
         else:
-            found = {}
+            scores = {}
             for word in words:
                 if n_having[word] < k:
-                    found |= self._best([word], words, k)
+                    scores |= self._best([word], words, k)
             required = self._rarest(n_having, [word for word in words if n_having[word] >= k], k)
             while len(hits := self._best(required, words, k)) < k and len(required) > 1:
                 required.pop()
-            found |= hits
-        best = sorted(found, key=lambda row: (-found[row], row))[:k]
+            scores |= hits
+        best = sorted(scores, key=lambda row: (-scores[row], row))[:k]
         return np.array(best, dtype=np.int64)
 
     def _best(self, required: Sequence[str], words: Sequence[str], k: int) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""What an instruction says in so many words: options, limits, and the rest of its text."""
+"""Parses an instruction into what it says word for word: options, limits, and the rest."""
 
 from __future__ import annotations
 
@@ -37,30 +37,22 @@ class ParsedInstruction:
 @lru_cache(maxsize=4096)
 def parse_instruction(instruction: str) -> ParsedInstruction:
     """What an instruction says."""
-    base, said = _parted(instruction)
+    base, options = _split_options(PRICE.sub("", instruction))
     uppers, lowers, stars = (form.findall(instruction) for form in (UPPER, LOWER, STARS))
     return ParsedInstruction(
         base=base,
-        options=_pairs(said),
+        options=options,
         price_upper=float(uppers[-1]) if uppers else NO_LIMIT,
         price_lower=float(lowers[-1]) if lowers else 0.0,
         rating_lower=float(stars[-1]) if stars else 0.0,
     )
 
 
-def base_of(instruction: str) -> str:
-    """An instruction without options and price."""
-    return _parted(instruction)[0]
-
-
-def _parted(instruction: str) -> tuple[str, str]:
-    """What stands before the options, and the options; without the price."""
-    priced = PRICE.sub("", instruction)
-    said = OPTIONS.search(priced)
-    return (priced[: said.start()] + priced[said.end() :], said[0]) if said else (priced, "")
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`` with a: x, and b: y`` as names and values."""
-    _, *rest = PAIRS.split(text)
-    return dict(zip(rest[::2], rest[1::2], strict=True))
+def _split_options(text: str) -> tuple[str, dict[str, str]]:
+    """The text without `` with a: x, and b: y``, and these as names and values."""
+    part = OPTIONS.search(text)
+    if part is None:
+        return text, {}
+    _, *pairs = PAIRS.split(part[0])
+    options = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return text[: part.start()] + text[part.end() :], options

@@ -1,4 +1,4 @@
-"""A reward learned from language: it reads what was asked for and what was bought, nothing else.
+"""A reward that a language model gives, from the instruction and the purchase alone.
 
 The shop's own reward knows the goal's attributes and options. A shop that takes instructions from
 people does not; there, a model that was shown purchases and their worth says what a purchase earns.
@@ -18,15 +18,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from agents.shop.purchases import JudgedPurchase
-from agents.shop.reward_agreement import Agreement, agreement
-from agents.shop.reward_model import RewardModel, RewardModelConfig
+from agents.shop.reward.model import RewardModel, RewardModelConfig
+from agents.shop.reward.purchases import Agreement, JudgedPurchase, agreement
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.reward import Purchase, Verdict
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
+from llmrec_env.language.lm.saving import COPY_BASE_BELOW
 
 FORMAT = 1
 BATCH = 64
@@ -35,21 +35,19 @@ KEPT = 65_536
 """Judgements kept; the oldest goes first."""
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What reading a broken folder raises."""
-COPIED_BELOW = 50_000_000
-"""Parameters of a base model that is saved whole; a larger one is saved by name."""
 
 
 class LanguageReward:
     """A :class:`llmrec_env.envs.shop.reward.RewardRule` for ``gym.make(..., reward=rule)``.
 
     Of a goal it reads the instruction, never attributes or options. A probability of success of at
-    least ``threshold`` pays exactly 1, which the environment calls success. Each pair of
+    least ``threshold`` gives exactly 1, which the environment calls success. Each pair of
     instruction and purchase is read once.
 
     Args:
         model: reads pairs.
         threshold: in (0, 1], None: nothing is a success; see
-            :func:`agents.shop.reward_agreement.success_threshold`.
+            :func:`agents.shop.reward.purchases.success_threshold`.
         record: what was measured when it was learned.
     """
 
@@ -85,16 +83,16 @@ class LanguageReward:
         ]
         new = {key: place for place, key in enumerate(keys) if key not in self._known}
         pairs = [(instructions[place], purchases[place]) for place in new.values()]
-        found = dict(zip(new, self._read(pairs), strict=True))
-        said = {key: found[key] if key in found else self._known[key] for key in keys}
-        for key, value in found.items():
+        read = dict(zip(new, self._read(pairs), strict=True))
+        predicted = [read[key] if key in read else self._known[key] for key in keys]
+        for key, value in read.items():
             if len(self._known) >= KEPT:
                 del self._known[next(iter(self._known))]
             self._known[key] = value
-        return np.array([said[key] for key in keys], dtype=np.float32).reshape(-1, 2)
+        return np.array(predicted, dtype=np.float32).reshape(-1, 2)
 
     def agreement(self, judged: Sequence[JudgedPurchase]) -> Agreement:
-        """How the predictions agree with what the shop pays."""
+        """How the predictions agree with the shop's reward."""
         predicted = self.predict(
             [one.instruction for one in judged], [one.purchase for one in judged]
         )
@@ -107,7 +105,7 @@ class LanguageReward:
         """
         model = self.model
         whole, base = model.config.lora_rank == 0, model.backend.base_model
-        copied = whole or model.name is None or base.num_parameters() < COPIED_BELOW
+        copied = whole or model.name is None or base.num_parameters() < COPY_BASE_BELOW
         with atomic_path(folder) as temporary, quiet_transformers():
             temporary.mkdir()
             if copied and not whole:  # without the adapters that stand in it
@@ -136,18 +134,18 @@ class LanguageReward:
         """
         folder = Path(folder)
         try:
-            told = read_json(folder / "config.json")
-            if told["format"] != FORMAT:
-                raise ValueError(f"format {told['format']!r}, this version reads {FORMAT}")
-            config = RewardModelConfig(**told["config"])
+            saved = read_json(folder / "config.json")
+            if saved["format"] != FORMAT:
+                raise ValueError(f"format {saved['format']!r}, this version reads {FORMAT}")
+            config = RewardModelConfig(**saved["config"])
             tensors = load_file(folder / "weights.safetensors")
-            name = told["base_model"] or str(folder / "base_model")
+            name = saved["base_model"] or str(folder / "base_model")
             base, tokenizer = load_base_model(name)
             model = RewardModel(base, tokenizer, config, name)
             if set(tensors) != set(_own_tensors(model)):
                 raise ValueError("the weights are those of another model")
             model.load_state_dict(tensors, strict=False)
-            return cls(model, told["threshold"], told["record"])
+            return cls(model, saved["threshold"], saved["record"])
         except UNREADABLE as error:
             raise DataError(
                 f"{folder}: no language reward ({error}); expected what LanguageReward.save wrote"
@@ -157,12 +155,12 @@ class LanguageReward:
     def _read(self, pairs: Sequence[tuple[str, Purchase]]) -> list[tuple[float, float]]:
         readings = [self.model.read(*pair) for pair in pairs]
         order = np.argsort([len(one.ids) for one in readings], kind="stable")
-        found = np.zeros((len(pairs), 2), dtype=np.float32)
+        predicted = np.zeros((len(pairs), 2), dtype=np.float32)
         for start in range(0, len(pairs), BATCH):
             rows = order[start : start + BATCH]
             logits = self.model([readings[row] for row in rows])
-            found[rows] = torch.sigmoid(logits).cpu().numpy()
-        return [(reward, success) for reward, success in found.tolist()]
+            predicted[rows] = torch.sigmoid(logits).cpu().numpy()
+        return [(reward, success) for reward, success in predicted.tolist()]
 
 
 def _own_tensors(model: RewardModel) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What an agent sees: spaces, and observations in them."""
+"""Observation and action spaces of the shop, and the builder of observations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gymnasium import spaces
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import CatalogueFacts
-from llmrec_env.envs.shop.features import features, features_space
 from llmrec_env.envs.shop.goals import NO_LIMIT
 from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind
-from llmrec_env.envs.shop.rendering import SEPARATOR
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
+from llmrec_env.envs.shop.views.features import features, features_space
+from llmrec_env.envs.shop.views.rendering import SEPARATOR
 
 TEXTS = ("text", "text_rich", "html", "url")
 OBSERVATIONS = (*TEXTS, "dict", "features")
@@ -34,8 +34,8 @@ class ObservationBuilder:
     Args:
         shop: where they shop.
         kind: ``"text"``, ``"text_rich"``, ``"html"``, ``"url"``, ``"dict"`` or ``"features"``.
-        action_mode: ``"features"`` are of the slate, so they need ``"index"``.
-        max_actions: places of the slate.
+        action_mode: ``"features"`` are of the action slots, so they need ``"index"``.
+        max_actions: slots for actions.
         limit: steps after which an episode is cut, or None.
 
     Attributes:
@@ -52,7 +52,7 @@ class ObservationBuilder:
         if kind not in OBSERVATIONS:
             raise SettingError(f"observation must be one of {OBSERVATIONS}, got {kind!r}")
         if kind == "features" and action_mode != "index":
-            raise SettingError('observation="features" shows the slate: use action_mode="index"')
+            raise SettingError('observation="features" shows action slots: use action_mode="index"')
         self._kind = kind
         self.limit = limit
         self._characters = characters(shop)
@@ -76,21 +76,21 @@ class ObservationBuilder:
 def action_space(shop: Shop) -> spaces.Text:
     """Texts long enough for every click and for the longest instruction as a search."""
     facts = shop.inventory.catalogue.facts
-    longest = max(256, shop.book.longest, facts.longest_value * 2) + len("search[]") + 2
+    longest = max(256, shop.goal_set.longest, facts.longest_value * 2) + len("search[]") + 2
     return spaces.Text(longest, charset=characters(shop))
 
 
 def characters(shop: Shop) -> frozenset[str]:
     """Every character that a text of the shop can have."""
     facts = shop.inventory.catalogue.facts
-    both = shop.book.characters.union(facts.characters, string.printable, SEPARATOR)
+    both = shop.goal_set.characters.union(facts.characters, string.printable, SEPARATOR)
     return frozenset(both | {low for c in both for low in c.lower()})
 
 
 def _longest_page(shop: Shop) -> int:
     facts = shop.inventory.catalogue.facts
     texts = max(facts.longest_page, PAGE_SIZE * (facts.longest_name + 32))
-    return ESCAPED * (texts + 2 * shop.book.longest) + A_BUTTON * facts.longest_page + MARGIN
+    return ESCAPED * (texts + 2 * shop.goal_set.longest) + A_BUTTON * facts.longest_page + MARGIN
 
 
 def _structured_space(shop: Shop, known: frozenset[str]) -> spaces.Dict:
@@ -118,7 +118,7 @@ def _structured_space(shop: Shop, known: frozenset[str]) -> spaces.Dict:
     return spaces.Dict(
         {
             "page": spaces.Discrete(len(Kind)),
-            "instruction": text(shop.book.longest),
+            "instruction": text(shop.goal_set.longest),
             "query": text(action_space(shop).max_length),
             "page_number": spaces.Discrete(8),
             "results": spaces.Sequence(spaces.Dict(hit)),

@@ -1,4 +1,4 @@
-"""What an agent in index mode sees as arrays of fixed size: the page, and each place of the slate.
+"""``observation="features"``: the page and each action slot as arrays of fixed size.
 
 Words are seen by how they match the instruction and as frozen hashed embeddings: what is learned
 of them holds for products that were never seen.
@@ -15,11 +15,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import FloatArray
-from llmrec_env.envs.shop.instruction_parser import parse_instruction
-from llmrec_env.envs.shop.match_features import FITS, UNSEEN
 from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind, Page
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
+from llmrec_env.envs.shop.views.instruction_parser import parse_instruction
+from llmrec_env.envs.shop.views.match_features import MATCH_FEATURES, UNSEEN
 from llmrec_env.envs.shop.words import spaced, words_of
 
 EMBEDDING = 32
@@ -39,10 +39,10 @@ MATCHES = (
     "chosen, opened or searched already",
     "another value of this option is chosen",
 )
-"""What is said of each action; how well a product fits follows where the action opens one."""
-FIT = slice(len(MOVES) + len(MATCHES), len(MOVES) + len(MATCHES) + len(FITS))
-TAKEN, OTHER = FIT.start - 2, FIT.start - 1
-ACTION_SIZE = len(MOVES) + len(MATCHES) + len(FITS) + EMBEDDING
+"""What is said of each action; the match features follow where the action opens a product."""
+MATCH = slice(len(MOVES) + len(MATCHES), len(MOVES) + len(MATCHES) + len(MATCH_FEATURES))
+TAKEN, OTHER = MATCH.start - 2, MATCH.start - 1
+ACTION_SIZE = len(MOVES) + len(MATCHES) + len(MATCH_FEATURES) + EMBEDDING
 NUMBERS = (
     "share of the steps left",
     "page of results",
@@ -50,18 +50,18 @@ NUMBERS = (
     "named options that are chosen",
     "named options that are offered and not chosen",
     "products opened, of ten",
-    "none of the others that were opened fits better",
+    "none of the others that were opened matches better",
 )
-"""What is said of the state; how the open product fits, and the best of others, follow."""
-STATE_SIZE = len(Kind) + len(NUMBERS) + 2 * len(FITS)
+"""What is said of the state; match features of the open product and the best other follow."""
+STATE_SIZE = len(Kind) + len(NUMBERS) + 2 * len(MATCH_FEATURES)
 
 
-def features_space(places: int) -> spaces.Dict:
+def features_space(n_slots: int) -> spaces.Dict:
     """The space of :func:`features`.
 
     ``state`` (34,), ``instruction`` (32,), ``clauses`` (12 * 32,), ``product`` (32,) and
-    ``actions`` (places * 60,), the rows of the slate one after the other, float32 in [-1, 1];
-    ``action_mask`` (places,), int8.
+    ``actions`` (n_slots * 60,), a row a slot one after the other, float32 in [-1, 1];
+    ``action_mask`` (n_slots,), int8.
     """
     return spaces.Dict(
         {
@@ -69,8 +69,8 @@ def features_space(places: int) -> spaces.Dict:
             "instruction": _box(EMBEDDING),
             "clauses": _box(CLAUSES * EMBEDDING),
             "product": _box(EMBEDDING),
-            "actions": _box(places * ACTION_SIZE),
-            "action_mask": spaces.Box(0, 1, (places,), np.int8),
+            "actions": _box(n_slots * ACTION_SIZE),
+            "action_mask": spaces.Box(0, 1, (n_slots,), np.int8),
         }
     )
 
@@ -84,13 +84,13 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
     """
     session, page, choices = shopper.session, shopper.session.page, shopper.choices
     instruction = session.goal.instruction
-    actions = np.zeros((shopper.play.max_actions, ACTION_SIZE), dtype=np.float32)
+    actions = np.zeros((shopper.action_settings.max_actions, ACTION_SIZE), dtype=np.float32)
     actions[: len(choices)] = _fixed(shopper.shop, page, instruction, choices)
-    marked = session.marked()
+    marked, match = session.marked(), shopper.shop.match_features.of
     for place, action in enumerate(choices):
         kind, value = page.moves[action]
         if kind == "open" and value in session.seen:
-            actions[place, FIT] = shopper.shop.fits.of(instruction, value, session.seen[value])
+            actions[place, MATCH] = match(instruction, value, session.seen[value])
             actions[place, TAKEN] = action in marked
         elif kind == "choose" and value[0] in session.options:
             actions[place, TAKEN if action in marked else OTHER] = 1.0
@@ -110,8 +110,8 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
 def _fixed(shop: Shop, page: Page, instruction: str, choices: tuple[str, ...]) -> FloatArray:
     """What does not change within an episode: float32 (len(choices), ACTION_SIZE)."""
     actions = np.zeros((len(choices), ACTION_SIZE), dtype=np.float32)
-    wish = parse_instruction(instruction)
-    longest = shop.fits.phrases(instruction, page.rows[0]) if page.is_item else {}
+    options = parse_instruction(instruction).options
+    longest = shop.match_features.phrases(instruction, page.rows[0]) if page.is_item else {}
     before = dict.fromkeys(MOVES, 0)
     for row, action in zip(actions, choices, strict=True):
         kind, value = page.moves[action]
@@ -120,10 +120,10 @@ def _fixed(shop: Shop, page: Page, instruction: str, choices: tuple[str, ...]) -
         text, named, first = "", False, False
         if kind == "open":
             text = shop.inventory.catalogue.names[value]
-            row[FIT] = shop.fits.of(instruction, value, UNSEEN)
+            row[MATCH] = shop.match_features.of(instruction, value, UNSEEN)
         elif kind == "choose":
             name, text = value
-            named = wish.options.get(name) == text
+            named = options.get(name) == text
             first = longest.get(name) == text
         elif kind == "search":
             text = value
@@ -167,8 +167,8 @@ def _signs(word: str) -> FloatArray:
     return (2.0 * bits - 1.0).astype(np.float32)
 
 
-def _total(fit: FloatArray) -> float:
-    return float(fit.sum() - fit[6])  # a low price alone is no merit
+def _total(match: FloatArray) -> float:
+    return float(match.sum() - match[6])  # a low price alone is no merit
 
 
 def _box(*shape: int) -> spaces.Box:
@@ -177,10 +177,10 @@ def _box(*shape: int) -> spaces.Box:
 
 @lru_cache(maxsize=16_384)
 def _match(text: str, instruction: str) -> tuple[float, float, float]:
-    words, asked = _words(text), _words(instruction)
-    common = len(words & asked)
+    words, wanted = _words(text), _words(instruction)
+    common = len(words & wanted)
     phrase = float(bool(words) and spaced(text) in spaced(instruction))
-    return common / max(1, len(words)), common / max(1, len(asked)), phrase
+    return common / max(1, len(words)), common / max(1, len(wanted)), phrase
 
 
 @lru_cache(maxsize=16_384)
@@ -192,16 +192,16 @@ def _state(shopper: Shopper, page: Page, limit: int | None) -> FloatArray:
     state = np.zeros(STATE_SIZE, dtype=np.float32)
     state[page.kind] = 1.0
     numbers = state[len(Kind) :]
-    own, best = numbers[len(NUMBERS) : -len(FITS)], numbers[-len(FITS) :]
+    own, best = numbers[len(NUMBERS) : -len(MATCH_FEATURES)], numbers[-len(MATCH_FEATURES) :]
     numbers[0] = 1.0 if limit is None else max(0.0, 1.0 - shopper.steps / limit)
     numbers[1] = page.number * PAGE_SIZE / 50
     numbers[2] = min(page.total, 50) / 50
     session, product = shopper.session, page.product
     instruction, row = session.goal.instruction, page.rows[0] if product else None
-    fits = shopper.shop.fits
-    others = [fits.of(instruction, r, seen) for r, seen in session.seen.items() if r != row]
+    match = shopper.shop.match_features.of
+    others = [match(instruction, r, seen) for r, seen in session.seen.items() if r != row]
     if product is not None and row is not None:
-        own[:] = fits.of(instruction, row, session.seen[row])
+        own[:] = match(instruction, row, session.seen[row])
         named = parse_instruction(instruction).options.items()
         chosen = sum(session.options.get(name) == value for name, value in named)
         offered = sum(value in product.options.get(name, ()) for name, value in named)

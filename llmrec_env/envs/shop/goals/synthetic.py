@@ -1,63 +1,37 @@
-"""What shoppers are sent for: goals drawn from a seed, the same in every process."""
+"""Makes goals from a catalogue's own instructions or from people's, the same in every process."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
+from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal
 
-NO_LIMIT = 1_000_000.0
 PRICE_STEP = 10.0
-DEAREST_LIMIT = 99
-"""Limits are multiples of ``PRICE_STEP`` up to so many times it."""
+MAX_PRICE_STEPS = 99
+"""Price limits are multiples of ``PRICE_STEP`` up to so many times it."""
 CANDIDATES = 4
 MAX_GOALS = 50_000
-
-Options = dict[str, str] | tuple[str, ...]
-"""Values by option name, or, from people, values alone."""
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is to be bought.
-
-    Attributes:
-        asin, row: the product that the goal was made from; others may do as well.
-        name, category, query, product_category: of that product.
-        instruction: what the shopper reads.
-        attributes: what must hold; options: what must be chosen.
-        price_upper, price_lower: dollars; NO_LIMIT and 0 where nothing is said.
-        rating_lower: stars; 0 where nothing is said.
-        weight: how often the goal is drawn, relative to others.
-    """
-
-    asin: str
-    row: int
-    name: str
-    category: str
-    query: str
-    product_category: str
-    instruction: str
-    attributes: tuple[str, ...]
-    options: Options = field(default_factory=dict)
-    price_upper: float = NO_LIMIT
-    price_lower: float = 0.0
-    rating_lower: float = 0.0
-    weight: float = 1.0
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A product's options to be chosen: which product, and which of its combinations."""
+    """One way to choose a product's options.
+
+    Attributes:
+        row, product: which product.
+        options: a value for each of its options, by name in alphabetical order.
+        weight: of the goal that is made from it.
+    """
 
     row: int
-    number: int
+    product: Product
+    options: dict[str, str]
     weight: float
 
 
@@ -78,7 +52,7 @@ def draw_limits(prices: Float64Array, seed: int, name: str) -> Float64Array:
     rng = _stream(seed, name)
     first, second = rng.random(prices.shape), rng.random(prices.shape)
     below = np.floor(prices / PRICE_STEP)
-    n = np.clip(DEAREST_LIMIT - below, 0, CANDIDATES)
+    n = np.clip(MAX_PRICE_STEPS - below, 0, CANDIDATES)
     one = np.floor(first * n)
     other = np.floor(second * (n - 1))
     other += other >= one
@@ -88,8 +62,8 @@ def draw_limits(prices: Float64Array, seed: int, name: str) -> Float64Array:
 
 def combinations(
     catalogue: ProductCatalogue, seed: int, per_product: int | None, max_goals: int = MAX_GOALS
-) -> list[Combination]:
-    """A goal for each combination of all the options of each product that has an instruction.
+) -> Iterator[Combination]:
+    """The combinations of all the options of each product that has an instruction.
 
     The weight of a goal is the mean of 1 / count over its attributes, where count is the number of
     goals, of all combinations, that name the attribute.
@@ -107,17 +81,13 @@ def combinations(
     rng = _stream(seed, "combinations")
     if kept.sum() > max_goals:
         kept = _thinned(kept, max_goals, rng)
-    rows = np.flatnonzero(kept)
-    return [
-        Combination(row, number, weight)
-        for row, n, k, weight in zip(
-            rows.tolist(), numbers[rows].tolist(), kept[rows].tolist(), weights[rows], strict=True
-        )
-        for number in _chosen(int(n), int(k), rng)
-    ]
+    for row in np.flatnonzero(kept).tolist():
+        product, weight = catalogue[row], float(weights[row])
+        for number in _chosen(int(numbers[row]), int(kept[row]), rng):
+            yield Combination(row, product, _options(product, number), weight)
 
 
-def options_of(product: Product, number: int) -> dict[str, str]:
+def _options(product: Product, number: int) -> dict[str, str]:
     """The values of the ``number``-th combination, by option name in alphabetical order."""
     named = sorted(product.options.items())
     chosen = {}
@@ -127,13 +97,13 @@ def options_of(product: Product, number: int) -> dict[str, str]:
     return {name: chosen[name] for name, _ in named}
 
 
-def instruction_text(base: str, options: Mapping[str, str], price_upper: float) -> str:
+def _with_options(base: str, options: Mapping[str, str], price_upper: float) -> str:
     """``base with color: x, and size: y, and price lower than Z dollars``."""
-    said = ", and ".join(f"{name}: {value}" for name, value in options.items())
-    return f"{base}{' with ' if said else ''}{said}{price_text(price_upper)}"
+    pairs = ", and ".join(f"{name}: {value}" for name, value in options.items())
+    return f"{base}{' with ' if pairs else ''}{pairs}{_price_text(price_upper)}"
 
 
-def price_text(price_upper: float) -> str:
+def _price_text(price_upper: float) -> str:
     """``, and price lower than Z dollars``, or nothing without a limit."""
     return "" if price_upper >= NO_LIMIT else f", and price lower than {price_upper:.2f} dollars"
 
@@ -155,25 +125,18 @@ def synthetic_goals(
         max_goals: at most so many in all.
     """
     limits = draw_limits(prices, seed, "limits")
-    goals = []
-    for row, chosen in groupby(
-        combinations(catalogue, seed, per_product, max_goals), key=lambda one: one.row
-    ):
-        product, limit = catalogue[row], float(limits[row])
-        for combination in chosen:
-            options = options_of(product, combination.number)
-            goals.append(
-                make_goal(
-                    product,
-                    row,
-                    instruction=instruction_text(product.instruction, options, limit),
-                    attributes=product.instruction_attributes,
-                    options=options,
-                    price_upper=limit,
-                    weight=combination.weight,
-                )
-            )
-    return goals
+    return [
+        make_goal(
+            one.product,
+            one.row,
+            instruction=_with_options(one.product.instruction, one.options, float(limits[one.row])),
+            attributes=one.product.instruction_attributes,
+            options=one.options,
+            price_upper=float(limits[one.row]),
+            weight=one.weight,
+        )
+        for one in combinations(catalogue, seed, per_product, max_goals)
+    ]
 
 
 def human_goals(catalogue: ProductCatalogue, prices: Float64Array, seed: int = 0) -> list[Goal]:
@@ -186,18 +149,18 @@ def human_goals(catalogue: ProductCatalogue, prices: Float64Array, seed: int = 0
         raise SettingError(
             'instructions="human": this catalogue has none; read one with items_human_ins.json'
         )
-    rows = np.array([catalogue.row(told.asin) for told in catalogue.human])
+    rows = np.array([catalogue.row(human.asin) for human in catalogue.human])
     limits = draw_limits(prices[rows], seed, "human limits")
     return [
         make_goal(
             catalogue[row],
             int(row),
-            instruction=told.text + price_text(limit),
-            attributes=told.attributes,
-            options=told.options,
+            instruction=human.text + _price_text(limit),
+            attributes=human.attributes,
+            options=human.options,
             price_upper=float(limit),
         )
-        for told, row, limit in zip(catalogue.human, rows, limits, strict=True)
+        for human, row, limit in zip(catalogue.human, rows, limits, strict=True)
     ]
 
 

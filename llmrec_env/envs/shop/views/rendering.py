@@ -1,4 +1,4 @@
-"""Pages as text: ``text``, ``text_rich``, ``html`` and ``url``."""
+"""Renders a page as text, in the forms ``text``, ``text_rich``, ``html`` and ``url``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from urllib.parse import quote
 from llmrec_env.envs.shop.pages import Kind, Line, Page
 
 SEPARATOR = " [SEP] "
-KEPT_DRAWINGS = 64
-"""Drawings of one page that are kept: an item can be marked in many ways."""
-
-Draw = Callable[[Page, frozenset[str]], str]
+MAX_RENDERED = 64
+"""Texts of one page that are kept: an item can be marked in many ways."""
 
 
-def draw(page: Page, form: str, marked: frozenset[str]) -> str:
+def render_page(page: Page, form: str, marked: frozenset[str]) -> str:
     """The lines of a page, without the instruction.
 
     Args:
@@ -24,15 +22,15 @@ def draw(page: Page, form: str, marked: frozenset[str]) -> str:
         marked: actions whose buttons are shown as clicked.
     """
     key = form, marked
-    text = page.drawn.get(key)
+    text = page.rendered.get(key)
     if text is None:
-        if len(page.drawn) >= KEPT_DRAWINGS:
-            page.drawn.clear()
-        text = page.drawn[key] = _FORMS[form](page.lines, marked)
+        if len(page.rendered) >= MAX_RENDERED:
+            page.rendered.clear()
+        text = page.rendered[key] = _FORMS[form](page.lines, marked)
     return text
 
 
-def head(form: str, instruction: str) -> str:
+def render_head(form: str, instruction: str) -> str:
     """What stands above the lines of a page."""
     if form == "text":
         return f"Instruction:{SEPARATOR}{instruction}{SEPARATOR}"
@@ -51,11 +49,11 @@ def url(page: Page, query: str, options: Mapping[str, str]) -> str:
         return f"/{parts[0]}"
     if page.product is not None:
         parts.append(page.product.asin)
-    said = [f"query={quote(query)}"]
+    fields = [f"query={quote(query)}"]
     if page.kind == Kind.RESULTS:
-        said.append(f"page={page.number + 1}")
-    said += [f"{quote(name)}={quote(value)}" for name, value in sorted(options.items())]
-    return f"/{'/'.join(parts)}?{'&'.join(said)}"
+        fields.append(f"page={page.number + 1}")
+    fields += [f"{quote(name)}={quote(value)}" for name, value in sorted(options.items())]
+    return f"/{'/'.join(parts)}?{'&'.join(fields)}"
 
 
 def _rich(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
@@ -78,15 +76,15 @@ def _plain(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
 
 def _html(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
     """Every text is escaped: a catalogue comes from strangers."""
-    drawn = []
+    rendered = []
     for text, action in lines:
-        said = html.escape(text)
+        shown = html.escape(text)
         if action is None:
-            drawn.append(f"<p>{said}</p>")
+            rendered.append(f"<p>{shown}</p>")
         else:
             clicked = ' class="clicked"' if action in marked else ""
-            drawn.append(f'<button value="{html.escape(action)}"{clicked}>{said}</button>')
-    return "\n".join(drawn) + "\n</body></html>"
+            rendered.append(f'<button value="{html.escape(action)}"{clicked}>{shown}</button>')
+    return "\n".join(rendered) + "\n</body></html>"
 
 
 _FORMS: dict[str, Callable[[tuple[Line, ...], frozenset[str]], str]] = {

@@ -1,4 +1,4 @@
-"""Search: which products a query finds, in which order."""
+"""The interface of a search engine, and which engine a catalogue gets."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class SearchEngine(Protocol):
 
     def search(self, query: str, k: int = MAX_HITS) -> IntArray:
         """Rows of the best products, int64 (at most k,), best first; none that lack every word."""
+        ...
 
 
 def document(product: Product) -> str:

@@ -1,8 +1,6 @@
-"""Instructions that cannot be copied: in other words, with distractors and several limits."""
+"""Makes goals whose instructions cannot be copied: other words, distractors, several limits."""
 
 from __future__ import annotations
-
-from itertools import groupby
 
 import numpy as np
 
@@ -11,15 +9,13 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS, Kind, Phrases
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.goals import (
+from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal
+from llmrec_env.envs.shop.goals.synthetic import (
     MAX_GOALS,
-    NO_LIMIT,
     PRICE_STEP,
-    Goal,
     combinations,
     draw_limits,
     make_goal,
-    options_of,
 )
 
 OPENINGS = (
@@ -81,27 +77,23 @@ def paraphrased_goals(
     rng = np.random.default_rng([seed, *b"paraphrases"])
     limits = draw_limits(prices, seed, "limits")
     goals = []
-    for row, chosen in groupby(
-        combinations(catalogue, seed, per_product, max_goals), key=lambda one: one.row
-    ):
-        product, price, upper = catalogue[row], float(prices[row]), float(limits[row])
-        for combination in chosen:
-            options = options_of(product, combination.number)
-            lower = PRICE_STEP * int(rng.integers(0, int(price // PRICE_STEP) + 1))
-            stars = _stars(product.rating, rng)
-            goals.append(
-                make_goal(
-                    product,
-                    row,
-                    instruction=_instruction(product, options, lower, upper, stars, rng),
-                    attributes=product.instruction_attributes,
-                    options=options,
-                    price_upper=upper,
-                    price_lower=lower,
-                    rating_lower=stars,
-                    weight=combination.weight,
-                )
+    for one in combinations(catalogue, seed, per_product, max_goals):
+        upper = float(limits[one.row])
+        lower = PRICE_STEP * int(rng.integers(0, int(prices[one.row] // PRICE_STEP) + 1))
+        stars = _stars(one.product.rating, rng)
+        goals.append(
+            make_goal(
+                one.product,
+                one.row,
+                instruction=_instruction(one.product, one.options, lower, upper, stars, rng),
+                attributes=one.product.instruction_attributes,
+                options=one.options,
+                price_upper=upper,
+                price_lower=lower,
+                rating_lower=stars,
+                weight=one.weight,
             )
+        )
     return goals
 
 

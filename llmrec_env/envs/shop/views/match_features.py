@@ -1,21 +1,23 @@
-"""How well a product fits an instruction, as far as a shopper has seen the product."""
+"""Numbers that say how well a product matches an instruction, from the pages seen of it."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
 from llmrec_env.common.arrays import Float64Array, FloatArray
-from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.instruction_parser import ParsedInstruction, parse_instruction
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.pages import Kind
 from llmrec_env.envs.shop.search.analyzer import Analyzer
 from llmrec_env.envs.shop.search.queries import Suggestions
+from llmrec_env.envs.shop.views.instruction_parser import parse_instruction
 from llmrec_env.envs.shop.words import phrases_within
 
-FITS = (
+T = TypeVar("T")
+MATCH_FEATURES = (
     "words of the instruction in the title",
     "words of the instruction in what was read",
     "pairs of words of the instruction in what was read",
@@ -27,7 +29,7 @@ FITS = (
     "the rating reaches the bound",
     "the product was opened",
 )
-"""What :meth:`Fits.of` says, each in [0, 1]; what was not seen yet is 0."""
+"""What :meth:`MatchFeatures.of` says, each in [0, 1]; what was not seen yet is 0."""
 UNSEEN: frozenset[Kind] = frozenset()
 
 
@@ -46,9 +48,9 @@ class MatchFeatures:
         self._catalogue = catalogue
         self._suggestions = suggestions
         self._prices = prices
-        cut = Analyzer()
-        self._cut = lru_cache(maxsize=65_536)(lambda text: tuple(cut(text)))
-        self._words = lru_cache(maxsize=16_384)(self._read)
+        analyzer = Analyzer()
+        self._stems = lru_cache(maxsize=65_536)(lambda text: tuple(analyzer(text)))
+        self._stems_seen = lru_cache(maxsize=16_384)(self._read)
         self._product = lru_cache(maxsize=4096)(catalogue.__getitem__)
         self.of = lru_cache(maxsize=65_536)(self._of)
         """``of(instruction, row, kinds)``: float32 (10,), by the pages of the product seen."""
@@ -57,27 +59,27 @@ class MatchFeatures:
         instruction, by the option's name; see :func:`llmrec_env.envs.shop.words.phrases_within`."""
 
     def _of(self, instruction: str, row: int, kinds: frozenset[Kind]) -> FloatArray:
-        wish = parse_instruction(instruction)
-        title = set(self._cut(self._catalogue.names[row]))
-        words, pairs = self._words(row, kinds)
-        asked = self._cut(wish.base)
+        parsed = parse_instruction(instruction)
+        title = set(self._stems(self._catalogue.names[row]))
+        stems, pairs = self._stems_seen(row, kinds)
+        wanted = self._stems(parsed.base)
         price = float(self._prices[row])
-        fit = np.zeros(len(FITS), dtype=np.float32)
-        fit[0] = _share(set(asked), title)
-        fit[1] = _share(set(asked), words)
-        fit[2] = _share(set(pairwise(asked)), pairs)
-        fit[5] = wish.price_lower <= price <= wish.price_upper
-        fit[6] = min(1.0, max(0.0, (wish.price_upper - price) / 50.0))
-        fit[7] = _share(set(self._cut(self._suggestions.of(instruction)[-1])), title)
+        match = np.zeros(len(MATCH_FEATURES), dtype=np.float32)
+        match[0] = _share(set(wanted), title)
+        match[1] = _share(set(wanted), stems)
+        match[2] = _share(set(pairwise(wanted)), pairs)
+        match[5] = parsed.price_lower <= price <= parsed.price_upper
+        match[6] = min(1.0, max(0.0, (parsed.price_upper - price) / 50.0))
+        match[7] = _share(set(self._stems(self._suggestions.of(instruction)[-1])), title)
         if kinds:
             product = self._product(row)
-            offered = _offered(product, wish)
-            fit[3] = offered / len(wish.options) if wish.options else 1.0
-            fit[4] = offered == len(wish.options)
-            fit[8] = product.rating >= wish.rating_lower
-            fit[9] = 1.0
-        fit.setflags(write=False)
-        return fit
+            n_offered = sum(v in product.options.get(n, ()) for n, v in parsed.options.items())
+            match[3] = n_offered / len(parsed.options) if parsed.options else 1.0
+            match[4] = n_offered == len(parsed.options)
+            match[8] = product.rating >= parsed.rating_lower
+            match[9] = 1.0
+        match.setflags(write=False)
+        return match
 
     def _phrases(self, instruction: str, row: int) -> dict[str, str]:
         return phrases_within(self._product(row).options, instruction)
@@ -92,14 +94,10 @@ class MatchFeatures:
                 lines += product.bullets
             if Kind.DESCRIPTION in kinds:
                 lines.append(product.description)
-        cut = [self._cut(line) for line in lines]
-        pairs = {pair for stems in cut for pair in pairwise(stems)}
-        return {stem for stems in cut for stem in stems}, pairs
+        stems = [self._stems(line) for line in lines]
+        pairs = {pair for line in stems for pair in pairwise(line)}
+        return {stem for line in stems for stem in line}, pairs
 
 
-def _share(asked: set, found: set) -> float:
-    return len(asked & found) / max(1, len(asked))
-
-
-def _offered(product: Product, wish: ParsedInstruction) -> int:
-    return sum(value in product.options.get(name, ()) for name, value in wish.options.items())
+def _share(wanted: set[T], seen: set[T]) -> float:
+    return len(wanted & seen) / max(1, len(wanted))

@@ -1,4 +1,4 @@
-"""Learns a :class:`agents.shop.language_reward.LanguageReward` from purchases and their worth."""
+"""Learns a language reward from purchases and the shop's reward for them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from agents.shop.language_reward import BATCH, LanguageReward
-from agents.shop.purchases import JudgedPurchase, judged_purchases, open_shop
-from agents.shop.reward_agreement import success_threshold
-from agents.shop.reward_model import Reading, RewardModel, RewardModelConfig
-from agents.shop.reward_texts import purchase_text
+from agents.shop.reward.model import Reading, RewardModel, RewardModelConfig, purchase_text
+from agents.shop.reward.purchases import JudgedPurchase, judged_purchases, success_threshold
+from agents.shop.reward.rule import BATCH, LanguageReward
+from agents.shop.shop_pool import shop_of
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalogue import Catalogue
@@ -42,7 +41,8 @@ class RewardLearningConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     hits: int = 3
-    """Purchases of other hits for a goal: see :func:`agents.shop.purchases.judged_purchases`."""
+    """Purchases of other hits for a goal: see
+    :func:`agents.shop.reward.purchases.judged_purchases`."""
     evaluate_every: int = 200
     patience: int = 4
     validation: int = 512
@@ -72,8 +72,8 @@ def fit_language_reward(
         config: what the model reads.
         learning: how long.
         more: further purchases to learn from, such as those of
-            :func:`agents.shop.purchases.rollout_purchases`; of training goals, or the validation
-            would be no validation.
+            :func:`agents.shop.reward.purchases.rollout_purchases`; of training goals, or the
+            validation would be no validation.
         small: sizes of the model from scratch.
         device: where the model learns.
         checkpoint: a folder for checkpoints; a run found there is continued, and cleared at its
@@ -84,10 +84,11 @@ def fit_language_reward(
         LLMRecError: the base model cannot be loaded or read so.
     """
     config, learning = config or RewardModelConfig(), learning or RewardLearningConfig()
-    shops = {name: open_shop({**settings, "split": name}) for name in ("train", "validation")}
-    learned = judged_purchases(shops["train"], hits=learning.hits, seed=learning.seed)
+    learned, checked = (
+        judged_purchases(shop_of({**settings, "split": split}), None, learning.hits, learning.seed)
+        for split in ("train", "validation")
+    )
     learned += more
-    checked = judged_purchases(shops["validation"], hits=learning.hits, seed=learning.seed)
     if base_model is None:
         config = replace(config, lora_rank=0)
         base, tokenizer = load_base_model(small_base_model(Catalogue(_lines(learned)), small))

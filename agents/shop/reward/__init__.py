@@ -1,0 +1,1 @@
+"""A language model as the reward: what it reads, what it learns from, and the rule itself."""
