@@ -22,6 +22,8 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
@@ -180,6 +182,14 @@ def photograph(page: Path, picture: Path, height: int = 1340) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
+def sign(picture: Path, numbers: dict[str, Any]) -> None:
+    """Write the numbers that a PNG shows into it, so that a test sees which ones it was made of."""
+    text = PngInfo()
+    text.add_text("numbers", json.dumps(numbers))
+    with Image.open(picture) as image:
+        image.save(picture, pnginfo=text, optimize=True)
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Readable JSON."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -200,7 +210,9 @@ def main() -> None:
     photograph(run / "report.html", PICTURES / "report.png")
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     command = {"command": "llmrec demo && python docs/make_pictures.py report runs/demo"}
-    write_json(PICTURES / "report.json", command | numbers_of(results))
+    numbers = command | numbers_of(results)
+    sign(PICTURES / "report.png", numbers)
+    write_json(PICTURES / "report.json", numbers)
     write_json(PICTURES.parent / "results" / "demo" / "world.json", results)
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+images = pytest.importorskip("PIL.Image")
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 RESULTS = DOCS / "results"
-DRAWING = runpy.run_path(str(DOCS / "make_pictures.py"), run_name="make_pictures")
+DRAWING: dict[str, Any] = runpy.run_path(str(DOCS / "make_pictures.py"), run_name="make_pictures")
 BACKBONES = {"SASRec": "sasrec", "GRU4Rec": "gru4rec"}
 Row = list[str]
 
@@ -219,6 +220,8 @@ def test_the_report_picture_shows_the_numbers_of_the_run() -> None:
     picture = json.loads((DOCS / "pictures" / "report.json").read_text(encoding="utf-8"))
     run = json.loads((RESULTS / "demo" / "world.json").read_text(encoding="utf-8"))
     assert picture.items() >= DRAWING["numbers_of"](run).items()
+    with images.open(DOCS / "pictures" / "report.png") as image:
+        assert json.loads(image.info["numbers"]) == picture
     evidence = [finding["evidence"] for finding in picture["findings"]]
     row = table_with(RESULTS / "fidelity.md", "who", "accuracy, popular")[:2]
     ours, popular = (r["accuracy, popular"] for r in row)
