@@ -2,19 +2,22 @@
 
     python docs/make_pictures.py episode
     python docs/make_pictures.py report runs/demo
+    python docs/make_pictures.py scale runs/scale/rows.json
 
 ``episode`` lets the embedded user answer a recommender (item-kNN, every third item at random) and
 draws the episode as a moving SVG. ``report`` takes the picture of the page that ``llmrec demo``
-wrote (it needs Chromium), and keeps the run's numbers in ``docs/results/demo/world.json``. Pictures
-go to ``docs/pictures``.
+wrote (it needs Chromium), and keeps the run's numbers in ``docs/results/demo/world.json``.
+``scale`` draws what ``benchmarks/scale.py`` measured. Pictures go to ``docs/pictures``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import runpy
 import shutil
 import subprocess
+import sys
 import tempfile
 from html import escape
 from pathlib import Path
@@ -195,18 +198,15 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    """Draw what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("picture", choices=["episode", "report"])
-    parser.add_argument("folder", nargs="?", help="run folder of llmrec demo, for the report")
-    given = parser.parse_args()
-    if given.picture == "episode":
-        episode = play()
-        (PICTURES / "episode.svg").write_text(drawn(episode), encoding="utf-8")
-        write_json(PICTURES / "episode.json", episode)
-        return
-    run = Path(given.folder or "runs/demo").resolve()
+def draw_episode() -> None:
+    """Play the episode and draw it."""
+    episode = play()
+    (PICTURES / "episode.svg").write_text(drawn(episode), encoding="utf-8")
+    write_json(PICTURES / "episode.json", episode)
+
+
+def draw_report(run: Path) -> None:
+    """Take the picture of the page in the run folder of a demo."""
     photograph(run / "report.html", PICTURES / "report.png")
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     command = {"command": "llmrec demo && python docs/make_pictures.py report runs/demo"}
@@ -214,6 +214,35 @@ def main() -> None:
     sign(PICTURES / "report.png", numbers)
     write_json(PICTURES / "report.json", numbers)
     write_json(PICTURES.parent / "results" / "demo" / "world.json", results)
+
+
+def draw_scale(measured: Path) -> None:
+    """Draw the rows that the benchmark of growth wrote."""
+    benchmark = PICTURES.parents[1] / "benchmarks"
+    sys.path.insert(0, str(benchmark))  # it imports what stands beside it
+    plot = runpy.run_path(str(benchmark / "scale.py"))["plot"]
+    numbers = {
+        "command": "python benchmarks/scale.py "
+        "&& python docs/make_pictures.py scale runs/scale/rows.json",
+        "rows": json.loads(measured.read_text(encoding="utf-8")),
+    }
+    plot(numbers["rows"], PICTURES / "scale.png")
+    sign(PICTURES / "scale.png", numbers)
+    write_json(PICTURES / "scale.json", numbers)
+
+
+def main() -> None:
+    """Draw what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("picture", choices=["episode", "report", "scale"])
+    parser.add_argument("of", nargs="?", type=Path, help="what a program wrote: see above")
+    given = parser.parse_args()
+    if given.picture == "episode":
+        draw_episode()
+    elif given.picture == "report":
+        draw_report((given.of or Path("runs/demo")).resolve())
+    else:
+        draw_scale(given.of or Path("runs/scale/rows.json"))
 
 
 if __name__ == "__main__":

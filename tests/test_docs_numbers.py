@@ -231,6 +231,20 @@ def test_the_report_picture_shows_the_numbers_of_the_run() -> None:
         assert f"plain 0{row['plain']}, SNQN 0{row['SNQN']}" in said
 
 
+def test_the_picture_of_growth_shows_the_numbers_of_the_tables() -> None:
+    picture = json.loads((DOCS / "pictures" / "scale.json").read_text(encoding="utf-8"))
+    with images.open(DOCS / "pictures" / "scale.png") as image:
+        assert json.loads(image.info["numbers"]) == picture
+    for place, sweep in enumerate(("items", "interactions")):
+        table = next(t for t in tables(RESULTS / "speed.md") if t[0][0] == sweep)
+        rows = [row for row in picture["rows"] if row["sweep"] == sweep]
+        for row, cells in zip(rows, table[1:-1], strict=True):  # the last has exponents
+            size, *values = [float(cell.replace(",", "")) for cell in cells]
+            columns = ("load", "label", "name", "step", "memory")
+            assert size == row["size"][place]
+            assert values == pytest.approx([row[column] for column in columns], rel=0.006), cells
+
+
 def test_the_moving_picture_shows_the_episode_beside_it() -> None:
     episode = json.loads((DOCS / "pictures" / "episode.json").read_text(encoding="utf-8"))
     picture = (DOCS / "pictures" / "episode.svg").read_text(encoding="utf-8")
