@@ -121,7 +121,7 @@ class NextItemVecEnv(VecEnv):
 
     def _step_info(self, info: dict[str, Any], row: int, cut: bool) -> dict[str, Any]:
         """What the step brought to a row; what opened after it goes to ``reset_infos``."""
-        final = info.pop("final_info", None)
+        final: dict[str, Any] | None = info.pop("final_info", None)
         if final is None:
             return info | {"TimeLimit.truncated": False}
         terminal = info.pop("final_obs")

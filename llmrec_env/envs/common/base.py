@@ -15,6 +15,7 @@ class RulesBased(Generic[OutcomeT]):
     """Rules over rows, observed, told of and drawn."""
 
     metadata: dict[str, Any] = {"render_modes": list(MODES), "render_fps": 4}  # noqa: RUF012
+    rules: Rules[OutcomeT]
     render_mode: str | None
 
     @staticmethod
@@ -30,7 +31,7 @@ class RulesBased(Generic[OutcomeT]):
         max_episode_steps: int | None,
         render_mode: str | None,
     ) -> None:
-        self.rules: Any = rules
+        self.rules = rules
         self.max_episode_steps = max_episode_steps
         self.render_mode = check_render_mode(render_mode)
         self._observations = observations
@@ -40,8 +41,7 @@ class RulesBased(Generic[OutcomeT]):
     @property
     def max_episode_steps(self) -> int | None:
         """Steps after which an episode is cut and of which "steps left" is a share, or None."""
-        limit: int | None = self.rules.limit
-        return limit
+        return self.rules.limit
 
     @max_episode_steps.setter
     def max_episode_steps(self, limit: int | None) -> None:

@@ -85,8 +85,8 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
 
     def action_masks(self) -> BoolArray:
         """Bool (number of actions,), true where one makes sense (sb3-contrib's name for it)."""
-        masks: BoolArray = self.rules.action_masks()
-        return masks[0]
+        mask: BoolArray = self.rules.action_masks()[0]
+        return mask
 
     def render(self) -> str | None:  # type: ignore[override]
         """The row as text with ``render_mode="ansi"``; printed with ``"human"``."""

@@ -146,8 +146,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
 
     def action_masks(self) -> BoolArray:
         """Bool (num_envs, number of actions), true where one makes sense."""
-        masks: BoolArray = self.rules.action_masks()
-        return masks
+        return self.rules.action_masks()
 
     def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
         """One text a row with ``render_mode="ansi"``; printed with ``"human"``."""

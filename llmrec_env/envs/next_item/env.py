@@ -91,6 +91,7 @@ class NextItemEnv(RulesEnv[Outcome]):
     * v0: first version.
     """
 
+    rules: NextItemRules
     draw = staticmethod(draw)
 
     def __init__(

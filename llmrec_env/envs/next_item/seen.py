@@ -36,7 +36,8 @@ class SeenItems:
 
     def has(self, items: IntArray) -> BoolArray:
         """Whether each user has seen an item of int64 (N,); bool (N,)."""
-        return (self._items == items[:, None]).any(axis=1)
+        found: BoolArray = (self._items == items[:, None]).any(axis=1)
+        return found
 
     def add(self, rows: BoolArray, items: IntArray) -> None:
         """The users of ``rows`` bool (N,) see their item of int64 (N,) for the first time."""

@@ -52,6 +52,7 @@ class NextItemVectorEnv(RulesVectorEnv[Outcome]):
     * v0: first version.
     """
 
+    rules: NextItemRules
     draw = staticmethod(draw)
 
     def __init__(
