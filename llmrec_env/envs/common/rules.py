@@ -43,6 +43,7 @@ class Rules(ABC, Generic[OutcomeT]):
 
     Attributes:
         option: the name of the reset option that says where a row starts.
+        action_space: the space of one row's actions.
         generators: one random generator a row; the environment sets them before the first
             :meth:`begin`.
         steps: int64 (N,), steps taken in the episode.
@@ -54,6 +55,7 @@ class Rules(ABC, Generic[OutcomeT]):
     """
 
     option: ClassVar[str]
+    action_space: spaces.Space[Any]
 
     def __init__(self, num_rows: int) -> None:
         check_counts(num_envs=num_rows)
@@ -61,19 +63,6 @@ class Rules(ABC, Generic[OutcomeT]):
         self.generators: list[np.random.Generator] = []
         self.steps = np.zeros(num_rows, dtype=np.int64)
         self.limit: int | None = None
-
-    @property
-    @abstractmethod
-    def action_space(self) -> spaces.Space[Any]:
-        """The space of one row's actions."""
-
-    @abstractmethod
-    def check(self, actions: Any) -> Any:
-        """The actions of N rows as :meth:`step` takes them.
-
-        Raises:
-            InvalidAction: they do not fit the rows, or one of them is no action.
-        """
 
     @abstractmethod
     def begin(self, rows: IntArray, wanted: Sequence[Any] | None = None) -> None:
@@ -86,7 +75,11 @@ class Rules(ABC, Generic[OutcomeT]):
 
     @abstractmethod
     def step(self, actions: Any, playing: BoolArray) -> OutcomeT:
-        """Do an action in each row of ``playing`` bool (N,); the others do not change."""
+        """Do an action in each row of ``playing`` bool (N,); the others do not change.
+
+        Raises:
+            InvalidAction: the actions do not fit the rows, or one is no action; no row changed.
+        """
 
     @abstractmethod
     def action_masks(self) -> BoolArray:

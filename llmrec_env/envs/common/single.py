@@ -75,7 +75,7 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
         """
         if not self._playing:
             raise ResetNeeded("no episode is going on: call reset() first, and after termination")
-        outcome = self.rules.step(self.rules.check([action]), PLAYING)
+        outcome = self.rules.step([action], PLAYING)
         self._outcome = outcome
         terminated, truncated = bool(outcome.left[0]), bool(self.rules.over_limit()[0])
         self._playing = not terminated

@@ -127,7 +127,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
             InvalidAction: the actions do not fit the rows, or one is no action.
         """
         starting = self._check_ended()
-        outcome = self.rules.step(self.rules.check(actions), ~starting)
+        outcome = self.rules.step(actions, ~starting)
         self._outcome = outcome
         terminated, truncated = outcome.left, ~starting & self.rules.over_limit()
         ended = self._ended = terminated | truncated

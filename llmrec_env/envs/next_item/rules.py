@@ -146,6 +146,7 @@ class NextItemRules(Rules[Outcome]):
         self.simulator = simulator
         self.initial_histories = InitialHistories(simulator.users)
         self.n_items = simulator.n_items
+        self.action_space = spaces.Discrete(self.n_items)
         self.patience = patience
         self.reward_on = reward_on
         self.users = np.zeros(num_rows, dtype=np.int64)
@@ -159,19 +160,6 @@ class NextItemRules(Rules[Outcome]):
     def states(self) -> FloatArray:
         """The users' states, float32 (N, state_size)."""
         return self.session.states
-
-    @property
-    def action_space(self) -> spaces.Discrete:
-        """The items."""
-        return spaces.Discrete(self.n_items)
-
-    def check(self, actions: Any) -> IntArray:
-        """Item indices, int64 (N,).
-
-        Raises:
-            InvalidAction: they do not fit the rows, or there is no such item.
-        """
-        return check_choices(actions, self.num_rows, self.n_items, "an item index")
 
     def action_masks(self) -> BoolArray:
         """Bool (N, n_items), true where the user has not seen the item."""
@@ -205,13 +193,17 @@ class NextItemRules(Rules[Outcome]):
         for row, history in zip(rows, histories, strict=True):
             self._open_row(row, history)
 
-    def step(self, actions: IntArray, playing: BoolArray) -> Outcome:
+    def step(self, actions: Any, playing: BoolArray) -> Outcome:
         """Show item ``actions[i]`` to the user of each row that is playing.
 
         Args:
-            actions: int64 (N,), in [0, n_items).
+            actions: integers (N,), in [0, n_items).
             playing: bool (N,); a row that is not playing draws nothing and does not change.
+
+        Raises:
+            InvalidAction: the actions do not fit the rows, or there is no such item.
         """
+        actions = check_choices(actions, self.num_rows, self.n_items, "an item index")
         uniform = self._draw(playing)
         unseen = playing & ~self.seen.has(actions)
         response = self.session.respond(actions)
