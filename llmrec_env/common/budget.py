@@ -8,10 +8,10 @@ from llmrec_env.common.errors import SettingError
 
 
 class ScaledLengths:
-    """Settings with an ``budget``, by which all their training lengths are multiplied.
+    """Settings with a ``budget``, by which all their training lengths are multiplied.
 
     Raises:
-        SettingError: the budget is no positive number.
+        SettingError: the budget is not a positive number.
     """
 
     budget: float

@@ -68,21 +68,6 @@ def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
         )
 
 
-def refuse_others(folder: str | os.PathLike[str], name: str) -> None:
-    """Leave alone a folder that is not empty and lacks ``name``, the file of a run of this kind.
-
-    Raises:
-        SettingError: the folder is such a one, or it is a file.
-    """
-    path = Path(folder)
-    if path.is_file():
-        raise SettingError(f"{path} is a file; name a folder with --out")
-    if path.exists() and not (path / name).exists() and any(path.iterdir()):
-        raise SettingError(
-            f"{path} holds something else, which could be lost; name another folder with --out"
-        )
-
-
 def write_json(path: str | os.PathLike[str], value: Any, sort_keys: bool = True) -> None:
     """Write ``value`` as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=2, sort_keys=sort_keys) + "\n"

@@ -53,7 +53,7 @@ class Source:
             )
 
     def check_learned(self, record: Mapping[str, Any], who: str) -> None:
-        """Refuse a simulated user that may have learned from those it is to be judged on.
+        """Refuse a simulated user that may have learned from those that evaluate it.
 
         Args:
             record: what learning wrote down (``LanguageEnvironment.record``).
@@ -67,7 +67,7 @@ class Source:
         if learned not in (None, self.split.train.users_fingerprint):
             raise SimulatorError(
                 f"{who} learned from other users than those that this split trains on, and so "
-                "perhaps from those that it would be judged on: give the --data and --seed that "
+                "perhaps from those that it would be evaluated on: give the --data and --seed that "
                 "`llmrec fit` was given"
             )
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Programs that use the whole library: the demo, and studies of recommenders."""

@@ -1,4 +1,4 @@
-"""Who evaluates a policy: simulated users of the test split, and the true ones where known."""
+"""The users in whose episodes policies are evaluated: simulated ones, and true ones if known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process keeps open while it works on a run: the log, split by user, and an LE."""
+"""A cache in each process of a run: the log, split by user, and the LE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any run again, from the settings that its folder keeps: what ``llmrec rerun`` does."""
+"""``llmrec rerun``: does a run again with the settings that its folder keeps."""
 
 from __future__ import annotations
 

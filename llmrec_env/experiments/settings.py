@@ -1,4 +1,4 @@
-"""What the settings of all kinds of run have in common."""
+"""The base of all runs' settings: to and from JSON, and as a command line."""
 
 from __future__ import annotations
 

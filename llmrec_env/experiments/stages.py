@@ -1,4 +1,4 @@
-"""The stages of a run: those that are missing run side by side, each when what it needs is done."""
+"""The stage runner: runs the missing stages of a run side by side, in the order they need."""
 
 from __future__ import annotations
 

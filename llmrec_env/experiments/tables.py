@@ -1,4 +1,4 @@
-"""Pieces that the reports of all kinds of run share, and how they are saved."""
+"""Parts of reports that all kinds of run share, and the files that a run ends in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The LE of a run, learned or loaded, and how far it can be believed."""
+"""The demo's LE: learns or loads it, and measures how well it predicts held-out users."""
 
 from __future__ import annotations
 

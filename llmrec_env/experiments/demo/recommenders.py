@@ -1,4 +1,4 @@
-"""Plain, SNQN and LEASR on each backbone, and what needs no learning beside them."""
+"""The demo's recommenders: plain, SNQN and LEASR on each backbone, beside simple baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random, popular and PPO in the environment, and in the true one where known."""
+"""The demo's policies: random, popular and PPO, and their returns in the environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One demo run: its stages, what each found, and the report."""
+"""Runs the stages of a demo and builds its report."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class DemoSettings(RunSettings, ScaledLengths):
     world_size: tuple[int, int] = WORLD_SIZE
     """Items and users of the generated world; the embedded LE knows it at its full size only."""
     episodes: int = 200
-    """Held-out users, one episode each, in which a policy is judged, at most."""
+    """Held-out users, one episode each, in which a policy is evaluated, at most."""
 
     @property
     def source(self) -> Source:

@@ -1,4 +1,4 @@
-"""The offline benchmark: d3rlpy's algorithms on the log, and on what the LE makes of it.
+"""``llmrec bench offline``: d3rlpy's algorithms on the log, and on what the LE makes of it.
 
 Every algorithm learns from every dataset with the same settings. It is evaluated by the next items
 of held-out users, among the simulated users and, on the generated world, among the true ones.

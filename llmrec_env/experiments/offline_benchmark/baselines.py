@@ -1,4 +1,4 @@
-"""Who recommends beside the algorithms, and learns from no dataset."""
+"""The baselines of the benchmark: random items, popular items, and the LE's own choice."""
 
 from __future__ import annotations
 

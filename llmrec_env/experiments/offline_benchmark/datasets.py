@@ -1,4 +1,4 @@
-"""The datasets of the benchmark: the log as it is, and what is made of it."""
+"""The datasets of the benchmark: the log as it is, labelled, and augmented."""
 
 from __future__ import annotations
 

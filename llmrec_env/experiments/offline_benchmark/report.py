@@ -100,14 +100,14 @@ def _findings(settings: OfflineSettings, groups: Grouped, world: str) -> list[El
             for algorithm, (earned, agreeing) in found.items()
             if earned.low is not None and earned.low > 0 and agreeing == settings.seeds
         ]
-        told = ", ".join(f"{ALGORITHMS[a].label} {d.mean:+.2f}" for a, (d, _) in found.items())
+        gains = ", ".join(f"{ALGORITHMS[a].label} {d.mean:+.2f}" for a, (d, _) in found.items())
         claims.append(
             Finding(
                 f"Every algorithm earns more among {who} users from “{DATASETS[one].label}” than "
                 f"from “{DATASETS[other].label}”",
                 len(surely) == len(found),
                 f"surely so for {len(surely)} of {len(found)} (95% interval over users above 0, "
-                f"every seed of that sign): {told}",
+                f"every seed of that sign): {gains}",
             )
         )
     return claims
@@ -286,13 +286,13 @@ def _settings_text(settings: OfflineSettings) -> str:
     for algorithm in (ALGORITHMS[name] for name in settings.algorithms):
         for option, value in algorithm.settings.items():
             owners.setdefault(_options({option: value}), []).append(algorithm.label)
-    told = [
+    texts = [
         option if len(who) == len(settings.algorithms) else f"{option} ({', '.join(who)})"
         for option, who in owners.items()
     ]
     return (
         f"Settings, the same for every dataset: {settings.steps:,} gradient steps, "
-        f"{', '.join(told)}."
+        f"{', '.join(texts)}."
     )
 
 

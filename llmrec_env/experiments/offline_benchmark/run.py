@@ -1,4 +1,4 @@
-"""The runs of a benchmark, each kept in a folder of its own.
+"""Runs the missing parts of an offline benchmark and builds its report.
 
 A benchmark is one folder::
 

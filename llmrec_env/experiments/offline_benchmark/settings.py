@@ -1,4 +1,4 @@
-"""The settings of an offline benchmark, and the runs that they ask for."""
+"""The settings of an offline benchmark, and the list of its runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a result depends on its settings: pictures with the numbers beside them.
+"""``llmrec bench sensitivity``: how a result depends on its settings, in pictures and tables.
 
 What ``llmrec bench sensitivity`` runs: curves over one setting at a time, ranking by how often an
 item was seen in training, and a map of the users' states. Like a study's, every training is kept in

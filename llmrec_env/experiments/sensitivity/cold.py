@@ -1,4 +1,4 @@
-"""Who ranks which items well: test steps by how often the taken item occurs in training."""
+"""Ranking of cold and warm items: test steps by how often training holds the taken item."""
 
 from __future__ import annotations
 

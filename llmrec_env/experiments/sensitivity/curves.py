@@ -1,4 +1,4 @@
-"""What the curves found: a table, the two lines over the setting, and where learning over-fits."""
+"""The sections on curves: ranking over the values of a setting, and where learning over-fits."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def write(
     swept = read(sweep, settings, context)
     seeds = many(settings.seeds, "training seed")
     section.add(
-        Text(_told(swept)),
+        Text(_summary(swept)),
         _table(swept, basis, settings.command),
         _lines(
             swept,
@@ -174,7 +174,7 @@ def _table(swept: Swept, basis: str, command: str) -> Table:
     named = {PLAIN: swept.plain}
     named |= {f"{value:g}": rows for value, rows in swept.rows.items()}
     diverged = sum(row["diverged"] for rows in swept.rows.values() for row in rows)
-    told = f" {many(diverged, 'training')} diverged and count nowhere." if diverged else ""
+    lost = f" {many(diverged, 'training')} diverged and count nowhere." if diverged else ""
     return Table(
         swept.sweep.title,
         [swept.sweep.setting, *columns, "kept pass"],
@@ -188,7 +188,7 @@ def _table(swept: Swept, basis: str, command: str) -> Table:
         note=f"{basis} Means over {many(len(swept.plain), 'training seed')}, ± standard deviation. "
         f"Gap: {METRIC} of as many training users less that of validation users. Training loss: of "
         "the logged actions alone, in the pass that validation kept (of which the last column "
-        f"tells).{told}",
+        f"tells).{lost}",
         command=command,
         digits=4,
     )
@@ -221,7 +221,7 @@ def _shifted(estimate: Estimate, sign: int) -> float | None:
 def _passes(sweep: Sweep, settings: SensitivitySettings, context: SplitContext) -> list[Element]:
     """Validation and training loss pass by pass, a line a value."""
     pictures: list[Element] = []
-    for name, title, told in (
+    for name, title, what in (
         (METRIC, "Validation by pass", f"{METRIC} of validation users"),
         (LOSS, "Training loss by pass", "The loss of the logged actions, augmentation aside"),
     ):
@@ -238,7 +238,7 @@ def _passes(sweep: Sweep, settings: SensitivitySettings, context: SplitContext) 
         if max(len(curve.x) for curve in series) < 2:
             return []  # a single pass has no course
         caption = (
-            f"{told}, mean over {many(settings.seeds, 'training seed')}, as long as all of them "
+            f"{what}, mean over {many(settings.seeds, 'training seed')}, as long as all of them "
             f"learn; a line for each {sweep.label}. Where validation falls while the training loss "
             "goes on falling, learning over-fits."
         )
@@ -249,7 +249,7 @@ def _passes(sweep: Sweep, settings: SensitivitySettings, context: SplitContext) 
     return pictures
 
 
-def _told(swept: Swept) -> str:
+def _summary(swept: Swept) -> str:
     """The numbers that the pictures show, in words."""
     sweep, values = swept.sweep, list(swept.rows)
     validation, test = swept.means("validation"), swept.means("test")

@@ -1,4 +1,4 @@
-"""One training of a curve, or one ranker beside it, and what is left of each: a folder a point."""
+"""The points of a study of sensitivity: one training or one ranker each, and its results."""
 
 from __future__ import annotations
 

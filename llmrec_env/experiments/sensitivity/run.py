@@ -1,4 +1,4 @@
-"""A whole study of sensitivity: trainings side by side, one table of all points, the report."""
+"""Runs the missing points of a study of sensitivity and builds its report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_sensitivity(
     stays.
 
     Args:
-        settings: what is asked.
+        settings: which settings are moved.
         folder: the LE, one folder a training, ``points.csv``, ``points.parquet``, ``results.json``,
             ``results.md``, ``report.html`` and ``figures``.
         workers: processes at work at once, one thread each; one a core where None. With more than
@@ -114,7 +114,7 @@ def _part(
     if part == "map":
         section = report.section(
             "Where users stand",
-            "The states from which the next item is told, the LE's and the backbone's.",
+            "The states from which the next item is predicted, the LE's and the backbone's.",
         )
         found = state_map.read(settings, context)
         state_map.write(section, found, settings)

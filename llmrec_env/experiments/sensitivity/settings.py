@@ -35,7 +35,7 @@ class SensitivitySettings(RunSettings):
     backbone: str = "sasrec"
     """Sequence encoder."""
     parts: tuple[str, ...] = PARTS
-    """What is asked: curves over "weight", "k", "share" and "balance", "cold" items, the "map"."""
+    """The sections: curves over "weight", "k", "share" and "balance", "cold" items, the "map"."""
     values: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
     """Other values for the curves, by part."""
     split: int = 0

@@ -1,4 +1,4 @@
-"""A map of the test users: where the LE puts them and where the backbone does, by the last item."""
+"""The section with a map of the test users, by the LE's states and by the backbone's."""
 
 from __future__ import annotations
 

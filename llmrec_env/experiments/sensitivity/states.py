@@ -1,4 +1,4 @@
-"""States of users, brought into the plane."""
+"""States of users: where they come from, and their projection into the plane."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def kinds_of_items(catalogue: Catalogue) -> tuple[str, list[str]] | None:
     """
     for name in sorted(catalogue.text_columns, key=lambda name: name != "category"):
         values = [value.strip() for value in catalogue.table[name].to_list()]
-        told = [value for value in values if value]
-        different = len(set(told))
-        if different > 1 and (name == "category" or different * FEW <= len(told)):
+        texts = [value for value in values if value]
+        different = len(set(texts))
+        if different > 1 and (name == "category" or different * FEW <= len(texts)):
             return name, _branches(values)
     return None
 

@@ -1,4 +1,4 @@
-"""Which setting is moved, of which method, over which values."""
+"""The sweeps of a study of sensitivity: a method, one of its settings, and the values."""
 
 from __future__ import annotations
 

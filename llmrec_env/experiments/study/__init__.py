@@ -1,4 +1,4 @@
-"""A whole study of recommenders: methods tuned alike, splits, seeds, and what differences mean.
+"""``llmrec bench``: a study of recommenders, tuned alike, over splits and seeds.
 
 What ``llmrec bench`` runs. Everything that is done is kept in the study's folder, so a study that
 was killed, or is asked for more, goes on with what it lacks.

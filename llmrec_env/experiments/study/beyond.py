@@ -1,4 +1,4 @@
-"""What a row is like beyond accuracy: its lists, and what it earns from simulated users."""
+"""Measures beyond accuracy: the recommended lists, and returns among simulated users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from llmrec_env.users.true_taste import TrueTasteUser
 
 K = 10
 EPISODES = 100
-"""Test users in whose episodes a recommender is judged, at most."""
+"""Test users in whose episodes a recommender is evaluated, at most."""
 CATEGORIES = ("category", "genres", "tags")
 """Columns that tell what an item is; the first that a catalogue has counts."""
 LANGUAGE = "LE"

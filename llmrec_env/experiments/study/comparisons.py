@@ -1,4 +1,4 @@
-"""Which rows of a study are held against which, and what that settles."""
+"""Compares the rows of a study in pairs, and says what is shown, open or refuted."""
 
 from __future__ import annotations
 
@@ -100,18 +100,18 @@ def findings(comparisons: Sequence[Comparison], settings: StudySettings) -> list
                 if c.reference in CLAIMED and name in c.rows
             }
             for verdict in ("beaten", "open", "better"):
-                told = {
+                shown = {
                     reference: f"{other}: {d.mean:+.4f} [{d.low:+.4f}, {d.high:+.4f}], "
                     f"p {p_text(p)}, {d.agreeing} of {len(d.splits)} splits"
                     for reference, (other, d, p) in held.items()
                     if _verdict(d, p) == verdict
                 }
-                if told:
+                if shown:
                     claims.append(
                         Finding(
-                            f"{name} ranks better than {_listed(list(told))}",
+                            f"{name} ranks better than {_listed(list(shown))}",
                             verdict == "beaten",
-                            f"test NDCG@10 above {'; '.join(told.values())} (95% intervals over "
+                            f"test NDCG@10 above {'; '.join(shown.values())} (95% intervals over "
                             "users, Holm's p)",
                             refuted=verdict == "better",
                         )

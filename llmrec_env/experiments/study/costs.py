@@ -1,4 +1,4 @@
-"""What a study cost, and what the search chose: two sections of its report."""
+"""Two sections of a study's report: costs, and the hyper-parameters that were chosen."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ def _texts(results: Results) -> str:
 def _search(report: Report, results: Results) -> None:
     settings = results.settings
     if not settings.trials:
-        told = "Nothing was searched (--trials 0): every method took its defaults."
-        report.section("Hyper-parameters", told)
+        nothing = "Nothing was searched (--trials 0): every method took its defaults."
+        report.section("Hyper-parameters", nothing)
         return
     tuned = "every method and" if settings.tune == "each" else "the plain method on every"
     others = "" if settings.tune == "each" else "Every other method takes what plain was given. "
@@ -126,8 +126,10 @@ def _search(report: Report, results: Results) -> None:
         )
     )
     knn = results.rows["item-kNN"]
-    told = "; ".join(f"split {row['split']}: {_settings(row['chosen'])}" for row in knn)
-    section.add(Text(f"item-kNN took its settings from each split's own validation users: {told}."))
+    found = "; ".join(f"split {row['split']}: {_settings(row['chosen'])}" for row in knn)
+    section.add(
+        Text(f"item-kNN took its settings from each split's own validation users: {found}.")
+    )
 
 
 def _chosen(results: Results, backbone: str, method: Method) -> list[Any]:

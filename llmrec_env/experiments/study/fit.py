@@ -1,4 +1,4 @@
-"""One training of a method."""
+"""Trains a method on a split, with the simulated user and the teacher that it names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a method may be fused with when it serves; validation chooses the weight."""
+"""Late fusion of a method with another ranker; validation chooses the weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run: train, rank validation and test users once, time the serving, write all of it down."""
+"""Does one run of a study: trains, ranks validation and test users, times the serving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of a study: what each method changes of a plain backbone, and what it is held against.
+"""The methods that a study can compare: what each changes of a plain backbone.
 
 A new method is one entry of :data:`METHODS`.
 """
@@ -6,17 +6,18 @@ A new method is one entry of :data:`METHODS`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from agents.config import RecommenderConfig
 from agents.objectives import DEFAULT_OBJECTIVE
 from llmrec_env.common.errors import SettingError
-from llmrec_env.experiments.study.space import HOST, PROXY, Q_LEARNING, TARGETS, Range, Space
+from llmrec_env.experiments.study.space import HOST, Space, space_of
 
 Role = Literal["plain", "framework", "control", "language"]
-PLAIN = "plain"
+PLAIN, PROXY = "plain", "proxy"
+TEXT_CONTROLS = ("frozen text", "text without LM", "LE unpretrained")
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,6 @@ class Method:
             "language" (learns from a simulated user).
         settings: flat settings of :class:`RecommenderConfig` that differ from the defaults.
         simulator: name of the simulated user that labels and augments (:mod:`.simulators`).
-        framework: the method without the simulated user, with which it is compared.
-        own_space: what is searched besides the host's settings.
         teacher: who proposes actions, where no simulated user does (:mod:`.teachers`).
         fused_with: what ranks beside it in service (:mod:`.fusions`).
     """
@@ -39,10 +38,22 @@ class Method:
     role: Role
     settings: Mapping[str, Any] = field(default_factory=dict)
     simulator: str | None = None
-    framework: str | None = None
-    own_space: Space = field(default_factory=dict)
     teacher: str | None = None
     fused_with: str | None = None
+
+    @property
+    def objective(self) -> str:
+        """The loss on the logged actions."""
+        return str(self.settings.get("objective", DEFAULT_OBJECTIVE))
+
+    @property
+    def framework(self) -> str | None:
+        """The method that has its objective alone, with which it is compared."""
+        if self.role in ("plain", "framework"):
+            return None
+        if self.objective == DEFAULT_OBJECTIVE or self.name == PROXY:
+            return PLAIN
+        return PROXY if self.objective == PROXY else self.objective.upper()
 
     @property
     def reads_text(self) -> bool:
@@ -52,7 +63,7 @@ class Method:
     @property
     def space(self) -> Space:
         """All that is searched; the host's settings first, so that all methods draw them alike."""
-        return {**HOST, **self.own_space}
+        return space_of(self.objective, self.settings)
 
     def config(self, backbone: str, **changes: Any) -> RecommenderConfig:
         """The settings of a recommender, with further ``changes``.
@@ -67,141 +78,81 @@ class Method:
         )
 
 
+def _method(
+    name: str,
+    role: Role,
+    simulator: str | None = None,
+    teacher: str | None = None,
+    fused_with: str | None = None,
+    **settings: Any,
+) -> Method:
+    return Method(name, role, settings, simulator, teacher, fused_with)
+
+
+def _q_learning(framework: str) -> dict[str, Any]:
+    """One copy learns, as many steps as plain takes; the fair coin would take twice that."""
+    return {"objective": framework.lower(), "target": "periodic"}
+
+
+def _targets(simulator: str, role: Role = "language") -> Method:
+    """A plain backbone that learns the soft targets of a simulator."""
+    return _method(f"{simulator} targets", role, simulator, augment=True)
+
+
 FRAMEWORKS = ("SQN", "SAC", "SA2C", "SMORL")
 LANGUAGE_TEACHERS = ("LE 10%", "LE 30%", "LE of titles", "LE pooled", "LE with ids")
-TEXT_CONTROLS = ("frozen text", "text without LM", "LE unpretrained")
 CONTROL_TEACHERS = (*TEXT_CONTROLS, "LE without text", "bag of items")
 """Simulators whose soft targets show what language, its LM and its learning add."""
-SNQN: dict[str, Any] = {"objective": "snqn", "target": "periodic"}
-"""One copy learns, as many steps as a plain backbone takes; the fair coin would take twice that."""
-
-
-def _language(name: str, space: Space, **switches: bool) -> Method:
-    return Method(name, "language", {**SNQN, **switches}, "LE", "SNQN", {**Q_LEARNING, **space})
-
-
-def _teacher(teacher: str) -> Method:
-    """Soft targets of a teacher without language."""
-    name = {"cooccurrence": "co-occurrence"}.get(teacher, teacher)
-    settings = {"augment": True, "teacher": teacher}
-    return Method(f"{name} targets", "control", settings, framework=PLAIN, own_space=TARGETS)
-
-
-def _added(teacher: str) -> Method:
-    """SNQN that learns from the actions of a teacher without language."""
-    targets = _teacher(teacher)
-    settings = {**SNQN, **targets.settings}
-    space = {**Q_LEARNING, **TARGETS}
-    return Method(f"SNQN + {targets.name}", "control", settings, None, "SNQN", space)
-
-
-def _soft(simulator: str, role: Role = "language", **more: Any) -> Method:
-    """A plain backbone that learns the soft targets of a simulator."""
-    name = "soft targets" if simulator == "LE" else f"{simulator} targets"
-    return Method(name, role, {"augment": True, **more}, simulator, PLAIN, TARGETS)
-
-
-def _framework(name: str, space: Space) -> Method:
-    settings = {"objective": name.lower(), "target": "periodic"}
-    return Method(name, "framework", settings, own_space=space)
-
-
-def _leasr(framework: str) -> Method:
-    """LEASR on another framework than SNQN."""
-    switches = {"state": True, "reward": True, "augment": True}
-    settings = {"objective": framework.lower(), "target": "periodic", **switches}
-    space = {**Q_LEARNING, **TARGETS}
-    return Method(f"{framework} LEASR", "language", settings, "LE", framework, space)
-
-
-_TEACHERS = ("random", "popular", "cooccurrence")
+COUNTING_TEACHERS = {"random": "random", "popular": "popular", "co-occurrence": "cooccurrence"}
+"""Who proposes actions without language: in names, and as the setting ``teacher``."""
+BOTH = "LE and item-kNN"
+SNQN = _q_learning("SNQN")
+LEASR: dict[str, Any] = {"state": True, "reward": True, "augment": True}
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method(PLAIN, "plain"),
-        Method(
-            "label smoothing",
-            "control",
-            {"label_smoothing": 0.3},
-            framework=PLAIN,
-            own_space={"label_smoothing": Range(0.05, 0.5)},
+        _method(PLAIN, "plain"),
+        _method("label smoothing", "control", label_smoothing=0.3),
+        _method("tied", "control", tied=True),
+        _method("text-initialised", "control", "frozen text", item_init="text"),
+        _method("LE-initialised", "language", "LE", item_init="text"),
+        _method("SNQN", "framework", **SNQN),
+        _method("LES", "language", "LE", **SNQN, state=True),
+        _method("LER", "language", "LE", **SNQN, reward=True),
+        _method("LEA", "language", "LE", **SNQN, augment=True),
+        _method("LESR", "language", "LE", **SNQN, state=True, reward=True),
+        _method("LEASR", "language", "LE", **SNQN, **LEASR),
+        *(_method(name, "framework", **_q_learning(name)) for name in FRAMEWORKS),
+        *(
+            _method(f"{name} LEASR", "language", "LE", **_q_learning(name), **LEASR)
+            for name in FRAMEWORKS
         ),
-        Method("tied", "control", {"tied": True}, framework=PLAIN),
-        Method("text-initialised", "control", {"item_init": "text"}, "frozen text", PLAIN),
-        Method("LE-initialised", "language", {"item_init": "text"}, "LE", PLAIN),
-        Method("SNQN", "framework", SNQN, own_space=Q_LEARNING),
-        _language("LES", {}, state=True),
-        _language("LER", {}, reward=True),
-        _language("LEA", TARGETS, augment=True),
-        _language("LESR", {}, state=True, reward=True),
-        _language("LEASR", TARGETS, state=True, reward=True, augment=True),
-        *(_framework(name, Q_LEARNING) for name in FRAMEWORKS),
-        *map(_leasr, FRAMEWORKS),
-        Method("proxy", "control", {"objective": "proxy"}, framework=PLAIN, own_space=PROXY),
-        Method(
-            "proxy LEA",
-            "language",
-            {"objective": "proxy", "augment": True},
-            "LE",
-            "proxy",
-            {**PROXY, **TARGETS},
+        _method(PROXY, "control", objective="proxy"),
+        _method("proxy LEA", "language", "LE", objective="proxy", augment=True),
+        _method("soft targets", "language", "LE", augment=True),
+        *map(_targets, LANGUAGE_TEACHERS),
+        *(_targets(name, "control") for name in CONTROL_TEACHERS),
+        _method("top-1 target", "language", "LE", augment=True, augment_k=1),
+        _method("LE fused", "language", "LE", state=True, state_to="fused"),
+        _method("LE distilled", "language", "LE", state=True, state_to="distilled"),
+        _method("LES of frozen text", "control", "frozen text", **SNQN, state=True),
+        _method("LEASR of a bag of items", "control", "bag of items", **SNQN, **LEASR),
+        _method("item-kNN targets", "control", teacher="item-kNN", augment=True),
+        _method("LE and item-kNN targets", "language", "LE", BOTH, augment=True),
+        _method("LEASR with item-kNN", "language", "LE", BOTH, **SNQN, **LEASR),
+        _method("plain and LE in service", "language", "LE", fused_with="LE"),
+        _method("plain and item-kNN in service", "control", fused_with="item-kNN"),
+        _method("two plain in service", "control", fused_with="twin"),
+        *(
+            Method(f"{name} targets", "control", {"augment": True, "teacher": teacher})
+            for name, teacher in COUNTING_TEACHERS.items()
         ),
-        _soft("LE"),
-        *(_soft(name) for name in LANGUAGE_TEACHERS),
-        *(_soft(name, "control") for name in CONTROL_TEACHERS),
-        Method("top-1 target", "language", {"augment": True, "augment_k": 1}, "LE", PLAIN, TARGETS),
-        Method("LE fused", "language", {"state": True, "state_to": "fused"}, "LE", PLAIN),
-        Method(
-            "LE distilled",
-            "language",
-            {"state": True, "state_to": "distilled"},
-            "LE",
-            PLAIN,
-            {"state_weight": Range(0.05, 2.0, log=True)},
+        *(
+            Method(
+                f"SNQN + {name} targets", "control", {**SNQN, "augment": True, "teacher": teacher}
+            )
+            for name, teacher in COUNTING_TEACHERS.items()
         ),
-        Method(
-            "LES of frozen text",
-            "control",
-            {**SNQN, "state": True},
-            "frozen text",
-            "SNQN",
-            Q_LEARNING,
-        ),
-        Method(
-            "LEASR of a bag of items",
-            "control",
-            {**SNQN, "state": True, "reward": True, "augment": True},
-            "bag of items",
-            "SNQN",
-            {**Q_LEARNING, **TARGETS},
-        ),
-        Method(
-            "item-kNN targets",
-            "control",
-            {"augment": True},
-            None,
-            PLAIN,
-            TARGETS,
-            teacher="item-kNN",
-        ),
-        Method(
-            "LE and item-kNN targets",
-            "language",
-            {"augment": True},
-            "LE",
-            PLAIN,
-            TARGETS,
-            teacher="LE and item-kNN",
-        ),
-        replace(
-            _language("LEASR with item-kNN", TARGETS, state=True, reward=True, augment=True),
-            teacher="LE and item-kNN",
-        ),
-        Method("plain and LE in service", "language", {}, "LE", PLAIN, fused_with="LE"),
-        Method("plain and item-kNN in service", "control", {}, None, PLAIN, fused_with="item-kNN"),
-        Method("two plain in service", "control", {}, None, PLAIN, fused_with="twin"),
-        *map(_teacher, _TEACHERS),
-        *map(_added, _TEACHERS),
     )
 }
 

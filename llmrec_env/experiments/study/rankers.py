@@ -1,4 +1,4 @@
-"""The rows of a table that need no backbone: what counting does, and each simulator alone."""
+"""The rows of a study without a backbone: popularity, item-kNN, and each simulator alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a study: tables, differences with their intervals, learning curves, costs."""
+"""The report of a study: tables, differences with their intervals, and learning curves."""
 
 from __future__ import annotations
 

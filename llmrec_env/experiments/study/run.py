@@ -1,4 +1,4 @@
-"""A whole study: simulators, searches and runs side by side, and the report."""
+"""Runs the missing parts of a study and builds its report."""
 
 from __future__ import annotations
 

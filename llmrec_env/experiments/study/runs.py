@@ -1,4 +1,4 @@
-"""The runs of a study, and what the finished ones left in its folder."""
+"""The list of a study's runs, and the results that finished ones left in its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hyper-parameters: as many trials for every method and backbone, on validation users alone.
+"""Searches hyper-parameters: as many trials for every method, on validation users alone.
 
 Or trials of the plain backbone alone, whose settings all methods take (``StudySettings.tune``).
 
@@ -12,7 +12,7 @@ been.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ def _evaluate(
 def _identity(backbone: str, method: Method) -> dict[str, Any]:
     """What a search depends on besides the study's settings, as JSON gives it back."""
     space = {name: repr(values) for name, values in method.space.items()}
-    own = {**asdict(replace(method, own_space={})), "backbone": backbone, "space": space}
+    own = {**asdict(method), "backbone": backbone, "space": space}
     plain: dict[str, Any] = json.loads(json.dumps(own))
     return plain
 

@@ -1,10 +1,12 @@
-"""Which values of a setting are tried."""
+"""The search spaces: which values of a hyper-parameter are tried."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from agents.objectives import DEFAULT_OBJECTIVE
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,19 @@ TARGETS: Space = {
     "augment_weight": Range(0.1, 2.0, log=True),
     "temperature": Range(0.5, 4.0, log=True),
 }
+SMOOTHING: Space = {"label_smoothing": Range(0.05, 0.5)}
+DISTILLED: Space = {"state_weight": Range(0.05, 2.0, log=True)}
+
+
+def space_of(objective: str, settings: Mapping[str, Any]) -> Space:
+    """All that is searched of a recommender, by its objective and flat settings."""
+    space = dict(HOST)
+    if objective != DEFAULT_OBJECTIVE:
+        space |= PROXY if objective == "proxy" else Q_LEARNING
+    if settings.get("augment"):
+        space |= TARGETS
+    if "label_smoothing" in settings:
+        space |= SMOOTHING
+    if settings.get("state_to") == "distilled":
+        space |= DISTILLED
+    return space

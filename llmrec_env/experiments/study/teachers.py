@@ -1,4 +1,4 @@
-"""Who proposes actions besides the simulated users: made once for a split, kept.
+"""Teachers, which propose actions beside the simulated users: made once for a split, kept.
 
 A new teacher is one function under :func:`register_teacher`.
 """
