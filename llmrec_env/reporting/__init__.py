@@ -11,12 +11,13 @@ from llmrec_env.reporting.elements import (
     Finding,
     Forest,
     Scatter,
+    Section,
     Table,
     Text,
     Transcript,
     Turn,
 )
-from llmrec_env.reporting.report import Report, Section, versions
+from llmrec_env.reporting.report import Report, versions
 
 __all__ = [
     "Bars",

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import polars as pl
 
@@ -100,7 +100,7 @@ def _text(path: Path, encoding: str) -> str:
             raise DataError(f"{path}: not {encoding} text at byte {error.start}") from None
 
 
-def _dialect(separator: str, quote: str | None) -> dict:
+def _dialect(separator: str, quote: str | None) -> dict[str, Any]:
     if quote is None:
         return {"delimiter": separator, "quoting": csv.QUOTE_NONE}
     return {"delimiter": separator, "quotechar": quote}
