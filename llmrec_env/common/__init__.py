@@ -1,1 +1,1 @@
-"""What every floor shares: errors, files, progress bars, optional extras, the training loop."""
+"""Helpers that every room shares: errors, files, progress bars, optional extras, training."""

@@ -1,4 +1,4 @@
-"""Array types, by what their entries are; shapes stand in the docstrings."""
+"""Names of numpy array types: IntArray, FloatArray, Float64Array, BoolArray."""
 
 from __future__ import annotations
 

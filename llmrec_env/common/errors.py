@@ -1,4 +1,4 @@
-"""The errors that the package raises on purpose; each message names the thing and the mend."""
+"""The exceptions that the package raises; each message names the problem and how to mend it."""
 
 from __future__ import annotations
 

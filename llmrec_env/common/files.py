@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and names made from content."""
+"""Files and folders that are written whole or not at all, JSON, and fingerprints of contents."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
     path = Path(folder)
     if path.is_file():
         raise SettingError(f"{path} is a file, and a folder is to be written there; name another")
-    found = path.iterdir() if path.is_dir() else ()
-    if others := sorted(entry.name for entry in found if entry.name not in names):
-        told = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+    entries = path.iterdir() if path.is_dir() else ()
+    if others := sorted(entry.name for entry in entries if entry.name not in names):
+        names_found = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
         raise SettingError(
-            f"{path} holds {told}, which would be lost; name another folder, or empty it"
+            f"{path} holds {names_found}, which would be lost; name another folder, or empty it"
         )
 
 

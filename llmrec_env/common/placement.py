@@ -1,4 +1,4 @@
-"""Where a language model runs, and in which numbers."""
+"""The device and the dtype in which a language model computes, checked by name."""
 
 from __future__ import annotations
 

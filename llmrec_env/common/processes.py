@@ -1,4 +1,4 @@
-"""The processes that learn together, begun by ``accelerate launch`` or ``torchrun``.
+"""Several processes that learn together, begun by ``accelerate launch`` or ``torchrun``.
 
 Every process runs the same program. Training shares out its batches among them; whatever else
 decides or writes something happens in the main process, and the others get what it found. With one
@@ -65,12 +65,12 @@ def check_alone() -> None:
 
 
 def own_device(device: str | torch.device) -> str | torch.device:
-    """Where this process computes, given the device that all were told: ``"cuda"`` is its own GPU.
+    """Where this process computes, given the device that all were given: ``"cuda"`` is its own GPU.
 
     Several processes also join hands here, over NCCL on GPUs and gloo on CPUs.
 
     Raises:
-        SettingError: several processes were told one GPU, or another kind of device than before.
+        SettingError: several processes were given one GPU, or another kind of device than before.
         RuntimeError, AssertionError: torch knows no such device here.
     """
     if count() == 1:

@@ -1,4 +1,4 @@
-"""Progress bars on standard error, through rich; those of other processes too.
+"""Progress bars on standard error, drawn by rich; other processes' bars too.
 
 Whatever takes time opens a bar with :func:`progress_bar` or :func:`track`, and never asks whether
 to show it. A bar appears once its work has lasted :data:`DELAY` seconds; work inside other work

@@ -1,4 +1,4 @@
-"""A softmax over a whole catalogue, for the price of its three matrix products.
+"""The softmax over a whole catalogue, as fast and small as its three matrix products.
 
 Next-item prediction tells one item from all others at P states, so nearly all of its time goes into
 a matrix (P, n_items) that nobody looks at: only its row sums are needed, and the few entries that
@@ -39,8 +39,8 @@ def log_normaliser(states: Tensor, table: Tensor, bias: Tensor, dtype: torch.dty
         bias: float32 (n_items,).
         dtype: of the products, forward and backward; sums over items are in float32.
     """
-    found: Tensor = _LogNormaliser.apply(states, table, bias, dtype)
-    return found
+    normaliser: Tensor = _LogNormaliser.apply(states, table, bias, dtype)
+    return normaliser
 
 
 def linear_entries(states: Tensor, table: Tensor, bias: Tensor, rows: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The best few of many, row by row."""
+"""The K highest scores of each row of a matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one training loop: seeded, resumable, stopped early, and back at its best step in the end.
+"""The training loop: seeded, resumable, with early stopping; it ends with its best step's weights.
 
 Every batch is a function of its number, so a run that was killed and started again takes the same
 steps as one that was not. Checkpoints are safetensors and JSON in one folder, renamed into place as
@@ -245,8 +245,9 @@ class _Run:
             raise self._diverged("a weight is not finite")
         self.module.eval()
         with torch.no_grad():
-            found = processes.on_main(lambda: (losses, evaluate() if evaluate is not None else {}))
-        losses, metrics = found
+            losses, metrics = processes.on_main(
+                lambda: (losses, evaluate() if evaluate is not None else {})
+            )
         value = metrics[metric] if metrics else -sum(losses.values())
         self.last_metrics = metrics
         self.history.rows.append({"step": self.step, **losses, **metrics})

@@ -1,4 +1,4 @@
-"""What happened: the catalogue, the log, the public formats, the splits, the generated world."""
+"""Data: the catalogue, the log, public formats, splits, the generated world."""
 
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.filters import k_core, shuffle_items

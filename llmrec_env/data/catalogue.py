@@ -1,4 +1,4 @@
-"""The catalogue: the items of a recommender and what is written about them."""
+"""The catalogue: the items that can be recommended, with their texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of events: clicks and purchases, as the SQN line of work tells them apart."""
+"""Clicks and purchases: which names of events count as which, as in the SQN papers."""
 
 from __future__ import annotations
 

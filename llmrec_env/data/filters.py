@@ -1,4 +1,4 @@
-"""Changes to a whole log before it is split: another order of the items, the k-core."""
+"""Filters of a whole log, applied before it is split: shuffled items, the k-core."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from llmrec_env.data.log import InteractionLog
 def shuffle_items(log: InteractionLog, seed: int) -> InteractionLog:
     """The same log with its items numbered in a random order.
 
-    Where items are numbered by first appearance the number itself tells what a user meets next;
+    Where items are numbered by first appearance the number itself tells what a user takes next;
     after the shuffle it tells nothing.
     """
     return _renumber_items(log, np.random.default_rng(seed).permutation(log.n_items))

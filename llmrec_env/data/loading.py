@@ -1,4 +1,4 @@
-"""One call from a path to a log: find the format, read it, check it, clean it."""
+"""``load``: read a public dataset from a path, check it, and return the log."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def load(
 def _find_format(source: Source, name: str | None) -> Format:
     if name is not None and name not in FORMATS:
         raise DataError(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
-    asked = FORMATS.values() if name is None else [FORMATS[name]]
-    for candidate in asked:
+    formats = FORMATS.values() if name is None else [FORMATS[name]]
+    for candidate in formats:
         if candidate.recognises(source):
             return candidate
-    known = "\n".join(f"  {candidate.name}: {candidate.files}" for candidate in asked)
+    known = "\n".join(f"  {candidate.name}: {candidate.files}" for candidate in formats)
     found = sorted(file.name for file in source.folder.iterdir())
     shown = ", ".join(found[:10]) + (", …" if len(found) > 10 else "")
     raise DataError(

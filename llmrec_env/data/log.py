@@ -1,4 +1,4 @@
-"""The log: who interacted with what, when and how, in columns."""
+"""The interaction log: which user took which item, when and with what feedback, in columns."""
 
 from __future__ import annotations
 

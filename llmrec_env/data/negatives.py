@@ -1,4 +1,4 @@
-"""Items that a user never saw, drawn uniformly or by popularity."""
+"""Negative sampling: items that a user never took, drawn uniformly or by popularity."""
 
 from __future__ import annotations
 

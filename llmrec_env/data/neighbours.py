@@ -1,4 +1,4 @@
-"""Item-to-item neighbours: which items the same users take near one another."""
+"""Item neighbours by co-occurrence: items that the same users take near one another."""
 
 from __future__ import annotations
 
@@ -94,15 +94,15 @@ def _pairs(
 ) -> tuple[IntArray, IntArray, Float64Array]:
     """Ordered pairs (item, item, weight) of different items that were taken near one another."""
     users = log.row_users
-    found, weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    pairs, weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
     for distance in range(1, min(span, int(log.lengths.max(initial=1)) - 1) + 1):
         same = np.flatnonzero(users[:-distance] == users[distance:])
         left, right = log.items[same], log.items[same + distance]
         left, right = left[left != right], right[left != right]
-        found += [left * log.n_items + right, right * log.n_items + left]
+        pairs += [left * log.n_items + right, right * log.n_items + left]
         forward = np.full(len(left), distance**-decay)
         weights += [forward, backward * forward]
-    unique, pair = np.unique(np.concatenate(found), return_inverse=True)
+    unique, pair = np.unique(np.concatenate(pairs), return_inverse=True)
     left, right = np.divmod(unique, log.n_items)
     together = np.zeros(len(unique))
     np.add.at(together, pair, np.concatenate(weights))

@@ -1,1 +1,1 @@
-"""Who is judged, and how: ranking of logged items, returns in the environments."""
+"""Evaluation: ranking of logged items, returns in the environments, fidelity of simulators."""

@@ -1,4 +1,4 @@
-"""What lists of recommendations are like, whether or not they hold what the user took next.
+"""Coverage, novelty, diversity and Gini coefficient of recommended lists.
 
 One list a held-out step, the ranker's k best of all items, on the protocol of
 :mod:`llmrec_env.evaluation.ranking`. Definitions follow Castells, Hurley and Vargas, "Novelty and
@@ -69,13 +69,13 @@ def beyond_accuracy(
         return len(lists)
 
     steps = sum(per_batch(ranker, log, look, mask_seen, batch_users))
-    found = {
+    metrics = {
         f"coverage@{k}": float((exposure > 0).mean()),
         f"novelty@{k}": float(exposure @ self_information(train) / exposure.sum()),
     }
     if distances:
-        found[f"diversity@{k}"] = float(np.nanmean(np.concatenate(distances)))
-    return {**found, f"gini@{k}": gini(exposure), "steps": steps, "mask_seen": mask_seen}
+        metrics[f"diversity@{k}"] = float(np.nanmean(np.concatenate(distances)))
+    return {**metrics, f"gini@{k}": gini(exposure), "steps": steps, "mask_seen": mask_seen}
 
 
 def self_information(train: InteractionLog) -> Float64Array:

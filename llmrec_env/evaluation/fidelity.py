@@ -1,4 +1,4 @@
-"""How far a simulated user can be believed: the numbers on a simulator's card.
+"""The fidelity card: how well a simulated user predicts held-out users and the known truth.
 
 On any log: does the reward of the item that a held-out user took exceed that of an item that they
 never saw, and is the next item ranked high? On the generated world, whose truth is known: does the
@@ -125,7 +125,7 @@ def truth_agreement(
     """Compare rewards with the generated world's true preference, after each initial history.
 
     Args:
-        simulator: who is judged; its catalogue is the world's.
+        simulator: the simulator to evaluate; its catalogue is the world's.
         truth: the world's true users.
         train: what popularity counts.
         held_out: users of the world that the simulator never learned from.
@@ -137,13 +137,15 @@ def truth_agreement(
     rewards = simulator.score(histories, everything)
     likings = truth.with_users(held_out).true_liking(histories, users)
     counts = train.item_counts()
-    found = []
+    correlations = []
     for row in track(range(len(users)), "compare with the truth"):
         unseen = np.ones(held_out.n_items, dtype=bool)
         unseen[histories[row]] = False
         liking = likings[row, unseen]
-        found.append((spearman(rewards[row, unseen], liking), spearman(counts[unseen], liking)))
-    simulated, popular = np.array(found).T
+        correlations.append(
+            (spearman(rewards[row, unseen], liking), spearman(counts[unseen], liking))
+        )
+    simulated, popular = np.array(correlations).T
     return TruthAgreement(simulated, popular)
 
 

@@ -1,4 +1,4 @@
-"""Who recommends in an environment: anything that scores the items for a batch of observations."""
+"""Policies: anything that scores all items for a batch of observations, and acts greedily."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Next-item ranking: where in the whole catalogue does the item stand that the user took next?
+"""Next-item ranking: HR@k and NDCG@k of held-out steps among all items.
 
 The protocol of the SQN line of work: held-out users, every next-item step of their sequences, all
 items as candidates, HR@k and NDCG@k. Seen items stay in unless ``mask_seen`` says otherwise, and
@@ -159,12 +159,12 @@ def per_batch(
         raise DataError(
             "nothing to rank: no user of the log has a held-out step after another item"
         )
-    found = []
+    measured = []
     with progress_bar("rank", len(users)) as advance:
         for batch in _batches(log, users, batch_users):
-            found.append(measure(*_scores_of_users(ranker, log, batch, mask_seen)))
+            measured.append(measure(*_scores_of_users(ranker, log, batch, mask_seen)))
             advance(len(batch), "")
-    return found
+    return measured
 
 
 def _gains(ranks: Float64Array, k: int) -> tuple[BoolArray, Float64Array]:

@@ -1,4 +1,4 @@
-"""What policies earn from simulated users, compared user by user.
+"""Returns: what a policy earns from simulated users, compared user by user.
 
 Each chosen user lives one episode. The luck of a user, the draws that decide what is taken, follows
 from the seed and the user alone, so two policies face the same users with the same luck and their
@@ -121,19 +121,19 @@ def evaluate_policy(
             f"a policy scores actions (action_scores), and {type(policy).__name__} does not; wrap "
             "a model of stable-baselines3 in SB3Policy, one of d3rlpy in D3rlpyPolicy"
         )
-    found = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
-    assert found.users is not None
-    chosen = _choose(InitialHistories(found.users), episodes, seed)
+    simulator = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
+    assert simulator.users is not None
+    chosen = _choose(InitialHistories(simulator.users), episodes, seed)
     env = NextItemVectorEnv(
         num_envs=min(batch_users, len(chosen)),
         max_episode_steps=max_episode_steps,
         autoreset="disabled",
-        simulator=found,
-        **(_reads(policy) | settings),
+        simulator=simulator,
+        **(_observation_settings(policy) | settings),
     )
     if hasattr(policy, "begin"):
         policy.begin(env.n_items)
-    luck = np.random.default_rng(seed).integers(2**31, size=found.users.n_users)
+    luck = np.random.default_rng(seed).integers(2**31, size=simulator.users.n_users)
     seats = _Seats(env, env.rules.initial_histories.ids[chosen], luck[chosen])
     results = _play(policy, seats, mask_seen)
     ids = tuple(str(user_id) for user_id in seats.user_ids)
@@ -145,10 +145,10 @@ def at_most(episodes: int, users: InteractionLog) -> int:
     return min(episodes, len(InitialHistories(users).eligible))
 
 
-def _reads(policy: Policy) -> dict[str, Any]:
+def _observation_settings(policy: Policy) -> dict[str, Any]:
     """The form of observation that a policy asks for."""
-    asked = {name: getattr(policy, name, None) for name in ("observation", "history_length")}
-    return {"observation": "both"} | {k: v for k, v in asked.items() if v is not None}
+    wanted = {name: getattr(policy, name, None) for name in ("observation", "history_length")}
+    return {"observation": "both"} | {k: v for k, v in wanted.items() if v is not None}
 
 
 def _choose(initial_histories: InitialHistories, episodes: int | None, seed: int) -> IntArray:

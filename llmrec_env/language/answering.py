@@ -1,4 +1,4 @@
-"""An LE with the tables of its items computed: reads histories and says what users make of items.
+"""An LE ready to answer: its items' tables are computed, so it can read histories and score.
 
 Every item has a token, a feature and a vector, which the heads compute from its text. They depend
 on no user, so they are computed once for many reads: an LE that has learned keeps them for good,

@@ -1,4 +1,4 @@
-"""From a log to an LE: the base model, the item tokens, then state and reward on users."""
+"""``fit_language_environment``: from a log to an LE, in three stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The items nearest to a state, found without looking at every item.
+"""Approximate nearest items of a state, for large catalogues (faiss).
 
 An inverted file over the item vectors (faiss): the vectors lie in cells around centroids, and a
 search reads the cells nearest to the state. What it finds is nearly, not always, the nearest.

@@ -1,4 +1,4 @@
-"""Item tokens: one embedding an item in the LM's input space, learned by generating its text.
+"""Item tokens: one input embedding an item, learned so that the LM generates the item's text.
 
     L_tok = -sum_k log P(w_k | e_i, w_<k)        the LM is frozen, only e_i moves
 
@@ -138,14 +138,14 @@ def learn_item_tokens(
         for first in range(0, len(rows), config.block):
             block = slice(first, first + config.block)
             kept = None if folder is None else Path(folder) / "item_tokens" / f"{first:08d}"
-            found = None if kept is None else find_tensors(kept, run)
-            if found is None:
-                found = _learn_block(start[block], rows[block], model, config)
+            block_tensors = None if kept is None else find_tensors(kept, run)
+            if block_tensors is None:
+                block_tensors = _learn_block(start[block], rows[block], model, config)
                 if kept is not None:
-                    keep_tensors(kept, run, found)
-            learned[block] = found["tokens"]
-            sums += found["sums"]
-            advance(len(found["tokens"]), f"nll {float(sums[1] / sums[2]):.3f}")
+                    keep_tensors(kept, run, block_tensors)
+            learned[block] = block_tensors["tokens"]
+            sums += block_tensors["sums"]
+            advance(len(block_tensors["tokens"]), f"nll {float(sums[1] / sums[2]):.3f}")
     before, after = float(sums[0] / sums[2]), float(sums[1] / sums[2])
     return learned, {"before": before, "after": after}
 

@@ -1,4 +1,4 @@
-"""What the LE says about a whole log, in as few passes as the window allows.
+"""Labelling: states and rewards of a whole log, and of actions tried along it.
 
 The LM is causal, so one pass over a sequence gives every state, and the reward of each logged item
 at that item's own place: T tokens of work, not T prompts. Actions that were not taken branch off

@@ -1,4 +1,4 @@
-"""The LE: a language model adapted to read items and to answer as the user."""
+"""The LE: a causal language model with item tokens, LoRA adapters and heads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Initial histories that were read before: a user who comes again is not read again.
+"""PrefixCache: keys, values and states of initial histories that were read before.
 
 While an agent learns, episodes are short and start from the same few hundred users over and over.
-Reading their openings would take half of the time.
+Reading their initial histories each time would take half of the time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 from llmrec_env.language.lm.backend import RowCache
 
 BYTES = 256 * 1024**2  # kept at most
-ROWS = 1024  # openings kept at most
+ROWS = 1024  # initial histories kept at most
 
 
 class PrefixCache:
@@ -33,7 +33,7 @@ class PrefixCache:
         self._next = 0
 
     def holds(self, name: bytes) -> bool:
-        """Whether an opening of this name is here."""
+        """Whether an initial history of this name is here."""
         return name in self._places
 
     def put(self, names: list[bytes], rows: Tensor, others: list[Tensor]) -> None:
@@ -52,7 +52,7 @@ class PrefixCache:
             kept[to] = current[rows]
 
     def take(self, names: list[bytes], rows: Tensor) -> list[Tensor]:
-        """Put openings back into rows int64 (M,) of the decoder; their entries of the others."""
+        """Put initial histories into rows int64 (M,) of the decoder; returns the others' entries."""
         places = torch.tensor([self._places[name] for name in names], device=rows.device)
         self._cache.copy(rows, self._kept, places)
         return [kept[places] for kept in self._others]

@@ -1,4 +1,4 @@
-"""Fixed data for offline learning: transitions, actions that a simulator adds, d3rlpy datasets.
+"""Offline datasets: a log as transitions, with actions that a simulator adds; d3rlpy datasets.
 
 What needs d3rlpy stands in :mod:`llmrec_env.offline.d3rlpy`, so that this package does not.
 """

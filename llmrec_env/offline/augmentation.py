@@ -1,4 +1,4 @@
-"""The action model: positive actions that the log lacks, and the controls that need no language.
+"""Augmentation: K actions proposed after every logged step, by the simulator or by a control.
 
 LEA adds to each logged step actions that the simulated user would have liked as well. Whoever
 proposes them, the rules are the same: one list of K items at every logged position, best first,

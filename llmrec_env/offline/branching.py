@@ -1,4 +1,4 @@
-"""Augmented rows: proposed actions tried after the steps of a log."""
+"""Augmented rows of a transitions table: proposed actions, tried after the steps of a log."""
 
 from __future__ import annotations
 

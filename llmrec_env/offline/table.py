@@ -1,4 +1,4 @@
-"""The table of transitions: columns in memory, parquet on disk."""
+"""``Transitions``: the table of offline learning, columns in memory and parquet on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report: what a run found, in the terminal, as JSON and as one self-contained page."""
+"""Reports: what a run found, in the terminal, as JSON, Markdown and one HTML page."""
 
 from llmrec_env.reporting.elements import (
     Bars,

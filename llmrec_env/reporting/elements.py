@@ -1,4 +1,4 @@
-"""What a report is made of: plain values that go to JSON and come back equal.
+"""The parts of a report, such as tables, curves and findings: plain values that JSON can hold.
 
 Texts may come from a dataset and are not trusted: control characters are dropped here, markup is
 escaped where it is shown. Arrays become tuples; NaN and infinity become None, which JSON knows.

@@ -1,4 +1,4 @@
-"""A report as Markdown: what a person pastes into an issue, or a repository shows."""
+"""A report as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures drawn with matplotlib: no title inside, and ink that follows the page's mode."""
+"""Figures of a report, drawn with matplotlib; their ink follows the page's light or dark mode."""
 
 from __future__ import annotations
 

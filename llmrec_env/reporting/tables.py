@@ -1,4 +1,4 @@
-"""Cells as text, and a report in the terminal."""
+"""Tables of a report as text, and a report in the terminal."""
 
 from __future__ import annotations
 

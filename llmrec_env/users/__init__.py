@@ -1,1 +1,1 @@
-"""Who answers: the user simulators."""
+"""Simulated users: the interface, and who implements it."""

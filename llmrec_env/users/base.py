@@ -1,4 +1,4 @@
-"""The one interface that matters: a simulated user, asked in batches.
+"""The interface of simulated users, asked in batches: simulator, session, labels.
 
 A simulator is immutable; what moves while users are asked lives in a :class:`Session`::
 
@@ -7,7 +7,7 @@ A simulator is immutable; what moves while users are asked lives in a :class:`Se
     states = session.commit(accepted)       # taken items join the histories, others leave no trace
     session.replace(rows, histories)        # some users left, new ones come
 
-Most simulators know a user by the history alone. One that knows its users by name is told with
+Most simulators know a user by the history alone. One that knows its users by name learns from
 ``open(histories, users)`` who they are: rows of ``simulator.users``, the log its episodes start
 from (``simulator.with_users(log)`` chooses another).
 """
@@ -160,7 +160,7 @@ class UserSimulator(ABC):
         Args:
             states: float32 (N, state_size).
             k: items a state.
-            but: rows of ``states`` and items, int64 (P,) each, that are left out.
+            exclude: rows of ``states`` and items, int64 (P,) each, that are left out.
 
         Returns:
             int64 items and float32 logits, both (N, K), best first; -1 and minus infinity where

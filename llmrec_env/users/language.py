@@ -1,4 +1,4 @@
-"""Users made of a language model: one item token a step."""
+"""LanguageUser: users who answer as an LE says, at the cost of one token a step."""
 
 from __future__ import annotations
 

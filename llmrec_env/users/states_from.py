@@ -1,4 +1,4 @@
-"""Users of one kind seen through the eyes of another.
+"""StatesFrom: one simulator answers, another gives the states.
 
 An agent that learned on the states of a simulated user can only act where it sees such states. To
 judge it among other users, the true ones of the generated world for one, these answer while the

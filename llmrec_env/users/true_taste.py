@@ -1,4 +1,4 @@
-"""The true users of the generated world."""
+"""TrueTasteUser: the generated world's users, who answer by its own formula."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def test_a_user_who_met_all_that_counts_gets_other_items() -> None:
     assert set(drawn) == set(range(3, 24))
 
 
-def test_a_user_who_met_everything_has_no_negatives() -> None:
+def test_a_user_who_saw_everything_has_no_negatives() -> None:
     log = log_of([list(range(24))])
     with pytest.raises(DataError, match="has seen nearly all of the 24 items"):
         Negatives(log, 0.0).draw(np.zeros(3, dtype=np.int64), np.random.default_rng(0))

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.core
 
 
 def backend(model: LanguageEnvironment) -> TransformersBackend:
-    """The reader of an LE that can learn."""
+    """The backend of an LE that can learn."""
     assert isinstance(model.backend, TransformersBackend)
     return model.backend
 

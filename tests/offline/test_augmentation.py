@@ -38,7 +38,7 @@ def test_never_an_item_of_the_user_and_never_twice(
             assert len(given) == min(k, log.n_items - len(own))
 
 
-def test_language_ranks_unmet_items_by_preference(log: InteractionLog, fan: Fan) -> None:
+def test_language_ranks_unseen_items_by_preference(log: InteractionLog, fan: Fan) -> None:
     proposals = propose(log, fan, k=3)
     logits = fan.preferences(fan.label(log).states)
     for row, user in enumerate(log.row_users):

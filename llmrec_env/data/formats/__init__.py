@@ -1,4 +1,4 @@
-"""The public formats: each is a module here with a ``FORMAT``, and a line in ``MODULES``."""
+"""Readers of public datasets: each format is a module with a ``FORMAT``, listed in ``MODULES``."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""What a format is: how to recognise its files, and how to read them into two tables."""
+"""What every format shares: its description, the files it looks at, the tables it returns."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RawLog:
-    """What a reader returns, before it is checked and cleaned.
+    """What a format's ``read`` returns, before it is checked and cleaned.
 
     Attributes:
         interactions: ``user_id`` and ``item_id`` (String), and any of ``time`` (seconds, whole or

@@ -1,4 +1,4 @@
-"""Delimited text into typed columns by polars, with errors that name the line."""
+"""Delimited text (CSV, TSV) as typed columns, with errors that name the line."""
 
 from __future__ import annotations
 

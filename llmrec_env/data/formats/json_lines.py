@@ -1,4 +1,4 @@
-"""One JSON object a line, by polars; Python-literal lines and malformed ones, by Python."""
+"""JSON lines as typed columns, with errors that name the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Last.fm HetRec 2011: who tagged which artist when, and how often they played it."""
+"""Last.fm HetRec 2011: users, the artists they tagged and when, and play counts."""
 
 from __future__ import annotations
 

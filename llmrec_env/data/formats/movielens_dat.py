@@ -1,4 +1,4 @@
-"""MovieLens 1M and 10M: ``ratings.dat`` and ``movies.dat``, fields parted by ``::``."""
+"""MovieLens 1M and 10M: ``ratings.dat`` and ``movies.dat``, fields separated by ``::``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text columns made ready for a language model."""
+"""Cleaning of item texts: markup, entities, white space, titles, length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar that writes about the items of the generated world.
+"""Titles and descriptions of the generated world's items, written by a small grammar.
 
 An item has hidden attributes (its kind, genre, mood, …). The grammar names some of them, each by
 one of several synonyms, leaves others out, and mixes in words that say nothing. A few words stand

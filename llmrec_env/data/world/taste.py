@@ -1,4 +1,4 @@
-"""How a user of the generated world likes items, and how taking one moves the user.
+"""The true preferences of the generated world's users, and how taking an item changes them.
 
 The utility of item ``i`` for a user with taste ``t`` and satiation ``s``, both in R^k, is::
 

@@ -1,8 +1,9 @@
-"""The language model as the LE asks it: item tokens in, outputs at every token out.
+"""The interface of a language model backend: embedded tokens in, outputs at every token out.
 
-A reader knows nothing of items, states or rewards. There are two: :mod:`hugging_face`, for any
-causal LM of transformers, which learns; and :mod:`qwen3`, for the package's own small LMs, which
-only answers, in a fraction of the time, and without importing transformers.
+A backend knows nothing of items, states or rewards. There are three: :mod:`transformers_backend`,
+for any causal LM of transformers, which learns; :mod:`qwen3`, for the package's own small LMs,
+which only answers, in a fraction of the time and without importing transformers; and :mod:`null`,
+the control without a language model.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ class LMBackend(nn.Module, ABC):
         return False
 
     def adapt(self, rank: int, alpha: int, dropout: float) -> None:
-        """Add adapters that learn; a reader that only answers has them in its weights already."""
+        """Add adapters that learn; a backend that only answers has them in its weights already."""
 
     def new_cache(self, rows: int, slots: int) -> RowCache:
-        """A cache of this reader's for so many rows, laid out as it reads them fastest."""
+        """A cache for so many rows, laid out as this backend reads them fastest."""
         return RowCache(self.n_layers, rows, slots)
 
     @abstractmethod
@@ -79,7 +80,7 @@ class RowCache:
     Attributes:
         layers: one a layer of the LM.
         slots: places for tokens in each row.
-        wrapped: the same in the form that a library's own code takes, kept by the reader.
+        wrapped: the same in the form that a library's own code takes, kept by the backend.
     """
 
     def __init__(self, n_layers: int, rows: int, slots: int, across: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""No language model at all: the control that shows what one adds.
+"""NullLM: the control without a language model; its outputs are zeros.
 
 An LE without outputs to correct anything by is a bag of items: its state is the recency-weighted
 mean of item features, mapped, and its reward a logistic function of how close the action is to it.
@@ -13,7 +13,7 @@ from llmrec_env.language.lm.backend import LMBackend, RowCache
 
 
 class NullLM(LMBackend):
-    """A reader that has nothing to say: zeros at every token.
+    """A backend that gives zeros at every token.
 
     Args:
         hidden_size: width of the tokens that it is given.

@@ -1,4 +1,4 @@
-"""A reader of the package's own small language models, which are of Qwen3's shape.
+"""Qwen3Backend: a fast backend of the package's own small LMs, which only answers.
 
 It computes what transformers' ``Qwen3Model`` computes, from the same files, with the adapter added
 to the weights: the embedded LE answers without an import of transformers, which takes longer than
@@ -47,7 +47,7 @@ class Qwen3Backend(LMBackend):
 
     @staticmethod
     def reads(folder: Path) -> bool:
-        """Whether this reader computes what the model saved in ``folder`` does."""
+        """Whether this backend computes what the model saved in ``folder`` does."""
         if not (folder / "config.json").exists() or not (folder / "model.safetensors").exists():
             return False
         config = read_json(folder / "config.json")
@@ -79,7 +79,7 @@ class Qwen3Backend(LMBackend):
         return backend
 
     def new_cache(self, rows: int, slots: int) -> RowCache:
-        """A cache of this reader's; of many rows as :func:`_mix_one` reads it fastest."""
+        """A cache; of many rows as :func:`_mix_one` reads it fastest."""
         across = self.norm.device.type == "cpu" and rows > FEW_ROWS
         return RowCache(self.n_layers, rows, slots, across)
 
@@ -96,7 +96,7 @@ class Qwen3Backend(LMBackend):
         key_positions: Tensor | None = None,
         cache: RowCache | None = None,
     ) -> Tensor:
-        """One pass over tokens; see :meth:`Reader.forward`."""
+        """One pass over tokens; see :meth:`LMBackend.forward`."""
         rotation = self._rotation(positions)
         bias = torch.zeros(allowed.shape, dtype=self.dtype, device=allowed.device)
         bias = bias.masked_fill_(~allowed, float("-inf"))[:, None]

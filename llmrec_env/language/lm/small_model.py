@@ -1,4 +1,4 @@
-"""A small causal language model, pretrained on the catalogue's own texts and kept in the cache."""
+"""A small causal LM pretrained on the catalogue's own texts, made once and kept in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any causal LM of transformers as a reader, with peft adapters that learn.
+"""TransformersBackend: any causal LM of transformers as a backend that learns (LoRA).
 
 A mask says for each (query, key) pair whether it may be read, and the distance between their
 positions decides what a sliding-window layer still sees.
@@ -190,7 +190,7 @@ class TransformersBackend(LMBackend):
     def fold(self) -> None:
         """Add the adapter to the base weights: reading then costs what the base model costs.
 
-        There is no way back: a folded reader learns no more and cannot be saved.
+        There is no way back: a folded backend learns no more and cannot be saved.
         """
         if isinstance(self.causal_lm, PeftModel):
             self.causal_lm = cast(PreTrainedModel, self.causal_lm.merge_and_unload())
@@ -203,7 +203,7 @@ class TransformersBackend(LMBackend):
         key_positions: Tensor | None = None,
         cache: RowCache | None = None,
     ) -> Tensor:
-        """One pass over tokens; see :meth:`Reader.forward`."""
+        """One pass over tokens; see :meth:`LMBackend.forward`."""
         keys = positions if key_positions is None else key_positions
         if cache is not None and cache.wrapped is None:
             cache.wrapped = Cache(layers=[_Layer(layer) for layer in cache.layers])
