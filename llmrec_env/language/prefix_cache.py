@@ -52,7 +52,7 @@ class PrefixCache:
             kept[to] = current[rows]
 
     def take(self, names: list[bytes], rows: Tensor) -> list[Tensor]:
-        """Put initial histories into rows int64 (M,) of the decoder; returns the others' entries."""
+        """Put initial histories into rows int64 (M,) of the decoder; the entries of others."""
         places = torch.tensor([self._places[name] for name in names], device=rows.device)
         self._cache.copy(rows, self._kept, places)
         return [kept[places] for kept in self._others]
