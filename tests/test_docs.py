@@ -40,7 +40,9 @@ BLOCK = re.compile(
 
 
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
-NAMED = re.compile(r"`((?:llmrec_env|agents|tests|benchmarks|examples|docs)/[\w./-]+)`")
+NAMED = re.compile(
+    r"`((?:llmrec_env|agents|tests|benchmarks|examples|docs)/[\w./-]+|[\w-]+/[\w./-]+\.py)`"
+)
 
 
 @dataclass(frozen=True)
