@@ -138,9 +138,10 @@ class ShopPool:
         env: Any = self.envs[row].unwrapped
         if observation not in self._builders:
             self._builders[observation] = ObservationBuilder(
-                self.shop, observation, "index", env.action_settings.max_actions, self.step_limit
+                self.shop, observation, "index", env.action_settings.max_actions
             )
         shopper = copy(env.shopper)
         shopper.action_settings = replace(env.action_settings, action_mode="index")
-        content = self._builders[observation].observe(shopper)
+        left = float(env.rules.steps_left()[0])
+        content = self._builders[observation].observe(shopper, left)
         return ShopObservation(content, shopper.choices, shopper.goal_index)

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import textwrap
-from typing import Any
-
-import gymnasium as gym
-import numpy as np
-from gymnasium.error import ResetNeeded
-
-from llmrec_env.common.arrays import BoolArray
-from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.common import rendering
-from llmrec_env.envs.common.checks import check_limit, check_options, check_render_mode
+from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
 from llmrec_env.envs.shop.reward import RewardRule
+from llmrec_env.envs.shop.rules import Outcome, ShopRules
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
-from llmrec_env.envs.shop.views.observations import ObservationBuilder, action_space
-
-LONGEST_LINE = 2000
-"""Characters of one text that a terminal shows."""
+from llmrec_env.envs.shop.views.rows import ShopView, draw
 
 
-class ShopEnv(gym.Env[Any, Any]):
+class ShopEnv(RulesEnv[Outcome]):
     """Buy what an instruction asks for, in a shop of text pages.
 
     ## Description
@@ -108,7 +96,8 @@ class ShopEnv(gym.Env[Any, Any]):
     * v0: first version.
     """
 
-    metadata = {"render_modes": list(rendering.MODES), "render_fps": 4}  # noqa: RUF012
+    rules: ShopRules
+    draw = staticmethod(draw)
 
     def __init__(
         self,
@@ -129,114 +118,18 @@ class ShopEnv(gym.Env[Any, Any]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
         )
+        self.goals = self.shop.goals
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
-        self.render_mode = check_render_mode(render_mode)
-        self.shopper = Shopper(self.shop, self.action_settings)
-        self._observation_builder = ObservationBuilder(
-            self.shop, observation, action_mode, max_actions, check_limit(max_episode_steps)
-        )
-        self._playing = False
-        self.observation_space = self._observation_builder.space
-        self.action_space = (
-            gym.spaces.Discrete(max_actions) if action_mode == "index" else action_space(self.shop)
-        )
+        rules = ShopRules(self.shop, self.action_settings, 1)
+        view = ShopView(rules, observation)
+        super().__init__(rules, view, view, max_episode_steps, render_mode)
 
     @property
-    def max_episode_steps(self) -> int | None:
-        """Steps after which an episode is cut, or None."""
-        return self._observation_builder.limit
-
-    @max_episode_steps.setter
-    def max_episode_steps(self, limit: int | None) -> None:
-        self._observation_builder.limit = check_limit(limit)
-
-    @property
-    def goals(self) -> list[Goal]:
-        """The goals of the split, in the order of ``reset(options={"goal": index})``."""
-        return self.shop.goals
+    def shopper(self) -> Shopper:
+        """Who shops: the session and the choices."""
+        return self.rules.shoppers[0]
 
     @property
     def goal(self) -> Goal:
         """What is to be bought now: the answer, for oracles and tables."""
         return self.shopper.session.goal
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Start an episode.
-
-        Args:
-            seed: seeds the environment's generator; None carries on with it.
-            options: ``{"goal": index}`` names one of :attr:`goals`.
-
-        Raises:
-            SettingError: an option has another name, or there is no such goal.
-        """
-        super().reset(seed=seed)
-        index = check_goal(check_options(options, "goal").get("goal"), len(self.goals))
-        self.shopper.begin(self.np_random, index)
-        self._playing = True
-        self._show()
-        info = self.shopper.info()
-        info["instruction"] = self.goal.instruction
-        return self._observation_builder.observe(self.shopper), info
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Do an action.
-
-        Raises:
-            ResetNeeded: no episode is going on.
-            InvalidAction: the action is no text, or no integer of a slot.
-        """
-        if not self._playing:
-            raise ResetNeeded("no episode is going on: call reset() first, and after termination")
-        shopper = self.shopper
-        reward = shopper.act(action)
-        terminated = shopper.session.verdict is not None
-        self._playing = not terminated
-        if self.render_mode == "human":
-            self._show()
-        seen, limit = self._observation_builder.observe(shopper), self.max_episode_steps
-        truncated = limit is not None and shopper.steps >= limit
-        return seen, reward, terminated, truncated, shopper.info()
-
-    def action_masks(self) -> BoolArray:
-        """Bool (max_actions,), true where a slot has an action (sb3-contrib's name for it)."""
-        return self.shopper.mask().view(np.bool_)
-
-    def render(self) -> str | None:  # type: ignore[override]
-        """The page as text with ``render_mode="ansi"``; printed with ``"human"``."""
-        if self.render_mode is None:
-            gym.logger.warn(
-                'render() shows nothing: pass render_mode="ansi" or "human" to gym.make'
-            )
-            return None
-        text = draw(self.shopper)
-        if self.render_mode == "ansi":
-            return text
-        rendering.show(text)
-        return None
-
-    def _show(self) -> None:
-        if self.render_mode == "human":
-            self.render()
-
-
-def draw(shopper: Shopper) -> str:
-    """A shopper's page for a terminal: wrapped, without control characters."""
-    lines = shopper.session.text("text_rich").split("\n")
-    cleaned = (rendering.clean(line, LONGEST_LINE) for line in lines)
-    return "\n".join(textwrap.fill(line, rendering.WIDTH) for line in cleaned)
-
-
-def check_goal(index: Any, n_goals: int) -> int | None:
-    """The index of a goal, or None.
-
-    Raises:
-        SettingError: there is no such goal.
-    """
-    if index is None:
-        return None
-    if not isinstance(index, (int, np.integer)) or not 0 <= index < n_goals:
-        raise SettingError(f"options['goal'] must lie in [0, {n_goals}), got {index!r}")
-    return int(index)

@@ -75,12 +75,12 @@ def features_space(n_slots: int) -> spaces.Dict:
     )
 
 
-def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generic]]:
+def features(shopper: Shopper, steps_left: float) -> dict[str, NDArray[np.generic]]:
     """The observation of one shopper.
 
     Args:
         shopper: whose.
-        limit: steps after which the episode is cut, or None.
+        steps_left: as a share of the limit; 1 where there is none.
     """
     session, page, choices = shopper.session, shopper.session.page, shopper.choices
     instruction = session.goal.instruction
@@ -97,7 +97,7 @@ def features(shopper: Shopper, limit: int | None) -> dict[str, NDArray[np.generi
         elif kind == "search":
             actions[place, TAKEN] = value in session.searched
     return {
-        "state": _state(shopper, page, limit),
+        "state": _state(shopper, page, steps_left),
         "instruction": embed(instruction),
         "clauses": _clauses(instruction),
         "product": embed(page.product.name) if page.product else np.zeros(EMBEDDING, np.float32),
@@ -188,12 +188,12 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(words_of(text))
 
 
-def _state(shopper: Shopper, page: Page, limit: int | None) -> FloatArray:
+def _state(shopper: Shopper, page: Page, steps_left: float) -> FloatArray:
     state = np.zeros(STATE_SIZE, dtype=np.float32)
     state[page.kind] = 1.0
     numbers = state[len(Kind) :]
     own, best = numbers[len(NUMBERS) : -len(MATCH_FEATURES)], numbers[-len(MATCH_FEATURES) :]
-    numbers[0] = 1.0 if limit is None else max(0.0, 1.0 - shopper.steps / limit)
+    numbers[0] = steps_left
     numbers[1] = page.number * PAGE_SIZE / 50
     numbers[2] = min(page.total, 50) / 50
     session, product = shopper.session, page.product

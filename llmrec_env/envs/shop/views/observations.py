@@ -36,25 +36,20 @@ class ObservationBuilder:
         kind: ``"text"``, ``"text_rich"``, ``"html"``, ``"url"``, ``"dict"`` or ``"features"``.
         action_mode: ``"features"`` are of the action slots, so they need ``"index"``.
         max_actions: slots for actions.
-        limit: steps after which an episode is cut, or None.
 
     Attributes:
         space: the space of one observation.
-        limit: steps after which an episode is cut, or None.
 
     Raises:
         SettingError: no such kind, or not in this action mode.
     """
 
-    def __init__(
-        self, shop: Shop, kind: str, action_mode: str, max_actions: int, limit: int | None
-    ) -> None:
+    def __init__(self, shop: Shop, kind: str, action_mode: str, max_actions: int) -> None:
         if kind not in OBSERVATIONS:
             raise SettingError(f"observation must be one of {OBSERVATIONS}, got {kind!r}")
         if kind == "features" and action_mode != "index":
             raise SettingError('observation="features" shows action slots: use action_mode="index"')
         self._kind = kind
-        self.limit = limit
         self._characters = characters(shop)
         self._longest_query = action_space(shop).max_length
         if kind == "features":
@@ -64,10 +59,15 @@ class ObservationBuilder:
         else:
             self.space = spaces.Text(_longest_page(shop), min_length=0, charset=self._characters)
 
-    def observe(self, shopper: Shopper) -> Any:
-        """What a shopper sees now."""
+    def observe(self, shopper: Shopper, steps_left: float = 1.0) -> Any:
+        """What a shopper sees now.
+
+        Args:
+            shopper: whose eyes.
+            steps_left: as a share of the limit; 1 where there is none.
+        """
         if self._kind == "features":
-            return features(shopper, self.limit)
+            return features(shopper, steps_left)
         if self._kind == "dict":
             return _structured(shopper, self._characters, self._longest_query)
         return shopper.session.text(self._kind)

@@ -1,0 +1,145 @@
+"""The rules of the shop, once, over N rows.
+
+A row is one shopper in one episode. :class:`ShopEnv` is these rules with one row,
+:class:`ShopVectorEnv` with many. Pages are structures that all rows share, so a row is played on
+its own; goals, steps and outcomes are arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import InvalidAction
+
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.checks import check_choices
+from llmrec_env.envs.common.rules import Rules
+from llmrec_env.envs.shop.shop import Shop
+from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
+from llmrec_env.envs.shop.views.observations import action_space
+
+
+class Outcome(NamedTuple):
+    """What one step brought to N rows.
+
+    Attributes:
+        paid: float64 (N,), what a purchase is worth, or less the penalty of an invalid action.
+        left: bool (N,), whether something was bought.
+    """
+
+    paid: Float64Array
+    left: BoolArray
+
+
+class ShopRules(Rules[Outcome]):
+    """N shoppers in one shop.
+
+    Args:
+        shop: where.
+        action_settings: how actions are named, and what invalid ones cost.
+        num_rows: how many shoppers, N.
+
+    Attributes:
+        shoppers: one a row.
+        goal_indices: int64 (N,), which of the shop's goals each has.
+        invalid: bool (N,), whether the action of the last step was invalid.
+        bought: bool (N,), whether something was bought; success: whether it earned 1.
+
+    Raises:
+        SettingError: there is less than one row.
+    """
+
+    option = "goal"
+
+    def __init__(self, shop: Shop, action_settings: ActionSettings, num_rows: int = 1) -> None:
+        super().__init__(num_rows)
+        self.shop = shop
+        self.action_settings = action_settings
+        self.by_number = action_settings.action_mode == "index"
+        self.action_space: spaces.Space[Any] = (
+            spaces.Discrete(action_settings.max_actions) if self.by_number else action_space(shop)
+        )
+        self.shoppers = [Shopper(shop, action_settings) for _ in range(num_rows)]
+        self.goal_indices = np.zeros(num_rows, dtype=np.int64)
+        self.invalid, self.bought, self.success = np.zeros((3, num_rows), dtype=np.bool_)
+
+    def begin(self, rows: IntArray, wanted: Sequence[Any] | None = None) -> None:
+        """Start new episodes in ``rows``.
+
+        Args:
+            rows: int64 (M,).
+            wanted: M indices of goals; where None, the row's generator draws the goal in proportion
+                to the goals' weights.
+
+        Raises:
+            SettingError: there is no such goal.
+        """
+        goals = (
+            [None] * len(rows) if wanted is None else [self._check_goal(goal) for goal in wanted]
+        )
+        for row, goal in zip(rows.tolist(), goals, strict=True):
+            if goal is None:
+                goal = self.shop.goal_set.draw(self.generators[row])
+            self.goal_indices[row] = goal
+            self.shoppers[row].begin(goal)
+        for values in (self.steps, self.invalid, self.bought, self.success):
+            values[rows] = 0
+
+    def step(self, actions: Any, playing: BoolArray) -> Outcome:
+        """Do an action in each row of ``playing`` bool (N,).
+
+        Args:
+            actions: N texts, or in index mode integers (N,) in [0, max_actions).
+            playing: the rows that act; the others do not change.
+
+        Raises:
+            InvalidAction: the actions do not fit the rows, or one is neither.
+        """
+        rows = [row for row, plays in enumerate(playing.tolist()) if plays]
+        texts = self._texts(actions, rows)
+        paid, left = np.zeros(self.num_rows), np.zeros(self.num_rows, dtype=np.bool_)
+        for row, text in zip(rows, texts, strict=True):
+            session = self.shoppers[row].session
+            self.steps[row] += 1
+            self.invalid[row] = invalid = text is None or not session.act(text)
+            if invalid:
+                paid[row] = -self.action_settings.invalid_penalty
+            elif session.verdict is not None:
+                paid[row] = reward = session.verdict.reward
+                left[row] = self.bought[row] = True
+                self.success[row] = reward == 1.0
+        return Outcome(paid, left)
+
+    def action_masks(self) -> BoolArray:
+        """Bool (N, max_actions), true where a slot has an action."""
+        return np.stack([shopper.mask() for shopper in self.shoppers]).view(np.bool_)
+
+    def _texts(self, actions: Any, rows: list[int]) -> list[str | None]:
+        """The actions of ``rows`` as texts; None for a slot that is empty."""
+        if self.by_number:
+            slots = self.action_settings.max_actions
+            numbers = check_choices(actions, self.num_rows, slots, "the number of an action")
+            return [self.shoppers[row].in_slot(int(numbers[row])) for row in rows]
+        if isinstance(actions, str) or len(actions) != self.num_rows:
+            raise InvalidAction(f"expected {self.num_rows} actions, one a row, got {actions!r}")
+        texts = [actions[row] for row in rows]
+        for text in texts:
+            if not isinstance(text, str):
+                raise InvalidAction(
+                    "the action must be a text such as 'search[red shoes]' or 'click[buy now]', "
+                    f"got {text!r}"
+                )
+        return texts
+
+    def _check_goal(self, index: Any) -> int | None:
+        """The index of a goal, or None."""
+        n_goals = len(self.shop.goals)
+        if index is None:
+            return None
+        if not isinstance(index, (int, np.integer)) or not 0 <= index < n_goals:
+            raise SettingError(f"options['goal'] must lie in [0, {n_goals}), got {index!r}")
+        return int(index)
