@@ -12,8 +12,9 @@ it::
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from agents.backbones import BACKBONES, DEFAULT_BACKBONE, BackboneConfig
@@ -26,7 +27,7 @@ from agents.objectives import (
     ObjectiveConfig,
 )
 from agents.objectives.lea import LANGUAGE
-from agents.settings import check_choice, check_positive, nearest, settings_of
+from agents.settings import check_choice, check_positive, settings_of
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.softmax import Precision
 
@@ -113,7 +114,8 @@ class RecommenderConfig:
         for name, value in values.items():
             object.__setattr__(self, name, value)
         check_choice(self, "item_init", ItemInit)
-        twice = [name for name, count in Counter(self._names()).items() if count > 1]
+        names = [*values, *(key for part in PARTS for key in settings_of(values[part]))]
+        twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:
             raise SettingError(
                 f"two parts have a setting {twice[0]!r}: {self.backbone!r}, {self.objective!r}; "
@@ -150,16 +152,15 @@ class RecommenderConfig:
         Raises:
             SettingError: a keyword is no setting of this config, or a value is refused.
         """
-        whole = {f.name: changes.pop(f.name) for f in fields(self) if f.name in changes}
-        config = replace(self, **whole) if whole else self
-        if unknown := set(changes) - set(config.settings):
-            raise SettingError(config._refusal(sorted(unknown)))
-        parts = {}
+        parts = {f.name: changes.pop(f.name, getattr(self, f.name)) for f in fields(self)}
+        for registry in (BACKBONES, FRAMEWORKS):
+            parts[registry.kind] = registry.make(parts[registry.kind])
         for name in PARTS:
-            part = getattr(config, name)
-            own = {key: changes[key] for key in changes if key in settings_of(part)}
-            parts[name] = replace(part, **own)
-        return replace(config, **parts)
+            own = {key: changes.pop(key) for key in settings_of(parts[name]) if key in changes}
+            parts[name] = replace(parts[name], **own)
+        if changes:
+            raise SettingError(_refusal(min(changes), parts))
+        return RecommenderConfig(**parts)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -208,26 +209,22 @@ class RecommenderConfig:
             self.training.precision,
         )
 
-    def _names(self) -> Iterable[str]:
-        yield from (field.name for field in fields(self))
-        for name in PARTS:
-            yield from settings_of(getattr(self, name))
 
-    def _refusal(self, unknown: list[str]) -> str:
-        """Why keywords are refused: who else has the first of them, or what it may have meant."""
-        name = unknown[0]
-        owners = [
-            f"{registry.kind}={member!r}"
-            for registry in (BACKBONES, FRAMEWORKS)
-            for member, config in registry.items()
-            if name in {field.name for field in fields(config)}
-        ]
-        if owners:
-            return (
-                f"{name} is a setting of {', '.join(owners)}; this recommender has "
-                f"backbone={self.backbone.name!r} and objective={self.objective.name!r}: leave it "
-                "out, or choose another"
-            )
-        known = sorted(self.settings)
-        hint = nearest(name, known)
-        return f"no setting is named {name!r}{hint}; there are {', '.join(known)}"
+def _refusal(name: str, parts: Mapping[str, Any]) -> str:
+    """Why a keyword is refused: who else has such a setting, or what it may have meant."""
+    owners = [
+        f"{registry.kind}={member!r}"
+        for registry in (BACKBONES, FRAMEWORKS)
+        for member, config in registry.items()
+        if name in {field.name for field in fields(config)}
+    ]
+    if owners:
+        return (
+            f"{name} is a setting of {', '.join(owners)}; this recommender has "
+            f"backbone={parts['backbone'].name!r} and objective={parts['objective'].name!r}: leave "
+            "it out, or choose another"
+        )
+    known = sorted({*parts, *(key for part in PARTS for key in settings_of(parts[part]))})
+    near = get_close_matches(name, known, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"no setting is named {name!r}{hint}; there are {', '.join(known)}"

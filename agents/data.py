@@ -1,4 +1,4 @@
-"""From a log to batches of logged steps, labelled and augmented by a simulated user."""
+"""Training data: a log as batches of steps, labelled and augmented by a simulated user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several rankers as one: a weighted sum of what they say."""
+"""Several rankers as one: a weighted sum of their log-probabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLOOR = 1e-6
 
 
 class LateFusion:
-    """Ranks by a weighted sum of log-probabilities: all rankers are asked when serving.
+    """Ranks by a weighted sum of log-probabilities; every ranker has to serve.
 
     With two plain backbones it is an ensemble, with a backbone and an LE it serves with a language
     model.

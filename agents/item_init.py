@@ -1,4 +1,4 @@
-"""What an item embedding knows before it learns."""
+"""Item embeddings that begin with given vectors of the items."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llmrec_env.common.errors import DataError, SettingError
 
 
 def check_vectors(vectors: ArrayLike | None, wanted: bool, n_items: int) -> Float64Array | None:
-    """The items' vectors, where the settings ask for them.
+    """The items' vectors, checked, where the settings ask for them.
 
     Returns:
         float64 (n_items, d); None where they do not.

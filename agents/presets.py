@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from agents.backbones import DEFAULT_BACKBONE, BackboneConfig
-from agents.config import RecommenderConfig
 from agents.objectives import ObjectiveConfig
 from agents.objectives.lea import BASE
 from agents.recommender import Recommender
@@ -20,7 +19,7 @@ class Supervised(Recommender):
     """
 
     def __init__(self, backbone: BackboneConfig | str = DEFAULT_BACKBONE, **settings: Any) -> None:
-        super().__init__(RecommenderConfig.of(backbone, **settings))
+        super().__init__(backbone=backbone, **settings)
 
 
 class SNQN(Recommender):
@@ -34,7 +33,7 @@ class SNQN(Recommender):
     """
 
     def __init__(self, backbone: BackboneConfig | str = DEFAULT_BACKBONE, **settings: Any) -> None:
-        super().__init__(RecommenderConfig.of(backbone, "snqn", **settings))
+        super().__init__(backbone=backbone, objective="snqn", **settings)
 
 
 class LEA(Recommender):
@@ -58,5 +57,5 @@ class LEA(Recommender):
         objective: ObjectiveConfig | str = BASE,
         **settings: Any,
     ) -> None:
-        switches = {"state": state, "reward": reward, "augment": augment}
-        super().__init__(RecommenderConfig.of(backbone, objective, **switches, **settings))
+        settings |= {"state": state, "reward": reward, "augment": augment}
+        super().__init__(backbone=backbone, objective=objective, **settings)

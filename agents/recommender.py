@@ -43,20 +43,21 @@ class Recommender:
     :class:`Supervised`, :class:`SNQN` and :class:`LEA` name the usual settings.
 
     Args:
-        config: what it is and how it learns.
+        config: what it is and how it learns; None: the plain SASRec.
+        settings: flat keywords that differ from it (:meth:`RecommenderConfig.with_settings`), such
+            as ``backbone="gru4rec", dim=32``.
 
     Attributes:
-        config: as given.
+        config: both together.
         history: one row a validation (step, losses, HR@10 and NDCG@10), filled by :meth:`fit`.
         catalogue_id: fingerprint of the item ids that it was fitted on.
-        simulator: the simulated user whose states it serves with, where they are fused into its
-            own (``state_to="fused"``); None in every other recommender.
-        seconds: CPU seconds of :meth:`fit` by what they went into: "labelling" (asking the
-            simulator and proposing actions) and "learning" (validation included).
+        simulator: the simulated user whose states it serves with (``state_to="fused"``), or None.
+        seconds: CPU seconds of :meth:`fit`: "labelling" (asking the simulator and proposing
+            actions) and "learning" (validation included).
     """
 
-    def __init__(self, config: RecommenderConfig | None = None) -> None:
-        self.config = config or RecommenderConfig()
+    def __init__(self, config: RecommenderConfig | None = None, **settings: Any) -> None:
+        self.config = (config or RecommenderConfig()).with_settings(**settings)
         self.history: list[dict[str, float]] = []
         self.catalogue_id = ""
         self.simulator: UserSimulator | None = None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from typing import Any, ClassVar, Generic, Protocol, TypeVar, get_args
 
 from llmrec_env.common.errors import SettingError
@@ -78,29 +76,15 @@ def settings_of(config: Any) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in fields(config)}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint for an error message, such as " (did you mean 'epochs'?)"; "" if nothing is near."""
-    near = get_close_matches(name, list(known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
-
-
 def check_choice(config: object, name: str, choices: Any) -> None:
-    """Refuse a value that is not one of a ``Literal`` type's.
-
-    Raises:
-        SettingError: it is not.
-    """
+    """Raise a SettingError for a value that is none of a ``Literal`` type's."""
     value, known = getattr(config, name), get_args(choices)
     if value not in known:
         raise SettingError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
 def check_positive(config: object, *names: str) -> None:
-    """Refuse values of 0 or less; None passes.
-
-    Raises:
-        SettingError: one is not positive.
-    """
+    """Raise a SettingError for a value of 0 or less; None passes."""
     for name in names:
         value = getattr(config, name)
         if value is not None and value <= 0:
@@ -108,22 +92,14 @@ def check_positive(config: object, *names: str) -> None:
 
 
 def check_not_negative(config: object, *names: str) -> None:
-    """Refuse values below 0.
-
-    Raises:
-        SettingError: one is.
-    """
+    """Raise a SettingError for a value below 0."""
     for name in names:
         if getattr(config, name) < 0:
             raise SettingError(f"{name} must be 0 or more, got {getattr(config, name)}")
 
 
 def check_share(config: object, *names: str, below_one: bool = False) -> None:
-    """Refuse values outside [0, 1], or outside [0, 1) with ``below_one``.
-
-    Raises:
-        SettingError: one lies outside.
-    """
+    """Raise a SettingError for a value outside [0, 1], or outside [0, 1) with ``below_one``."""
     for name in names:
         value = getattr(config, name)
         if not 0 <= value <= 1 or (below_one and value == 1):

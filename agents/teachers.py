@@ -1,4 +1,4 @@
-"""Who proposes the actions that LEA learns from: any ranker, or several mixed.
+"""Teachers: rankers, alone or mixed, that propose the actions LEA learns from.
 
 :func:`llmrec_env.offline.augmentation.propose` knows the simulated user and the simplest controls;
 here anything that ranks items becomes a teacher, so that a language model is compared with whatever

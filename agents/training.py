@@ -1,4 +1,4 @@
-"""How a network learns: copies, the coin that picks the learner, and the sum of the loss terms."""
+"""The training of a network: its copies, the coin that picks the learner, the sum of the terms."""
 
 from __future__ import annotations
 

@@ -58,7 +58,14 @@ def test_some_settings_are_replaced() -> None:
     assert config.with_settings() == config
     named = config.with_settings(backbone="gru4rec", objective="sqn", dim=16)
     assert named == RecommenderConfig.of("gru4rec", "sqn", dim=16)
-    assert config.with_settings(language=LanguageConfig(reward=True)).language.variant == "LER"
+    rewarded = config.with_settings(language=LanguageConfig(reward=True), state=True)
+    assert rewarded.language.variant == "LESR"
+    plain = rewarded.with_settings(objective="supervised", reward=False, state=False)
+    assert plain == RecommenderConfig.of("caser", dim=32)
+    assert Recommender(plain, epochs=2).config == plain.with_settings(epochs=2)
+    assert Recommender(objective="sqn", gamma=0.9).config == RecommenderConfig.of(
+        objective="sqn", gamma=0.9
+    )
 
 
 def test_layers_are_each_backbones_own_unless_given() -> None:
