@@ -176,7 +176,8 @@ class D3rlpyPolicy:
     def _network_scores(self, x: Tensor) -> Tensor:
         if self._q_funcs is None:
             assert self._imitator is not None
-            return self._imitator(x).logits
+            scores: Tensor = self._imitator(x).logits
+            return scores
         values = torch.stack([q_func(x).q_value for q_func in self._q_funcs]).mean(dim=0)
         if self._imitator is None:
             return values
