@@ -179,7 +179,7 @@ def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
         cells = [name]
         for way, what in (("greedy", "successes"), ("greedy", "rewards"), ("sampled", "successes")):
             known = all(way in row for row in own)
-            cells.append(said(*pooled(own, way, what)) if known else "")
+            cells.append(with_interval(*pooled(own, way, what)) if known else "")
         above = [beyond(rows, name, base) for base in ("behavior cloning", "scripted browser")]
         learned = name in PATHS or name in LM_PATHS
         cells += [
@@ -200,10 +200,10 @@ def beyond(rows: dict[str, list[dict[str, Any]]], name: str, base: str) -> str:
         pooled([row for row in rows[who] if row["split"] in splits], "greedy", "successes")
         for who in (name, base)
     )
-    return said(one[0] - other[0], one[1], sign=True)
+    return with_interval(one[0] - other[0], one[1], sign=True)
 
 
-def said(values: Any, clusters: Any, sign: bool = False) -> str:
+def with_interval(values: Any, clusters: Any, sign: bool = False) -> str:
     """``mean [low, high]``."""
     mean, low, high = clustered_interval(values, clusters)
     plus = "+" if sign else ""

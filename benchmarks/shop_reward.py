@@ -60,16 +60,16 @@ def main(args: argparse.Namespace) -> None:
         rules[name] = fit_language_reward(settings, base, config, learning)
         took, used = time.perf_counter() - start, time.process_time() - busy
         print(f"{name}: learned in {took:.0f} s, of them {used:.0f} s on a processor")
-        asked, bought = [one.instruction for one in test], [one.purchase for one in test]
-        scores[name], sure[name] = rules[name].predict(asked, bought).T
+        instructions, purchases = zip(*((o.instruction, o.purchase) for o in test), strict=True)
+        scores[name], sure[name] = rules[name].predict(instructions, purchases).T
         print(sureness(name, rules[name], sure[name], test))
     hits = np.array([one.kind in HITS for one in test])
     for title, rows in (("all purchases", ~np.zeros_like(hits)), ("hits alone", hits)):
         chosen = [one for one, taken in zip(test, rows, strict=True) if taken]
         for name, values in scores.items():
             a = agreement(values[rows], chosen, sure[name][rows])
-            said = f"Spearman {a.spearman:.3f}  AUC {a.auc:.3f}  pairs {a.pairs:.3f}"
-            print(f"{title:14} {name:34} {said}  ({a.n}, {a.n_success} successes)")
+            shown = f"Spearman {a.spearman:.3f}  AUC {a.auc:.3f}  pairs {a.pairs:.3f}"
+            print(f"{title:14} {name:34} {shown}  ({a.n}, {a.n_success} successes)")
     if args.save is not None and rules:
         next(iter(rules.values())).save(args.save)
 
@@ -84,10 +84,10 @@ def sureness(
     sure = predicted >= rule.threshold
     precision = success[sure].mean() if sure.any() else float("nan")
     recall = sure[success].mean()
-    told = rule.record["threshold"]
+    validation = rule.record["threshold"]
     return (
         f"{name}: threshold {rule.threshold:.3f}; precision {precision:.2f}, recall {recall:.2f} "
-        f"(validation {told['precision']:.2f}, {told['recall']:.2f})"
+        f"(validation {validation['precision']:.2f}, {validation['recall']:.2f})"
     )
 
 
@@ -114,9 +114,9 @@ def shares(judged: Sequence[JudgedPurchase]) -> Float64Array:
     """The share of characters with each mark, of the purchase and of the instruction, and 1."""
     rows = []
     for one in judged:
-        bought, said = marked_texts(one.instruction, one.purchase)
+        bought, wanted = marked_texts(one.instruction, one.purchase)
         values = bought.options.mean(0) if len(bought.options) else np.ones(len(MARKS))
-        rows.append([*bought.marks.mean(0), *values, *said.marks.mean(0), 1.0])
+        rows.append([*bought.marks.mean(0), *values, *wanted.marks.mean(0), 1.0])
     return np.array(rows, dtype=np.float64)
 
 

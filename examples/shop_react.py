@@ -1,7 +1,8 @@
 """A chat model shops: a ReAct loop (Thought, Action) against any OpenAI-compatible endpoint.
 
-The model reads the page and what it may do, thinks, and names one action; what is no valid action
-is told to it. You see a line a goal and, at the end, score and success. Needs the extra "openai".
+The model reads the page and what it may do, thinks, and names one action; an action that is not
+valid is reported back to it. You see a line a goal and, at the end, score and success. Needs the
+extra "openai".
 
     python examples/shop_react.py --base-url http://localhost:8000/v1 --model my-model --goals 20
 
@@ -60,8 +61,8 @@ def main(args: argparse.Namespace) -> None:
         instruction = clean(env.unwrapped.goal.instruction, 70)
         show(f"reward {reward:.2f} {'✓' if success else '·'} {steps:2d} steps  {instruction}")
     for name, values in (("score", rewards), ("success", successes)):
-        told = interval(np.array(values))
-        print(f"{name} {told.mean:.1f} [{told.low:.1f}, {told.high:.1f}] over {n} goals")
+        mean, low, high = interval(np.array(values))
+        print(f"{name} {mean:.1f} [{low:.1f}, {high:.1f}] over {n} goals")
 
 
 def shop(env: Any, goal: int, client: OpenAI, args: argparse.Namespace) -> tuple[float, bool, int]:
@@ -107,7 +108,7 @@ def situation(page: str, info: dict[str, Any]) -> str:
 
 
 def complaint(action: str) -> str:
-    """What the model is told about an action that is none."""
+    """What the model reads about an action that is not valid."""
     if not action:
         return "Your answer had no action: end it with search[words] or click[value].\n\n"
     return f"{action[:200]} is not a valid action here; nothing happened.\n\n"

@@ -92,7 +92,8 @@ class CompactPolicy(ScoringPolicy):
             wanted = torch.einsum("nce,ref->nrcf", clauses, self.relate)[owner]
             answers = torch.einsum("mrcf,mf->mrc", wanted, words).amax(dim=2)
             matches = torch.cat([matches, answers], dim=1)
-        return self.dropout(torch.relu(self.read_action(matches)))
+        hidden: Tensor = self.dropout(torch.relu(self.read_action(matches)))
+        return hidden
 
     def _stack(self, observations: Sequence[ShopObservation], name: str) -> Tensor:
         return self._tensor(np.stack([one.content[name] for one in observations]))

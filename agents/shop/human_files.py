@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,9 @@ class HumanTrajectory:
 
     Attributes:
         source: the file's name.
-        goal: what was to be bought, ``row`` -1: which catalogue holds the product is not said.
+        goal: what was to be bought, ``row`` -1: the file names no catalogue.
         visits: the pages seen, in order.
-        reward: what the original shop paid; None where nothing was bought.
+        reward: in the original shop; None where nothing was bought.
     """
 
     source: str
@@ -84,10 +84,10 @@ def _read_file(path: Path) -> HumanTrajectory:
         if not line.strip():
             continue
         record = _Record.parse(line, f"{path}, line {number}")
-        said = _goal(record.part("goal"))
-        if goal is not None and said != goal:
+        line_goal = _goal(record.part("goal"))
+        if goal is not None and line_goal != goal:
             raise DataError(f"{record.where}: another 'goal' than above; a file is one session")
-        goal = said
+        goal = line_goal
         visits.append(_visit(record))
         if visits[-1].page == "done" and reward is None:
             reward = record.number("reward", 0.0, 1.0)
@@ -118,36 +118,34 @@ class _Record:
         return DataError(f"{self.where}: {name!r} must be {expected}; {got}")
 
     def part(self, name: str) -> _Record:
-        value = self.values.get(name)
-        if not isinstance(value, dict):
-            raise self.fail(name, "an object")
-        return _Record(self.where, value)
+        return _Record(self.where, self._checked(name, lambda v: isinstance(v, dict), "an object"))
 
     def text(self, name: str) -> str:
-        value = self.values.get(name)
-        if not isinstance(value, str):
-            raise self.fail(name, "a text")
-        return value
+        text: str = self._checked(name, lambda v: isinstance(v, str), "a text")
+        return text
 
     def number(self, name: str, low: float, high: float) -> float:
-        value = self.values.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.fail(name, "a number")
-        if not low <= value <= high:  # nan too
-            raise self.fail(name, f"in [{low:g}, {high:g}]")
-        return float(value)
+        def is_number(value: Any) -> bool:
+            return isinstance(value, int | float) and not isinstance(value, bool)
+
+        self._checked(name, is_number, "a number")
+        # not of nan either
+        return float(self._checked(name, lambda v: low <= v <= high, f"in [{low:g}, {high:g}]"))
 
     def texts(self, name: str) -> tuple[str, ...]:
-        value = self.values.get(name)
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self.fail(name, "a list of texts")
-        return tuple(value)
+        return tuple(self._checked(name, _is_texts, "a list of texts"))
 
     def named_texts(self, name: str) -> dict[str, str]:
+        def is_named(value: Any) -> bool:
+            return isinstance(value, dict) and _is_texts([*value.values()])
+
+        return dict(self._checked(name, is_named, "an object of texts by option name"))
+
+    def _checked(self, name: str, is_right: Callable[[Any], bool], expected: str) -> Any:
         value = self.values.get(name)
-        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
-            raise self.fail(name, "an object of texts by option name")
-        return dict(value)
+        if not is_right(value):
+            raise self.fail(name, expected)
+        return value
 
     def page_number(self, name: str) -> int:
         """A page of results, counted from 1 in the file and from 0 here."""
@@ -160,15 +158,19 @@ class _Record:
 
     def words(self, name: str) -> str:
         """Search words: a list, or what Python prints of one."""
-        value = self.values.get(name)
+        value: Any = self.values.get(name)
         if isinstance(value, str):
             try:
                 value = ast.literal_eval(value)
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 value = None
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not _is_texts(value):
             raise self.fail(name, "a list of texts")
         return " ".join(" ".join(value).split())
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def _goal(record: _Record) -> Goal:
@@ -206,7 +208,7 @@ def _visit(record: _Record) -> Visit:
     words, number = content.words("keywords"), content.page_number("page")
     sub_page = ""
     if page == "item_sub_page":
-        # which one is said in the address alone: …/{page}/{sub-page}/{options}
+        # which one stands in the address alone: …/{page}/{sub-page}/{options}
         parts = record.text("url").rsplit("/", 2)
         if len(parts) < 3:
             raise record.fail("url", "an address that ends in /sub-page/options")

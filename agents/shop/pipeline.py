@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -23,8 +22,9 @@ from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, repla
 from agents.shop.rules import Oracle, Rule, ScriptedBrowser
 from agents.shop.shop_pool import ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
-from llmrec_env.common.errors import DataError, LLMRecError, SettingError
-from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.files import read_json
+from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.training import Metrics, clear_checkpoint
 
 STAGES = ("behavior_cloning", "dpo", "ppo")
@@ -118,20 +118,25 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
         The policy after the last stage, and its folder.
 
     Raises:
-        LLMRecError: ``out`` holds a stage of other settings, or of an earlier version.
-        SettingError: the shop has too few goals.
+        SettingError: ``out`` holds a stage of other settings or of an earlier version, or the shop
+            has too few goals.
     """
     policy: ScoringPolicy | None = None
     path = Path(out)
     if list(path.glob(f"{OLD_STAGE}*/{FINISHED}")):
-        raise LLMRecError(
-            f"{path} holds stages of an earlier version, which said {OLD_STAGE!r} for "
-            f"{STAGES[0]!r}; their policies can be evaluated, but train into another folder"
+        raise SettingError(
+            f"{path} holds stages of an earlier version, which called {STAGES[0]!r} "
+            f"{OLD_STAGE!r}; their policies can be evaluated, but train into another folder"
         )
     for number in range(len(training.stages)):
         stages = training.stages[: number + 1]
         path = Path(out) / "+".join(stages)
-        policy = _finished(path, training, stages) or _train_stage(policy, training, stages, path)
+        folder = RunFolder.claim(path, "shop train", _identity(training, stages))
+        policy = (
+            load_policy(path)
+            if folder.has(FINISHED)
+            else _train_stage(policy, training, stages, folder)
+        )
     assert policy is not None
     return policy, path
 
@@ -171,48 +176,32 @@ def validation_of(folder: str | Path) -> dict[str, float]:
     return max(rows, key=lambda row: row["success"], default={})
 
 
-def _finished(path: Path, training: ShopTraining, stages: tuple[str, ...]) -> ScoringPolicy | None:
-    """The policy of a stage that was done before."""
-    if not (path / FINISHED).exists():
-        return None
-    before, now = read_json(path / FINISHED)["training"], _identity(training, stages)
-    others = sorted(name for name in now if now[name] != before.get(name))
-    if others:
-        raise LLMRecError(
-            f"{path} holds a policy that was trained with other settings ({', '.join(others)}); "
-            "name another folder"
-        )
-    return load_policy(path)
-
-
 def _identity(training: ShopTraining, stages: tuple[str, ...]) -> dict[str, Any]:
-    """All that a stage depends on, as JSON has it."""
-    values = replace(training, stages=stages).to_json()
+    """All that a stage depends on."""
     unused = set(STAGES) - set(stages)
-    return json.loads(json.dumps({k: v for k, v in values.items() if k not in unused}))
+    values = replace(training, stages=stages).to_json()
+    return {name: value for name, value in values.items() if name not in unused}
 
 
 def _train_stage(
-    policy: ScoringPolicy | None, training: ShopTraining, stages: tuple[str, ...], path: Path
+    policy: ScoringPolicy | None, training: ShopTraining, stages: tuple[str, ...], folder: RunFolder
 ) -> ScoringPolicy:
     began = time.perf_counter()
     if policy is None:
         policy = _new_policy(training)
-    identity = _identity(training, stages)
-    # of other settings a killed run is not continued
-    checkpoint = path / f"checkpoint-{fingerprint([json.dumps(identity, sort_keys=True)])}"
+    checkpoint = folder.path / "checkpoint"
     settings = {**training.settings, "split": "train"}
-    rollouts = _rollouts(training, path.parent, settings)
+    rollouts = _rollouts(training, folder.path.parent, settings)
     how = training, stages[-1], rollouts, settings, checkpoint
     if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
         curve = _learn_through_trl(policy, *how)
     else:
         curve = _learn(policy, *how)
-    policy.save(path / "policy")
-    record = {"training": identity, "seconds": time.perf_counter() - began, "curve": curve}
-    write_json(path / FINISHED, record)
-    for left in path.glob("checkpoint-*"):
-        clear_checkpoint(left)
+    policy.save(folder.path / "policy")
+    seconds = time.perf_counter() - began
+    identity = _identity(training, stages)
+    folder.write(FINISHED, {"training": identity, "seconds": seconds, "curve": curve})
+    clear_checkpoint(checkpoint)
     return policy
 
 

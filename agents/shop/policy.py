@@ -48,4 +48,5 @@ def draw(log_probs: np.ndarray, rng: np.random.Generator | None) -> list[int]:
     """The likeliest place of each row, or one drawn by its probability."""
     if rng is not None:
         log_probs = log_probs + rng.gumbel(size=log_probs.shape)  # the Gumbel trick: exact draws
-    return log_probs.argmax(axis=1).tolist()
+    places: list[int] = log_probs.argmax(axis=1).tolist()
+    return places

@@ -25,12 +25,12 @@ from agents.shop.dpo import Pair
 from agents.shop.rollouts import Decision
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.files import fingerprint
 from llmrec_env.common.progress import progress_bar
+from llmrec_env.common.run_folder import RunFolder
 
 Rows = list[dict[str, list[int]]]
 History = list[dict[str, float]]
-RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -243,21 +243,12 @@ def _claim(place: Path, policy: CausalLMPolicy, rows: Rows, config: FineTuneConf
     """
     adapter = [(n, p.detach()) for n, p in policy.lm.named_parameters() if p.requires_grad]
     began = [f"{name} {weight.double().sum().item()!r}" for name, weight in adapter]
-    identity = {
-        "config": asdict(config),
-        "kind": type(config).__name__,
+    contents = {
         "rows": fingerprint(repr(sorted(row.items())) for row in rows),
         "policy": fingerprint([repr(policy.config), repr(policy.base_model), *began]),
     }
-    if not (place / RUN).exists():
-        place.mkdir(parents=True, exist_ok=True)
-        write_json(place / RUN, identity)
-        return None
-    if read_json(place / RUN) != identity:
-        raise SettingError(
-            f"{place} holds a checkpoint of another run (other data, settings or beginning); "
-            "remove the folder or name another"
-        )
+    settings = {"config": type(config).__name__, **asdict(config)}
+    RunFolder.claim(place, "shop train", settings, contents=contents)
     # the trainer writes this file last
     whole = [path.parent for path in place.glob("checkpoint-*/trainer_state.json")]
     newest = max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)

@@ -316,7 +316,7 @@ def test_a_run_that_was_cut_goes_on(
     assert likelihood(resumed, decisions) == likelihood(whole, decisions)
     assert likelihood(run(tmp_path / "run"), decisions) == likelihood(whole, decisions)
     other = CausalLMPolicy(stories, SMALL)
-    with pytest.raises(SettingError, match="checkpoint of another run"):
+    with pytest.raises(SettingError, match=r"made with other settings .*another policy"):
         fine_tune(other, decisions[:8], FineTuneConfig(), folder=tmp_path / "run")
 
 

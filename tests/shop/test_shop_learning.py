@@ -20,7 +20,7 @@ from agents.shop.rollouts import Decision, collect_rollouts, replay
 from agents.shop.rules import Oracle
 from agents.shop.shop_pool import ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
-from llmrec_env.common.errors import DataError, LLMRecError, SettingError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import write_json
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import Goal
@@ -194,7 +194,7 @@ def test_stages_are_kept_shared_and_refused_with_other_settings(tmp_path: Path) 
     assert (tmp_path / "behavior_cloning" / "stage.json").stat().st_mtime_ns == written
     torch.testing.assert_close(weights(load_policy(folder)), weights(policy))
     assert trained_in(folder) == short["settings"]
-    with pytest.raises(LLMRecError, match=r"other settings \(rollouts\)"):
+    with pytest.raises(SettingError, match=r"other settings \(rollouts=10 instead of 9\)"):
         train_shopper(
             ShopTraining(stages=("behavior_cloning",), **{**short, "rollouts": 9}), tmp_path
         )
@@ -208,7 +208,7 @@ def test_stages_of_an_earlier_version_are_refused_and_their_policies_load(
     old = tmp_path / "imitation+dpo"
     cloned.save(old / "policy")
     write_json(old / "stage.json", {"training": {"settings": {"catalogue": 120}}})
-    with pytest.raises(LLMRecError, match="stages of an earlier version"):
+    with pytest.raises(SettingError, match="stages of an earlier version"):
         train_shopper(ShopTraining(), tmp_path)
     assert trained_in(old) == {"catalogue": 120}
     torch.testing.assert_close(weights(load_policy(old)), weights(cloned))

@@ -48,7 +48,7 @@ class RewardLearningConfig:
     validation: int = 512
     """Validation purchases read at each evaluation, at most."""
     precision: float = 0.85
-    """Share of successes that is asked of the validation purchases above the threshold."""
+    """Least share of successes among the validation purchases above the threshold."""
     seed: int = 0
 
 

@@ -76,7 +76,7 @@ class RewardModel(nn.Module):
 
     Raises:
         SettingError: the tokenizer gives no offsets, or ``max_tokens`` does not fit.
-        LLMRecError: the LM cannot read what is asked.
+        LLMRecError: the LM cannot read embeddings or masks.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class RewardModel(nn.Module):
 
     def read(self, instruction: str, purchase: Purchase) -> Reading:
         """The tokens of a pair."""
-        bought, asked = marked_texts(instruction, purchase)
+        bought, wanted = marked_texts(instruction, purchase)
         longest = self.config.max_tokens
-        ending, ending_marks = self._tokens(asked, longest // 2)
+        ending, ending_marks = self._tokens(wanted, longest // 2)
         ids, marks = self._tokens(bought, longest - len(ending))
         return Reading(
             np.array([*ids, *ending], dtype=np.int64),
@@ -193,7 +193,7 @@ def purchase_text(purchase: Purchase) -> str:
 def marked_texts(instruction: str, purchase: Purchase) -> tuple[MarkedText, MarkedText]:
     """The purchase and the instruction, each with its marks."""
     product, parsed = purchase.product, parse_instruction(instruction)
-    wanted = _stems([instruction])
+    stems = _stems([instruction])
     bought = MarkedText()
     kept = {
         "price": parsed.price_lower <= purchase.price <= parsed.price_upper,
@@ -201,15 +201,15 @@ def marked_texts(instruction: str, purchase: Purchase) -> tuple[MarkedText, Mark
     }
     for name, text in _fields(purchase):
         limit = None if name not in kept else (5 if kept[name] else 6)
-        bought.add(text, {} if limit else {0: wanted}, limit)
+        bought.add(text, {} if limit else {0: stems}, limit)
         if name == "options" and purchase.options:
             bought.options = bought.marks[-len(text) :]
-    asked = MarkedText()
+    wanted = MarkedText()
     chosen = _stems(purchase.options.values())
     everywhere = _product_stems(product.text) | chosen
     words = {1: _product_stems(product.name), 2: chosen, 3: _left(purchase), 4: everywhere}
-    asked.add(f" wanted: {_lower(instruction)}", words)
-    return bought, asked
+    wanted.add(f" wanted: {_lower(instruction)}", words)
+    return bought, wanted
 
 
 def shared_words(instruction: str, purchase: Purchase) -> float:

@@ -246,7 +246,8 @@ def _similar(one: str, other: str) -> bool:
     fuzz, process = _rapidfuzz()
     left = process(one.translate(BEYOND_LATIN_1))
     right = process(other.translate(BEYOND_LATIN_1))
-    return round(fuzz.token_set_ratio(left, right)) > MATCH
+    ratio: float = fuzz.token_set_ratio(left, right)
+    return round(ratio) > MATCH
 
 
 @lru_cache(maxsize=1)

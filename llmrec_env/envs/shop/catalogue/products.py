@@ -40,7 +40,7 @@ class Product:
         asin: its id, at most 10 ASCII characters.
         name, description: texts; bullets: the feature list.
         category: the department; product_category: the path ``A › B › C``; query: the search under
-            which the product was found, the kind of thing it is.
+            which WebShop lists the product, the kind of thing it is.
         price_low, price_high: in dollars; equal where the price is no range.
         rating: mean stars, 0 where there is none.
         options: values to choose from by the option's name, both in lower case.
@@ -71,7 +71,7 @@ class Product:
 
     @cached_property
     def spaced_text(self) -> str:
-        """The words of the text between spaces, so that phrases are found as whole words."""
+        """The words of the text between spaces, so that phrases match whole words."""
         # a phrase does not run from one line into the next
         return "\n".join(f" {' '.join(words_of(line))} " for line in self.text.split("\n"))
 
@@ -83,7 +83,7 @@ class Product:
 
 @dataclass(frozen=True)
 class HumanInstruction:
-    """What a person asked for with one product in mind: its asin, the text, and what must hold."""
+    """What a person wants with one product in mind: its asin, the text, and what must hold."""
 
     asin: str
     text: str
@@ -181,7 +181,7 @@ class ProductCatalogue:
 
     def asin(self, row: int) -> str:
         """The id of a row."""
-        return self.asins[row].decode("ascii")
+        return bytes(self.asins[row]).decode("ascii")
 
     def row(self, asin: str) -> int:
         """The row of an id in any case.

@@ -54,7 +54,7 @@ def paraphrased_goals(
     per_product: int | None = None,
     max_goals: int = MAX_GOALS,
 ) -> list[Goal]:
-    """Goals whose options and attributes are said in other words than the products have.
+    """Goals whose options and attributes stand in other words than the products have.
 
     Each instruction also names an option value that is not wanted, a range for the price and, where
     the product's rating allows, the stars it must have.
@@ -123,8 +123,8 @@ def _instruction(
         other = f"one in {_one_of(tuple(others), rng)}"
         sentences.append(_one_of(DISTRACTORS, rng).format(other=other))
     if upper < NO_LIMIT:
-        said = PRICES if lower > 0.0 else CEILINGS
-        sentences.append(_one_of(said, rng).format(lower=lower, upper=upper))
+        forms = PRICES if lower > 0.0 else CEILINGS
+        sentences.append(_one_of(forms, rng).format(lower=lower, upper=upper))
     elif lower > 0.0:
         sentences.append(f"It should cost {lower:.0f} dollars or more.")
     if stars > 0.0:
