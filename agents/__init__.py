@@ -1,4 +1,4 @@
-"""Recommenders that learn from a log and, if asked, from a simulated user.
+"""Sequential recommenders that learn from a log and, on request, from a simulated user.
 
 Ready-made recommenders:
     ``LEA``: a backbone that learns with the LE's state, reward and proposed actions.

@@ -1,4 +1,4 @@
-"""The config of a recommender: a backbone's, a framework's, LEA's switches and how it is trained.
+"""``RecommenderConfig``: all settings of a recommender (backbone, objective, LEA, training).
 
 The parts stand beside the code that they configure: :mod:`agents.backbones`,
 :mod:`agents.objectives` and, for LEA's switches, :mod:`agents.objectives.lea`. No setting has the

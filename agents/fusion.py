@@ -1,4 +1,4 @@
-"""Several rankers as one: a weighted sum of their log-probabilities."""
+"""Late fusion: ranks items by a weighted sum of several rankers' log-probabilities."""
 
 from __future__ import annotations
 

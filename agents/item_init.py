@@ -1,4 +1,4 @@
-"""Item embeddings that begin with given vectors of the items."""
+"""Initial item embeddings made from given item vectors, and checks of these vectors."""
 
 from __future__ import annotations
 

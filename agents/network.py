@@ -1,4 +1,4 @@
-"""The network of a recommender: one sequence encoder, and the linear heads of its framework."""
+"""The network of a recommender: a sequence encoder and the linear heads of its framework."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The usual recommenders by name; further settings are flat keywords."""
+"""Ready-made recommenders ``Supervised``, ``SNQN`` and ``LEA``; settings are flat keywords."""
 
 from __future__ import annotations
 

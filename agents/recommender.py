@@ -1,4 +1,4 @@
-"""The recommender: fit it to a log, ask it what to show, save and load it."""
+"""``Recommender``: fits to a log, recommends items after a history, saves and loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of a saved recommender: ``config.json`` and ``model.safetensors``."""
+"""Reads and writes a recommender's folder: ``config.json`` and ``model.safetensors``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the configs of recommenders share: the checks of their values, and registries by name."""
+"""Helpers for the recommenders' configs: checks of values, and registries by name."""
 
 from __future__ import annotations
 

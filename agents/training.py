@@ -1,4 +1,4 @@
-"""The training of a network: its copies, the coin that picks the learner, the sum of the terms."""
+"""Trains a recommender's network: its Q-learning copies, and the sum of the loss terms."""
 
 from __future__ import annotations
 

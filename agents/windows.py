@@ -1,4 +1,4 @@
-"""Batches of windows over item sequences: what the encoders read in learning and in serving.
+"""Cuts item sequences into windows and batches them, for training and serving encoders.
 
 The window moves by half its length at a time (:mod:`llmrec_env.data.windows`), so one pass over a
 window gives the states of many positions, and learning, scoring and serving all see the same

@@ -1,4 +1,4 @@
-"""Sequence encoders, by name; :func:`register_backbone` adds one of your own."""
+"""Backbones: sequence encoders by name; :func:`register_backbone` adds one of your own."""
 
 from agents.backbones.base import (
     BACKBONES,

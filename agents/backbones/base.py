@@ -1,4 +1,4 @@
-"""What every sequence encoder has: a config, and the interface that turns a history into states.
+"""The interface of backbones: a config, and an encoder that turns histories into states.
 
 A backbone of your own is one file: a dataclass of its settings, derived from
 :class:`BackboneConfig`, whose :meth:`~BackboneConfig.create` makes a :class:`SequenceEncoder`::

@@ -1,4 +1,4 @@
-"""Caser: convolutional sequence embedding (Tang and Wang, WSDM 2018; arXiv 1809.07426)."""
+"""Caser, a convolutional sequence encoder (Tang and Wang, WSDM 2018; arXiv 1809.07426)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GRU4Rec: recurrent networks over sessions (Hidasi et al., arXiv 1511.06939)."""
+"""GRU4Rec, a recurrent sequence encoder (Hidasi et al., arXiv 1511.06939)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NextItNet: a simple convolutional generative network (Yuan et al., arXiv 1808.05163)."""
+"""NextItNet, a dilated convolutional sequence encoder (Yuan et al., arXiv 1808.05163)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SASRec: self-attentive sequential recommendation (Kang and McAuley, arXiv 1808.09781)."""
+"""SASRec, a self-attentive sequence encoder (Kang and McAuley, arXiv 1808.09781)."""
 
 from __future__ import annotations
 

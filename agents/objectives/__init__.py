@@ -1,4 +1,4 @@
-"""Objectives: frameworks as sums of loss terms, by name; :func:`register` adds one of your own.
+"""Objectives: frameworks as sums of loss terms, by name; :func:`register` adds your own.
 
 ========== ======================================================== ===================
 objective  loss on the logged actions                               paper

@@ -1,4 +1,4 @@
-"""What the actors of SAC and SA2C share: next-item prediction that the Q head weighs.
+"""The actor loss of SAC and SA2C: next-item prediction weighted by the Q head.
 
 Both learn without weights, as SQN and SNQN do, until the Q head says something sensible. The phase
 is a function of the step's number, so a run that is continued switches where the other would have.

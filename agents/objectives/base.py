@@ -1,4 +1,4 @@
-"""Loss terms: their interface, and what they are given of a batch and of the network."""
+"""The interface of loss terms: the batch, the network's outputs, and ``LossTerm`` itself."""
 
 from __future__ import annotations
 

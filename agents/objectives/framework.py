@@ -1,4 +1,4 @@
-"""What a framework declares: the loss terms that it adds up, and what they need.
+"""``ObjectiveConfig``: a framework's settings, its loss terms, and the heads that they need.
 
 The network, its copies, the batches and the settings ask this declaration; none of them knows a
 framework by name. A framework of your own is a dataclass with its settings and its terms, derived

@@ -1,4 +1,4 @@
-"""What a language model as the environment (LE) adds to any framework: state, reward, augmentation.
+"""LEA: what an LE adds to any framework (its state, its reward, augmentation), as loss terms.
 
 Augmentation adds ``lambda * [L_s(a^) + L_q(a^, r^)]`` to the framework's loss on the logged
 actions, the second term where the framework has a Q head. The weights of SAC and SA2C apply to the

@@ -1,4 +1,4 @@
-"""The control of Q-learning: an auxiliary task without rewards in place of the Q loss."""
+"""A control for Q-learning: counting a user's items as auxiliary task, in place of the Q loss."""
 
 from __future__ import annotations
 

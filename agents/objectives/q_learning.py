@@ -1,4 +1,4 @@
-"""Double Q-learning of the logged actions: what SQN, SAC, SNQN, SA2C and SMORL share."""
+"""Double Q-learning of logged actions, which SQN, SAC, SNQN, SA2C and SMORL share."""
 
 from __future__ import annotations
 

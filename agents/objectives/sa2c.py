@@ -1,4 +1,4 @@
-"""SA2C: SNQN whose actor is weighed by the advantage of the logged action."""
+"""SA2C: SNQN whose supervised loss is weighted by the advantage of the logged action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAC: SQN whose critic weighs the actor's loss."""
+"""SAC: SQN whose supervised loss is weighted by the Q-value of the logged action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SMORL: Q-learning of accuracy, diversity and novelty at once."""
+"""SMORL: Q-learning with three heads, for accuracy, diversity and novelty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SNQN: SQN, with Q-learning of sampled items that the user never took."""
+"""SNQN: SQN with additional Q-learning of sampled items that the user never took."""
 
 from __future__ import annotations
 

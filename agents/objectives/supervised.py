@@ -1,4 +1,4 @@
-"""Next-item prediction: the plain backbone, to which every published framework adds."""
+"""Next-item prediction, the loss of a plain backbone; all published frameworks add to it."""
 
 from __future__ import annotations
 

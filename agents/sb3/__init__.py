@@ -1,5 +1,4 @@
-"""For stable-baselines3: policies that share what they learn over the items, and sequence encoders
-that read the user's history."""
+"""Stable-baselines3 parts: policies that generalise over items, and history encoders."""
 
 from agents.sb3.features import SequenceFeatures
 from agents.sb3.policies import (

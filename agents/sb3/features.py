@@ -1,4 +1,4 @@
-"""The sequence encoders as a features extractor of stable-baselines3."""
+"""``SequenceFeatures``: a backbone as stable-baselines3's features extractor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies for stable-baselines3 that generalise over the items of a catalogue.
+"""Stable-baselines3 policies whose last layer is shared by all items of a catalogue.
 
 SB3's own policies end in one free row of weights an item: what is learned of one item says nothing
 of the next, and with hundreds of items most rows hardly ever learn. Here the last layer is shared.

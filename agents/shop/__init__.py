@@ -1,1 +1,1 @@
-"""Agents for ``LLMRec/Shop-v0``: rules, an oracle, and policies that learn to choose actions."""
+"""Agents for ``LLMRec/Shop-v0``: scripted ones, an oracle, and policies that learn."""

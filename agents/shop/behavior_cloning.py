@@ -1,4 +1,4 @@
-"""Behaviour cloning: raises the likelihood of what was done in rollouts."""
+"""Behaviour cloning: trains a shopping policy to repeat the actions of rollouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A causal language model with a LoRA adapter that scores the valid actions by their texts."""
+"""``CausalLMPolicy``: a causal LM with a LoRA adapter that scores valid actions by their texts."""
 
 from __future__ import annotations
 

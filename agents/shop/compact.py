@@ -1,4 +1,4 @@
-"""The compact policy: a small network that scores each valid action by its features."""
+"""``CompactPolicy``: a small network that scores each valid action by its features."""
 
 from __future__ import annotations
 

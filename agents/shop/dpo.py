@@ -1,4 +1,7 @@
-"""Direct preference optimisation (DPO) of a shopper, from perfect rollouts (arXiv 2408.16032)."""
+"""Direct preference optimisation (DPO) of a shopping policy towards the oracle's actions.
+
+Pairs are made from the policy's own states, as in the perfect rollouts of arXiv 2408.16032.
+"""
 
 from __future__ import annotations
 

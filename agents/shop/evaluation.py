@@ -1,4 +1,4 @@
-"""Evaluates an agent of the shop: score and success over goals, with intervals."""
+"""Evaluates a shopping agent: score and success over goals, with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns what people did in the original WebShop into rollouts in this shop.
+"""Converts human WebShop trajectories into rollouts in this shop.
 
 A trajectory says which pages were seen. Here the pages are walked again: the same searches, the
 same products, the same options. Engines rank differently, so a product may stand on another page of

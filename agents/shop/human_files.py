@@ -1,4 +1,4 @@
-"""Reads the public WebShop human trajectories: one JSON-lines file a session, one page a line.
+"""Reads WebShop's public human trajectories: one JSON-lines file a session, one page a line.
 
 (Yao et al., WebShop, NeurIPS 2022.) A line names the page that a person saw, its address, the goal,
 and what the page showed; the last page states the reward.

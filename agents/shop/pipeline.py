@@ -1,4 +1,4 @@
-"""Trains a shopper stage by stage, each stage kept in a folder of its own."""
+"""Trains a shopping policy in stages (behaviour cloning, DPO, PPO), each with its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lets a person shop in the terminal: pages as numbered lists, one line of input a step."""
+"""The shop in the terminal for a person: numbered actions, one line of input a step."""
 
 from __future__ import annotations
 

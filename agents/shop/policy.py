@@ -1,4 +1,4 @@
-"""What a policy that learns to shop is: a probability for each valid action, and a value."""
+"""``ScoringPolicy``: the base of shopping policies, action probabilities and a state value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation (PPO) over the valid actions, for any policy that scores them."""
+"""Proximal policy optimisation (PPO) for any shopping policy that scores valid actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prompts of a causal LM that shops: pages and actions as tokens, packed into one pass.
+"""Prompts of the causal LM policy: page and actions as tokens, packed into one forward pass.
 
 One prompt is ``instruction, lines of the page, "Action:"``, one completion an action's text and the
 end token. Playing and learning both take their tokens from here, so they cannot differ. Texts of

@@ -1,4 +1,4 @@
-"""Rollouts: episodes kept as the texts of their actions, from which any agent can learn."""
+"""Rollouts: shopping episodes stored as texts of actions, from which any agent can learn."""
 
 from __future__ import annotations
 

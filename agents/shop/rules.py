@@ -1,4 +1,4 @@
-"""Shoppers that learn nothing: two that copy the instruction, and an oracle that knows the goal."""
+"""Scripted shopping agents: two that copy the instruction, and an oracle that knows the goal."""
 
 from __future__ import annotations
 

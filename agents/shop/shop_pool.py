@@ -1,4 +1,4 @@
-"""Many shoppers in one shop: what each of them observes, and what an agent that serves all is."""
+"""``ShopPool``: many shop environments at once; and ``ShopAgent``, the interface of agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains causal LM policies through TRL: supervised fine-tuning and DPO.
+"""Fine-tunes causal LM policies of the shop with TRL: supervised, and by DPO.
 
 Checkpoints are those of transformers' Trainer: adapters as safetensors, and beside them optimiser,
 schedule and random states as torch files, which are read with ``weights_only=True``, so that no

@@ -1,4 +1,4 @@
-"""The command line ``llmrec``, one file a command."""
+"""The command line program ``llmrec``; each command has a module of its own."""
 
 from llmrec_env.cli.main import app
 

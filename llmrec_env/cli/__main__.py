@@ -1,4 +1,4 @@
-"""The command line as ``python -m llmrec_env.cli``, which ``accelerate launch`` can start."""
+"""Runs the command line as ``python -m llmrec_env.cli``, as ``accelerate launch`` needs it."""
 
 from llmrec_env.cli import app
 

@@ -1,4 +1,4 @@
-"""``llmrec demo``: the whole project in a few minutes."""
+"""``llmrec demo``: runs every part of the project once, in a few minutes."""
 
 from __future__ import annotations
 

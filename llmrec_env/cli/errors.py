@@ -1,4 +1,4 @@
-"""How the command line reports errors: in one line, without a traceback."""
+"""Prints the package's errors in one line, without a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec evaluate``: how good a recommender, or a simulated user, is."""
+"""``llmrec evaluate``: measures a recommender or a simulated user on test users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec fit``: a language model learns to answer as the users of a log."""
+"""``llmrec fit``: trains an LE, a language model that answers as the users of a log."""
 
 from __future__ import annotations
 

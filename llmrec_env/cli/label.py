@@ -1,4 +1,4 @@
-"""``llmrec label``: a log as transitions for offline learning."""
+"""``llmrec label``: writes a log as transitions for offline RL."""
 
 from __future__ import annotations
 

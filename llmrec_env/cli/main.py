@@ -1,4 +1,4 @@
-"""The program ``llmrec``: its commands put together."""
+"""The program ``llmrec``: registers all commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, each with its help text."""
+"""Command-line options shared by several commands, each with its help text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands print: tables, reports, and where something was saved."""
+"""Prints commands' results: tables, reports, and paths of saved files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec rerun``: a demo or a study once more."""
+"""``llmrec rerun``: repeats a demo or a study with its saved settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated user that a command names, checked against the log that it is used on."""
+"""Opens the simulated user named on the command line and checks it against the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec train``: a recommender learns from a log."""
+"""``llmrec train``: trains a recommender on a log."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Helpers that every room shares: errors, files, progress bars, optional extras, training."""
+"""Helpers shared by all subpackages: errors, files, progress bars, optional extras, training."""

@@ -1,4 +1,4 @@
-"""Names of numpy array types: IntArray, FloatArray, Float64Array, BoolArray."""
+"""Type aliases for numpy arrays: IntArray, FloatArray, Float64Array, BoolArray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training lengths that one number scales, from a trial that anything runs to the real thing."""
+"""``ScaledLengths``: a settings mixin whose ``budget`` multiplies every training length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exceptions that the package raises; each message names the problem and how to mend it."""
+"""The package's exceptions; each message names the problem and how to fix it."""
 
 from __future__ import annotations
 

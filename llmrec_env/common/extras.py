@@ -1,4 +1,4 @@
-"""Optional dependencies, imported on first use."""
+"""``require``: imports an optional dependency on first use, or names the extra to install."""
 
 from __future__ import annotations
 

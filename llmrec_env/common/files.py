@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, JSON, and fingerprints of contents."""
+"""Atomic writing of files and folders, reading and writing of JSON, and content fingerprints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logistic function, and the offset that gives it a mean."""
+"""The logistic function, and the offset at which its values have a given mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Independent pieces of work over several processes, their progress bars drawn in one place."""
+"""``run_jobs``: runs independent jobs in worker processes and shows their progress bars."""
 
 from __future__ import annotations
 

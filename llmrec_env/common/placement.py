@@ -1,4 +1,4 @@
-"""The device and the dtype in which a language model computes, checked by name."""
+"""Checks of the device and dtype settings with which a language model computes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several processes that learn together, begun by ``accelerate launch`` or ``torchrun``.
+"""Helpers for training in several processes, started by ``accelerate launch`` or ``torchrun``.
 
 Every process runs the same program. Training shares out its batches among them; whatever else
 decides or writes something happens in the main process, and the others get what it found. With one

@@ -1,8 +1,8 @@
-"""Progress bars on standard error, drawn by rich; other processes' bars too.
+"""Progress bars on standard error, drawn by rich; worker processes' bars are shown too.
 
-Whatever takes time opens a bar with :func:`progress_bar` or :func:`track`, and never asks whether
-to show it. A bar appears once its work has lasted :data:`DELAY` seconds; work inside other work
-shows none of its own. Whoever wants silence says so once::
+Code that takes time opens a bar with :func:`progress_bar` or :func:`track`, without checking
+whether bars are shown. A bar appears once its work has lasted :data:`DELAY` seconds; work inside
+other work shows no bar of its own. To show none::
 
     with progress.hidden():
         recommender.fit(log)

@@ -1,8 +1,8 @@
-"""A folder that holds one run: whose it is, and which pieces of its work are finished.
+"""``RunFolder``: the folder of one run, which records its settings and its finished pieces.
 
-``run.json`` says whose: the kind of run, its settings and fingerprints of its data. All else in the
-folder are pieces, files or folders that are there as a whole or not at all. So a run that was
-killed goes on with the pieces that it lacks, and a folder of another run is refused.
+``run.json`` holds the kind of run, its settings and fingerprints of its data. Everything else in
+the folder is a piece: a file or folder that is written as a whole or not at all. So a run that was
+killed continues with the missing pieces, and the folder of another run is refused.
 """
 
 from __future__ import annotations

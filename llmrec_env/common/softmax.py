@@ -1,10 +1,10 @@
-"""The softmax over a whole catalogue, as fast and small as its three matrix products.
+"""Fast, memory-saving softmax over a whole catalogue, for next-item losses and Q-values.
 
-Next-item prediction tells one item from all others at P states, so nearly all of its time goes into
-a matrix (P, n_items) that nobody looks at: only its row sums are needed, and the few entries that
-the targets name. Here the matrix is made once, overwritten in place and, in bfloat16 where the
-machine multiplies that fast, half as wide. The entries that are learned from are computed apart, in
-float32 (:func:`linear_entries`).
+Next-item prediction compares one item with all others at P states, so nearly all of its time goes
+into a matrix (P, n_items) of which only the row sums are needed, and the few entries that the
+targets name. Here the matrix is made once, overwritten in place and, in bfloat16 where the machine
+multiplies that fast, half as wide. The entries that are learned from are computed apart, in float32
+(:func:`linear_entries`).
 """
 
 from __future__ import annotations

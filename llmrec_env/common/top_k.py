@@ -1,4 +1,4 @@
-"""The K highest scores of each row of a matrix."""
+"""The K highest scores of each row of a matrix, and the removal of unwanted items from them."""
 
 from __future__ import annotations
 

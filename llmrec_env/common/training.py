@@ -1,4 +1,4 @@
-"""The training loop: seeded, resumable, with early stopping; it ends with its best step's weights.
+"""The training loop: seeded, resumable, with early stopping; it keeps the best step's weights.
 
 Every batch is a function of its number, so a run that was killed and started again takes the same
 steps as one that was not. Checkpoints are safetensors and JSON in one folder, renamed into place as

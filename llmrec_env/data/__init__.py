@@ -1,4 +1,4 @@
-"""Data: the catalogue, the log, public formats, splits, the generated world."""
+"""Data: the catalogue, the log, readers of public formats, splits, and the generated world."""
 
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.filters import k_core, shuffle_items

@@ -1,4 +1,4 @@
-"""Clicks and purchases: which names of events count as which, as in the SQN papers."""
+"""Names of events that count as a click or as a purchase, as in the SQN papers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters of a whole log, applied before it is split: shuffled items, the k-core."""
+"""Changes to a whole log before it is split: k-core filtering, and shuffled item indices."""
 
 from __future__ import annotations
 

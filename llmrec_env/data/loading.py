@@ -1,4 +1,4 @@
-"""``load``: read a public dataset from a path, check it, and return the log."""
+"""``load``: reads a public dataset from a path, checks it, and returns the log."""
 
 from __future__ import annotations
 

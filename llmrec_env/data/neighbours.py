@@ -1,4 +1,4 @@
-"""Item neighbours by co-occurrence: items that the same users take near one another."""
+"""``ItemNeighbours``: item-kNN, similar items by co-occurrence in users' sequences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A log that is opened and split by user: what every experiment and command begins with."""
+"""``Source``: a log with its split by user, as every experiment and command opens it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train, validation and test: split by user, by each user's last items, or by time.
+"""Splits a log into train, validation and test: by user, by last items, or by time.
 
 Every held-out log carries the history that may be read, and says in ``first_target`` where the part
 to be predicted begins. The three logs share one catalogue.

@@ -1,4 +1,4 @@
-"""The moving window: which items of a sequence a model reads at each step.
+"""The moving window: the rule for which items of a sequence a model reads at each step.
 
 After ``t`` items the model reads those from ``start(t)`` on:
 

@@ -1,1 +1,1 @@
-"""The door of ``gym.make``: the environments in which a simulated user answers."""
+"""Gymnasium environments: recommending to simulated users, and shopping for an instruction."""

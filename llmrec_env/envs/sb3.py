@@ -1,4 +1,4 @@
-"""The batched environment as a stable-baselines3 ``VecEnv``."""
+"""Adapts the next-item vector environment to stable-baselines3's ``VecEnv``."""
 
 from __future__ import annotations
 

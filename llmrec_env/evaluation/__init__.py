@@ -1,1 +1,1 @@
-"""Evaluation: ranking of logged items, returns in the environments, fidelity of simulators."""
+"""Evaluation: ranking of held-out items, returns in the environments, fidelity of simulators."""

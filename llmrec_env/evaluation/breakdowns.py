@@ -1,4 +1,4 @@
-"""Next-item ranking by kind of step: by how often the item was seen in training, or by event."""
+"""Next-item ranking split by how often an item occurs in training, or by click and purchase."""
 
 from __future__ import annotations
 

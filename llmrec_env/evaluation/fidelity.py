@@ -1,4 +1,4 @@
-"""The fidelity card: how well a simulated user predicts held-out users and the known truth.
+"""The fidelity card: how well a simulator predicts held-out users and known true preferences.
 
 On any log: does the reward of the item that a held-out user took exceed that of an item that they
 never saw, and is the next item ranked high? On the generated world, whose truth is known: does the

@@ -1,4 +1,4 @@
-"""Policies: anything that scores all items for a batch of observations, and acts greedily."""
+"""``Policy``, the interface of what acts in an environment; random, popular and SB3 policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Returns: what a policy earns from simulated users, compared user by user.
+"""Evaluates policies: their returns in episodes of simulated users, compared user by user.
 
 Each chosen user lives one episode. The luck of a user, the draws that decide what is taken, follows
 from the seed and the user alone, so two policies face the same users with the same luck and their

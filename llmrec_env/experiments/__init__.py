@@ -1,1 +1,1 @@
-"""Programs that use the whole library: the demo, and studies of recommenders."""
+"""Whole experiments with their reports: the demo, and studies of recommenders."""

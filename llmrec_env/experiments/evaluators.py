@@ -1,4 +1,4 @@
-"""The users in whose episodes policies are evaluated: simulated ones, and true ones if known."""
+"""The simulated users on whom policies are evaluated: the LE's, and true ones where known."""
 
 from __future__ import annotations
 

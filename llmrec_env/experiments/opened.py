@@ -1,4 +1,4 @@
-"""A cache in each process of a run: the log, split by user, and the LE."""
+"""Per-process caches of the opened log (with its split) and the opened LE."""
 
 from __future__ import annotations
 

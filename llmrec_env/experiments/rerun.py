@@ -1,4 +1,4 @@
-"""``llmrec rerun``: does a run again with the settings that its folder keeps."""
+"""``llmrec rerun``: repeats a run with the settings saved in its folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of all runs' settings: to and from JSON, and as a command line."""
+"""``RunSettings``: base class of all runs' settings, to and from JSON and as a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stage runner: runs the missing stages of a run side by side, in the order they need."""
+"""Runs the missing stages of an experiment in parallel, in the order of their dependencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of reports that all kinds of run share, and the files that a run ends in."""
+"""Sections, tables and result files that the reports of all experiments share."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The language model as the environment (LE): item tokens, state, reward and action models."""
+"""The language environment (LE): a language model that acts as the user of a recommender."""

@@ -1,4 +1,4 @@
-"""An LE ready to answer: its items' tables are computed, so it can read histories and score.
+"""``AnsweringLE``: an LE with item tables computed once; it reads histories and scores items.
 
 Every item has a token, a feature and a vector, which the heads compute from its text. They depend
 on no user, so they are computed once for many reads: an LE that has learned keeps them for good,

@@ -1,4 +1,4 @@
-"""Attention masks of the three ways in which an LE reads: trunk, branches, decoding.
+"""Attention masks for an LE's reading of histories and of actions that branch off them.
 
 trunk      x1 x2 x3                  each item sees itself and what came before
 branches   x1 x2 x3 | a1 a2 a3       an action after x_t sees x1..xt and itself only

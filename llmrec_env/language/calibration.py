@@ -1,4 +1,4 @@
-"""Calibration of acceptance: from a reward to the probability that the user takes the item.
+"""Calibration of acceptance: turns a reward into the probability that the user takes the item.
 
 A log holds what was taken, not what was shown and left. So the *shape* comes from the log (Platt's
 logistic fit: a logged next item against popularity-matched items that the user never saw, on

@@ -1,4 +1,4 @@
-"""Decoding: N users served together, one token a shown item, over one cache of keys and values.
+"""``Decoder``: serves N users step by step, one token a shown item, with a key-value cache.
 
 Every row has a length of its own. A shown item is written just past the row's end and read there;
 where the user takes it the length grows by one, and where not the next item overwrites it, so a

@@ -1,4 +1,4 @@
-"""``fit_language_environment``: from a log to an LE, in three stages."""
+"""``fit_language_environment``: trains an LE on a log, in three stages."""
 
 from __future__ import annotations
 

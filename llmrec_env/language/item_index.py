@@ -1,4 +1,4 @@
-"""Approximate nearest items of a state, for large catalogues (faiss).
+"""``ItemIndex``: approximate nearest items of a state in a large catalogue, by faiss.
 
 An inverted file over the item vectors (faiss): the vectors lie in cells around centroids, and a
 search reads the cells nearest to the state. What it finds is nearly, not always, the nearest.

@@ -1,4 +1,4 @@
-"""Item tokens: one input embedding an item, learned so that the LM generates the item's text.
+"""Learns item tokens: one input embedding per item, such that the LM generates the item's text.
 
     L_tok = -sum_k log P(w_k | e_i, w_<k)        the LM is frozen, only e_i moves
 

@@ -1,4 +1,4 @@
-"""tf-idf weighted words of each item, from which the LE learns corrections of item features.
+"""``ItemWords``: each item's tf-idf weighted words, which correct its features in the LE.
 
 Behind a small language model the mean of a text's outputs blurs single words. So the item features
 get a learned correction, linear in the item's tf-idf weighted tokens, which begins at zero. It

@@ -1,4 +1,4 @@
-"""Labelling: states and rewards of a whole log, and of actions tried along it.
+"""Labels a whole log with an LE: states, rewards, and rewards of other actions tried along it.
 
 The LM is causal, so one pass over a sequence gives every state, and the reward of each logged item
 at that item's own place: T tokens of work, not T prompts. Actions that were not taken branch off

@@ -1,4 +1,4 @@
-"""Learning of the LE: state and reward losses on users' sequences, one pass a batch.
+"""Trains an LE on users' sequences: state and reward losses, one pass a batch.
 
     L = L_sm + weight * L_rm
     L_sm = -log softmax_j( cos(s_t, v_j) / tau )[a+]        the next item among all items

@@ -1,4 +1,4 @@
-"""The LE: a causal language model with item tokens, LoRA adapters and heads."""
+"""``LanguageEnvironment``, the LE: a causal LM with item tokens, LoRA adapters and heads."""
 
 from __future__ import annotations
 

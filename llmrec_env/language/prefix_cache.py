@@ -1,4 +1,4 @@
-"""PrefixCache: keys, values and states of initial histories that were read before.
+"""``PrefixCache``: keeps keys, values and states of initial histories, to skip rereading them.
 
 While an agent learns, episodes are short and start from the same few hundred users over and over.
 Reading their initial histories each time would take half of the time.

@@ -1,4 +1,4 @@
-"""The folder of a saved LE, in the layout of Hugging Face.
+"""Reads and writes the folder of a saved LE, in the layout of Hugging Face.
 
 config.json           format, settings, what learning measured, versions
 heads.safetensors     heads, item tokens, item features, item words, reward normalisers

@@ -1,4 +1,4 @@
-"""Item features from a sentence encoder: any model that sentence-transformers loads."""
+"""Item features from a sentence encoder that sentence-transformers loads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offline datasets: a log as transitions, with actions that a simulator adds; d3rlpy datasets.
+"""Offline RL datasets: a log as transitions, optionally augmented by a simulator.
 
 What needs d3rlpy stands in :mod:`llmrec_env.offline.d3rlpy`, so that this package does not.
 """

@@ -1,4 +1,4 @@
-"""Augmentation: K actions proposed after every logged step, by the simulator or by a control.
+"""Augmentation: proposes K actions after every logged step, by the simulator or a control.
 
 LEA adds to each logged step actions that the simulated user would have liked as well. Whoever
 proposes them, the rules are the same: one list of K items at every logged position, best first,

@@ -1,4 +1,4 @@
-"""Augmented rows of a transitions table: proposed actions, tried after the steps of a log."""
+"""Augmented rows of a transitions table: proposed actions tried after logged steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labelling a log on many machines with Ray Data; needs the extra ``ray``.
+"""Labels a log on many machines with Ray Data; needs the extra ``ray``.
 
 The work is a list of shard numbers. Each actor loads the LE once, then reads shards of the log from
 the run folder and writes their files there, so the folder must stand on a file system that every

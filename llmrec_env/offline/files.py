@@ -1,4 +1,4 @@
-"""The files of a labelled log: a folder of parquet files and a manifest that says how many."""
+"""Paths of a labelled log's files: the manifest, and one parquet file for each shard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest of a labelled log: who labels, how, and which users stand in which file.
+"""``Manifest``: describes a labelling run by its settings and the users of each shard.
 
 A run is one folder::
 

@@ -1,4 +1,4 @@
-"""Partition of a log into shards of whole users, read a stretch of rows at a time.
+"""Partitions a log into shards of whole users, without loading a parquet file as a whole.
 
 A log in memory and a parquet file are partitioned by one rule: a shard ends with the user who
 fills it.

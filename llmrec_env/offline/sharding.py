@@ -1,4 +1,4 @@
-"""Labelling a log shard by shard: bounded memory, and a killed run is continued.
+"""Labels a log shard by shard, in bounded memory; a killed run is continued.
 
 A file is written whole or not at all and never made again, so a repeated command makes what is
 missing. Shards do not depend on each other: any process that sees the run folder

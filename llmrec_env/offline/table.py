@@ -1,4 +1,4 @@
-"""``Transitions``: the table of offline learning, columns in memory and parquet on disk."""
+"""``Transitions``: a table of offline RL transitions, in memory and as parquet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``transitions``: from a log to a table, labelled and augmented by a simulated user.
+"""``transitions``: turns a log into a table of labelled and augmented transitions.
 
 Logged rows: for every user and every interaction t but the last, (s_t, item t+1, its reward,
 s_t+1), terminal at the user's last interaction. Augmented rows: (s_t, a, r, s(h_t + a)), where a

@@ -1,4 +1,4 @@
-"""Reports: what a run found, in the terminal, as JSON, Markdown and one HTML page."""
+"""Reports of experiments: in the terminal, as JSON, as Markdown and as one HTML page."""
 
 from llmrec_env.reporting.elements import (
     Bars,

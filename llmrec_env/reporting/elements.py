@@ -1,4 +1,4 @@
-"""The parts of a report, such as tables, curves and findings: plain values that JSON can hold.
+"""Elements of a report, such as tables, curves and findings, as plain JSON-ready values.
 
 Texts may come from a dataset and are not trusted: control characters are dropped here, markup is
 escaped where it is shown. Arrays become tuples; NaN and infinity become None, which JSON knows.

@@ -1,4 +1,4 @@
-"""A report as Markdown."""
+"""Writes a report as Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as one self-contained HTML page: images inside, nothing from the network."""
+"""Writes a report as one self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of a report, drawn with matplotlib; their ink follows the page's light or dark mode."""
+"""Draws a report's figures with matplotlib, for light and dark pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a run: collects what it found, saves it, prints it and makes its page."""
+"""``Report``: collects what a run found, saves it, prints it and renders its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of a report as text, and a report in the terminal."""
+"""Prints a report in the terminal, and formats table cells as text."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Simulated users: the interface, and who implements it."""
+"""Simulated users: the interface of simulators, and its implementations."""

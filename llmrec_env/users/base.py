@@ -1,4 +1,4 @@
-"""The interface of simulated users, asked in batches: simulator, session, labels.
+"""The interface of simulated users: ``UserSimulator``, ``Session``, and labels of a log.
 
 A simulator is immutable; what moves while users are asked lives in a :class:`Session`::
 

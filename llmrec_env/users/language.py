@@ -1,4 +1,4 @@
-"""LanguageUser: users who answer as an LE says, at the cost of one token a step."""
+"""``LanguageUser``: simulated users who answer by an LE, one token a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""StatesFrom: one simulator answers, another gives the states.
+"""``StatesFrom``: a simulator whose states come from another simulator than its answers.
 
 An agent that learned on the states of a simulated user can only act where it sees such states. To
 judge it among other users, the true ones of the generated world for one, these answer while the

@@ -1,4 +1,4 @@
-"""TrueTasteUser: the generated world's users, who answer by its own formula."""
+"""``TrueTasteUser``: the generated world's users, who answer by their true preferences."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A language model as the reward: what it reads, what it learns from, and the rule itself."""
+"""Language reward: a language model, trained on purchases, that gives the shop's reward."""

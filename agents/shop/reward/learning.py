@@ -1,4 +1,4 @@
-"""Learns a language reward from purchases and the shop's reward for them."""
+"""Trains a language reward on purchases labelled with the shop's own reward."""
 
 from __future__ import annotations
 

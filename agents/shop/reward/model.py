@@ -1,4 +1,4 @@
-"""A causal LM that reads an instruction and a purchase, with a head for each of two predictions.
+"""``RewardModel``: a causal LM that reads instruction and purchase; predicts reward and success.
 
 It is a cross-encoder. A small language model learns from few examples what an instruction wants and
 what was bought, but hardly that a word here is the same as a word there. So each word carries marks

@@ -1,4 +1,4 @@
-"""Judged purchases: what a reward model learns from, and how scores agree with the rewards."""
+"""Purchases with the shop's reward: training data for a language reward, and its metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reward that a language model gives, from the instruction and the purchase alone.
+"""``LanguageReward``: a shop reward predicted by a language model from instruction and purchase.
 
 The shop's own reward knows the goal's attributes and options. A shop that takes instructions from
 people does not; there, a model that was shown purchases and their worth says what a purchase earns.

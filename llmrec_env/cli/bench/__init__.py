@@ -1,4 +1,4 @@
-"""``llmrec bench``: whole studies, one command each."""
+"""``llmrec bench``: commands that run a whole study and write its report."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""``llmrec bench offline``: offline reinforcement learning compared over datasets and seeds."""
+"""``llmrec bench offline``: compares offline RL algorithms over datasets and seeds."""
 
 from __future__ import annotations
 

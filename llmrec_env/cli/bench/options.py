@@ -1,4 +1,4 @@
-"""Options that studies of recommenders share."""
+"""Command-line options shared by the ``llmrec bench`` commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec bench sensitivity``: how a result depends on its settings."""
+"""``llmrec bench sensitivity``: studies how recommenders depend on single settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec bench``: recommenders compared over splits and seeds."""
+"""``llmrec bench``: compares recommenders over splits and seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec shop``: agents that shop for an instruction, trained, measured, or played oneself."""
+"""``llmrec shop``: commands that train, evaluate or play a shopping agent."""
 
 import typer
 

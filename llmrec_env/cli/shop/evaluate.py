@@ -1,4 +1,4 @@
-"""``llmrec shop evaluate``: how well a shopper shops."""
+"""``llmrec shop evaluate``: measures a shopping agent on test goals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options that say which shop a command opens."""
+"""Command-line options that choose a shop's products, goals and reward."""
 
 from __future__ import annotations
 

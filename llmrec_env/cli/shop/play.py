@@ -1,4 +1,4 @@
-"""``llmrec shop play``: a person shops."""
+"""``llmrec shop play``: lets a person shop in the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec shop train``: a shopper learns."""
+"""``llmrec shop train``: trains a shopping agent."""
 
 from __future__ import annotations
 

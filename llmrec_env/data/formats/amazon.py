@@ -1,4 +1,4 @@
-"""Amazon reviews of 2014, 2018 and 2023: one JSON object a line, with metadata beside them."""
+"""Reader of Amazon reviews of 2014, 2018 and 2023: JSON lines, with item metadata beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every format shares: its description, the files it looks at, the tables it returns."""
+"""Classes shared by all format readers: ``Format``, ``Source`` (files), ``RawLog`` (tables)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delimited text (CSV, TSV) as typed columns, with errors that name the line."""
+"""Reads delimited text (CSV, TSV) into typed columns; errors name the line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON lines as typed columns, with errors that name the line."""
+"""Reads JSON lines into typed columns; errors name the line."""
 
 from __future__ import annotations
 

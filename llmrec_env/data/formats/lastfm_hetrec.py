@@ -1,4 +1,4 @@
-"""Last.fm HetRec 2011: users, the artists they tagged and when, and play counts."""
+"""Reader of Last.fm HetRec 2011: which artists users tagged and when, with play counts."""
 
 from __future__ import annotations
 

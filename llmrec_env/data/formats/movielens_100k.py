@@ -1,4 +1,4 @@
-"""MovieLens 100K: ``u.data`` and ``u.item``."""
+"""Reader of MovieLens 100K: ``u.data`` and ``u.item``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MovieLens 20M, 25M, 32M, latest and latest-small: ``ratings.csv`` and ``movies.csv``."""
+"""Reader of MovieLens 20M, 25M, 32M, latest and latest-small: ``ratings.csv``, ``movies.csv``."""
 
 from __future__ import annotations
 

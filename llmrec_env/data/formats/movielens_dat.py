@@ -1,4 +1,4 @@
-"""MovieLens 1M and 10M: ``ratings.dat`` and ``movies.dat``, fields separated by ``::``."""
+"""Reader of MovieLens 1M and 10M: ``ratings.dat`` and ``movies.dat``, separated by ``::``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain tables: ``interactions`` and ``items`` as csv, csv.gz or parquet."""
+"""Reader of your own tables: ``interactions`` and ``items`` as csv, csv.gz or parquet."""
 
 from __future__ import annotations
 

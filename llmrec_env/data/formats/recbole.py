@@ -1,4 +1,4 @@
-"""RecBole atomic files: ``NAME.inter`` and ``NAME.item``, whose headers carry types."""
+"""Reader of RecBole atomic files: ``NAME.inter`` and ``NAME.item``, whose headers carry types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RetailRocket: ``events.csv``, with ``item_properties*.csv`` and ``category_tree.csv``."""
+"""Reader of RetailRocket: ``events.csv``, ``item_properties*.csv`` and ``category_tree.csv``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cleaning of item texts: markup, entities, white space, titles, length."""
+"""Cleans item texts: markup, entities, white space, titles, length."""
 
 from __future__ import annotations
 

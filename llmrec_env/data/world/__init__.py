@@ -1,4 +1,4 @@
-"""The generated world: items with texts, users whose true preferences are known, and their log."""
+"""The generated world: a synthetic dataset of items and users with known true preferences."""
 
 from llmrec_env.data.world.generated import World, generate_world
 

@@ -1,10 +1,10 @@
-"""The generated world: items, users and a log whose true preferences are known.
+"""Generates the synthetic world: items, users with known true preferences, and their log.
 
-An item's factors mix its attributes, a pairwise effect of genre and mood, its maker's hand and a
-part that nothing written tells; :mod:`llmrec_env.data.world.grammar` writes its text from the
-attributes alone. The log comes from a popularity-biased policy: each step, a slate is drawn in
-proportion to the items' exposure and the user picks from it by a sharp softmax of true utility
-(:mod:`llmrec_env.data.world.taste`). Nobody takes an item twice.
+An item's factors mix its attributes, a pairwise effect of genre and mood, an effect of its
+maker, and a part that its text does not reveal; :mod:`llmrec_env.data.world.grammar` writes the
+text from the attributes alone. The log comes from a popularity-biased policy: each step, a slate is
+drawn in proportion to the items' exposure and the user picks from it by a sharp softmax of true
+utility (:mod:`llmrec_env.data.world.taste`). Nobody takes an item twice.
 """
 
 from __future__ import annotations

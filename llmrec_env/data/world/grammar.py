@@ -1,4 +1,4 @@
-"""Titles and descriptions of the generated world's items, written by a small grammar.
+"""Writes titles and descriptions of the generated world's items with a small grammar.
 
 An item has hidden attributes (its kind, genre, mood, …). The grammar names some of them, each by
 one of several synonyms, leaves others out, and mixes in words that say nothing. A few words stand

@@ -1,1 +1,1 @@
-"""What every environment needs, once: resets, seeds, masks, the time limit, checks, drawing."""
+"""Code that all environments share: base classes, resets, seeds, time limit, checks, rendering."""

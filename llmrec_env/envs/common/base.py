@@ -1,4 +1,4 @@
-"""What the single and the vector form of an environment share."""
+"""``RulesBased``: the base class of single and vector environments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes in through the doors of the environments, checked."""
+"""Checks of what callers pass to the environments: actions, options, seeds, masks, modes."""
 
 from __future__ import annotations
 

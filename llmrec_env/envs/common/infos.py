@@ -1,6 +1,6 @@
-"""``info`` in columns over N rows, and in the vector form of Gymnasium.
+"""Converts ``info`` between columns over N rows, Gymnasium's vector form, and single rows.
 
-In that form the value of a row under ``key`` holds where ``infos["_key"]`` is true.
+In the vector form the value of a row under ``key`` holds where ``infos["_key"]`` is true.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ids of the environments; importing ``llmrec_env`` registers them.
+"""Registers the environments' ids with Gymnasium, which importing ``llmrec_env`` does.
 
 An id is known only to a process that imported ``llmrec_env``. A worker process that starts afresh
 (``AsyncVectorEnv`` and ``SubprocVecEnv`` with the start method "spawn" or "forkserver", Ray) has

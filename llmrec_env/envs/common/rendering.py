@@ -1,4 +1,4 @@
-"""Text for a terminal: what comes from strangers is made harmless first."""
+"""Prints text to a terminal, after removing control characters that a dataset may contain."""
 
 from __future__ import annotations
 

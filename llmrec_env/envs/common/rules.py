@@ -1,4 +1,4 @@
-"""What an environment is made of: rules over N rows, what is seen of them, what is told of them.
+"""The interfaces of an environment's parts: ``Rules`` (its dynamics), ``Observations``, ``Infos``.
 
 A row is one episode with a random generator of its own. The single environment is the rules with
 one row (:mod:`llmrec_env.envs.common.single`), the vector environment the same rules with many

@@ -1,4 +1,4 @@
-"""The single environment: the rules with one row, behind ``gym.make``."""
+"""``RulesEnv``: a ``gymnasium.Env`` made of an environment's rules with one row."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How an environment learns the time limit that ``gym.make`` puts around it.
+"""Passes the time limit given to ``gym.make`` on to the environment inside.
 
-The limit stands in the environment (``max_episode_steps``), which cuts its episodes itself and
+The limit is kept in the environment (``max_episode_steps``), which cuts its episodes itself and
 counts the steps left. ``gym.make(id, max_episode_steps=n)`` hands its number to a ``TimeLimit``
 wrapper alone, and no wrapper tells the environment inside; what is registered as an additional
 wrapper is called after it, and can read ``env.spec``.

@@ -1,4 +1,4 @@
-"""The vector environment: the rules with many rows, behind ``gym.make_vec``."""
+"""``RulesVectorEnv``: a Gymnasium vector environment made of the same rules with many rows."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Recommending the next item to simulated users: rules, observations, infos, environments."""
+"""The next-item environment, in which an agent recommends items to simulated users."""

@@ -1,4 +1,4 @@
-"""Recommend the next item to one simulated user: ``gym.make("LLMRec/NextItem-v0")``."""
+"""``NextItemEnv``: recommend items to one simulated user, ``gym.make("LLMRec/NextItem-v0")``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``info`` says of users, written once in columns over N rows."""
+"""``InfoBuilder``: writes the ``info`` of N users, as columns."""
 
 from __future__ import annotations
 

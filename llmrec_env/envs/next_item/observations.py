@@ -1,4 +1,4 @@
-"""What an agent sees of N users: a space, and arrays in it."""
+"""``ObservationBuilder``: the observation space, and the observations of N users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user in a few lines of plain text."""
+"""Renders a user's episode as a few lines of text, for ``render``."""
 
 from __future__ import annotations
 

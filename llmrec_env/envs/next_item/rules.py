@@ -1,13 +1,14 @@
-"""The rules of recommending the next item, once, over N rows.
+"""The dynamics of the next-item environment for N users: rewards, accept or skip, leaving.
 
 A row is one user in one episode. :class:`NextItemEnv` is these rules with one row,
 :class:`NextItemVectorEnv` with many, so both follow the same ones:
 
 * An item is *seen* when it stands in the initial history or was shown in this episode.
-* An unseen item pays the user's liking of it, and is taken with the user's accept probability.
-* A seen item pays nothing, is never taken, and consumes its random draw all the same, so that two
-  policies with the same seed face the same luck.
-* Each skip costs one patience, taking an item restores it; without patience the user leaves.
+* The reward of an unseen item is the user's liking of it; the user accepts it with their accept
+  probability.
+* The reward of a seen item is 0. It is never accepted, but still consumes a random draw, so that
+  two policies with the same seed face the same luck.
+* Each skip costs one patience, accepting an item restores it; without patience the user leaves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which items N users have seen, kept as lists: no step costs the size of the catalogue."""
+"""``SeenItems``: the items that each of N users has seen, kept as lists, not as full masks."""
 
 from __future__ import annotations
 

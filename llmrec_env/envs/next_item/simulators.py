@@ -1,4 +1,4 @@
-"""From the keyword ``simulator=`` to a simulator."""
+"""Resolves an environment's ``simulator=`` argument to a simulator."""
 
 from __future__ import annotations
 

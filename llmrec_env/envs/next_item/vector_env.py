@@ -1,4 +1,4 @@
-"""Recommend the next item to many simulated users at once: ``gym.make_vec(id, num_envs=64)``."""
+"""``NextItemVectorEnv``: recommend items to many simulated users at once, ``gym.make_vec``."""
 
 from __future__ import annotations
 

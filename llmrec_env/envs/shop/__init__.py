@@ -1,4 +1,4 @@
-"""The shop: buy what an instruction asks for (WebShop), as Gymnasium environments."""
+"""The shop: Gymnasium environments after WebShop; an agent buys what an instruction asks for."""
 
 from llmrec_env.envs.shop.catalogue import Product, ProductCatalogue, generate_catalogue
 from llmrec_env.envs.shop.env import ShopEnv

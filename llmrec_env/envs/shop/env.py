@@ -1,4 +1,4 @@
-"""Shop for an instruction: ``gym.make("LLMRec/Shop-v0")``."""
+"""``ShopEnv``: one agent shops for an instruction, ``gym.make("LLMRec/Shop-v0")``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opens a catalogue and its search engine, once for all who shop there."""
+"""Opens a product catalogue with its search engine, once per process."""
 
 from __future__ import annotations
 

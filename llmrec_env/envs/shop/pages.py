@@ -1,4 +1,4 @@
-"""The pages of the shop: what stands on them, what can be clicked, and where a click leads.
+"""The pages of the shop: their lines, the actions on them, and where each action leads.
 
 Pages are made once and shared by all environments; what an episode adds (the instruction, what is
 chosen, what was opened) is put in when a page is rendered.

@@ -1,4 +1,4 @@
-"""What a purchase is worth: WebShop's reward as published, and the default that repairs it."""
+"""Reward rules for a purchase: WebShop's as published, and the default, which repairs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the shop, once, over N rows.
+"""The dynamics of the shop environment for N shoppers: actions, rewards, end of the episode.
 
 A row is one shopper in one episode. :class:`ShopEnv` is these rules with one row,
 :class:`ShopVectorEnv` with many. Pages are structures that all rows share, so a row is played on

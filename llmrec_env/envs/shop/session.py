@@ -1,4 +1,4 @@
-"""One shopper on the way through the shop: the rules of an episode."""
+"""``Session``: the state of one shopping episode, and what each action does to it."""
 
 from __future__ import annotations
 

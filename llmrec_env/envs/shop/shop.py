@@ -1,4 +1,4 @@
-"""A shop that is open: inventory, prices, goals and pages, shared by all who shop there."""
+"""``Shop``: catalogue, prices, goals, pages and reward rule that all environments share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shopper: the episode that goes on, and the actions that it may choose from."""
+"""``Shopper``: one row of the shop environment, a session and its numbered action slots."""
 
 from __future__ import annotations
 

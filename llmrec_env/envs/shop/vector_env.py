@@ -1,4 +1,4 @@
-"""Many shoppers in one shop: ``gym.make_vec("LLMRec/Shop-v0", num_envs=64)``."""
+"""``ShopVectorEnv``: many agents shop at once, ``gym.make_vec("LLMRec/Shop-v0", num_envs=64)``."""
 
 from __future__ import annotations
 

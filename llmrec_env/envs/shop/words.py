@@ -1,4 +1,4 @@
-"""Texts as words, phrases and colours: what rewards, searches and features compare."""
+"""Splits texts into words and finds phrases and colours, for rewards, search and features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``llmrec demo`` runs: the main job from end to end, on the generated world or on a log."""
+"""``llmrec demo``: runs the whole project once, on the generated world or on a log."""
 
 from llmrec_env.experiments.demo.run import run_demo
 from llmrec_env.experiments.demo.settings import DemoSettings

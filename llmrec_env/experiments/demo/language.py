@@ -1,4 +1,4 @@
-"""The demo's LE: learns or loads it, and measures how well it predicts held-out users."""
+"""The demo's LE stage: trains or loads an LE and measures its fidelity on test users."""
 
 from __future__ import annotations
 

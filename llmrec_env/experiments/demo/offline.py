@@ -1,4 +1,4 @@
-"""The demo's offline learning: d3rlpy on the logged, the labelled and the augmented table."""
+"""The demo's offline RL stage: d3rlpy on the logged, the labelled and the augmented table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's recommenders: plain, SNQN and LEASR on each backbone, beside simple baselines."""
+"""The demo's recommender stage: plain, SNQN and LEASR backbones beside simple baselines."""
 
 from __future__ import annotations
 

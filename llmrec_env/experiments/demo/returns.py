@@ -1,4 +1,4 @@
-"""The demo's policies: random, popular and PPO, and their returns in the environments."""
+"""The demo's policy stage: trains PPO, compares returns with random and popular policies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the stages of a demo and builds its report."""
+"""Runs the demo's stages and builds its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a demo run."""
+"""``DemoSettings``: the settings of a demo run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``llmrec bench offline``: d3rlpy's algorithms on the log, and on what the LE makes of it.
+"""``llmrec bench offline``: compares d3rlpy's algorithms on a log and on LE-labelled data.
 
 Every algorithm learns from every dataset with the same settings. It is evaluated by the next items
 of held-out users, among the simulated users and, on the generated world, among the true ones.

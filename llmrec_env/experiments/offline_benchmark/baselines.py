@@ -1,4 +1,4 @@
-"""The baselines of the benchmark: random items, popular items, and the LE's own choice."""
+"""Baselines of the offline benchmark: random items, popular items, the LE's own ranking."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The datasets of the benchmark: the log as it is, labelled, and augmented."""
+"""Datasets of the offline benchmark: the log as it is, labelled, and augmented."""
 
 from __future__ import annotations
 

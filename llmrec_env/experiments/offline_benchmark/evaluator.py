@@ -1,4 +1,4 @@
-"""Evaluates one run: its ranking of held-out steps, and its returns in episodes of test users."""
+"""Evaluates one run of the offline benchmark: next-item ranking, and returns in episodes."""
 
 from __future__ import annotations
 

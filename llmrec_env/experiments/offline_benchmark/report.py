@@ -1,4 +1,4 @@
-"""The report of an offline benchmark."""
+"""Builds the report of an offline benchmark."""
 
 from __future__ import annotations
 

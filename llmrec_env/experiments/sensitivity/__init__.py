@@ -1,8 +1,8 @@
-"""``llmrec bench sensitivity``: how a result depends on its settings, in pictures and tables.
+"""``llmrec bench sensitivity``: studies how recommenders depend on single settings.
 
-What ``llmrec bench sensitivity`` runs: curves over one setting at a time, ranking by how often an
-item was seen in training, and a map of the users' states. Like a study's, every training is kept in
-a folder of its own; one that serves several pictures is made once.
+Its report has curves over one setting at a time, ranking by how often an item was seen in training,
+and a map of the users' states. As in a study, each training has a folder of its own; a training
+that several pictures need is run once.
 """
 
 from llmrec_env.experiments.sensitivity.run import run_sensitivity

@@ -1,4 +1,4 @@
-"""Ranking of cold and warm items: test steps by how often training holds the taken item."""
+"""The section on cold items: ranking by how often training holds the taken item."""
 
 from __future__ import annotations
 

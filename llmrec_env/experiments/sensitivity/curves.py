@@ -1,4 +1,4 @@
-"""The sections on curves: ranking over the values of a setting, and where learning over-fits."""
+"""The sections on curves: ranking metrics over the values of one setting, and over-fitting."""
 
 from __future__ import annotations
 

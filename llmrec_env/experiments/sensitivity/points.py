@@ -1,4 +1,4 @@
-"""The points of a study of sensitivity: one training or one ranker each, and its results."""
+"""``Point``: one training or ranker of a sensitivity study, and its saved results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the missing points of a study of sensitivity and builds its report."""
+"""Runs the missing points of a sensitivity study and builds its report."""
 
 from __future__ import annotations
 

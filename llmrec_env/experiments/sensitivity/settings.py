@@ -1,4 +1,4 @@
-"""The settings of a study of sensitivity."""
+"""The settings of a sensitivity study."""
 
 from __future__ import annotations
 

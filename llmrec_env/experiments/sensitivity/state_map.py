@@ -1,4 +1,4 @@
-"""The section with a map of the test users, by the LE's states and by the backbone's."""
+"""The section with the map: test users' states, by the LE and by the backbone, in the plane."""
 
 from __future__ import annotations
 

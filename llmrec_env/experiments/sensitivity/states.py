@@ -1,4 +1,4 @@
-"""States of users: where they come from, and their projection into the plane."""
+"""Computes users' states for the map, projects them into the plane, and rates neighbours."""
 
 from __future__ import annotations
 

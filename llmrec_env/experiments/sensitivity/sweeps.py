@@ -1,4 +1,4 @@
-"""The sweeps of a study of sensitivity: a method, one of its settings, and the values."""
+"""The sweeps of a sensitivity study: a method, one of its settings, and the values tried."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``llmrec bench``: a study of recommenders, tuned alike, over splits and seeds.
+"""``llmrec bench``: compares recommenders, tuned alike, over splits and seeds.
 
-What ``llmrec bench`` runs. Everything that is done is kept in the study's folder, so a study that
-was killed, or is asked for more, goes on with what it lacks.
+All results are kept in the study's folder, so a study that was killed or extended runs only what is
+missing.
 """
 
 from llmrec_env.experiments.study.methods import METHODS, Method

@@ -1,4 +1,4 @@
-"""Measures beyond accuracy: the recommended lists, and returns among simulated users."""
+"""A study's measures beyond accuracy: of recommended lists, and returns of simulated users."""
 
 from __future__ import annotations
 

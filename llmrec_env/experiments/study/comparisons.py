@@ -1,4 +1,4 @@
-"""Compares the rows of a study in pairs, and says what is shown, open or refuted."""
+"""Paired comparisons of a study's rows, and the findings that follow: shown, open or refuted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two sections of a study's report: costs, and the hyper-parameters that were chosen."""
+"""The report's sections on costs and on the chosen hyper-parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains a method on a split, with the simulated user and the teacher that it names."""
+"""Trains one method on a split, with the simulator and the teacher that it uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late fusion of a method with another ranker; validation chooses the weight."""
+"""Late fusion of a method with another ranker, weighted as validation users suggest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The LE as a simulated user, and its controls, which read less, know fewer users or have no LM."""
+"""The LE as a study's simulator, and control LEs: less text, fewer users, or no LM."""
 
 from __future__ import annotations
 

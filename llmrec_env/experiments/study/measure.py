@@ -1,4 +1,4 @@
-"""Does one run of a study: trains, ranks validation and test users, times the serving."""
+"""Executes one run of a study: trains, ranks validation and test users, times the serving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods that a study can compare: what each changes of a plain backbone.
+"""The methods that a study can compare: how each differs from a plain backbone.
 
 A new method is one entry of :data:`METHODS`.
 """

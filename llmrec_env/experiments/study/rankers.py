@@ -1,4 +1,4 @@
-"""The rows of a study without a backbone: popularity, item-kNN, and each simulator alone."""
+"""A study's rows without a backbone: popularity, item-kNN, and each simulator's own ranking."""
 
 from __future__ import annotations
 

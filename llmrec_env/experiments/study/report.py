@@ -1,4 +1,4 @@
-"""The report of a study: tables, differences with their intervals, and learning curves."""
+"""Builds the report of a study: tables, differences with intervals, and learning curves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of a study's runs, and the results that finished ones left in its folder."""
+"""The list of a study's runs, and the results saved by finished runs."""
 
 from __future__ import annotations
 

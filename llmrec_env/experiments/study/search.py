@@ -1,8 +1,9 @@
-"""Searches hyper-parameters: as many trials for every method, on validation users alone.
+"""Hyper-parameter search: equally many trials for every method, on validation users only.
 
-Or trials of the plain backbone alone, whose settings all methods take (``StudySettings.tune``).
+With ``StudySettings.tune`` "host" only the plain backbone has trials, and all methods take its
+settings.
 
-Searched on the first split only, with a training seed of its own; what is found is then used on
+The search uses the first split only, with a training seed of its own; its result is then used on
 all splits with all seeds. The first trial is the method's defaults, the second a wider host, no
 trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file,
 and every next one is proposed from those alone: a search that was killed goes on as if it had not

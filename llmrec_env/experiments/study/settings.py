@@ -1,4 +1,4 @@
-"""The settings of a study."""
+"""The settings of a study: what is compared, on which log, and how hard it is tuned."""
 
 from __future__ import annotations
 

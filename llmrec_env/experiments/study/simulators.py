@@ -1,4 +1,4 @@
-"""The simulated users that methods name: each is made once for a split, kept and timed.
+"""The registry of a study's simulators; each is built once for a split, stored and timed.
 
 A new simulator is one function under :func:`register_simulator`. It is called in one process to
 learn and in others to load: what takes long it writes into ``folder``, whole or not at all, and

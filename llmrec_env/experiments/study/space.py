@@ -1,4 +1,4 @@
-"""The search spaces: which values of a hyper-parameter are tried."""
+"""The hyper-parameter search spaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One split of a study: its settings, its log, and where its things are."""
+"""``SplitContext``: one split of a study, with its settings, its log and its folders."""
 
 from __future__ import annotations
 

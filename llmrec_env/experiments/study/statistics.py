@@ -1,4 +1,4 @@
-"""Means over seeds and splits, and differences in pairs of the same users.
+"""Means over seeds and splits, and paired differences between rows over the same users.
 
 A difference is that of two rows' means, as a table shows them: over the steps of a split's test
 users, then over training seeds, then over splits. How sure it is follows from the users, who are

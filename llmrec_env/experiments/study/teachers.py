@@ -1,4 +1,4 @@
-"""Teachers, which propose actions beside the simulated users: made once for a split, kept.
+"""The registry of a study's teachers: rankers whose top items a recommender learns from.
 
 A new teacher is one function under :func:`register_teacher`.
 """

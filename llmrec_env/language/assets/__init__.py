@@ -1,1 +1,1 @@
-"""The LE of the generated world that ships with the package, and the script that makes it."""
+"""The LE that ships with the package (for the generated world), and its build script."""

@@ -1,7 +1,8 @@
-"""Make the embedded LE: ``python -m llmrec_env.language.assets.build``.
+"""Builds the LE that ships with the package: ``python -m llmrec_env.language.assets.build``.
 
-The generated world of seed 0, split by user with seed 0; the LE learns from its training users and
-is stored as bfloat16. Anyone can run it again; on one machine the same seed gives the same files.
+The LE learns from the training users of the generated world of seed 0, split by user with seed 0,
+and is stored as bfloat16. Anyone can run it again; on one machine the same seed gives the same
+files.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Language model backends: what the LE needs of a causal LM, and the models that provide it."""
+"""Language model backends: the interface that the LE needs of a causal LM, and its models."""

@@ -1,4 +1,4 @@
-"""NullLM: the control without a language model; its outputs are zeros.
+"""``NullLM``: a control without a language model, whose outputs are zeros.
 
 An LE without outputs to correct anything by is a bag of items: its state is the recency-weighted
 mean of item features, mapped, and its reward a logistic function of how close the action is to it.

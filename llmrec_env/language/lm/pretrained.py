@@ -1,4 +1,4 @@
-"""Loading a pretrained causal language model by hub name or from a folder."""
+"""Loads a pretrained causal language model by hub name or from a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Qwen3Backend: a fast backend of the package's own small LMs, which only answers.
+"""``Qwen3Backend``: fast inference with the package's own small LMs, without training.
 
 It computes what transformers' ``Qwen3Model`` computes, from the same files, with the adapter added
 to the weights: the embedded LE answers without an import of transformers, which takes longer than

@@ -1,4 +1,4 @@
-"""Writing a language model and its adapter to folders that peft and transformers load."""
+"""Saves a language model and its adapter to folders that peft and transformers load."""
 
 from __future__ import annotations
 

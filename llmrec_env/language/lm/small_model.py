@@ -1,4 +1,4 @@
-"""A small causal LM pretrained on the catalogue's own texts, made once and kept in the cache."""
+"""Makes a small causal LM, pretrained on the catalogue's own texts, and caches it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts as rows of token ids, and rows as one padded batch."""
+"""Tokenises texts into rows of token ids, and pads rows into a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TransformersBackend: any causal LM of transformers as a backend that learns (LoRA).
+"""``TransformersBackend``: any causal LM of transformers as a trainable backend (LoRA).
 
 A mask says for each (query, key) pair whether it may be read, and the distance between their
 positions decides what a sliding-window layer still sees.

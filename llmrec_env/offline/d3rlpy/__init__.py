@@ -1,4 +1,4 @@
-"""d3rlpy: datasets for its algorithms, and its algorithms as policies and rankers."""
+"""d3rlpy integration: datasets for its algorithms, and these as policies and rankers."""
 
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, Algorithm
 from llmrec_env.offline.d3rlpy.dataset import to_mdp_dataset, train

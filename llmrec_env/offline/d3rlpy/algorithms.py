@@ -1,4 +1,4 @@
-"""d3rlpy's algorithms of discrete actions, with the settings under which all of ours learn."""
+"""The d3rlpy algorithms for discrete actions that we compare, with their settings."""
 
 from __future__ import annotations
 

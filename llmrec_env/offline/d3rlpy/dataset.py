@@ -1,4 +1,4 @@
-"""d3rlpy datasets made of transitions, and the training of its algorithms on them.
+"""Converts transitions to d3rlpy datasets, and trains d3rlpy's algorithms on them.
 
 How d3rlpy 2.8 reads a dataset decides its layout. An episode of n rows that ends ``terminal`` gives
 n transitions; one that ends by a timeout gives n - 1, its last row only serving as the next state

@@ -1,4 +1,4 @@
-"""A d3rlpy encoder that reads the last items themselves, for learners without a simulator."""
+"""A d3rlpy encoder that embeds the user's last items, for learning without LE states."""
 
 from __future__ import annotations
 

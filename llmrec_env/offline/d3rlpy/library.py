@@ -1,4 +1,4 @@
-"""d3rlpy itself: imported without noise, silenced and seeded while we call it."""
+"""Imports d3rlpy, silences its log output and seeds its random generators."""
 
 from __future__ import annotations
 

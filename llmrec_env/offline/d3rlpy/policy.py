@@ -1,4 +1,4 @@
-"""d3rlpy's algorithms as policies in environments and as rankers of held-out steps."""
+"""``D3rlpyPolicy``: a d3rlpy algorithm as a policy in environments and as a ranker."""
 
 from __future__ import annotations
 

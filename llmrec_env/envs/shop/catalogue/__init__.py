@@ -1,4 +1,4 @@
-"""The products of a shop: in columns, built one by one, generated, or read from WebShop's files."""
+"""The shop's products: stored in columns, generated, or read from WebShop's files."""
 
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
 from llmrec_env.envs.shop.catalogue.generated import generate_catalogue, generate_products

@@ -1,4 +1,4 @@
-"""Builds a catalogue: gathers products one by one into columns."""
+"""``CatalogueBuilder``: builds a product catalogue by adding products one by one."""
 
 from __future__ import annotations
 

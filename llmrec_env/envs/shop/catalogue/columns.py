@@ -1,4 +1,4 @@
-"""Texts and lists of texts in flat arrays: compact, and read in place from files on disk."""
+"""Flat arrays for texts and lists of texts, compact and memory-mapped from disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of the generated shop: departments, what they sell, options and attributes.
+"""Vocabulary of the generated shop: departments, what they sell, options and attributes.
 
 Each option value and each attribute is followed by other words for it. Products and plain
 instructions use the first form only, paraphrased instructions only the others, and no phrase stands

@@ -1,4 +1,4 @@
-"""Generates a catalogue: products from a seeded grammar, as many as wanted."""
+"""Generates a product catalogue of any size from a seeded grammar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The products of a shop, in columns that many environments and processes read at once."""
+"""``ProductCatalogue``: the products of a shop in read-only columns that processes can share."""
 
 from __future__ import annotations
 

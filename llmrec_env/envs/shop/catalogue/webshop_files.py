@@ -1,4 +1,4 @@
-"""Reads the public WebShop files, of any size: ``items_shuffle*.json`` and those beside it.
+"""Reads WebShop's public product files of any size: ``items_shuffle*.json`` and companions.
 
 (Yao et al., WebShop, NeurIPS 2022.) Products are streamed by ijson; only the columns stay.
 """

@@ -1,4 +1,4 @@
-"""Goals: what shoppers are sent to buy, how goals are made, and which are held out."""
+"""Shopping goals: what is to be bought, how goals are made, and their train and test splits."""
 
 from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal, GoalSet, Options, split_goals
 from llmrec_env.envs.shop.goals.paraphrased import paraphrased_goals

@@ -1,4 +1,4 @@
-"""A shopping goal, a set of goals to draw from, and splits of goals that share nothing."""
+"""``Goal`` (what is to be bought), ``GoalSet`` to draw from, and disjoint splits of goals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes goals whose instructions cannot be copied: other words, distractors, several limits."""
+"""Makes goals whose instructions use other words than the products, and add distractors."""
 
 from __future__ import annotations
 

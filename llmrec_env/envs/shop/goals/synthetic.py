@@ -1,4 +1,4 @@
-"""Makes goals from a catalogue's own instructions or from people's, the same in every process."""
+"""Makes goals from a catalogue's own instructions or from instructions that people wrote."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Search: finds products by words; one interface, an engine for small and one for large shops."""
+"""Product search by words: one interface, with an engine for small and one for large shops."""
 
 from llmrec_env.envs.shop.search.analyzer import Analyzer
 from llmrec_env.envs.shop.search.bm25 import MAX_HITS, Bm25Search

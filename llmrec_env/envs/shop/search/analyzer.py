@@ -1,4 +1,4 @@
-"""The analyzer: turns a text into the stems that are searched, as Lucene's English one does."""
+"""``Analyzer``: turns a text into word stems for search, as Lucene's English analyzer does."""
 
 from __future__ import annotations
 

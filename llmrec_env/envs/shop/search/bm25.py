@@ -1,4 +1,4 @@
-"""The search engine of small catalogues: BM25 in memory or memory-mapped, by bm25s."""
+"""``Bm25Search``: the search engine of small catalogues, BM25 by bm25s."""
 
 from __future__ import annotations
 

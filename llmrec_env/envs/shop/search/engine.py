@@ -1,4 +1,4 @@
-"""The interface of a search engine, and which engine a catalogue gets."""
+"""``SearchEngine``, the interface of search engines, and the choice of engine for a catalogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suggests searches for an instruction, the same ones to every agent."""
+"""``Suggestions``: search queries derived from an instruction, the search actions of an agent."""
 
 from __future__ import annotations
 

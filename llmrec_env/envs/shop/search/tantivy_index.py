@@ -1,4 +1,4 @@
-"""The search engine of large catalogues: a tantivy index on disk, read by the rarest words."""
+"""``TantivySearch``: the search engine of large catalogues, a tantivy index on disk."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Views of a page: what agents and people see of it, as text, structure or features."""
+"""Views of the shop's pages: text, structured and feature observations, and rendering."""

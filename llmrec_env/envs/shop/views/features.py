@@ -1,4 +1,4 @@
-"""``observation="features"``: the page and each action slot as arrays of fixed size.
+"""Numeric observations (``observation="features"``): the page and each action slot as arrays.
 
 Words are seen by how they match the instruction and as frozen hashed embeddings: what is learned
 of them holds for products that were never seen.

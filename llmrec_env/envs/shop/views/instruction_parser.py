@@ -1,4 +1,4 @@
-"""Parses an instruction into what it says word for word: options, limits, and the rest."""
+"""Parses an instruction into the options and limits that it names, and the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that say how well a product matches an instruction, from the pages seen of it."""
+"""Features of how well a product matches an instruction, from the pages seen of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Observation and action spaces of the shop, and the builder of observations."""
+"""The shop's action and observation spaces, and the builder of observations."""
 
 from __future__ import annotations
 

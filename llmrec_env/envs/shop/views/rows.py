@@ -1,4 +1,4 @@
-"""What is seen and told of N shoppers, and the page of one for a terminal."""
+"""``ShopView``: observations and infos of N shoppers; and a page drawn for a terminal."""
 
 from __future__ import annotations
 
