@@ -1,4 +1,4 @@
-"""A control for Q-learning: counting a user's items as auxiliary task, in place of the Q loss."""
+"""A control for Q-learning: an auxiliary task (counting a user's items) replaces the Q loss."""
 
 from __future__ import annotations
 

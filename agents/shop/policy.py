@@ -1,4 +1,4 @@
-"""``ScoringPolicy``: the base of shopping policies, action probabilities and a state value."""
+"""``ScoringPolicy``: base class of shopping policies; gives action probabilities and a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue: the items that can be recommended, with their texts."""
+"""``Catalogue``: the items that can be recommended, with their texts."""
 
 from __future__ import annotations
 

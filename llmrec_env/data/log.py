@@ -1,4 +1,4 @@
-"""The interaction log: which user took which item, when and with what feedback, in columns."""
+"""``InteractionLog``: which user took which item, when and with what feedback, in columns."""
 
 from __future__ import annotations
 

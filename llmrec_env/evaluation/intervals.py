@@ -1,4 +1,4 @@
-"""A mean over users and its 95% interval."""
+"""A mean over users with its 95% interval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The heads of the LE: small trainable layers for state, item vectors and reward.
+"""The heads of an LE: small trainable layers for state, item vectors and reward.
 
 Each begins as what needs no learning (a recency-weighted mean of item features, and the cosine
 between state and item) plus a language-model correction that begins at zero, so that a few users

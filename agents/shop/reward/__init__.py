@@ -1,1 +1,1 @@
-"""Language reward: a language model, trained on purchases, that gives the shop's reward."""
+"""Language reward: a language model, trained on purchases, as the shop's reward rule."""

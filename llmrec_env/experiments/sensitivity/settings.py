@@ -1,4 +1,4 @@
-"""The settings of a sensitivity study."""
+"""The settings of a sensitivity study: what is varied, over which values, on which log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late fusion of a method with another ranker, weighted as validation users suggest."""
+"""Late fusion of a method with another ranker, at the weight that is best on validation users."""
 
 from __future__ import annotations
 

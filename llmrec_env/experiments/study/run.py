@@ -1,4 +1,4 @@
-"""Runs the missing parts of a study and builds its report."""
+"""Runs the missing parts of a study (simulators, searches, trainings) and builds its report."""
 
 from __future__ import annotations
 

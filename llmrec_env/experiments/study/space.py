@@ -1,4 +1,4 @@
-"""The hyper-parameter search spaces."""
+"""Hyper-parameter search spaces: which settings of a method are searched, in which ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry of a study's teachers: rankers whose top items a recommender learns from.
+"""The registry of a study's teachers, which propose actions; each is built once for a split.
 
 A new teacher is one function under :func:`register_teacher`.
 """

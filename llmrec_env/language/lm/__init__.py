@@ -1,1 +1,1 @@
-"""Language model backends: the interface that the LE needs of a causal LM, and its models."""
+"""Language model backends: the interface that an LE needs of a causal LM, and three backends."""

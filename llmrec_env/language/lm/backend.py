@@ -1,4 +1,4 @@
-"""The interface of a language model backend: embedded tokens in, outputs at every token out.
+"""The interface of a language model backend: embedded tokens in, hidden states out.
 
 A backend knows nothing of items, states or rewards. There are three: :mod:`transformers_backend`,
 for any causal LM of transformers, which learns; :mod:`qwen3`, for the package's own small LMs,

@@ -1,4 +1,4 @@
-"""``Suggestions``: search queries derived from an instruction, the search actions of an agent."""
+"""``Suggestions``: queries derived from an instruction, offered to all agents as actions."""
 
 from __future__ import annotations
 
