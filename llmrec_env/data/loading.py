@@ -13,7 +13,7 @@ import polars as pl
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.filters import shuffle_items
-from llmrec_env.data.formats import FORMATS, Format, RawLog, Source
+from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 from llmrec_env.data.formats.text import clean
 from llmrec_env.data.log import InteractionLog
 
@@ -49,7 +49,7 @@ def load(
         DataError: the path does not exist, its format is unknown, or a file is not what it should
             be; the message names the file, the line or column, and what was expected.
     """
-    source = Source(Path(path).expanduser())
+    source = LogFiles(Path(path).expanduser())
     if not source.path.exists():
         raise DataError(
             f"{path}: no such file or folder; give the folder that holds the data files"
@@ -68,7 +68,7 @@ def load(
     return log if shuffle_seed is None else shuffle_items(log, shuffle_seed)
 
 
-def _find_format(source: Source, name: str | None) -> Format:
+def _find_format(source: LogFiles, name: str | None) -> Format:
     if name is not None and name not in FORMATS:
         raise DataError(f"unknown format {name!r}; known are {', '.join(FORMATS)}")
     formats = FORMATS.values() if name is None else [FORMATS[name]]

@@ -27,7 +27,7 @@ class Heads(nn.Module):
         state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
         action   logits_j = cos(s_t, v_j) / tau
-        reward   r(x_1:t, a) = u' h([x_1:t, a]) + b cos(s_t, v_a)      u = 0 at first
+        raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + b cos(s_t, v_a)      u = 0 at first
     """
 
     def __init__(

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from llmrec_env.data import InteractionLog, load
-from llmrec_env.data.formats import FORMATS, Format, RawLog, Source
+from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 
 pytestmark = pytest.mark.core
 
@@ -367,7 +367,7 @@ def test_many_rows_leave_no_python_objects(tmp_path):
 
 
 def test_a_format_of_ones_own(tmp_path, monkeypatch):
-    def read(source: Source, suffix: str = "") -> RawLog:
+    def read(source: LogFiles, suffix: str = "") -> RawLog:
         path = source.only("*.pairs")
         table = pl.DataFrame([line.split() for line in path.read_text().splitlines()], orient="row")
         table.columns = ["user_id", "item_id"]

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from llmrec_env.data.formats.base import Format, RawLog, Source
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog
 
 # Asked in this order which of them recognises a path.
 MODULES = (
@@ -17,4 +17,4 @@ MODULES = (
 )
 FORMATS: dict[str, Format] = {name: import_module(f"{__name__}.{name}").FORMAT for name in MODULES}
 
-__all__ = ["FORMATS", "Format", "RawLog", "Source"]
+__all__ = ["FORMATS", "Format", "LogFiles", "RawLog"]

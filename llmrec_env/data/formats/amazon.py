@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import Format, RawLog, Source
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog
 from llmrec_env.data.formats.json_lines import first_record, read_json_lines
 
 PATTERNS = ("*.json", "*.json.gz", "*.jsonl", "*.jsonl.gz")
@@ -33,12 +33,12 @@ ITEMS: dict[str, Any] = {
 }
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """A file whose first line is a review."""
     return bool(_review_files(source))
 
 
-def read(source: Source) -> RawLog:
+def read(source: LogFiles) -> RawLog:
     """Ratings with their times; title, category, brand and description of the items.
 
     The metadata are the file ``meta_…`` beside the reviews, strict JSON or (2014) the publisher's
@@ -56,7 +56,7 @@ def read(source: Source) -> RawLog:
     return RawLog(reviews, path, _read_metadata(items_path), items_path)
 
 
-def _review_files(source: Source) -> list[Path]:
+def _review_files(source: LogFiles) -> list[Path]:
     files = (f for f in source.candidates(*PATTERNS) if not f.name.startswith(METADATA))
     return [file for file in files if _is_review(first_record(file))]
 
@@ -65,7 +65,7 @@ def _is_review(record: dict[str, Any]) -> bool:
     return {"reviewerID", "asin"} <= record.keys() or {"user_id", "parent_asin"} <= record.keys()
 
 
-def _only_review_file(source: Source) -> Path:
+def _only_review_file(source: LogFiles) -> Path:
     files = _review_files(source)
     if len(files) != 1:
         names = ", ".join(file.name for file in files) or "none"
@@ -75,7 +75,7 @@ def _only_review_file(source: Source) -> Path:
     return files[0]
 
 
-def _metadata_file(source: Source, reviews: Path) -> Path | None:
+def _metadata_file(source: LogFiles, reviews: Path) -> Path | None:
     """The metadata whose category the name of the reviews holds, else the only one there is."""
     files = source.neighbours(*(METADATA + pattern for pattern in PATTERNS))
     category = {file: file.name.removeprefix(METADATA).split(".")[0] for file in files}

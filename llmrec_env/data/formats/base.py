@@ -15,7 +15,7 @@ from llmrec_env.common.errors import DataError
 
 
 @dataclass(frozen=True)
-class Source:
+class LogFiles:
     """The path handed to ``load``: a folder, or one file whose neighbours are at hand."""
 
     path: Path
@@ -91,7 +91,7 @@ class Format:
 
     name: str
     files: str
-    recognises: Callable[[Source], bool]
+    recognises: Callable[[LogFiles], bool]
     read: Callable[..., RawLog]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from llmrec_env.data.formats.base import Format, RawLog, Source, encoding_of
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, encoding_of
 from llmrec_env.data.formats.delimited import Types, read_delimited
 
 TAGGED = "user_taggedartists.dat"
@@ -22,12 +22,12 @@ TAGGINGS = {
 NAMES = {"userID": "user_id", "artistID": "item_id"}
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """``user_taggedartists.dat`` with ``artists.dat``, ``tags.dat`` and ``user_artists.dat``."""
     return source.has(TAGGED, "artists.dat", "tags.dat", "user_artists.dat")
 
 
-def read(source: Source, max_tags: int = 5) -> RawLog:
+def read(source: LogFiles, max_tags: int = 5) -> RawLog:
     """One interaction for each artist a user tagged, on the date of the first tag.
 
     The weight is the play count, 0 where the publisher lists none (each user's most played artists

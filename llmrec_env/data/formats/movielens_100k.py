@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from llmrec_env.data.formats.base import Format, RawLog, Source
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog
 from llmrec_env.data.formats.delimited import read_delimited
 from llmrec_env.data.formats.text import natural_title
 
@@ -33,12 +33,12 @@ GENRES = (
 )
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """``u.data`` and ``u.item`` in one folder."""
     return source.has("u.data", "u.item")
 
 
-def read(source: Source) -> RawLog:
+def read(source: LogFiles) -> RawLog:
     """Ratings with their times; titles and genres."""
     ratings_path, items_path = source.folder / "u.data", source.folder / "u.item"
     items = read_delimited(

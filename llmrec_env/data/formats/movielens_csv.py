@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from llmrec_env.data.formats.base import Format, RawLog, Source, first_line
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, first_line
 from llmrec_env.data.formats.delimited import read_delimited
 from llmrec_env.data.formats.text import joined, natural_title
 
@@ -13,14 +13,14 @@ MOVIES = {"movieId": pl.String, "title": pl.String, "genres": pl.String}
 NO_GENRE = "(no genres listed)"
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """``movies.csv`` beside a ``ratings.csv`` that speaks of movies."""
     return source.has("ratings.csv", "movies.csv") and "movieId" in first_line(
         source.folder / "ratings.csv"
     )
 
 
-def read(source: Source) -> RawLog:
+def read(source: LogFiles) -> RawLog:
     """Ratings with their times; titles and genres."""
     ratings_path, items_path = source.folder / "ratings.csv", source.folder / "movies.csv"
     movies = read_delimited(items_path, MOVIES).rename({"movieId": "item_id"})

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import Format, RawLog, Source, encoding_of
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, encoding_of
 from llmrec_env.data.formats.delimited import Types, read_delimited
 from llmrec_env.data.formats.text import joined, natural_title
 
@@ -15,12 +15,12 @@ RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "ti
 MOVIES = {"item_id": pl.String, "title": pl.String, "genres": pl.String}
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """``ratings.dat`` and ``movies.dat`` in one folder."""
     return source.has("ratings.dat", "movies.dat")
 
 
-def read(source: Source) -> RawLog:
+def read(source: LogFiles) -> RawLog:
     """Ratings with their times; titles and genres. 1M is ISO-8859-1 and 10M is UTF-8."""
     ratings_path, items_path = source.folder / "ratings.dat", source.folder / "movies.dat"
     movies = _read_dat(items_path, MOVIES, encoding_of(items_path))

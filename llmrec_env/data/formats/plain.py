@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import Format, RawLog, Source, first_line
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, first_line
 from llmrec_env.data.formats.delimited import Types, read_delimited, read_header
 from llmrec_env.data.formats.text import spaced
 
@@ -27,7 +27,7 @@ LISTS = ("category", "categories", "genres", "tags")
 REQUIRED = ("user_id", "item_id")
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """A table called ``interactions``, or one table of that kind named by its file."""
     if source.candidates(*_names("interactions")):
         return True
@@ -36,7 +36,7 @@ def recognises(source: Source) -> bool:
 
 
 def read(
-    source: Source, encoding: str = "utf-8", text_columns: Sequence[str] | None = None
+    source: LogFiles, encoding: str = "utf-8", text_columns: Sequence[str] | None = None
 ) -> RawLog:
     """Columns ``user_id``, ``item_id`` and any of ``timestamp`` or ``time``, ``rating``, ``event``
     and ``weight``; others are passed over.

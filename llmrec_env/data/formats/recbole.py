@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import Format, RawLog, Source
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog
 from llmrec_env.data.formats.delimited import read_delimited, read_header
 
 TYPES = {"token": pl.String, "token_seq": pl.String, "float": pl.Float64, "float_seq": pl.String}
@@ -16,12 +16,12 @@ FEEDBACK = {"timestamp": "time", "rating": "rating", "weight": "weight", "event"
 TEXT_NAMES = {"class": "genres", "genre": "genres", "categories": "category", "name": "title"}
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """A file ``NAME.inter``."""
     return bool(source.candidates("*.inter"))
 
 
-def read(source: Source, user_field: str = "user_id", item_field: str | None = None) -> RawLog:
+def read(source: LogFiles, user_field: str = "user_id", item_field: str | None = None) -> RawLog:
     """Interactions, and the texts (``token`` and ``token_seq`` fields) of the items.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from llmrec_env.data.formats.base import Format, RawLog, Source, first_line
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, first_line
 from llmrec_env.data.formats.delimited import read_delimited
 
 EVENTS = {"timestamp": pl.Int64, "visitorid": pl.String, "event": pl.String, "itemid": pl.String}
@@ -14,12 +14,12 @@ PROPERTIES = {"timestamp": pl.Int64, "itemid": pl.String, "property": pl.String,
 TREE = {"categoryid": pl.String, "parentid": pl.String}
 
 
-def recognises(source: Source) -> bool:
+def recognises(source: LogFiles) -> bool:
     """An ``events.csv`` with visitors."""
     return source.has("events.csv") and "visitorid" in first_line(source.folder / "events.csv")
 
 
-def read(source: Source) -> RawLog:
+def read(source: LogFiles) -> RawLog:
     """Views, additions to the cart and transactions of each visitor.
 
     The publisher hashed all texts. What can be read of an item is its category: a number, which is

@@ -23,11 +23,11 @@ class Outcome(Protocol):
     """What one step brought to N rows; an environment adds what else it has to tell."""
 
     @property
-    def paid(self) -> NDArray[np.floating[Any]]:
+    def reward(self) -> NDArray[np.floating[Any]]:
         """The rewards, (N,)."""
 
     @property
-    def left(self) -> BoolArray:
+    def terminated(self) -> BoolArray:
         """Which episodes terminated, bool (N,)."""
 
 

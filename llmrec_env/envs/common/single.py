@@ -77,11 +77,11 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
             raise ResetNeeded("no episode is going on: call reset() first, and after termination")
         outcome = self.rules.step([action], PLAYING)
         self._outcome = outcome
-        terminated, truncated = bool(outcome.left[0]), bool(self.rules.over_limit()[0])
+        terminated, truncated = bool(outcome.terminated[0]), bool(self.rules.over_limit()[0])
         self._playing = not terminated
         self._show()
         seen, info = self._observations.observe_first(), self._infos.first_info(outcome)
-        return seen, float(outcome.paid[0]), terminated, truncated, info
+        return seen, float(outcome.reward[0]), terminated, truncated, info
 
     def action_masks(self) -> BoolArray:
         """Bool (number of actions,), true where one makes sense (sb3-contrib's name for it)."""

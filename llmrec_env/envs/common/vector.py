@@ -129,7 +129,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         starting = self._check_ended()
         outcome = self.rules.step(actions, ~starting)
         self._outcome = outcome
-        terminated, truncated = outcome.left, ~starting & self.rules.over_limit()
+        terminated, truncated = outcome.terminated, ~starting & self.rules.over_limit()
         ended = self._ended = terminated | truncated
         final: dict[str, Any] = {}
         if self.autoreset == "same_step":
@@ -141,7 +141,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
             self.rules.begin(np.flatnonzero(starting))
         self._show()
         infos = self._infos.infos(self._everyone, starting, outcome) | final
-        rewards = outcome.paid.astype(np.float64)
+        rewards = outcome.reward.astype(np.float64)
         return self._observations.observe(), rewards, terminated, truncated, infos
 
     def action_masks(self) -> BoolArray:

@@ -63,8 +63,8 @@ class InfoBuilder:
     def _step_columns(self, outcome: Outcome) -> Columns:
         """What was shown and how the users answered."""
         return {
-            "item_id": self._item_ids[outcome.shown],
-            "title": self._titles[outcome.shown],
+            "item_id": self._item_ids[outcome.items],
+            "title": self._titles[outcome.items],
             "accepted": outcome.accepted,
             "rewards": dict(outcome.rewards),
         }

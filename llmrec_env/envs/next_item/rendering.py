@@ -50,6 +50,6 @@ def _last_of(titles: Sequence[str]) -> str:
 def _answer(rules: NextItemRules, row: int, outcome: Outcome) -> list[str]:
     answer = "took it" if outcome.accepted[row] else "skipped it"
     return [
-        f"  shown   {clean(rules.simulator.catalogue.titles[outcome.shown[row]])}",
-        f"  answer  {answer} · reward {outcome.paid[row]:.2f}",
+        f"  shown   {clean(rules.simulator.catalogue.titles[outcome.items[row]])}",
+        f"  answer  {answer} · reward {outcome.reward[row]:.2f}",
     ]

@@ -9,6 +9,7 @@ A row is one user in one episode. :class:`NextItemEnv` is these rules with one r
 * The reward of a seen item is 0. It is never accepted, but still consumes a random draw, so that
   two policies with the same seed face the same luck.
 * Each skip costs one patience, accepting an item restores it; without patience the user leaves.
+  A user who has seen every item leaves too; the time limit stands in ``envs/common/rules.py``.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ class Outcome(NamedTuple):
     """What one step brought to N rows.
 
     Attributes:
-        shown: int64 (N,), the item shown.
+        items: int64 (N,), the items shown.
         rewards: the named terms, float32 (N,) each; ``"shown"``: the liking of an unseen item,
             ``"accept"``: the same where it was taken.
-        paid: float32 (N,), the term that ``reward_on`` names.
+        reward: float32 (N,), the term that ``reward_on`` names.
         accepted: bool (N,), whether the item was taken.
-        left: bool (N,), whether the user left, or has seen every item.
+        terminated: bool (N,), whether the user left, or has seen every item.
     """
 
-    shown: IntArray
+    items: IntArray
     rewards: dict[str, FloatArray]
-    paid: FloatArray
+    reward: FloatArray
     accepted: BoolArray
-    left: BoolArray
+    terminated: BoolArray
 
 
 class InitialHistories:
@@ -215,9 +216,9 @@ class NextItemRules(Rules[Outcome]):
         self._tire(playing, accepted)
         shown = np.where(unseen, response.reward, np.float32(0.0))
         taken = np.where(accepted, shown, np.float32(0.0))
-        left = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
+        terminated = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
         rewards = {"shown": shown, "accept": taken}
-        return Outcome(actions, rewards, rewards[self.reward_on], accepted, left)
+        return Outcome(actions, rewards, rewards[self.reward_on], accepted, terminated)
 
     def _choose(self, row: int, user_id: str | None) -> int:
         if user_id is None:

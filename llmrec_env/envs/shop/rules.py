@@ -27,12 +27,12 @@ class Outcome(NamedTuple):
     """What one step brought to N rows.
 
     Attributes:
-        paid: float64 (N,), what a purchase is worth, or less the penalty of an invalid action.
-        left: bool (N,), whether something was bought.
+        reward: float64 (N,), what a purchase is worth, or less the penalty of an invalid action.
+        terminated: bool (N,), whether something was bought.
     """
 
-    paid: Float64Array
-    left: BoolArray
+    reward: Float64Array
+    terminated: BoolArray
 
 
 class ShopRules(Rules[Outcome]):
@@ -101,18 +101,18 @@ class ShopRules(Rules[Outcome]):
         """
         rows = [row for row, plays in enumerate(playing.tolist()) if plays]
         texts = self._texts(actions, rows)
-        paid, left = np.zeros(self.num_rows), np.zeros(self.num_rows, dtype=np.bool_)
+        rewards, terminated = np.zeros(self.num_rows), np.zeros(self.num_rows, dtype=np.bool_)
         for row, text in zip(rows, texts, strict=True):
             session = self.shoppers[row].session
             self.steps[row] += 1
             self.invalid[row] = invalid = text is None or not session.act(text)
             if invalid:
-                paid[row] = -self.action_settings.invalid_penalty
+                rewards[row] = -self.action_settings.invalid_penalty
             elif session.verdict is not None:
-                paid[row] = reward = session.verdict.reward
-                left[row] = self.bought[row] = True
+                rewards[row] = reward = session.verdict.reward
+                terminated[row] = self.bought[row] = True
                 self.success[row] = reward == 1.0
-        return Outcome(paid, left)
+        return Outcome(rewards, terminated)
 
     def action_masks(self) -> BoolArray:
         """Bool (N, max_actions), true where a slot has an action."""
