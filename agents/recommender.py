@@ -22,9 +22,9 @@ from agents.saving import NOT_A_RECOMMENDER, SavedRecommender, no_recommender
 from agents.training import fit_network
 from agents.windows import Windows, last_window
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.device import check_device
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
-from llmrec_env.common.placement import check_device
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking

@@ -26,11 +26,11 @@ from agents.shop.compact import CompactConfig
 from agents.shop.evaluation import ShopResults, choose_goals, clustered_interval, evaluate_shopper
 from agents.shop.pipeline import ShopTraining, train_shopper
 from agents.shop.ppo import PPOConfig
-from agents.shop.rules import FirstHit, Oracle, ScriptedBrowser
+from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopAgent, ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.common.parallel import available_cores, run_jobs
+from llmrec_env.common.jobs import available_cores, run_jobs
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.shop.prompts import lines_read
-from agents.shop.rules import BUY
+from agents.shop.scripted import BUY
 from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.progress import track
 

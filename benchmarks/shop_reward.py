@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from agents.shop.reward.language_reward import LanguageReward
 from agents.shop.reward.learning import RewardLearningConfig, fit_language_reward
 from agents.shop.reward.model import MARKS, RewardModelConfig, marked_texts, shared_words
 from agents.shop.reward.purchases import JudgedPurchase, agreement, judged_purchases
-from agents.shop.reward.rule import LanguageReward
 from agents.shop.shop_pool import shop_of
 from llmrec_env.common.arrays import Float64Array
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from agents.shop.evaluation import evaluate_shopper
-from agents.shop.rules import FirstHit
+from agents.shop.scripted import FirstHit
 from agents.shop.shop_pool import ShopObservation
 from llmrec_env.envs.shop.pages import Kind
 

@@ -18,9 +18,9 @@ from transformers import PreTrainedModel
 from agents.shop.policy import ScoringPolicy
 from agents.shop.prompts import Prompts, pack
 from agents.shop.shop_pool import ShopObservation
+from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
-from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
 from llmrec_env.language.lm.saving import COPY_BASE_BELOW, save_adapter, save_base
 from llmrec_env.language.lm.transformers_backend import TransformersBackend, model_mask
@@ -69,7 +69,7 @@ class CausalLMPolicy(ScoringPolicy):
         config: limits, scoring, adapter.
         device: where it runs.
         dtype: of the base model, "auto", "float32", "bfloat16" or "float16"; see
-            :func:`llmrec_env.common.placement.check_dtype`.
+            :func:`llmrec_env.common.device.check_dtype`.
 
     Attributes:
         lm: the causal LM, wrapped by peft.

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agents.shop.policy import ScoringPolicy, draw
-from agents.shop.rules import Oracle
+from agents.shop.scripted import Oracle
 from agents.shop.shop_pool import ShopObservation, ShopPool
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train

@@ -14,13 +14,13 @@ from typing import Any
 
 from agents.shop.human_files import HumanTrajectory, Visit
 from agents.shop.rollouts import Rollout
-from agents.shop.rules import BACK, BUY, INDEX, NEXT
+from agents.shop.scripted import BACK, BUY, INDEX, NEXT
 from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import DataError
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import open_inventory
 from llmrec_env.envs.shop.pages import PAGE_SIZE, SUB_PAGES, Kind, Move
-from llmrec_env.envs.shop.search.queries import clean_query
+from llmrec_env.envs.shop.search.suggestions import clean_query
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
 

@@ -17,9 +17,9 @@ from agents.shop.dpo import DPOConfig, dpo, gather_pairs
 from agents.shop.evaluation import choose_goals, evaluate_shopper
 from agents.shop.policy import ScoringPolicy
 from agents.shop.ppo import PPOConfig, ppo
-from agents.shop.reward.rule import LanguageReward
+from agents.shop.reward.language_reward import LanguageReward
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
-from agents.shop.rules import Oracle, Rule, ScriptedBrowser
+from agents.shop.scripted import Oracle, Rule, ScriptedBrowser
 from agents.shop.shop_pool import ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
 from llmrec_env.common.errors import DataError, SettingError
@@ -56,7 +56,7 @@ class ShopTraining:
     base_model: str | None = None
     """Causal LM to adapt by LoRA, a hub name or a folder; None trains the compact policy."""
     reward_model: str | None = None
-    """Folder of a :class:`agents.shop.reward.rule.LanguageReward` from which PPO learns in
+    """Folder of a saved ``LanguageReward`` (:mod:`agents.shop.reward`), from which PPO learns in
     place of the shop's own reward; validation is always by the shop's."""
     compact: CompactConfig = field(default_factory=CompactConfig)
     causal_lm: CausalLMConfig = field(default_factory=CausalLMConfig)

@@ -12,7 +12,7 @@ from rich.console import Console
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.rendering import WIDTH, clean
 from llmrec_env.envs.shop.session import Session
-from llmrec_env.envs.shop.views.rows import LONGEST_LINE
+from llmrec_env.envs.shop.views.shop_view import LONGEST_LINE
 
 Ask = Callable[[str], str]
 Write = Callable[[str], None]

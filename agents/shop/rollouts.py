@@ -52,7 +52,7 @@ def collect_rollouts(
     """Let an agent shop for goals, and keep what it did.
 
     Args:
-        agent: who shops, such as an :class:`agents.shop.rules.Oracle`.
+        agent: who shops, such as an :class:`agents.shop.scripted.Oracle`.
         settings: arguments of the environment, without ``observation`` and ``action_mode``.
         goals: indices of goals, an episode each.
         sample_seed: draws the actions of an agent with probabilities; None takes the likeliest.

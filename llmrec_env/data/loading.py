@@ -12,10 +12,10 @@ import polars as pl
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.data.filters import shuffle_items
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 from llmrec_env.data.formats.text import clean
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.transforms import shuffle_items
 
 DATES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmrec_env.common import progress
-from llmrec_env.common.parallel import Job, available_cores, run_jobs
+from llmrec_env.common.jobs import Job, available_cores, run_jobs
 
 
 @dataclass(frozen=True)

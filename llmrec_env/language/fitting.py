@@ -12,9 +12,9 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from llmrec_env.common import processes
+from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import fingerprint, is_missing_folder
-from llmrec_env.common.placement import check_device, check_dtype
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.item_tokens import (

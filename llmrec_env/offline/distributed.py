@@ -20,10 +20,10 @@ from typing import Any
 import torch
 
 from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.device import dtype_name
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.common.parallel import available_cores
-from llmrec_env.common.placement import dtype_name
+from llmrec_env.common.jobs import available_cores
 from llmrec_env.offline.files import missing_shards
 from llmrec_env.offline.manifest import Manifest, prepare_run
 from llmrec_env.offline.partition import LogSource

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import polars as pl
 
+from llmrec_env.common.device import dtype_name
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path
-from llmrec_env.common.placement import dtype_name
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.files import missing_shards, shard_path

@@ -17,7 +17,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.data.events import purchased
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, propose
-from llmrec_env.offline.branching import augmented_rows
+from llmrec_env.offline.augmented_rows import augmented_rows
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.base import Labels, UserSimulator
 

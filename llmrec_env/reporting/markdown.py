@@ -10,7 +10,7 @@ from pathlib import Path
 from llmrec_env.reporting.elements import Element, Facts, Figure, Finding, Table, Text, Transcript
 from llmrec_env.reporting.page import figure_files
 from llmrec_env.reporting.report import Report
-from llmrec_env.reporting.tables import (
+from llmrec_env.reporting.terminal import (
     VERDICTS,
     best_cells,
     cell_text,

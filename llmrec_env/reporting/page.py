@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import atomic_path
 from llmrec_env.common.progress import track
-from llmrec_env.reporting import plots, tables
+from llmrec_env.reporting import plots, terminal
 from llmrec_env.reporting.elements import Figure, Section
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -51,8 +51,8 @@ def write_page(report: Contents, folder: Path) -> Path:
     text = template.render(
         report=report,
         config=report.config,
-        best_cells=tables.best_cells,
-        is_numeric=tables.is_numeric,
+        best_cells=terminal.best_cells,
+        is_numeric=terminal.is_numeric,
         kind=lambda element: type(element).__name__,
         images={id(figure): image for figure, image in zip(figures, images, strict=True)},
         id=id,
@@ -79,10 +79,10 @@ def _templates() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "cell": tables.cell_text,
-        "fact": tables.fact_text,
-        "spread": tables.spread_text,
-        "masked": tables.masked_text,
+        "cell": terminal.cell_text,
+        "fact": terminal.fact_text,
+        "spread": terminal.spread_text,
+        "masked": terminal.masked_text,
         "setting": _setting_text,
     }
     return environment

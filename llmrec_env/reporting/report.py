@@ -18,7 +18,7 @@ from llmrec_env.common.errors import DataError, MissingExtraError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.reporting.elements import Section, Table, clean, from_json, plain, to_json
 from llmrec_env.reporting.page import write_page
-from llmrec_env.reporting.tables import print_section
+from llmrec_env.reporting.terminal import print_section
 
 PACKAGES = (
     *("llmrec-env", "gymnasium", "numpy", "torch", "transformers", "peft", "polars"),

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from llmrec_env.common import progress
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.parallel import Job, run_jobs
+from llmrec_env.common.jobs import Job, run_jobs
 from llmrec_env.common.progress import track
 
 pytestmark = pytest.mark.core
@@ -88,7 +88,7 @@ def test_a_killed_worker_is_one_clear_error() -> None:
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     code = (
         "from functools import partial; from pathlib import Path; import test_parallel as t\n"
-        "from llmrec_env.common.parallel import Job, run_jobs\n"
+        "from llmrec_env.common.jobs import Job, run_jobs\n"
         "if __name__ == '__main__':\n"
         f"    path = Path({str(tmp_path)!r})\n"
         "    jobs = {n: partial(t.tick, path / n) for n in 'ab'}\n"

@@ -13,9 +13,9 @@ import torch
 from agents import Recommender, RecommenderConfig
 from agents.data import TrainingData
 from agents.objectives import SQNConfig
-from llmrec_env.data.filters import k_core
 from llmrec_env.data.loading import load
 from llmrec_env.data.splits import Split, split_by_user
+from llmrec_env.data.transforms import k_core
 from llmrec_env.evaluation.breakdowns import evaluate_by_event
 from llmrec_env.evaluation.ranking import step_ranks
 

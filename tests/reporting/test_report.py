@@ -33,7 +33,7 @@ from llmrec_env.reporting import (
     Turn,
 )
 from llmrec_env.reporting.elements import from_json, plain, to_json
-from llmrec_env.reporting.tables import best_cells, cell_text, sparkline
+from llmrec_env.reporting.terminal import best_cells, cell_text, sparkline
 
 pytestmark = pytest.mark.core
 HOSTILE = "<script>alert('$x$')</script>\x1b[31m & \"co\"\u202e"

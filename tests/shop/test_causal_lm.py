@@ -23,7 +23,7 @@ from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.dpo import Pair
 from agents.shop.prompts import Prompts, pack, shortened
 from agents.shop.rollouts import Decision, collect_rollouts, replay
-from agents.shop.rules import Oracle
+from agents.shop.scripted import Oracle
 from agents.shop.shop_pool import ShopObservation, ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
 from llmrec_env.common.errors import DataError, LLMRecError, MissingExtraError, SettingError

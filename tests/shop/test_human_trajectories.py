@@ -12,7 +12,7 @@ import pytest
 from agents.shop.human import demonstrate
 from agents.shop.human_files import read_trajectories
 from agents.shop.rollouts import collect_rollouts, replay
-from agents.shop.rules import Oracle
+from agents.shop.scripted import Oracle
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import Goal

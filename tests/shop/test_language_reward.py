@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import llmrec_env
+from agents.shop.reward.language_reward import LanguageReward
 from agents.shop.reward.learning import RewardLearningConfig, fit_language_reward
 from agents.shop.reward.model import (
     MarkedText,
@@ -28,9 +29,8 @@ from agents.shop.reward.purchases import (
     rollout_purchases,
     success_threshold,
 )
-from agents.shop.reward.rule import LanguageReward
 from agents.shop.rollouts import collect_rollouts
-from agents.shop.rules import Oracle
+from agents.shop.scripted import Oracle
 from agents.shop.shop_pool import shop_of
 from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue

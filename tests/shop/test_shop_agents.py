@@ -13,7 +13,7 @@ import pytest
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.evaluation import choose_goals, clustered_interval, evaluate_shopper
 from agents.shop.rollouts import collect_rollouts, load_rollouts, replay, save_rollouts
-from agents.shop.rules import FirstHit, Oracle, ScriptedBrowser
+from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopObservation, ShopPool
 from llmrec_env.common.errors import DataError
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue

@@ -17,7 +17,7 @@ from agents.shop.evaluation import evaluate_shopper
 from agents.shop.pipeline import ShopTraining, load_policy, train_shopper, trained_in
 from agents.shop.ppo import PPOConfig, live, ppo
 from agents.shop.rollouts import Decision, collect_rollouts, replay
-from agents.shop.rules import Oracle
+from agents.shop.scripted import Oracle
 from agents.shop.shop_pool import ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
 from llmrec_env.common.errors import DataError, SettingError

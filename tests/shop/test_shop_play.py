@@ -12,7 +12,7 @@ import pytest
 
 from agents.shop.play import play, read_action
 from agents.shop.rollouts import collect_rollouts
-from agents.shop.rules import Oracle
+from agents.shop.scripted import Oracle
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue import CatalogueBuilder, ProductCatalogue
 from llmrec_env.envs.shop.shop import Shop

@@ -18,13 +18,13 @@ from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.experiments.sensitivity import PARTS, SensitivitySettings, run_sensitivity
-from llmrec_env.experiments.sensitivity.settings import parse_values
-from llmrec_env.experiments.sensitivity.states import (
+from llmrec_env.experiments.sensitivity.projection import (
     kinds_of_items,
     neighbour_plane,
     neighbours_alike,
     principal_plane,
 )
+from llmrec_env.experiments.sensitivity.settings import parse_values
 from llmrec_env.experiments.study import StudySettings, run_study
 from llmrec_env.reporting import Bars, Curves, Report, Scatter, Text, plots
 from llmrec_env.reporting.elements import Figure

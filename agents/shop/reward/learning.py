@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from agents.shop.reward.language_reward import BATCH, LanguageReward
 from agents.shop.reward.model import Reading, RewardModel, RewardModelConfig, purchase_text
 from agents.shop.reward.purchases import JudgedPurchase, judged_purchases, success_threshold
-from agents.shop.reward.rule import BATCH, LanguageReward
 from agents.shop.shop_pool import shop_of
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from agents.shop.rollouts import Rollout
-from agents.shop.rules import BUY
+from agents.shop.scripted import BUY
 from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import track

@@ -63,7 +63,7 @@ def _shopper(
 ) -> tuple[Any, dict[str, Any]]:
     """Who shops, and in which shop."""
     from agents.shop.pipeline import load_policy, trained_in
-    from agents.shop.rules import FirstHit, Oracle, ScriptedBrowser
+    from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
     from agents.shop.shop_pool import ShopPool
 
     if policy is not None:

@@ -9,7 +9,7 @@ from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
-from llmrec_env.envs.shop.views.rows import ShopView, draw
+from llmrec_env.envs.shop.views.shop_view import ShopView, draw
 
 
 class ShopEnv(RulesEnv[Outcome]):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.search.engine import SearchEngine
-from llmrec_env.envs.shop.search.queries import Suggestions
+from llmrec_env.envs.shop.search.suggestions import Suggestions
 from llmrec_env.envs.shop.words import share_within, words_of
 
 PAGE_SIZE = 10

@@ -8,7 +8,7 @@ from typing import Any
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.pages import Kind, Move, Page, Pages, done_page
 from llmrec_env.envs.shop.reward import Purchase, RewardRule, Verdict
-from llmrec_env.envs.shop.search.queries import clean_query
+from llmrec_env.envs.shop.search.suggestions import clean_query
 from llmrec_env.envs.shop.views import rendering
 
 NOTHING: frozenset[str] = frozenset()

@@ -20,7 +20,7 @@ from llmrec_env.envs.shop.goals import (
 from llmrec_env.envs.shop.inventory import CatalogueSource, Inventory, open_inventory
 from llmrec_env.envs.shop.pages import Pages
 from llmrec_env.envs.shop.reward import PublishedReward, RepairedReward, RewardRule, reachable
-from llmrec_env.envs.shop.search.queries import Suggestions
+from llmrec_env.envs.shop.search.suggestions import Suggestions
 from llmrec_env.envs.shop.views.match_features import MatchFeatures
 
 INSTRUCTIONS = ("synthetic", "human", "paraphrased")

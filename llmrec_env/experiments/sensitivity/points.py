@@ -15,7 +15,7 @@ from llmrec_env.common.files import write_json
 from llmrec_env.common.run_folder import check_same
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, evaluate_ranking, ranking_metrics, step_ranks
-from llmrec_env.experiments.sensitivity.states import encoder_states, mapped_users
+from llmrec_env.experiments.sensitivity.projection import encoder_states, mapped_users
 from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
 from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.methods import METHODS, PLAIN

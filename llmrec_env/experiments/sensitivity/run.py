@@ -14,8 +14,8 @@ from llmrec_env.data.source import log_fingerprint
 from llmrec_env.experiments.opened import close_opened
 from llmrec_env.experiments.sensitivity import cold, curves, state_map
 from llmrec_env.experiments.sensitivity.points import check_point, do_point
+from llmrec_env.experiments.sensitivity.projection import has_neighbour_plane
 from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
-from llmrec_env.experiments.sensitivity.states import has_neighbour_plane
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.study.run import simulator_stages
 from llmrec_env.experiments.study.simulators import open_simulator

@@ -11,8 +11,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.experiments.sensitivity.points import Point, read_states
-from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
-from llmrec_env.experiments.sensitivity.states import (
+from llmrec_env.experiments.sensitivity.projection import (
     NEIGHBOURS,
     has_neighbour_plane,
     kinds_of_items,
@@ -21,6 +20,7 @@ from llmrec_env.experiments.sensitivity.states import (
     neighbours_alike,
     principal_plane,
 )
+from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.rankers import ALONE
 from llmrec_env.experiments.study.split_context import SplitContext

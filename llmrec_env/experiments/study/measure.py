@@ -21,7 +21,7 @@ from llmrec_env.evaluation.ranking import (
     step_ranks,
     user_metrics,
 )
-from llmrec_env.experiments.study import beyond
+from llmrec_env.experiments.study import beyond_accuracy
 from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.fusions import fuse
 from llmrec_env.experiments.study.rankers import make_ranker
@@ -45,8 +45,8 @@ def do_run(run: Run, context: SplitContext, all_runs: Iterable[Run]) -> None:
     row["validation"] = evaluate_ranking(ranker, split.validation, KS)
     ranks = step_ranks(ranker, split.test)
     row["test"] = {**ranking_metrics(ranks, KS), "mask_seen": False}
-    row["beyond"] = beyond.lists(ranker, context)
-    row["returns"] = beyond.returns(ranker, context)
+    row["beyond"] = beyond_accuracy.lists(ranker, context)
+    row["returns"] = beyond_accuracy.returns(ranker, context)
     users = user_metrics(split.test, ranks)
     row["test_users"] = users.height
     row["versions"] = versions()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.experiments.study import costs
-from llmrec_env.experiments.study.beyond import EPISODES
+from llmrec_env.experiments.study.beyond_accuracy import EPISODES
 from llmrec_env.experiments.study.comparisons import ITEM_KNN, Comparison, compare, findings, p_text
 from llmrec_env.experiments.study.measure import KS
 from llmrec_env.experiments.study.methods import PLAIN

@@ -6,8 +6,8 @@ import os
 from functools import partial
 from pathlib import Path
 
+from llmrec_env.common.device import check_device
 from llmrec_env.common.extras import require
-from llmrec_env.common.placement import check_device
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import log_fingerprint
 from llmrec_env.experiments.opened import close_opened
