@@ -153,4 +153,4 @@ def test_embeddings_begin_as_the_vectors_of_their_simulator(study: Study) -> Non
         still = method.config("gru4rec", epochs=1, learning_rate=1e-9)
         fitted = fit_method(method, context, still).network.item_inputs.detach().numpy()
         vectors = item_vectors(simulator, context).astype(np.float64)
-        assert np.allclose(fitted, principal_table(vectors, still.dim), atol=1e-6)
+        assert np.allclose(fitted, principal_table(vectors, still.backbone.dim), atol=1e-6)

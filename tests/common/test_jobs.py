@@ -87,7 +87,7 @@ def test_a_killed_worker_is_one_clear_error() -> None:
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "from functools import partial; from pathlib import Path; import test_parallel as t\n"
+        "from functools import partial; from pathlib import Path; import test_jobs as t\n"
         "from llmrec_env.common.jobs import Job, run_jobs\n"
         "if __name__ == '__main__':\n"
         f"    path = Path({str(tmp_path)!r})\n"
