@@ -19,7 +19,7 @@ from llmrec_env.users.language import embedded_user
 
 
 def main(steps: int, episodes: int, seed: int) -> None:
-    """Train on the training users' openings, compare on users held out from all learning."""
+    """Train on the training users' initial histories, compare on users held out from it."""
     simulator = embedded_user()
     train = split_by_user(llmrec_env.generate_world().log).train
     env = llmrec_env.make_vec_env(32, seed=seed, users=train)
