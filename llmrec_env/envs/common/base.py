@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic
 
 import gymnasium as gym
+from gymnasium.error import ResetNeeded
 
 from llmrec_env.envs.common.checks import check_limit, check_render_mode
 from llmrec_env.envs.common.rendering import MODES, show
@@ -37,6 +38,7 @@ class RulesBased(Generic[OutcomeT]):
         self._observations = observations
         self._infos = infos
         self._outcome: OutcomeT | None = None
+        self._started = False
 
     @property
     def max_episode_steps(self) -> int | None:
@@ -49,6 +51,7 @@ class RulesBased(Generic[OutcomeT]):
 
     def _texts(self) -> tuple[str, ...] | None:
         """One text a row with ``render_mode="ansi"``; printed with ``"human"``."""
+        self._check_started("render")
         if self.render_mode is None:
             gym.logger.warn(
                 'render() shows nothing: pass render_mode="ansi" or "human" to gym.make'
@@ -60,6 +63,10 @@ class RulesBased(Generic[OutcomeT]):
             return texts
         show("\n".join(texts))
         return None
+
+    def _check_started(self, method: str) -> None:
+        if not self._started:
+            raise ResetNeeded(f"{method}() before reset(): call reset() first")
 
     def _show(self) -> None:
         if self.render_mode == "human":

@@ -70,10 +70,15 @@ def autoreset_metadata(autoreset: str) -> dict[str, Any]:
 
 
 def check_limit(max_episode_steps: int | None) -> int | None:
-    """The time limit, which must be None or at least 1."""
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise SettingError(f"max_episode_steps must be at least 1, got {max_episode_steps!r}")
-    return max_episode_steps
+    """The time limit: None, or at least 1. As in ``gym.make``, -1 is no limit."""
+    if max_episode_steps is None or max_episode_steps == -1:
+        return None
+    if not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
+        raise SettingError(
+            "max_episode_steps must be at least 1 and whole, or None (or -1) for no limit; "
+            f"got {max_episode_steps!r}"
+        )
+    return int(max_episode_steps)
 
 
 def check_per_row(name: str, values: Sequence[Any] | None, num_rows: int) -> list[Any]:
@@ -89,7 +94,11 @@ def check_seeds(seed: int | Sequence[int | None] | None, num_rows: int) -> list[
     """A seed a row: ``s`` means ``s + i`` for row ``i``."""
     if isinstance(seed, (int, np.integer)):
         return [int(seed) + row for row in range(num_rows)]
-    return check_per_row("seed", seed, num_rows)
+    seeds = check_per_row("seed", seed, num_rows)
+    for value in seeds:
+        if value is not None and not isinstance(value, (int, np.integer)):
+            raise SettingError(f"a seed must be a whole number or None, got {value!r}")
+    return [None if value is None else int(value) for value in seeds]
 
 
 def check_mask(mask: Any, num_rows: int) -> BoolArray:

@@ -62,7 +62,7 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
         self.rules.generators = [self.np_random]
         self.rules.begin(FIRST, [check_options(options, option).get(option)])
         self._outcome = None
-        self._playing = True
+        self._playing = self._started = True
         self._show()
         return self._observations.observe_first(), self._infos.first_info(None)
 
@@ -75,6 +75,7 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
         """
         if not self._playing:
             raise ResetNeeded("no episode is going on: call reset() first, and after termination")
+        self.rules.generators = [self.np_random]  # whoever set another is heard at once
         outcome = self.rules.step([action], PLAYING)
         self._outcome = outcome
         terminated, truncated = bool(outcome.terminated[0]), bool(self.rules.over_limit()[0])
@@ -84,7 +85,12 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
         return seen, float(outcome.reward[0]), terminated, truncated, info
 
     def action_masks(self) -> BoolArray:
-        """Bool (number of actions,), true where one makes sense (sb3-contrib's name for it)."""
+        """Bool (number of actions,), true where one makes sense (sb3-contrib's name for it).
+
+        Raises:
+            ResetNeeded: not reset yet.
+        """
+        self._check_started("action_masks")
         mask: BoolArray = self.rules.action_masks()[0]
         return mask
 

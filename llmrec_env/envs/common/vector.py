@@ -67,7 +67,6 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         rules.generators, self._seeds = map(
             list, zip(*(seeding.np_random() for _ in range(self.num_envs)), strict=True)
         )
-        self._started = False
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
         self._everyone = np.ones(self.num_envs, dtype=np.bool_)
         self.single_observation_space = observations.space
@@ -145,7 +144,12 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         return self._observations.observe(), rewards, terminated, truncated, infos
 
     def action_masks(self) -> BoolArray:
-        """Bool (num_envs, number of actions), true where one makes sense."""
+        """Bool (num_envs, number of actions), true where one makes sense.
+
+        Raises:
+            ResetNeeded: not reset yet.
+        """
+        self._check_started("action_masks")
         return self.rules.action_masks()
 
     def render(self) -> tuple[str, ...] | None:  # type: ignore[override]
@@ -154,8 +158,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
 
     def _check_ended(self) -> BoolArray:
         """The rows that start a new episode in this step, from those that ended in the last."""
-        if not self._started:
-            raise ResetNeeded("step() before reset(): call reset() first")
+        self._check_started("step")
         if self.autoreset == "disabled" and self._ended.any():
             raise ResetNeeded(
                 f"the episodes of rows {np.flatnonzero(self._ended).tolist()} have ended: "

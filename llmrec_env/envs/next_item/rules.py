@@ -30,6 +30,8 @@ from llmrec_env.users.base import Response, Session, UserSimulator
 
 REWARDS = ("shown", "accept")
 MIN_INITIAL_ITEMS = 3
+STATE_TOLERANCE = 1e-3
+"""By how much a state may lie outside [-1, 1]: the last bits of a unit vector."""
 
 
 class Outcome(NamedTuple):
@@ -185,9 +187,9 @@ class NextItemRules(Rules[Outcome]):
         histories = [self.initial_histories.history(user) for user in users]
         if len(rows) == self.num_rows:
             self.session = self.simulator.open(histories, users)
-            self._check_states()
         else:
             self.session.replace(rows, histories, users)
+        self._check_states()
         self.users[rows] = users
         self.patience_left[rows] = self.patience
         self.steps[rows] = 0
@@ -212,6 +214,7 @@ class NextItemRules(Rules[Outcome]):
         self._check_response(response)
         accepted = unseen & (uniform < response.accept_probability)
         self.session.commit(accepted)
+        self._check_states()
         self._remember(actions, unseen, accepted)
         self._tire(playing, accepted)
         shown = np.where(unseen, response.reward, np.float32(0.0))
@@ -250,10 +253,17 @@ class NextItemRules(Rules[Outcome]):
 
     def _check_states(self) -> None:
         expected = (self.num_rows, self.simulator.state_size)
-        if self.session.states.shape != expected:
+        states = self.session.states
+        if states.shape != expected:
             raise SimulatorError(
-                f"{type(self.simulator).__name__} opened with states of shape "
-                f"{self.session.states.shape}; expected {expected}"
+                f"{type(self.simulator).__name__} gave states of shape {states.shape}; "
+                f"expected {expected}"
+            )
+        sound = np.abs(states) <= 1.0 + STATE_TOLERANCE  # not so where NaN
+        if not sound.all():
+            raise SimulatorError(
+                f"{type(self.simulator).__name__} gave states that are not finite or lie outside "
+                f"[-1, 1]: row {int(np.argmin(sound.all(axis=1)))}"
             )
 
     def _check_response(self, response: Response) -> None:

@@ -38,7 +38,9 @@ def resolve_simulator(
         SettingError: ``accept_rate`` lies outside (0, 1), the device or the dtype is not there, or
             no language model is loaded that they could be for.
     """
-    found = _find(simulator, {k: v for k, v in (("device", device), ("dtype", dtype)) if v})
+    found = _find(
+        simulator, {k: v for k, v in (("device", device), ("dtype", dtype)) if v is not None}
+    )
     if users is not None:
         _check_users(users, found)
         found = found.with_users(users)
