@@ -33,9 +33,11 @@ def fit(
             "logistic reward."
         ),
     ] = True,
-    share: Annotated[float, typer.Option(help="Share of the training users to learn from.")] = 1.0,
-    epochs: Annotated[int, typer.Option(help="Passes over those users at most.")] = 6,
-    min_steps: Annotated[int, typer.Option(help="Optimiser steps at least.")] = 300,
+    share: Annotated[
+        float, typer.Option(help="Share of the training users to learn from, in (0, 1].")
+    ] = 1.0,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over those users at most.")] = 6,
+    min_steps: Annotated[int, typer.Option(min=0, help="Optimiser steps at least.")] = 300,
     seed: options.Seed = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -55,8 +57,8 @@ def fit(
     if (out / "heads.safetensors").exists():
         raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
     refuse_loss(out, ())
-    source = open_source(data, seed)
     learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
+    source = open_source(data, seed)
     model = LanguageEnvironmentConfig(item_ids=item_ids)
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     fitted = fit_language_environment(

@@ -45,7 +45,11 @@ SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many 
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """How the LE learns from users."""
+    """How the LE learns from users.
+
+    Raises:
+        DataError: the share lies outside (0, 1], or a length is too small.
+    """
 
     share: float = 1.0
     """Share of the training users that it learns from."""
@@ -76,6 +80,13 @@ class LearningConfig:
     has instructions for it."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise DataError(f"share of the training users must lie in (0, 1], got {self.share}")
+        for name, least in (("epochs", 1), ("min_steps", 0)):
+            if getattr(self, name) < least:
+                raise DataError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
 
 def learn(
     model: LanguageEnvironment,
@@ -98,8 +109,6 @@ def learn(
             "with LanguageEnvironment.from_pretrained to let it learn"
         )
     config = config or LearningConfig()
-    if not 0 < config.share <= 1:
-        raise DataError(f"share of the training users must lie in (0, 1], got {config.share}")
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")
     if config.state_loss == "auto":

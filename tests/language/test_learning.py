@@ -21,7 +21,7 @@ from llmrec_env.language import learning
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
-from llmrec_env.language.learning import learn, some_users, validate
+from llmrec_env.language.learning import LearningConfig, learn, some_users, validate
 from llmrec_env.language.model import LanguageEnvironment
 
 pytestmark = pytest.mark.core
@@ -162,6 +162,12 @@ def test_rewards_are_normalised_over_training_pairs(
 def test_a_share_out_of_range_is_refused(share: float, fit: Fit) -> None:
     with pytest.raises(DataError, match="share of the training users"):
         fit(share=share)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"epochs": -3}, {"min_steps": -1}])
+def test_a_length_out_of_range_is_refused_before_anything_is_read(wrong: dict[str, int]) -> None:
+    with pytest.raises(DataError, match=f"{next(iter(wrong))} must be at least"):
+        LearningConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_too_little_to_learn_from_is_refused(split: Split, untrained: LanguageEnvironment) -> None:

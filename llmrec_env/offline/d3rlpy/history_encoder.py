@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory
-from d3rlpy.models.torch import Encoder, EncoderWithAction
-from d3rlpy.types import Shape, TorchObservation
 from torch import Tensor, nn
+
+from llmrec_env.common.extras import require
+
+require("d3rlpy", "d3rlpy")
+from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory  # noqa: E402
+from d3rlpy.models.torch import Encoder, EncoderWithAction  # noqa: E402
+from d3rlpy.types import Shape, TorchObservation  # noqa: E402
 
 
 class HistoryEncoder(Encoder):
