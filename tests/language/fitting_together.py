@@ -21,6 +21,7 @@ from llmrec_env.language.fitting import fit_language_environment
 from llmrec_env.language.lm import small_model
 from llmrec_env.language.model import LanguageEnvironment
 
+progress.DELAY = 0.0  # the bar of a fit that ends at once is looked for
 CONFIG = replace(TINY, learning=replace(TINY.learning, epochs=2, min_steps=1))
 MAIN = os.environ["RANK"] == "0"
 FOR_MAIN = (
