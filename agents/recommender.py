@@ -24,7 +24,6 @@ from agents.windows import Windows, last_window
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.device import check_device
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import fingerprint
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import evaluate_ranking
@@ -148,7 +147,7 @@ class Recommender:
         if vectors is not None and self.config.item_init == "text":
             table = principal_table(vectors, self.config.backbone.dim)
             self.network.encoder.begin_with(torch.from_numpy(table))
-        self.catalogue_id = fingerprint(log.catalogue.ids)
+        self.catalogue_id = log.catalogue.fingerprint
         evaluate = None
         if validation is not None:
             evaluate = partial(self._validate, self._sample(validation))
@@ -334,7 +333,7 @@ class Recommender:
         return recommender
 
     def _check_catalogue(self, catalogue: Catalogue | None, path: Path) -> None:
-        if catalogue is None or fingerprint(catalogue.ids) == self.catalogue_id:
+        if catalogue is None or catalogue.fingerprint == self.catalogue_id:
             return
         raise DataError(
             f"{path}: fitted on another catalogue ({self.n_items} items) than the one given "

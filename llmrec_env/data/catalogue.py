@@ -13,7 +13,7 @@ import polars as pl
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path
+from llmrec_env.common.files import atomic_path, fingerprint
 
 # The words that introduce each well-known column in an item's sentence, in the sentence's order;
 # other columns use their name and come before the description, which may be long and cut off.
@@ -61,6 +61,14 @@ class Catalogue:
     def ids(self) -> list[str]:
         """External ids in index order."""
         return self.table["item_id"].to_list()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short name made from the ids in their order: 16 hex digits, the same in every process.
+
+        Texts do not count: an item index means the same item wherever the fingerprint is the same.
+        """
+        return fingerprint(self.ids)
 
     @cached_property
     def titles(self) -> list[str]:
@@ -137,3 +145,28 @@ class Catalogue:
     def load(cls, path: str | os.PathLike[str]) -> Catalogue:
         """Read a catalogue that :meth:`save` wrote."""
         return cls(pl.read_parquet(Path(path)))
+
+
+def check_same_catalogue(expected: Catalogue, given: Catalogue, what: str) -> None:
+    """Refuse what speaks of other items, or of the same in another order, whatever their number.
+
+    Args:
+        expected: the catalogue that item indices mean here.
+        given: the catalogue of what was brought along.
+        what: what was brought along, for the error: "the log" or "validation".
+
+    Raises:
+        DataError: the ids differ, or their order does.
+    """
+    ours, theirs = expected.table["item_id"], given.table["item_id"]
+    if given is expected or theirs.equals(ours):
+        return
+    shared = min(len(ours), len(theirs))
+    other = (ours.head(shared) != theirs.head(shared)).arg_max() if shared else None
+    where = ""
+    if other is not None and ours[other] != theirs[other]:
+        where = f"; item {other} is {theirs[other]!r} and should be {ours[other]!r}"
+    raise DataError(
+        f"{what}: of another catalogue ({len(given)} items) than expected ({len(expected)} "
+        f"items){where}; item ids and their order must be the same"
+    )
