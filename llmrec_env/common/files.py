@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, reading and writing of JSON, and content fingerprints."""
+"""The door for paths, atomic writing, reading and writing of JSON, and content fingerprints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -18,6 +19,48 @@ from llmrec_env.common.errors import SettingError
 
 NAMED = 3
 """Entries of a folder that an error names, at most."""
+
+
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
+"""A URI, also one that lost a slash on its way through ``Path``; ``C:/`` is a drive."""
+
+
+def local_path(path: str | os.PathLike[str], what: str = "path") -> Path:
+    """The door for every path that a person gives: a place on this machine, taken literally.
+
+    ``~`` is the home folder, a link stays a link, a relative path stays relative, and ``[ ] * ?``
+    are characters as any others.
+
+    Args:
+        path: text or a path; it need not exist.
+        what: what the person calls it, such as ``--out``.
+
+    Raises:
+        SettingError: it is empty, no text, a URI such as ``s3://bucket/x``, or of an unknown home.
+    """
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    if not isinstance(text, str) or not text or "\0" in text or not _is_unicode(text):
+        raise SettingError(f"{what}: expected the path of a file or folder, got {text!r}")
+    if address := ADDRESS.fullmatch(text):
+        raise SettingError(f"{what}: {_not_opened(text, *address.groups())}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise SettingError(f"{what}: {text!r} names the home folder of no user here") from None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written down: names in other encodings come in as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _not_opened(text: str, scheme: str, rest: str) -> str:
+    if scheme.lower() == "file":
+        return f"{text!r} is a URI, and a path is expected; write /{rest}"
+    return (
+        f"{text!r} is an address, and only paths of this machine are opened; copy what is there, "
+        "or mount it, and name that path"
+    )
 
 
 @contextlib.contextmanager

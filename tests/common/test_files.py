@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, refuse_loss, write_json
+from llmrec_env.common.files import atomic_path, local_path, refuse_loss, write_json
 
 pytestmark = pytest.mark.core
 
@@ -59,3 +59,28 @@ def test_a_file_is_no_place_for_a_folder(tmp_path: Path) -> None:
         write(tmp_path / "model", "a")
     with pytest.raises(SettingError, match="is a file"):
         refuse_loss(tmp_path / "model", ())
+
+
+def test_a_path_is_a_place_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert local_path("~/runs") == tmp_path / "runs"
+    (tmp_path / "link").symlink_to(tmp_path)
+    for kept in ("runs/a", "out[1]", "a b?*", "c:/logs", "\u202f", str(tmp_path / "link")):
+        assert local_path(kept) == local_path(Path(kept)) == Path(kept)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/x", "hf://org/data", "GS://b", "https://x.org/y"])
+def test_an_address_is_no_path(address: str) -> None:
+    for given in (address, Path(address)):  # which leaves one slash of two
+        with pytest.raises(SettingError, match=r"--out: .* is an address, and only paths of this"):
+            local_path(given, "--out")
+    with pytest.raises(SettingError, match="is a URI, and a path is expected; write /tmp/x"):
+        local_path("file:///tmp/x")
+
+
+@pytest.mark.parametrize("text", ["", "a\0b", "\udcff.csv", 5, None, b"x"])
+def test_what_is_no_path_is_refused(text: object) -> None:
+    with pytest.raises(SettingError, match="--data: expected the path of a file or folder"):
+        local_path(text, "--data")  # type: ignore[arg-type]
+    with pytest.raises(SettingError, match="names the home folder of no user here"):
+        local_path("~nobody-of-that-name/x")
