@@ -15,6 +15,7 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 from llmrec_env.data.formats.text import clean
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.reading import Order
 from llmrec_env.data.transforms import shuffle_items
 
 DATES = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d")
@@ -64,7 +65,8 @@ def load(
             )
     raw = _checked(chosen.read(source, **options))
     catalogue = _catalogue(raw, keep_unseen_items, max_characters)
-    log = InteractionLog.from_table(catalogue, raw.interactions, name=str(raw.path))
+    reading = replace(raw.reading, format=chosen.name)
+    log = InteractionLog.from_table(catalogue, raw.interactions, str(raw.path), reading)
     return log if shuffle_seed is None else shuffle_items(log, shuffle_seed)
 
 
@@ -95,9 +97,11 @@ def _checked(raw: RawLog) -> RawLog:
     for column in ("user_id", "item_id", "time", "rating", "weight"):
         if column in table.columns:
             _require_values(table[column], raw.path)
+    order: Order = "file order"
     if "time" in table.columns:
         table = _ordered(table)
-    return replace(raw, interactions=table)
+        order = "time" if "time" in table.columns else "position"
+    return replace(raw, interactions=table, reading=replace(raw.reading, order=order))
 
 
 def _with_times(table: pl.DataFrame, path: Path) -> pl.DataFrame:

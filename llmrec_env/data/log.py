@@ -14,6 +14,7 @@ from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.reading import Reading
 
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
 FEEDBACK = ("time", "rating", "event", "weight")
@@ -33,6 +34,8 @@ class InteractionLog:
         first_target: int64, shape (n_users,): the first position in each user's sequence that is
             held out, so an evaluation predicts positions ``first_target[u]`` and later from what
             stands before them. 1 everywhere unless a split says otherwise.
+        reading: how the log was read: columns used and not used, what orders it, what was done with
+            ratings and events.
     """
 
     catalogue: Catalogue
@@ -41,6 +44,7 @@ class InteractionLog:
     items: IntArray
     feedback: pl.DataFrame = field(default_factory=pl.DataFrame)
     first_target: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    reading: Reading = field(default_factory=Reading)
 
     def __post_init__(self) -> None:
         if len(self.offsets) != self.n_users + 1 or int(self.offsets[-1]) != len(self.items):
@@ -60,7 +64,11 @@ class InteractionLog:
 
     @classmethod
     def from_table(
-        cls, catalogue: Catalogue, table: pl.DataFrame, name: str = "interactions"
+        cls,
+        catalogue: Catalogue,
+        table: pl.DataFrame,
+        name: str = "interactions",
+        reading: Reading | None = None,
     ) -> InteractionLog:
         """Build a log from one row an interaction.
 
@@ -69,6 +77,7 @@ class InteractionLog:
             table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time``,
                 ``rating``, ``event``, ``weight``. Without a time, file order counts.
             name: what to call the table in an error, such as the file's path.
+            reading: how the table was read, for the log's record.
 
         Raises:
             DataError: a column is missing, an item unknown, a rating NaN, or the table empty.
@@ -109,6 +118,7 @@ class InteractionLog:
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             items=frame["item"].to_numpy().astype(np.int64),
             feedback=frame.select(pl.col(column).cast(types[column]) for column in kept),
+            reading=reading or Reading(order="time" if "time" in kept else "unknown"),
         )
 
     def __len__(self) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fnmatch
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 import polars as pl
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class RawLog:
         items: ``item_id`` and String text columns, or None where the dataset describes no items.
         items_path: the file of the items, for errors.
         closed: whether every seen item must be among ``items``; else it is kept without text.
+        reading: which columns were used, and what else a reader should know.
     """
 
     interactions: pl.DataFrame
@@ -76,6 +78,7 @@ class RawLog:
     items: pl.DataFrame | None = None
     items_path: Path | None = None
     closed: bool = False
+    reading: Reading = field(default_factory=Reading)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.reading import Reading
 from llmrec_env.data.world.grammar import ATTRIBUTES, MAKERS, write_catalogue
 from llmrec_env.data.world.taste import TasteModel, TasteParameters
 
@@ -272,4 +273,5 @@ def _write_log(
         offsets=offsets,
         items=taken[going],
         feedback=pl.DataFrame({"time": (arrival + np.cumsum(gaps, axis=1))[going]}),
+        reading=Reading("generated world", order="time"),
     )
