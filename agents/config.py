@@ -55,6 +55,10 @@ class RecommenderTraining:
     """Logged steps in a batch, about; whole windows are drawn."""
     validation_users: int = 1000
     """Validation users ranked after a pass, at most (a seeded choice)."""
+    mask_seen: bool | None = None
+    """Whether validation leaves out what a user has seen. None: where repeats are rarer than 1% of
+    the training log (:func:`llmrec_env.data.repeats.masks_seen`); the recommender's ``history``
+    says what came of it."""
     seed: int = 0
     """Seed of initial weights, batches, negatives, coins and dropout."""
     precision: Precision = "auto"

@@ -26,6 +26,7 @@ from llmrec_env.common.device import check_device
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.repeats import masks_seen
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.offline.augmentation import Proposals
 from llmrec_env.users.base import UserSimulator
@@ -48,7 +49,8 @@ class Recommender:
 
     Attributes:
         config: both together.
-        history: one row a validation (step, losses, HR@10 and NDCG@10), filled by :meth:`fit`.
+        history: one row a validation (step, losses, HR@10, NDCG@10 and whether seen items were
+            masked in them), filled by :meth:`fit`.
         catalogue_id: fingerprint of the item ids that it was fitted on.
         simulator: the simulated user whose states it serves with (``state_to="fused"``), or None.
         seconds: CPU seconds of :meth:`fit`: "labelling" (asking the simulator and proposing
@@ -150,7 +152,8 @@ class Recommender:
         self.catalogue_id = log.catalogue.fingerprint
         evaluate = None
         if validation is not None:
-            evaluate = partial(self._validate, self._sample(validation))
+            masked = masks_seen(log, self.config.training.mask_seen)
+            evaluate = partial(self._validate, self._sample(validation), masked)
         path = Path(folder) if folder is not None else None
         history = fit_network(self.network, data, self.config, evaluate, path)
         self.history = history.rows
@@ -358,9 +361,9 @@ class Recommender:
         users = rng.choice(validation.n_users, most, replace=False)
         return validation.select_users(np.sort(users))
 
-    def _validate(self, validation: InteractionLog) -> dict[str, float]:
-        metrics = evaluate_ranking(self, validation, ks=(10,))
-        return {name: metrics[name] for name in ("HR@10", "NDCG@10")}
+    def _validate(self, validation: InteractionLog, mask_seen: bool) -> dict[str, float]:
+        metrics = evaluate_ranking(self, validation, ks=(10,), mask_seen=mask_seen)
+        return {name: metrics[name] for name in ("HR@10", "NDCG@10", "mask_seen")}
 
     @property
     def _fused(self) -> bool:

@@ -19,8 +19,16 @@ from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.envs.next_item.rules import InitialHistories
-from llmrec_env.evaluation.intervals import Interval, interval
-from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker, evaluate_ranking
+from llmrec_env.evaluation.intervals import Interval, clustered, interval
+from llmrec_env.evaluation.ranking import (
+    Popularity,
+    Ranker,
+    SimulatorRanker,
+    both_step_ranks,
+    held_out_rows,
+    ranking_metrics,
+    step_gains,
+)
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -38,20 +46,44 @@ class PairwiseAccuracy:
     popular: float
 
 
+COLUMNS = (
+    *("accuracy, uniform", "accuracy, popular"),
+    *("HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked"),
+)
+"""What a card measures, with intervals."""
+OURS, POPULAR, DIFFERENCE = "simulator", "popularity", "difference"
+
+
 @dataclass(frozen=True)
 class Card:
-    """What is measured of a simulator on users that it never learned from."""
+    """What is measured of a simulator on users that it never learned from.
+
+    Attributes:
+        reward: pairwise accuracy of its rewards.
+        popularity_reward: the same of popularity.
+        ranking: as from :func:`evaluate_ranking`, seen items not masked.
+        popularity_ranking: the same of popularity.
+        masked_ranking: with seen items masked.
+        popularity_masked_ranking: the same of popularity.
+        intervals: each of :data:`COLUMNS` with its 95% interval over users, by row: "simulator",
+            "popularity", and the "difference" of the two, step by step.
+        users: users with a step.
+    """
 
     reward: PairwiseAccuracy
     popularity_reward: PairwiseAccuracy
     ranking: dict[str, float]
     popularity_ranking: dict[str, float]
+    masked_ranking: dict[str, float]
+    popularity_masked_ranking: dict[str, float]
+    intervals: dict[str, dict[str, Interval]]
+    users: int
 
 
 def fidelity_card(
     simulator: UserSimulator, train: InteractionLog, held_out: InteractionLog, seed: int = 0
 ) -> Card:
-    """Measure a simulator on held-out users, beside popularity; seen items are not masked.
+    """Measure a simulator on held-out users, beside popularity, with seen items masked and not.
 
     Args:
         simulator: with rewards and an action model.
@@ -59,38 +91,86 @@ def fidelity_card(
         held_out: users whose steps are predicted.
         seed: of the items never seen.
     """
-    popularity = Popularity(train)
+    wins = {
+        OURS: _reward_wins(simulator, held_out, seed),
+        POPULAR: _popularity_wins(train, held_out, seed),
+    }
+    rankers: dict[str, Ranker] = {OURS: SimulatorRanker(simulator), POPULAR: Popularity(train)}
+    ranks = {who: both_step_ranks(ranker, held_out) for who, ranker in rankers.items()}
+    ranking = {
+        who: {masked: _ranking(own[masked], masked) for masked in own} for who, own in ranks.items()
+    }
     return Card(
-        reward=reward_accuracy(simulator, held_out, seed),
-        popularity_reward=popularity_accuracy(train, held_out, seed),
-        ranking=evaluate_ranking(SimulatorRanker(simulator), held_out),
-        popularity_ranking=evaluate_ranking(popularity, held_out),
+        reward=_accuracy(wins[OURS]),
+        popularity_reward=_accuracy(wins[POPULAR]),
+        ranking=ranking[OURS][False],
+        popularity_ranking=ranking[POPULAR][False],
+        masked_ranking=ranking[OURS][True],
+        popularity_masked_ranking=ranking[POPULAR][True],
+        intervals=_intervals(held_out, wins, ranks),
+        users=int((held_out.lengths > 1).sum()),
     )
+
+
+def _ranking(ranks: Float64Array, masked: bool) -> dict[str, float]:
+    return {**ranking_metrics(ranks, (5, 10, 20)), "mask_seen": masked}
+
+
+def _intervals(
+    log: InteractionLog, wins: dict[str, Float64Array], ranks: dict[str, dict[bool, Float64Array]]
+) -> dict[str, dict[str, Interval]]:
+    """Every column of a card for both rows and their difference."""
+    goes_on, held_out = log.row_users[log.row_goes_on], log.row_users[held_out_rows(log)]
+
+    def columns(who: str) -> list[tuple[Float64Array, IntArray]]:
+        found = [(wins[who][:, negative], goes_on) for negative in (0, 1)]
+        for masked in (False, True):
+            hits, gains = step_gains(ranks[who][masked], 10)
+            found += [(hits.astype(np.float64), held_out), (gains, held_out)]
+        return found
+
+    ours, popular = columns(OURS), columns(POPULAR)
+    apart = [(a - b, owners) for (a, owners), (b, _) in zip(ours, popular, strict=True)]
+    rows = {OURS: ours, POPULAR: popular, DIFFERENCE: apart}
+    return {
+        who: {name: clustered(*own) for name, own in zip(COLUMNS, found, strict=True)}
+        for who, found in rows.items()
+    }
 
 
 def reward_accuracy(
     simulator: UserSimulator, log: InteractionLog, seed: int = 0
 ) -> PairwiseAccuracy:
     """Pairwise accuracy of the simulator's rewards at every step of a log."""
-    negatives, goes_on = _negatives(log, seed), log.row_goes_on
-    taken = simulator.label(log).rewards[1:][goes_on[:-1]]
-    others = simulator.branch(log, negatives).rewards[goes_on]
-    return _accuracy(taken, others)
+    return _accuracy(_reward_wins(simulator, log, seed))
 
 
 def popularity_accuracy(
     train: InteractionLog, log: InteractionLog, seed: int = 0
 ) -> PairwiseAccuracy:
     """The same of the items' counts in the training log."""
+    return _accuracy(_popularity_wins(train, log, seed))
+
+
+def _reward_wins(simulator: UserSimulator, log: InteractionLog, seed: int) -> Float64Array:
+    negatives, goes_on = _negatives(log, seed), log.row_goes_on
+    taken = simulator.label(log).rewards[1:][goes_on[:-1]]
+    return _wins(taken, simulator.branch(log, negatives).rewards[goes_on])
+
+
+def _popularity_wins(train: InteractionLog, log: InteractionLog, seed: int) -> Float64Array:
     counts = train.item_counts()
     negatives, goes_on = _negatives(log, seed), log.row_goes_on
-    return _accuracy(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])
+    return _wins(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])
 
 
-def _accuracy(taken: NDArray[Any], others: NDArray[Any]) -> PairwiseAccuracy:
-    """Ties count half."""
-    wins = (taken[:, None] > others).mean(0) + 0.5 * (taken[:, None] == others).mean(0)
-    return PairwiseAccuracy(uniform=float(wins[0]), popular=float(wins[1]))
+def _wins(taken: NDArray[Any], others: NDArray[Any]) -> Float64Array:
+    """Whether each step's taken item is above both its negatives, (n_steps, 2); ties count half."""
+    return (taken[:, None] > others) + 0.5 * (taken[:, None] == others)
+
+
+def _accuracy(wins: Float64Array) -> PairwiseAccuracy:
+    return PairwiseAccuracy(uniform=float(wins[:, 0].mean()), popular=float(wins[:, 1].mean()))
 
 
 def _negatives(log: InteractionLog, seed: int) -> IntArray:

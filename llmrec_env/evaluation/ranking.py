@@ -18,6 +18,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.neighbours import ItemNeighbours
+from llmrec_env.evaluation.intervals import Interval, clustered
 from llmrec_env.users.base import UserSimulator
 
 Measured = TypeVar("Measured")
@@ -71,10 +72,20 @@ def ranking_metrics(ranks: Float64Array, ks: Sequence[int]) -> dict[str, float]:
     """HR@k and NDCG@k of ranks float64 (n_steps,), and the number of steps."""
     metrics: dict[str, float] = {}
     for k in ks:
-        hits, gains = _gains(ranks, k)
+        hits, gains = step_gains(ranks, k)
         metrics[f"HR@{k}"] = float(hits.mean())
         metrics[f"NDCG@{k}"] = float(gains.mean())
     return {**metrics, "steps": len(ranks)}
+
+
+def ranking_intervals(log: InteractionLog, ranks: Float64Array, k: int = 10) -> dict[str, Interval]:
+    """HR@k and NDCG@k of what :func:`step_ranks` gave, each with its 95% interval over users."""
+    owners = log.row_users[held_out_rows(log)]
+    hits, gains = step_gains(ranks, k)
+    return {
+        f"HR@{k}": clustered(hits.astype(np.float64), owners),
+        f"NDCG@{k}": clustered(gains, owners),
+    }
 
 
 def held_out_rows(log: InteractionLog) -> BoolArray:
@@ -111,7 +122,7 @@ def user_metrics(
         owner, ranks = owner[only], ranks[only]
     steps = np.bincount(owner, minlength=log.n_users)
     users, owner = np.unique(owner, return_inverse=True)
-    hits, gains = _gains(ranks, k)
+    hits, gains = step_gains(ranks, k)
     return pl.DataFrame(
         {
             "user_id": log.user_ids[users],
@@ -130,6 +141,27 @@ def step_ranks(
     Users in the order of the log, steps in the order of time; see :func:`evaluate_ranking`.
     """
     return np.concatenate(per_batch(ranker, log, _ranks, mask_seen, batch_users))
+
+
+def both_step_ranks(
+    ranker: Ranker, log: InteractionLog, batch_users: int = 64
+) -> dict[bool, Float64Array]:
+    """The ranks of :func:`step_ranks` by ``mask_seen``, from one reading of the ranker's scores."""
+    parts = [
+        {masked: _ranks(*_held_out(scores, log, users, masked)) for masked in (False, True)}
+        for users, scores in _scored(ranker, log, batch_users)
+    ]
+    return {masked: np.concatenate([part[masked] for part in parts]) for masked in (False, True)}
+
+
+def evaluate_both(
+    ranker: Ranker, log: InteractionLog, ks: Sequence[int] = (5, 10, 20), batch_users: int = 64
+) -> dict[bool, dict[str, float]]:
+    """What :func:`evaluate_ranking` gives by ``mask_seen``: False and True."""
+    ranks = both_step_ranks(ranker, log, batch_users)
+    return {
+        masked: {**ranking_metrics(own, ks), "mask_seen": masked} for masked, own in ranks.items()
+    }
 
 
 def per_batch(
@@ -154,21 +186,29 @@ def per_batch(
     Raises:
         DataError: no step is held out, or the scores are NaN or of the wrong shape.
     """
+    return [
+        measure(*_held_out(scores, log, users, mask_seen))
+        for users, scores in _scored(ranker, log, batch_users)
+    ]
+
+
+def _scored(
+    ranker: Ranker, log: InteractionLog, batch_users: int
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Batches of users with a held-out step, and the scores after each of their prefixes."""
     users = np.flatnonzero(log.lengths > np.maximum(log.first_target, 1))
     if not len(users):
         raise DataError(
             "nothing to rank: no user of the log has a held-out step after another item"
         )
-    measured = []
     with progress_bar("rank", len(users)) as advance:
         for batch in _batches(log, users, batch_users):
-            measured.append(measure(*_scores_of_users(ranker, log, batch, mask_seen)))
+            yield batch, _scores_of_users(ranker, log, batch)
             advance(len(batch), "")
-    return measured
 
 
-def _gains(ranks: Float64Array, k: int) -> tuple[BoolArray, Float64Array]:
-    """Whether each rank is a hit, and its NDCG."""
+def step_gains(ranks: Float64Array, k: int) -> tuple[BoolArray, Float64Array]:
+    """Whether each rank is a hit, bool (n_steps,), and its NDCG, float64 (n_steps,)."""
     hits = ranks < k
     return hits, np.where(hits, 1 / np.log2(ranks + 2), 0.0)
 
@@ -185,9 +225,8 @@ def _batches(log: InteractionLog, users: IntArray, batch_users: int) -> Iterator
         start = stop
 
 
-def _scores_of_users(
-    ranker: Ranker, log: InteractionLog, users: IntArray, mask_seen: bool
-) -> tuple[FloatArray, IntArray]:
+def _scores_of_users(ranker: Ranker, log: InteractionLog, users: IntArray) -> FloatArray:
+    """Scores after each prefix of some users, (sum(len_i - 1), n_items); checked."""
     sequences = [log.sequence(user) for user in users]
     scores = ranker.score_steps(sequences)
     n_steps = sum(len(sequence) - 1 for sequence in sequences)
@@ -198,6 +237,14 @@ def _scores_of_users(
         )
     if np.isnan(scores.max(axis=1)).any():
         raise DataError(f"{type(ranker).__name__}.score_steps gave NaN; it must order all items")
+    return scores
+
+
+def _held_out(
+    scores: FloatArray, log: InteractionLog, users: IntArray, mask_seen: bool
+) -> tuple[FloatArray, IntArray]:
+    """The scores at the held-out steps of some users, and the items taken there."""
+    sequences = [log.sequence(user) for user in users]
     if mask_seen:
         scores = _mask_prefixes(scores, sequences)
     held_out = np.concatenate(

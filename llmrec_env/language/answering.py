@@ -26,11 +26,13 @@ class AnsweringLE:
             their places in this array; None for the whole catalogue.
 
     Attributes:
+        items: the only items that it knows, or None.
         tables: what the LE knows of the items; gradients flow through it to the heads.
     """
 
     def __init__(self, model: LanguageEnvironment, items: Tensor | None = None) -> None:
         self.model = model
+        self.items = items
         self.tables: ItemTables = model.tables(items)
 
     @property

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from llmrec_env.common import processes
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.softmax import Precision, log_normaliser, product_dtype
@@ -33,6 +34,7 @@ from llmrec_env.common.training import (
 )
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
+from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
@@ -75,6 +77,10 @@ class LearningConfig:
     """Validations without progress before stopping."""
     validation_users: int = 500
     """Held-out users that a validation reads at most."""
+    mask_seen: bool | None = None
+    """Whether validation leaves out what a user has seen; None: where repeats are rarer than 1% of
+    the training log (:func:`llmrec_env.data.repeats.masks_seen`). The record says what came of it.
+    """
     precision: Precision = "auto"
     """Number format of the products over the whole catalogue; "auto" is bfloat16 where the machine
     has instructions for it."""
@@ -117,6 +123,7 @@ def learn(
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
     checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
+    masked = masks_seen(train_log, config.mask_seen)
     passes = -(-config.epochs * batches.per_epoch // processes.count())
     steps = max(config.min_steps, passes)
     folder = Path(checkpoint) / "learning" if checkpoint is not None else None
@@ -131,7 +138,7 @@ def learn(
             patience=config.patience,
             seed=config.seed,
         ),
-        evaluate=lambda: validate(model, checks),
+        evaluate=lambda: validate(model, checks, 0, masked),
         metric="progress",
         folder=folder,
         run=_name_of_run(model, log, config),
@@ -150,6 +157,7 @@ def learn(
         "training_users": train_log.users_fingerprint,
         "users": log.n_users,
         "interactions": len(log),
+        "mask_seen": masked,
         "curve": history.rows,
         "best_step": history.best_step,
     }
@@ -171,12 +179,15 @@ def some_users(log: InteractionLog, share: float, seed: int) -> InteractionLog:
 
 
 @torch.inference_mode()
-def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> Metrics:
+def validate(
+    model: LanguageEnvironment, log: InteractionLog, seed: int = 0, mask_seen: bool = False
+) -> Metrics:
     """Next-item NDCG@10 of the states and pairwise accuracy of the rewards, on held-out users.
 
     ``progress`` is what early stopping watches: the sum of the logarithms of both. Above
     ``EXACT_ITEMS`` items the next one is ranked among those of the batch and a seeded sample, so
-    that NDCG is higher than among all.
+    that NDCG is higher than among all. With ``mask_seen`` a user's earlier items stand last there,
+    and an item taken again is a miss, as in :func:`evaluate_ranking`.
     """
     config = LearningConfig(seed=seed, batch_size=64)
     batches = _Batches(log, model, config)
@@ -192,6 +203,8 @@ def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> 
         states, raw_taken, raw_other = _answers(le, batch)
         logits = le.heads.logits(states[batch.real], le.tables.vectors)
         target = batch.items[:, 1:][batch.real]
+        if mask_seen:
+            _hide_seen(logits, batch, le, log)
         ranks.append((logits > logits.gather(1, target[:, None])).sum(1))
         wins.append((raw_taken > raw_other)[batch.real])
     rank = torch.cat(ranks).float()
@@ -201,12 +214,34 @@ def validate(model: LanguageEnvironment, log: InteractionLog, seed: int = 0) -> 
     return {"NDCG@10": ndcg, "accuracy": accuracy, "progress": progress}
 
 
+def _hide_seen(logits: Tensor, batch: _Batch, le: AnsweringLE, log: InteractionLog) -> None:
+    """Set the logits (n_steps, M) of what a user took before each step to -inf, in place."""
+    before, first = batch.taken_before(log)
+    step = np.repeat(np.arange(len(before)), before)
+    place = np.arange(len(step)) - np.repeat(np.cumsum(before) - before, before)
+    seen = torch.from_numpy(log.items[np.repeat(first, before) + place]).to(logits.device)
+    rows = torch.from_numpy(step).to(logits.device)
+    if le.items is not None:  # it knows some items only, by their places among these
+        places = torch.searchsorted(le.items, seen).clamp(max=len(le.items) - 1)
+        known = le.items[places] == seen
+        rows, seen = rows[known], places[known]
+    logits[rows, seen] = -torch.inf
+
+
 @dataclass(frozen=True)
 class _Batch:
     items: Tensor  # (B, T) right-padded
     lengths: Tensor  # (B,)
     negatives: Tensor  # (B, T - 1): one item never saw, for the step before each next item
     real: Tensor  # bool (B, T - 1): the steps that this stretch answers
+    users: IntArray  # (B,): whose stretch it is
+    steps: IntArray  # (B, T - 1): items that the user took before each next item
+
+    def taken_before(self, log: InteractionLog) -> tuple[IntArray, IntArray]:
+        """Of every step that is answered: how many items came before, and the first one's row."""
+        real = self.real.cpu().numpy()
+        first = np.broadcast_to(log.offsets[self.users][:, None], real.shape)
+        return self.steps[real], first[real]
 
 
 class _Batches:
@@ -241,6 +276,8 @@ class _Batches:
             lengths,
             torch.from_numpy(negatives.reshape(len(chunks), width)).to(self._device),
             torch.from_numpy(real).to(self._device),
+            chunks.users,
+            steps,
         )
 
 

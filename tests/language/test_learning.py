@@ -17,12 +17,14 @@ from llmrec_env.common.softmax import Precision
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.splits import Split
+from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
 from llmrec_env.language import learning
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
 from llmrec_env.language.learning import LearningConfig, learn, some_users, validate
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.users.language import LanguageUser
 
 pytestmark = pytest.mark.core
 Fit = Callable[..., LanguageEnvironment]
@@ -233,3 +235,25 @@ def test_more_items_than_are_ranked_whole_are_never_read_whole(
     fit()
     assert sum(items is None for items in asked) == 1  # calibration reads them all
     assert len(asked) > 10
+
+
+@pytest.mark.parametrize("mask_seen", [False, True])
+def test_validation_is_the_ranking_of_the_table_masked_or_not(
+    learned: LanguageEnvironment,
+    split: Split,
+    mask_seen: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = split.test
+    found = validate(learned, log, 0, mask_seen)["NDCG@10"]
+    table = evaluate_ranking(SimulatorRanker(LanguageUser(learned)), log, mask_seen=mask_seen)
+    assert found == pytest.approx(table["NDCG@10"], abs=1e-6)
+    monkeypatch.setattr(learning, "EXACT_ITEMS", 10)  # now it knows a batch's items and a sample
+    assert validate(learned, log, 0, mask_seen)["NDCG@10"] == pytest.approx(found)
+
+
+def test_the_record_says_whether_seen_items_were_masked(
+    fit: Fit, learned: LanguageEnvironment
+) -> None:
+    assert learned.record["learning"]["mask_seen"] is True  # nothing is taken twice in the world
+    assert fit(mask_seen=False).record["learning"]["mask_seen"] is False

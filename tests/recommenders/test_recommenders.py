@@ -139,7 +139,8 @@ def test_a_share_of_nothing_is_learning_without_proposals(
 def test_learns_that_the_next_item_follows(
     backbone: str, objective: str, cycle_log: InteractionLog, tiny: MakeConfig
 ) -> None:
-    config = tiny(backbone=backbone, objective=objective, epochs=60, learning_rate=0.02)
+    settings = {"epochs": 60, "learning_rate": 0.02, "mask_seen": False}
+    config = tiny(backbone=backbone, objective=objective, **settings)
     recommender = Recommender(config).fit(cycle_log, validation=cycle_log)
     assert evaluate_ranking(recommender, cycle_log, ks=(1,))["HR@1"] > 0.95
     assert recommender.recommend([[4, 5]], k=1).tolist() == [[6]]
@@ -178,7 +179,23 @@ def test_learning_stops_early_and_keeps_the_best_pass(
     recommender = Recommender(config).fit(log.select_users(range(20)), None, held_out)
     curve = [row["NDCG@10"] for row in recommender.history]
     assert len(curve) < 50
-    assert evaluate_ranking(recommender, held_out)["NDCG@10"] == pytest.approx(max(curve))
+    found = evaluate_ranking(recommender, held_out, mask_seen=True)  # nothing is taken twice there
+    assert found["NDCG@10"] == pytest.approx(max(curve))
+
+
+@pytest.mark.parametrize("wanted", [None, False, True])
+@pytest.mark.parametrize("repeats", [False, True])
+def test_validation_masks_what_nobody_takes_again_and_says_so(
+    wanted: bool | None, repeats: bool, make_log: Callable[..., InteractionLog], tiny: MakeConfig
+) -> None:
+    sequences = [[u % 6, (u + 1) % 6, (u + 2) % 6, u % 6 if repeats else 6] for u in range(12)]
+    log = make_log(sequences, n_items=7)
+    recommender = Recommender(tiny(mask_seen=wanted, epochs=1)).fit(log, validation=log)
+    masked = not repeats if wanted is None else wanted
+    assert {row["mask_seen"] for row in recommender.history} == {masked}
+    found = evaluate_ranking(recommender, log, mask_seen=masked)
+    best = max(recommender.history, key=lambda row: row["NDCG@10"])
+    assert found["NDCG@10"] == pytest.approx(best["NDCG@10"])
 
 
 def test_a_run_goes_on_from_its_checkpoints(
