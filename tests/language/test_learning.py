@@ -239,10 +239,7 @@ def test_more_items_than_are_ranked_whole_are_never_read_whole(
 
 @pytest.mark.parametrize("mask_seen", [False, True])
 def test_validation_is_the_ranking_of_the_table_masked_or_not(
-    learned: LanguageEnvironment,
-    split: Split,
-    mask_seen: bool,
-    monkeypatch: pytest.MonkeyPatch,
+    learned: LanguageEnvironment, split: Split, mask_seen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = split.test
     found = validate(learned, log, 0, mask_seen)["NDCG@10"]
