@@ -28,6 +28,7 @@ from llmrec_env.envs.shop.inventory import open_inventory
 from llmrec_env.envs.shop.search.analyzer import Analyzer
 from llmrec_env.envs.shop.search.engine import document
 from llmrec_env.envs.shop.search.tantivy_index import TantivySearch
+from llmrec_env.envs.shop.words import title_case
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 texts = st.lists(text, max_size=4).map(tuple)
@@ -85,6 +86,32 @@ def test_the_same_seed_generates_the_same_products_and_more_begin_alike() -> Non
     assert all({*p.instruction_attributes} <= {*p.attributes} for p in products)
     with pytest.raises(SettingError, match="n_products"):
         list(generate_products(0))
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("men's shorts", "Men's Shorts"),
+        ("women’s t-shirts", "Women’s T-Shirts"),
+        ("plug and play", "Plug and Play"),
+        ("easy to install", "Easy to Install"),
+        ("to go", "To Go"),
+        ("usb cables", "USB Cables"),
+        ("non gmo", "Non GMO"),
+        ("3d écharpes", "3d Écharpes"),
+        ("", ""),
+    ],
+)
+def test_titles_have_capitals_where_a_title_has_them(text: str, title: str) -> None:
+    assert title_case(text) == title
+
+
+def test_no_title_of_the_generated_shop_has_a_capital_within_a_word() -> None:
+    names = [product.name for product in generate_products(1000)]
+    assert any("Men's " in name for name in names)
+    for name in names:
+        words = name.replace("-", " ").replace(",", " ").split()
+        assert all(word[1:] == word[1:].lower() or word in ("USB", "HDMI", "GMO") for word in words)
 
 
 def test_other_words_share_none_with_what_they_stand_for_and_are_never_ambiguous() -> None:

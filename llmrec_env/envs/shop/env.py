@@ -59,9 +59,10 @@ class ShopEnv(RulesEnv[Outcome]):
     ## Rewards
     0 until `buy now`, then in [0, 1]; an invalid action costs `invalid_penalty`. With
     `reward="repaired"` a purchase earns the share of attributes, options, price and, where wanted,
-    rating that are right, times 1, 0.5, 0.1 or 0 for the kind of thing; options count as whole
-    values, colours as words, and every goal can be reached. `reward="webshop"` is the published
-    rule. A callable `(goal, purchase) -> Verdict` takes their place.
+    rating that are right, times 1 for the kind of thing that was asked for (same query, same
+    category: :func:`llmrec_env.envs.shop.kinds.is_kind`) and 0.5, 0.1 or 0 for another; options
+    count as whole values, colours as words, and every goal can be reached. `reward="webshop"` is
+    the published rule. A callable `(goal, purchase) -> Verdict` takes their place.
 
     ## Episode End
     Termination: `buy now`. Truncation: after `max_episode_steps`.

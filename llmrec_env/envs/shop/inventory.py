@@ -15,7 +15,7 @@ from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
 from llmrec_env.envs.shop.search.engine import LARGE, SearchEngine, build_search, open_search
 
-LAYOUT = "shop-2"
+LAYOUT = "shop-3"
 """Part of the name of a prepared folder: changes with what stands in it."""
 IN_MEMORY = 2000
 """Generated catalogues up to this size are made anew in each process, in under two seconds."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from llmrec_env.common.extras import require
 from llmrec_env.envs.shop.catalogue.products import Product
 from llmrec_env.envs.shop.goals import NO_LIMIT, Goal
+from llmrec_env.envs.shop.kinds import is_kind
 from llmrec_env.envs.shop.words import (
     COLOURS,
     colour_words,
@@ -21,6 +22,10 @@ from llmrec_env.envs.shop.words import (
 NounTagger = Callable[[str], list[str]]
 """The nouns of a title, in lower case."""
 COLOUR_NAMES = ("color", "colour")
+OTHER_KIND = 0.5
+"""What another kind of thing earns at most, in the repaired rule."""
+ALIKE = 0.2
+"""Titles that share more than this share of the goal's nouns are of one type."""
 MATCH = 85
 """In the published rule, phrases with a token set ratio above it are the same."""
 BEYOND_LATIN_1 = dict.fromkeys(range(128, 256))
@@ -62,6 +67,13 @@ class RepairedReward:
 
     ``r = (n_attr + n_opt + n_limits) / (|attributes| + |options| + |limits|) * r_type``
 
+    ``r_type = 1 if the kind is right, min(published r_type, 0.5) if it is another, else published``
+
+    The kind is right where query and category of the product are those of the goal
+    (:func:`llmrec_env.envs.shop.kinds.is_kind`): another kind of thing earns half at most, whatever
+    else is right, and a title has a say only where the catalogue does not tell the kind. The
+    published ``r_type`` is that of :func:`type_factor`.
+
     An attribute counts where the product lists it, or its words stand in the texts as whole words.
     An option counts where the value chosen for it is the value of the goal; a colour also where it
     has the same colour words and the product does not offer the value itself. Limits are those on
@@ -84,7 +96,7 @@ class RepairedReward:
         if goal.rating_lower > 0.0:
             limits["rating"] = float(product.rating >= goal.rating_lower)
         n_attributes = sum(_has_words(product, attribute) for attribute in goal.attributes)
-        type_ = type_factor(goal, product, self._nouns)
+        type_ = kind_factor(goal, product, self._nouns)
         return _verdict(goal, type_, n_attributes, _n_options(goal, purchase), limits)
 
 
@@ -122,8 +134,19 @@ class PublishedReward:
         return _verdict(goal, type_, n_attributes, n_options, limits)
 
 
+def kind_factor(goal: Goal, product: Product, nouns: NounTagger) -> tuple[float, float]:
+    """The repaired rule's (r_type, title_score): 1 demands the kind of thing that is asked for."""
+    published, title_score = type_factor(goal, product, nouns)
+    right = is_kind(goal, product)
+    if right is None:
+        # without any query the published rule takes all products for one kind
+        right = published == 1.0 and (bool(goal.query) or title_score > ALIKE)
+        return (published if right else min(published, OTHER_KIND)), title_score
+    return (1.0 if right else min(published, OTHER_KIND)), title_score
+
+
 def type_factor(goal: Goal, product: Product, nouns: NounTagger) -> tuple[float, float]:
-    """Whether a product is the kind of thing that the goal names; (r_type, title_score).
+    """The published rule's (r_type, title_score): how alike a product is to the goal's own.
 
     1, where the query is the same, the categories share two parts or the titles share more than a
     fifth of the goal's nouns; else 0.5; then 0.1 where they share less than a tenth, 0 where they
@@ -132,7 +155,7 @@ def type_factor(goal: Goal, product: Product, nouns: NounTagger) -> tuple[float,
     # a noun that stands twice in the goal's title counts once above and twice below the line
     wanted, own = nouns(goal.name), nouns(product.name)
     title_score = len({*wanted} & {*own}) / len(wanted) if wanted else 0.2
-    same = goal.query == product.query or title_score > 0.2
+    same = goal.query == product.query or title_score > ALIKE
     same = same or _common_parts(goal.product_category, product.product_category) >= 2
     if title_score == 0.0:
         return 0.0, title_score
@@ -142,18 +165,30 @@ def type_factor(goal: Goal, product: Product, nouns: NounTagger) -> tuple[float,
 
 
 def best_options(goal: Goal, product: Product) -> dict[str, str]:
-    """The values to choose of the product that a goal was made from, by option name."""
+    """The values to choose of a product, by option name; no value where none that counts is there.
+
+    Of the product that a goal was made from these are the values that it asks for.
+    """
     if isinstance(goal.options, dict):
-        return goal.options
+        found = {n: _fitting(v, n, product) for n, v in goal.options.items()}
+        return {name: values[0] for name, values in found.items() if values}
     # values without names: each goes to the first option that offers it, or its colour
     chosen: dict[str, str] = {}
     for wanted in goal.options:
-        for name, values in product.options.items():
-            fitting = [v for v in values if _agrees(wanted, name, Purchase(product, {name: v}, 0))]
+        for name in product.options:
+            fitting = _fitting(wanted, name, product)
             if name not in chosen and fitting:
                 chosen[name] = fitting[0]
                 break
     return chosen
+
+
+def _fitting(wanted: str, name: str, product: Product) -> list[str]:
+    """The values of an option that count as the one that is wanted, the very one first."""
+    values = product.options.get(name, ())
+    if wanted in values:
+        return [wanted]
+    return [v for v in values if _agrees(wanted, name, Purchase(product, {name: v}, 0.0))]
 
 
 def reachable(goal: Goal, product: Product, price: float, rule: RewardRule) -> bool:

@@ -21,6 +21,11 @@ walnut wheat white wine yellow
 COLOURS = tuple(_COLOUR_LIST.split())
 """WebShop's list of colour names, in its alphabetical order: the first that matches counts."""
 _COLOUR_SET = frozenset(COLOURS)
+SMALL_WORDS = frozenset(
+    ("a", "an", "and", "as", "at", "by", "for", "in", "of", "on", "or", "the", "to")
+)
+INITIALS = frozenset(("gmo", "hdmi", "usb"))
+"""Words of the generated shop that are initials."""
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -57,6 +62,25 @@ def phrases_within(options: Mapping[str, Iterable[str]], text: str) -> dict[str,
 def words_as_nouns(text: str) -> list[str]:
     """Every word of three letters or more: stands in for a noun tagger, and needs no model."""
     return LETTERS.findall(text.lower())
+
+
+def title_case(text: str) -> str:
+    """A phrase as it stands in a title: ``men's shorts`` as ``Men's Shorts``, ``usb`` as ``USB``.
+
+    Short joining words stay small but at the beginning and the end.
+    """
+    words = text.split(" ")
+    last = len(words) - 1
+    return " ".join(
+        word if word in SMALL_WORDS and 0 < place < last else _capital(word)
+        for place, word in enumerate(words)
+    )
+
+
+def _capital(word: str) -> str:
+    if word in INITIALS:
+        return word.upper()
+    return "-".join(part[:1].upper() + part[1:] for part in word.split("-"))
 
 
 def first_colour_within(text: str) -> str:

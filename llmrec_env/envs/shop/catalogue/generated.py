@@ -20,6 +20,7 @@ from llmrec_env.envs.shop.catalogue.departments import (
     Kind,
 )
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
+from llmrec_env.envs.shop.words import title_case
 
 ORIGIN = "generated"
 MAX_PRODUCTS = 36**5
@@ -133,8 +134,8 @@ def _asin(row: int) -> str:
 
 
 def _name(brand: str, style: str, kind: Kind, attributes: list[str]) -> str:
-    named = ", ".join(attribute.title() for attribute in attributes[:2])
-    return f"{brand} {style} {kind.query.title()} - {named}"
+    named = ", ".join(title_case(attribute) for attribute in attributes[:2])
+    return f"{brand} {style} {title_case(kind.query)} - {named}"
 
 
 def _prices(department: Department, draws: _Draws) -> tuple[float, float]:
