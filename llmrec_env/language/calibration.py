@@ -64,6 +64,7 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     z_popular = logit(others[goes_on, 0])
     slope = platt_slope(z_taken, z_popular)
     quantiles = np.quantile(logit(others[:, 1]), np.linspace(0, 1, QUANTILES))
+    model.changed()
     acceptance = Acceptance(slope, tuple(float(q) for q in quantiles))
     model.record["acceptance"] = {"slope": slope, "shown": list(acceptance.shown)}
     return acceptance

@@ -114,6 +114,7 @@ def learn(
             "this LE was loaded to answer only, its adapter folded into the base model; load it "
             "with LanguageEnvironment.from_pretrained to let it learn"
         )
+    model.changed()
     config = config or LearningConfig()
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -12,16 +13,15 @@ from torch import Tensor, nn
 
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.saved_folder import reading
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Window
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.lm.backend import LMBackend
+from llmrec_env.language.saved_checks import FLOATS, HEADS, INTEGERS, check_restored
 from llmrec_env.language.saving import SavedModel, write_folder
-
-FLOATS = ("item_tokens", "item_features", "word_weights", "reward_mean", "reward_sd")
-INTEGERS = ("word_ids", "word_offsets")
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class LanguageEnvironment(nn.Module):
         reward_mean, reward_sd: normalisers of the reward over training pairs, buffers.
         users: held-out users whose initial histories start episodes, or None.
         record: what learning measured; plain JSON values.
+        saved_at: the folder that it was loaded from, and is as long as it does not learn; or None.
+        fingerprint: a short name of what that folder holds; None where there is none.
     """
 
     item_tokens: Tensor
@@ -106,6 +108,8 @@ class LanguageEnvironment(nn.Module):
         self.catalogue = catalogue
         self.users = users
         self.record: dict[str, Any] = {}
+        self.saved_at: Path | None = None
+        self.fingerprint: str | None = None
         self._check_sizes(backend, item_tokens, item_features)
         words = item_words if item_words is not None else ItemWords.none(len(catalogue))
         with torch.random.fork_rng(devices=[]):
@@ -223,27 +227,34 @@ class LanguageEnvironment(nn.Module):
                 model's own speed, but only answers: it learns no more and cannot be saved.
 
         Raises:
-            LLMRecError: the folder is no saved LE, or of a format that this version cannot read.
+            LLMRecError: the folder is no saved LE, of a format that this version cannot read, or
+                not what was saved: a file is missing, damaged or exchanged, which it names.
             SettingError: the device is not there, or there is no such dtype.
         """
         device = check_device(device)
         saved = SavedModel.open(folder)
-        settings = dict(saved.description["config"])
-        settings["window"] = Window(**settings["window"])
         tensors = saved.tensors
-        model = cls(
-            saved.catalogue,
-            saved.backend(check_dtype(dtype, device), fold),
-            tensors["item_tokens"],
-            tensors["item_features"],
-            LanguageEnvironmentConfig(**settings),
-            ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
-            users=saved.users,
-        )
-        model.record = saved.description["record"]
-        model._restore(tensors)
-        saved.restore_adapter(model.backend, fold)
+        with reading(saved.folder):
+            settings = dict(saved.description["config"])
+            settings["window"] = Window(**settings["window"])
+            model = cls(
+                saved.catalogue,
+                saved.backend(check_dtype(dtype, device), fold),
+                tensors["item_tokens"],
+                tensors["item_features"],
+                LanguageEnvironmentConfig(**settings),
+                ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
+                users=saved.users,
+            )
+            model.record = saved.record
+            model._restore(tensors, saved.folder)
+            saved.restore_adapter(model.backend, fold)
+        model.saved_at, model.fingerprint = saved.folder.absolute(), saved.fingerprint
         return model.to(device).eval()
+
+    def changed(self) -> None:
+        """Say that it is no more what :attr:`saved_at` holds."""
+        self.saved_at = self.fingerprint = None
 
     def _stored_tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
         tensors = {f"heads.{n}": v for n, v in self.heads.state_dict().items()}
@@ -251,10 +262,11 @@ class LanguageEnvironment(nn.Module):
         tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
         return tensors | {name: getattr(self, name).cpu().int() for name in INTEGERS}
 
-    def _restore(self, tensors: dict[str, Tensor]) -> None:
+    def _restore(self, tensors: dict[str, Tensor], folder: Path) -> None:
         """Put stored weights and normalisers into a model that was built of the same folder."""
         prefix = "heads."
         heads = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
+        check_restored(folder / HEADS, heads, self.heads.state_dict())
         self.heads.load_state_dict(heads)
         self.reward_mean.copy_(tensors["reward_mean"])
         self.reward_sd.copy_(tensors["reward_sd"])

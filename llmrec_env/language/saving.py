@@ -11,22 +11,39 @@ users.parquet         held-out users whose initial histories start episodes
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from llmrec_env.common.errors import LLMRecError
-from llmrec_env.common.files import atomic_path, folder_fingerprint, read_json, write_json
+from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import (
+    atomic_path,
+    fingerprint,
+    folder_fingerprint,
+    local_path,
+    write_json,
+)
+from llmrec_env.common.saved_folder import (
+    CONFIG,
+    MANIFEST,
+    check_manifest,
+    manifest_of,
+    read_config,
+    reading,
+)
+from llmrec_env.common.tensor_files import read_tensors
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.qwen3 import Qwen3Backend
+from llmrec_env.language.saved_checks import HEADS, check_acceptance, check_adapter, check_heads
 
 if TYPE_CHECKING:
     from llmrec_env.language.lm.transformers_backend import TransformersBackend
@@ -34,6 +51,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 CATALOGUE = "catalogue.parquet"
 OLD_CATALOGUE = "catalog.parquet"  # its name before version 0.1
+MAY_CHANGE = ("base_model", "base_name", "versions")
+"""Keys of config.json that its manifest leaves out: a base model may be moved."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,68 +71,106 @@ class SavedModel:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> SavedModel:
-        """Read the folder's description and tensors.
+        """Read the folder's description and tensors, and check every file against its manifest.
 
         Raises:
-            LLMRecError: it is no saved LE, or of a format that this version cannot read.
+            LLMRecError: it is no saved LE, of a format that this version cannot read, or not what
+                was saved.
         """
-        path = Path(folder)
-        if not (path / "config.json").exists() or not (path / "heads.safetensors").exists():
+        path = local_path(folder, "saved language environment")
+        if not (path / CONFIG).exists() or not (path / HEADS).exists():
             raise LLMRecError(
-                f"{path} holds no saved language environment (config.json and heads.safetensors); "
+                f"{path} holds no saved language environment ({CONFIG} and {HEADS}); "
                 "make one with `llmrec fit` or LanguageEnvironment.save_pretrained"
             )
-        description = read_json(path / "config.json")
+        description = read_config(path)
         if description.get("format") != FORMAT:
             raise LLMRecError(
                 f"{path} has format {description.get('format')!r}, this version reads {FORMAT}; "
                 "fit it again"
             )
-        stored = load_file(path / "heads.safetensors").items()
-        tensors = {n: v.float() if v.is_floating_point() else v.long() for n, v in stored}
+        check_manifest(path, description, MAY_CHANGE)
+        stored = read_tensors(path / HEADS)
+        with reading(path / HEADS):
+            check_heads(path / HEADS, stored)
+        tensors = {n: v.float() if v.is_floating_point() else v.long() for n, v in stored.items()}
         return cls(path, description, tensors)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name of what the folder holds; its manifest's, where it has one."""
+        manifest = self.description.get(MANIFEST)
+        if manifest is None:
+            return saved_fingerprint(self.folder)
+        return fingerprint([json.dumps(manifest, sort_keys=True)])
 
     def backend(self, dtype: torch.dtype, fold: bool) -> LMBackend:
         """The language model; with ``fold``, where it can, the fast one that only answers."""
-        if self.description.get("silent", False):
+        if self.description.get("silent", False) and not (self.folder / "adapter").exists():
             return NullLM(self.tensors["item_tokens"].shape[1])
-        own = self.folder / "base_model"
-        if fold and self.description["base_model"] is None and Qwen3Backend.reads(own):
-            return Qwen3Backend.load(own, self.folder / "adapter", dtype)
+        own, adapter = self.folder / "base_model", self.folder / "adapter"
+        name = self.description.get("base_model")
+        check_adapter(adapter, self.description["config"])
+        if fold and name is None and Qwen3Backend.reads(own):
+            return Qwen3Backend.load(own, adapter, dtype)
         from llmrec_env.language.lm.pretrained import load_base_model
+        from llmrec_env.language.lm.saving import check_base
         from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
-        base, tokenizer = load_base_model(self.description["base_model"] or own, dtype)
-        return TransformersBackend(base, tokenizer, self.description["base_name"])
+        base, tokenizer = load_base_model(name or own, dtype)
+        check_base(base, self.description.get(MANIFEST, {}).get("base_model", {}), name or own)
+        return TransformersBackend(base, tokenizer, self.description.get("base_name"))
 
     @property
     def catalogue(self) -> Catalogue:
-        """The items."""
-        return saved_catalogue(self.folder)
+        """The items, as many as there are item tokens."""
+        catalogue = saved_catalogue(self.folder)
+        if len(catalogue) != self.description.get("n_items", len(catalogue)):
+            raise DataError(
+                f"{self.folder}: the saved catalogue has {len(catalogue)} items, and {CONFIG} says "
+                f"{self.description['n_items']}; copy the folder again from where it came"
+            )
+        return catalogue
 
     @property
     def users(self) -> InteractionLog | None:
         """The held-out users, if any were saved."""
         path = self.folder / "users.parquet"
-        return InteractionLog.load(path, self.catalogue) if path.exists() else None
+        if not path.exists():
+            return None
+        with reading(path):
+            return InteractionLog.load(path, self.catalogue)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What learning measured, its calibrated acceptance checked where there is one."""
+        with reading(self.folder / CONFIG):
+            record: dict[str, Any] = self.description["record"]
+            check_acceptance(self.folder / CONFIG, record)
+            return record
 
     def restore_adapter(self, backend: LMBackend, fold: bool) -> None:
         """Put the learned adapter into what :meth:`backend` gave, once it has one."""
         if not backend.can_learn or isinstance(backend, NullLM):
             return
-        from peft import set_peft_model_state_dict
+        from llmrec_env.language.lm.saving import load_adapter
 
         adapted = _learning_backend(backend)
-        adapter = load_file(self.folder / "adapter" / "adapter_model.safetensors")
-        set_peft_model_state_dict(adapted.causal_lm, adapter)
+        load_adapter(adapted.causal_lm, self.folder / "adapter")
         if fold:
             adapted.fold()
 
 
 def saved_catalogue(folder: Path) -> Catalogue:
-    """The items of a saved LE, under either name of their file."""
+    """The items of a saved LE, under either name of their file.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
     path = folder / CATALOGUE
-    return Catalogue.load(path if path.exists() else folder / OLD_CATALOGUE)
+    path = path if path.exists() else folder / OLD_CATALOGUE
+    with reading(path):
+        return Catalogue.load(path)
 
 
 def saved_fingerprint(folder: Path) -> str:
@@ -144,16 +201,17 @@ def write_folder(
         copy_base: whether the base model's weights go along, None for where they are small.
     """
     language_model = None if isinstance(backend, NullLM) else _learning_backend(backend)
-    copied = False
+    copied, elsewhere = False, {}
     packages = ("torch", "transformers", "peft")
     with atomic_path(folder, replaces={OLD_CATALOGUE}) as temporary:
         temporary.mkdir()
         if language_model is not None:
-            from llmrec_env.language.lm.saving import save_language_model
+            from llmrec_env.language.lm.saving import base_lines, save_language_model
 
             copied = save_language_model(language_model, temporary, dtype, copy_base)
+            elsewhere = {} if copied else base_lines(language_model.base_model)
         name = None if language_model is None else language_model.name
-        save_file(tensors, temporary / "heads.safetensors")
+        save_file(tensors, temporary / HEADS)
         catalogue.save(temporary / CATALOGUE)
         if users is not None:
             users.save(temporary / "users.parquet")
@@ -164,7 +222,10 @@ def write_folder(
             "base_name": name,
             "versions": {package: importlib.metadata.version(package) for package in packages},
         }
-        write_json(temporary / "config.json", known | description)
+        about = {"catalogue": catalogue.fingerprint, "base_model": elsewhere}
+        settings = known | description
+        manifest = manifest_of(temporary, settings, MAY_CHANGE, about)
+        write_json(temporary / CONFIG, settings | {MANIFEST: manifest})
 
 
 def _learning_backend(backend: LMBackend) -> TransformersBackend:

@@ -29,6 +29,14 @@ from llmrec_env.users.language import LanguageUser
 pytestmark = pytest.mark.core
 
 
+def forget_manifest(folder: Path) -> None:
+    """Make a folder as versions before the manifest wrote it."""
+    described = json.loads((folder / "config.json").read_text())
+    del described["manifest"]
+    text = json.dumps(described, indent=2, sort_keys=True) + "\n"
+    (folder / "config.json").write_text(text)
+
+
 def backend(model: LanguageEnvironment) -> TransformersBackend:
     """The backend of an LE that can learn."""
     assert isinstance(model.backend, TransformersBackend)
@@ -94,6 +102,27 @@ def test_bfloat16_is_close_and_half_as_large(
         assert sizes[0] < 0.65 * sizes[1]
 
 
+def test_what_is_loaded_knows_where_it_stands_until_it_learns(
+    learned: LanguageEnvironment, split: Split, tmp_path: Path
+) -> None:
+    learned.save_pretrained(tmp_path / "le")
+    assert learned.saved_at is None
+    shutil.copytree(tmp_path / "le", tmp_path / "old")
+    forget_manifest(tmp_path / "old")
+    names = []
+    for folder in ("le", "old"):
+        user = LanguageUser.from_pretrained(tmp_path / folder)
+        assert user.model.saved_at == tmp_path / folder
+        names.append(user.model.fingerprint)
+        assert LanguageUser.from_pretrained(tmp_path / folder).model.fingerprint == names[-1]
+    assert len(set(names)) == 2
+    loaded = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    learn(loaded, split.train, split.validation, TINY.learning)
+    assert loaded.saved_at is loaded.fingerprint is None
+    loaded.save_pretrained(tmp_path / "le")
+    assert LanguageEnvironment.from_pretrained(tmp_path / "le").fingerprint not in names
+
+
 def test_saving_again_replaces_the_folder(
     learned: LanguageEnvironment, split: Split, tmp_path: Path
 ) -> None:
@@ -125,6 +154,7 @@ def test_a_folder_of_before_loads_and_is_replaced(
 ) -> None:
     new, old = tmp_path / "new", tmp_path / "old"
     learned.save_pretrained(new)
+    forget_manifest(new)
     shutil.copytree(new, old)
     (old / "catalogue.parquet").rename(old / "catalog.parquet")
     assert saved_fingerprint(old) == saved_fingerprint(new)  # labels of before go on

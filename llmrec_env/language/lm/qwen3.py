@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmrec_env.common.files import read_json
+from llmrec_env.common.tensor_files import check_shapes, read_tensors
 from llmrec_env.language.lm.backend import LMBackend, RowCache, RowLayer
 
 READ = ("model.layers.", "model.norm.")  # neither words nor the head over them
@@ -61,19 +60,27 @@ class Qwen3Backend(LMBackend):
 
     @classmethod
     def load(cls, base: Path, adapter: Path, dtype: torch.dtype) -> Qwen3Backend:
-        """Read a base model's folder and add the LoRA adapter of another to its weights."""
-        with safe_open(base / "model.safetensors", framework="pt") as file:
-            read = [name for name in file.keys() if name.startswith(READ)]  # noqa: SIM118
-            weights = {name: file.get_tensor(name).float() for name in read}
-        lora = load_file(adapter / "adapter_model.safetensors")
+        """Read a base model's folder and add the LoRA adapter of another to its weights.
+
+        Raises:
+            DataError: a file is damaged, or a weight missing, new, of another shape or no number.
+        """
+        config = read_json(base / "config.json")
+        path = base / "model.safetensors"
+        weights = {n: v for n, v in read_tensors(path).items() if n.startswith(READ)}
+        check_shapes(path, weights, _shapes(config))
+        weights = {name: value.float() for name, value in weights.items()}
         settings = read_json(adapter / "adapter_config.json")
+        path = adapter / "adapter_model.safetensors"
+        lora = read_tensors(path)
+        check_shapes(path, lora, _lora_shapes(_shapes(config), settings["r"]))
         scale = settings["lora_alpha"] / settings["r"]
         for name, down in lora.items():
             if name.endswith(".lora_A.weight"):
                 up = lora[name.replace(".lora_A.", ".lora_B.")].float()
                 target = name.removeprefix(ADAPTED).replace(".lora_A.", ".")
                 weights[target] = weights[target] + scale * (up @ down.float())
-        backend = cls(read_json(base / "config.json"), weights).requires_grad_(False)
+        backend = cls(config, weights).requires_grad_(False)
         for parameter in backend.parameters():  # but not the angles, which keep their precision
             parameter.data = parameter.data.to(dtype)
         return backend
@@ -174,6 +181,39 @@ class Layer(nn.Module):
             key, value = cache.update(key, value)
         mixed = _mix(query, key, value, bias)
         return mixed.transpose(1, 2).reshape(rows * width, -1)
+
+
+def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    """The weights that a model of this configuration has, but for words and the head over them."""
+    width, inner, size = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    queries, keys = (config[f"num_{kind}_heads"] * size for kind in ("attention", "key_value"))
+    layer: dict[str, tuple[int, ...]] = {
+        "input_layernorm": (width,),
+        "post_attention_layernorm": (width,),
+        "self_attn.q_norm": (size,),
+        "self_attn.k_norm": (size,),
+        "self_attn.q_proj": (queries, width),
+        "self_attn.k_proj": (keys, width),
+        "self_attn.v_proj": (keys, width),
+        "self_attn.o_proj": (width, queries),
+        "mlp.gate_proj": (inner, width),
+        "mlp.up_proj": (inner, width),
+        "mlp.down_proj": (width, inner),
+    }
+    layers = range(config["num_hidden_layers"])
+    shapes = {f"model.layers.{i}.{n}.weight": shape for i in layers for n, shape in layer.items()}
+    return shapes | {"model.norm.weight": (width,)}
+
+
+def _lora_shapes(weights: dict[str, tuple[int, ...]], rank: int) -> dict[str, tuple[int, ...]]:
+    """The adapter's tensors: two beside every matrix."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for name, shape in weights.items():
+        if len(shape) == 2:
+            module = ADAPTED + name.removesuffix("weight")
+            shapes[f"{module}lora_A.weight"] = (rank, shape[1])
+            shapes[f"{module}lora_B.weight"] = (shape[0], rank)
+    return shapes
 
 
 def _mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:

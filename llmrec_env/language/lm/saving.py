@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.tensor_files import check_shapes, read_tensors, sample_lines
 from llmrec_env.language.lm.pretrained import quiet_transformers
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
@@ -66,13 +69,53 @@ def save_adapter(
 
 def save_base(base: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
     """Write the weights of a base model, without the adapter that stands in it."""
-    tensors = {}
-    for name, value in base.state_dict().items():
-        if ".lora_" not in name:
-            tensors[name.replace(".base_layer", "")] = value.to(dtype).contiguous().clone()
+    tensors = {n: v.to(dtype).contiguous().clone() for n, v in _own_weights(base).items()}
     if base.config.tie_word_embeddings:
         tied = set(getattr(base, "_tied_weights_keys", None) or [])
         tensors = {name: value for name, value in tensors.items() if name not in tied}
     folder.mkdir()
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     base.config.save_pretrained(folder)
+
+
+def load_adapter(model: PreTrainedModel | PeftModel, folder: Path) -> None:
+    """Put a saved adapter into a model that has a fresh one, whole or not at all.
+
+    Raises:
+        DataError: its file is damaged, or a tensor missing, new or of another shape.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    path = folder / "adapter_model.safetensors"
+    tensors = read_tensors(path)
+    fresh = get_peft_model_state_dict(model, save_embedding_layers=False)
+    check_shapes(path, tensors, {name: tuple(value.shape) for name, value in fresh.items()})
+    set_peft_model_state_dict(model, tensors)
+
+
+def base_lines(base: PreTrainedModel) -> dict[str, str]:
+    """A line for each weight of a base model that is saved by name; see :func:`sample_lines`."""
+    return sample_lines(_own_weights(base))
+
+
+def check_base(base: PreTrainedModel, saved: Mapping[str, str], name: object) -> None:
+    """Refuse another base model than the one of which :func:`base_lines` made ``saved``.
+
+    Weights that another version of transformers calls otherwise are passed over.
+
+    Raises:
+        LLMRecError: a weight has other numbers or another shape.
+    """
+    for weight, line in base_lines(base).items():
+        ours, theirs = line.split("] "), saved.get(weight, line).split("] ")
+        if any(a != b for a, b in zip(ours, theirs, strict=False)):
+            raise LLMRecError(
+                f"the base model {str(name)!r} is not the one that this LE learned with: its "
+                f"weight {weight!r} differs; name the right one as base_model in config.json"
+            )
+
+
+def _own_weights(base: PreTrainedModel) -> dict[str, Tensor]:
+    """The weights of a base model by their names, without the adapter that stands in it."""
+    weights = base.state_dict().items()
+    return {n.replace(".base_layer", ""): v for n, v in weights if ".lora_" not in n}
