@@ -13,8 +13,10 @@ from llmrec_env.envs.shop.goals import (
     GoalSet,
     draw_prices,
     human_goals,
-    paraphrased_goals,
-    split_goals,
+    in_split,
+    limited_goals,
+    paraphrase,
+    split_names,
     synthetic_goals,
 )
 from llmrec_env.envs.shop.inventory import CatalogueSource, Inventory, open_inventory
@@ -125,7 +127,7 @@ def _goals(
     elif instructions == "human":
         goals = human_goals(catalogue, prices, seed)
     else:
-        goals = paraphrased_goals(catalogue, prices, seed, per_product)
+        goals = limited_goals(catalogue, prices, seed, per_product)
     if not published:
         repaired, kept = RepairedReward(), []
         for row, of_product in groupby(goals, key=lambda goal: goal.row):
@@ -161,8 +163,23 @@ def _open_goal_set(
     split: str,
     by: str,
 ) -> GoalSet:
+    goals, names = _dealt_goals(state, instructions, published, seed, per_product, by)
+    return GoalSet([goals[index] for index in in_split(names, split, by)])
+
+
+@lru_cache(maxsize=4)
+def _dealt_goals(
+    state: ShopState,
+    instructions: str | GoalSet,
+    published: bool,
+    seed: int,
+    per_product: int | None,
+    by: str,
+) -> tuple[list[Goal], list[str]]:
+    """All goals and the split of each; a paraphrase takes its words from those of its split."""
     goals = _goals(state, instructions, published, seed, per_product)
-    return GoalSet([goals[index] for index in split_goals(goals, split, by, seed)])
+    names = split_names(goals, by, seed)
+    return (paraphrase(goals, names, seed) if instructions == "paraphrased" else goals), names
 
 
 def _rule(reward: str | RewardRule) -> RewardRule:

@@ -1,7 +1,15 @@
 """Shopping goals: what is to be bought, how goals are made, and their train and test splits."""
 
-from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal, GoalSet, Options, split_goals
-from llmrec_env.envs.shop.goals.paraphrased import paraphrased_goals
+from llmrec_env.envs.shop.goals.goal import (
+    NO_LIMIT,
+    Goal,
+    GoalSet,
+    Options,
+    in_split,
+    split_goals,
+    split_names,
+)
+from llmrec_env.envs.shop.goals.paraphrased import limited_goals, paraphrase
 from llmrec_env.envs.shop.goals.synthetic import (
     draw_limits,
     draw_prices,
@@ -17,7 +25,10 @@ __all__ = [
     "draw_limits",
     "draw_prices",
     "human_goals",
-    "paraphrased_goals",
+    "in_split",
+    "limited_goals",
+    "paraphrase",
     "split_goals",
+    "split_names",
     "synthetic_goals",
 ]

@@ -100,21 +100,41 @@ def split_goals(goals: Sequence[Goal], split: str, by: str, seed: int = 0) -> li
     Raises:
         SettingError: ``split`` or ``by`` has no such value, or there are too few to split.
     """
-    if split not in SPLITS:
-        raise SettingError(f"split must be one of {SPLITS}, got {split!r}")
+    return in_split(split_names(goals, by, seed), split, by)
+
+
+def split_names(goals: Sequence[Goal], by: str, seed: int = 0) -> list[str]:
+    """The split of each goal; ``"all"`` for each where there are too few for three.
+
+    Raises:
+        SettingError: ``by`` has no such value.
+    """
     if by not in SPLIT_BY:
         raise SettingError(f"split_by must be one of {SPLIT_BY}, got {by!r}")
-    if split == "all":
-        return list(range(len(goals)))
     texts = [goal.instruction.lower() for goal in goals]
     keys = texts if by == "goal" else _families([goal.asin for goal in goals], texts)
     different = sorted(set(keys))
     if len(different) < 3:
-        raise SettingError(
-            f"{len(different)} {by}s are too few for three splits: split='all' has all goals"
-        )
+        return ["all"] * len(goals)
     split_of = _deal(different, by, seed)
-    return [index for index, key in enumerate(keys) if split_of[key] == split]
+    return [split_of[key] for key in keys]
+
+
+def in_split(names: Sequence[str], split: str, by: str) -> list[int]:
+    """The indices of a split, ascending, by what :func:`split_names` said.
+
+    Raises:
+        SettingError: ``split`` has no such value, or there were too few to split.
+    """
+    if split not in SPLITS:
+        raise SettingError(f"split must be one of {SPLITS}, got {split!r}")
+    if split == "all":
+        return list(range(len(names)))
+    if "all" in names:
+        raise SettingError(
+            f"fewer than three {by}s are too few for three splits: split='all' has all goals"
+        )
+    return [index for index, name in enumerate(names) if name == split]
 
 
 def _families(asins: Sequence[str], texts: Sequence[str]) -> list[str]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
 import numpy as np
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS, Kind, Phrases
+from llmrec_env.envs.shop.catalogue.departments import DEPARTMENTS, OPTIONS, Kind
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
-from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
+from llmrec_env.envs.shop.catalogue.phrases import Phrases
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal
-from llmrec_env.envs.shop.goals.synthetic import (
-    MAX_GOALS,
-    PRICE_STEP,
-    combinations,
-    draw_limits,
-    make_goal,
-)
+from llmrec_env.envs.shop.goals.synthetic import MAX_GOALS, PRICE_STEP, synthetic_goals
 
 OPENINGS = (
     "I need {query}",
@@ -47,22 +47,21 @@ _KINDS: dict[str, tuple[Kind, Phrases]] = {
 }
 
 
-def paraphrased_goals(
+def limited_goals(
     catalogue: ProductCatalogue,
     prices: Float64Array,
     seed: int = 0,
     per_product: int | None = None,
     max_goals: int = MAX_GOALS,
 ) -> list[Goal]:
-    """Goals whose options and attributes stand in other words than the products have.
+    """Goals with a range for the price and, where the product's rating allows, stars to have.
 
-    Each instruction also names an option value that is not wanted, a range for the price and, where
-    the product's rating allows, the stars it must have.
+    Their instructions are plain and name no limits; :func:`paraphrase` writes them anew.
 
     Args:
         catalogue: a generated one.
         prices: what the products cost, float64 (n_products,).
-        seed: draws the words, the limits, and which goals are left out.
+        seed: draws the limits, and which goals are left out.
         per_product: at most so many goals of one product; None for all.
         max_goals: at most so many in all.
 
@@ -74,27 +73,45 @@ def paraphrased_goals(
             'instructions="paraphrased" is for generated catalogues, whose words are known; '
             f"this one comes from {catalogue.facts.origin}"
         )
-    rng = np.random.default_rng([seed, *b"paraphrases"])
-    limits = draw_limits(prices, seed, "limits")
+    rng = np.random.default_rng([seed, *b"paraphrased limits"])
     goals = []
-    for one in combinations(catalogue, seed, per_product, max_goals):
-        upper = float(limits[one.row])
-        lower = PRICE_STEP * int(rng.integers(0, int(prices[one.row] // PRICE_STEP) + 1))
-        stars = _stars(one.product.rating, rng)
-        goals.append(
-            make_goal(
-                one.product,
-                one.row,
-                instruction=_instruction(one.product, one.options, lower, upper, stars, rng),
-                attributes=one.product.instruction_attributes,
-                options=one.options,
-                price_upper=upper,
-                price_lower=lower,
-                rating_lower=stars,
-                weight=one.weight,
-            )
-        )
+    for goal in synthetic_goals(catalogue, prices, seed, per_product, max_goals):
+        steps = int(prices[goal.row] // PRICE_STEP)
+        lower = PRICE_STEP * int(rng.integers(0, steps + 1))
+        stars = _stars(float(catalogue.ratings[goal.row]), rng)
+        goals.append(replace(goal, price_lower=lower, rating_lower=stars))
     return goals
+
+
+def paraphrase(goals: Sequence[Goal], splits: Sequence[str], seed: int = 0) -> list[Goal]:
+    """The goals with instructions in other words than the products have, and distractors.
+
+    Each instruction also names an option value that is not wanted, and the limits. Of the six other
+    words for a value four are for training goals, one for validation and one for test goals: see
+    :func:`phrases_of`.
+
+    Args:
+        goals: of a generated catalogue.
+        splits: the split of each goal; ``"all"`` is as ``"train"``.
+        seed: draws the words, and which of them are held out.
+    """
+    rng = np.random.default_rng([seed, *b"paraphrases"])
+    return [
+        replace(goal, instruction=_instruction(goal, split, seed, rng))
+        for goal, split in zip(goals, splits, strict=True)
+    ]
+
+
+@lru_cache(maxsize=4096)
+def phrases_of(phrases: tuple[str, ...], split: str, seed: int) -> tuple[str, ...]:
+    """Which of the other words for one value the goals of a split use.
+
+    The seed shuffles them: the first is for test goals, the second for validation goals, and the
+    rest for training.
+    """
+    rng = np.random.default_rng([seed, zlib.crc32("|".join(phrases).encode())])
+    shuffled = tuple(phrases[place] for place in rng.permutation(len(phrases)).tolist())
+    return {"test": shuffled[:1], "validation": shuffled[1:2]}.get(split, shuffled[2:])
 
 
 def _stars(rating: float, rng: np.random.Generator) -> float:
@@ -104,37 +121,35 @@ def _stars(rating: float, rng: np.random.Generator) -> float:
     return 0.5 * int(rng.integers(7, int(2 * rating) + 1))
 
 
-def _instruction(
-    product: Product,
-    options: dict[str, str],
-    lower: float,
-    upper: float,
-    stars: float,
-    rng: np.random.Generator,
-) -> str:
-    kind, attributes = _KINDS[product.query]
-    phrases = [_say(attributes, attribute, rng) for attribute in product.instruction_attributes]
+def _instruction(goal: Goal, split: str, seed: int, rng: np.random.Generator) -> str:
+    kind, attributes = _KINDS[goal.query]
     values = dict(OPTIONS[key] for key in kind.options)
-    phrases += [_say(values[name], value, rng) for name, value in options.items()]
+    assert isinstance(goal.options, dict)  # made from the options of a product
+    wanted = [attributes[attribute] for attribute in goal.attributes]
+    wanted += [values[name][value] for name, value in goal.options.items()]
+    phrases = [_one_of(phrases_of(others, split, seed), rng) for others in wanted]
     rng.shuffle(phrases)
-    sentences = [f"{_one_of(OPENINGS, rng).format(query=product.query)}: {', '.join(phrases)}."]
-    others = [v for name, value in options.items() for v in values[name] if v != value]
+    sentences = [f"{_one_of(OPENINGS, rng).format(query=goal.query)}: {', '.join(phrases)}."]
+    others = [v for name, value in goal.options.items() for v in values[name] if v != value]
     if others:
         other = f"one in {_one_of(tuple(others), rng)}"
         sentences.append(_one_of(DISTRACTORS, rng).format(other=other))
+    sentences += _limits(goal, rng)
+    order = [0, *(1 + rng.permutation(len(sentences) - 1)).tolist()]
+    return " ".join(sentences[place] for place in order)
+
+
+def _limits(goal: Goal, rng: np.random.Generator) -> list[str]:
+    """What is said of price and stars, a sentence each."""
+    lower, upper, sentences = goal.price_lower, goal.price_upper, []
     if upper < NO_LIMIT:
         forms = PRICES if lower > 0.0 else CEILINGS
         sentences.append(_one_of(forms, rng).format(lower=lower, upper=upper))
     elif lower > 0.0:
         sentences.append(f"It should cost {lower:.0f} dollars or more.")
-    if stars > 0.0:
-        sentences.append(_one_of(RATINGS, rng).format(stars=f"{stars:.1f}"))
-    order = [0, *(1 + rng.permutation(len(sentences) - 1)).tolist()]
-    return " ".join(sentences[place] for place in order)
-
-
-def _say(phrases: Phrases, value: str, rng: np.random.Generator) -> str:
-    return _one_of(phrases[value], rng)
+    if goal.rating_lower > 0.0:
+        sentences.append(_one_of(RATINGS, rng).format(stars=f"{goal.rating_lower:.1f}"))
+    return sentences
 
 
 def _one_of(texts: tuple[str, ...], rng: np.random.Generator) -> str:
