@@ -18,7 +18,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 
 RUN = "run.json"
-FORMAT = 1
+FORMAT = 2
 EARLIER = ("settings.json", "study.json", "sensitivity.json", "offline.json")
 """Files by which earlier versions knew their run folders."""
 SHOWN = 60

@@ -64,6 +64,16 @@ def write_rows(rows: Sequence[Mapping[str, Any]], folder: RunFolder, name: str) 
         table.write_parquet(path)
 
 
+def other_part(masked: bool) -> str:
+    """The part of a run's row with the metrics of the other way of ranking."""
+    return "unmasked" if masked else "masked"
+
+
+def other_column(masked: bool, metric: str = "NDCG@10") -> str:
+    """What a table calls a test metric of the other way of ranking: ``NDCG@10, unmasked``."""
+    return f"{metric}, {other_part(masked)}"
+
+
 def many(count: int, what: str) -> str:
     """``1 split``, ``3 splits``."""
     return f"1 {what}" if count == 1 else f"{count} {what}s"

@@ -7,7 +7,7 @@ from typing import Any
 
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.beyond_accuracy import beyond_accuracy
-from llmrec_env.evaluation.ranking import evaluate_ranking
+from llmrec_env.evaluation.ranking import evaluate_both
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
 from llmrec_env.experiments.offline_benchmark.baselines import Agent
 from llmrec_env.users.base import UserSimulator
@@ -15,6 +15,7 @@ from llmrec_env.users.base import UserSimulator
 Row = dict[str, Any]
 """What a run found, as its file holds it."""
 RANKED = ("HR@10", "NDCG@10")
+MASKED = tuple(f"{name}, masked" for name in RANKED)
 SHOWN = ("coverage@10", "novelty@10", "gini@10")
 
 
@@ -39,9 +40,10 @@ class Evaluator:
     def evaluate(self, agent: Agent) -> Row:
         """The numbers of one run; under "returns" its masked returns, world by world and user
         by user."""
-        ranked = evaluate_ranking(agent.ranker, self.test, ks=(10,))
+        ranked = evaluate_both(agent.ranker, self.test, ks=(10,))
         shown = beyond_accuracy(agent.ranker, self.test, self.train)
-        row: Row = {name: ranked[name] for name in RANKED}
+        row: Row = {name: ranked[False][name] for name in RANKED}
+        row |= {f"{name}, masked": ranked[True][name] for name in RANKED}
         row |= {name: shown[name] for name in SHOWN}
         returns = {}
         for world, users in self.worlds.items():

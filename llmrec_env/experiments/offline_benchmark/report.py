@@ -13,7 +13,13 @@ from llmrec_env.data.source import Source
 from llmrec_env.evaluation.intervals import interval
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS, LOGGED
-from llmrec_env.experiments.offline_benchmark.evaluator import RANKED, SHOWN, Row, return_column
+from llmrec_env.experiments.offline_benchmark.evaluator import (
+    MASKED,
+    RANKED,
+    SHOWN,
+    Row,
+    return_column,
+)
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, Run
 from llmrec_env.experiments.tables import begin_report
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, HIDDEN
@@ -117,16 +123,16 @@ def _ranking(settings: OfflineSettings, groups: Grouped) -> Table:
     """The next items of test users, and what the lists are like that should hold them."""
     return Table(
         "Next item of test users",
-        ["run", *RANKED, *SHOWN],
+        ["run", *RANKED, *MASKED, *SHOWN],
         [
-            [_label(group), *(_over(runs, key) for key in (*RANKED, *SHOWN))]
+            [_label(group), *(_over(runs, key) for key in (*RANKED, *MASKED, *SHOWN))]
             for group, runs in groups.items()
         ],
         controls=[baseline.label for baseline in BASELINES.values()],
-        masked=False,
-        best=RANKED,
+        best=(*RANKED, *MASKED),
         note=(
-            "All items are ranked at every step. Of the ten best: coverage, the share of the "
+            "All items are ranked at every step; where a column says masked, those that the user "
+            "has seen stand last. Of the ten best: coverage, the share of the "
             "catalogue that is ever among them; novelty, bits of self-information by training "
             f"popularity; Gini of exposure, 0 if even. {_settings_text(settings)}"
         ),

@@ -18,6 +18,7 @@ from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import paired_difference
 from llmrec_env.experiments.tables import many
 from llmrec_env.reporting import Bars, Estimate, Section, Table
+from llmrec_env.reporting.terminal import masked_text
 
 RANKERS = (f"LE{ALONE}", "item-kNN")
 METRICS = ("HR@10", METRIC)
@@ -85,7 +86,7 @@ def write(
                 ["recommender", *columns],
                 [[method, *own] for method, own in values.items()],
                 controls=["item-kNN"],
-                masked=False,
+                masked=context.mask_seen,
                 best=[name for name, any_hit in zip(columns, hit, strict=True) if any_hit],
                 note=f"{basis} {seeds}; the LE alone and item-kNN have no training seed.",
                 command=settings.command,
@@ -94,7 +95,8 @@ def write(
             Bars(
                 f"{metric} by how often the item was seen in training",
                 f"{seeds} (none without a training seed). Below each bin: its number of test "
-                "steps. The fewer they are, the less a difference says. Seen items not masked.",
+                "steps. The fewer they are, the less a difference says. "
+                f"{masked_text(context.mask_seen)}",
                 [f"{_short(name)}\n{count:,}" for name, count in steps.items()],
                 values,
                 f"test {metric}",
@@ -125,7 +127,7 @@ def _differences(
         ["recommender", *(f"{bin_} ({count:,} steps)" for bin_, count in steps.items())],
         rows,
         controls=["item-kNN"],
-        masked=False,
+        masked=context.mask_seen,
         note=f"{basis} Paired by test user and training seed; 95% intervals over test users, not "
         "corrected for the number of cells.",
         command=settings.command,

@@ -11,6 +11,7 @@ import numpy as np
 from llmrec_env.experiments.sensitivity.points import (
     LOSS,
     METRIC,
+    RANKED_PARTS,
     Point,
     Row,
     point_of,
@@ -21,8 +22,9 @@ from llmrec_env.experiments.sensitivity.settings import SensitivitySettings
 from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
 from llmrec_env.experiments.study.methods import PLAIN
 from llmrec_env.experiments.study.split_context import SplitContext
-from llmrec_env.experiments.tables import many
+from llmrec_env.experiments.tables import many, other_column, other_part
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Section, Table, Text
+from llmrec_env.reporting.terminal import masked_text
 
 TITLES = {
     "weight": ("Weight of the augmentation", "How much the proposed actions weigh in the loss."),
@@ -87,12 +89,12 @@ def write(
     seeds = many(settings.seeds, "training seed")
     section.add(
         Text(_summary(swept)),
-        _table(swept, basis, settings.command),
+        _table(swept, basis, settings.command, context.mask_seen),
         _lines(
             swept,
             sweep.title,
             f"Mean over {seeds}; bands: one standard deviation. The method's own value is "
-            f"{sweep.usual:g}. {basis} Seen items not masked.",
+            f"{sweep.usual:g}. {basis} {masked_text(context.mask_seen)}",
             {"validation": "validation", "test": "test"},
         ),
         _lines(
@@ -122,7 +124,7 @@ def flat_rows(swept: Swept) -> list[dict[str, Any]]:
             "diverged": row["diverged"],
             **{
                 f"{part} {name}": row[part].get(name)
-                for part in ("validation", "test", "training")
+                for part in RANKED_PARTS
                 for name in ("HR@10", METRIC)
             },
             "training loss": row["loss"],
@@ -161,11 +163,12 @@ def _points(sweep: Sweep, value: Value, settings: SensitivitySettings) -> list[P
     return [point_of(sweep, value, settings.backbone, seed) for seed in range(settings.seeds)]
 
 
-def _table(swept: Swept, basis: str, command: str) -> Table:
+def _table(swept: Swept, basis: str, command: str, masked: bool) -> Table:
     columns: dict[str, Get] = {
         f"{METRIC}, validation": metric("validation"),
         f"{METRIC}, test": metric("test"),
         "HR@10, test": metric("test", "HR@10"),
+        other_column(masked): metric(other_part(masked)),
         f"{METRIC}, training users": metric("training"),
         "gap": _gap,
         "training loss": lambda row: row["loss"],
@@ -183,7 +186,7 @@ def _table(swept: Swept, basis: str, command: str) -> Table:
             for name, rows in named.items()
         ],
         controls=[PLAIN],
-        masked=False,
+        masked=masked,
         best=[name for name in columns if name.endswith(("validation", "test"))],
         note=f"{basis} Means over {many(len(swept.plain), 'training seed')}, ± standard deviation. "
         f"Gap: {METRIC} of as many training users less that of validation users. Training loss: of "

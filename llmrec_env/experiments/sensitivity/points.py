@@ -14,7 +14,7 @@ from llmrec_env.common.errors import DivergedError
 from llmrec_env.common.files import write_json
 from llmrec_env.common.run_folder import check_same
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.ranking import Ranker, evaluate_ranking, ranking_metrics, step_ranks
+from llmrec_env.evaluation.ranking import Ranker, both_step_ranks, evaluate_ranking, ranking_metrics
 from llmrec_env.experiments.sensitivity.projection import encoder_states, mapped_users
 from llmrec_env.experiments.sensitivity.sweeps import Sweep, Value
 from llmrec_env.experiments.study.fit import fit_method
@@ -29,7 +29,8 @@ KS = (10,)
 METRIC = "NDCG@10"
 LOSS = "supervised"
 """The term of every objective here on the logged actions."""
-NO_ROW: Row = {"validation": {}, "test": {}, "training": {}, "loss": None, "kept pass": None}
+RANKED_PARTS = ("validation", "test", "masked", "unmasked", "training")
+NO_ROW: Row = {**{part: {} for part in RANKED_PARTS}, "loss": None, "kept pass": None}
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Point:
         assert self.backbone is not None
         changes = {self.setting: self.value} if self.setting else {}
         method = METHODS[self.method]
-        return method.config(self.backbone, **context.settings.passes, seed=self.seed, **changes)
+        return method.config(self.backbone, **context.passes, seed=self.seed, **changes)
 
 
 def point_of(sweep: Sweep, value: Value, backbone: str, seed: int) -> Point:
@@ -166,7 +167,9 @@ def _trained(point: Point, context: SplitContext, folder: Path) -> Row:
         np.save(folder / "states.npy", encoder_states(recommender, users.sequences()))
     return {
         **_ranked(recommender, context, folder),
-        "training": evaluate_ranking(recommender, _like(split.train, split.validation), KS),
+        "training": evaluate_ranking(
+            recommender, _like(split.train, split.validation), KS, context.mask_seen
+        ),
         "loss": history[kept].get(LOSS),
         "kept pass": kept,
         "seconds": recommender.seconds,
@@ -184,11 +187,13 @@ def _ranker(point: Point, context: SplitContext, folder: Path) -> Row:
 
 def _ranked(ranker: Ranker, context: SplitContext, folder: Path) -> Row:
     split = context.source.split
-    ranks = step_ranks(ranker, split.test)
-    np.save(folder / "ranks.npy", ranks)
+    masked, ranks = context.mask_seen, both_step_ranks(ranker, split.test)
+    np.save(folder / "ranks.npy", ranks[masked])
     return {
-        "validation": evaluate_ranking(ranker, split.validation, KS),
-        "test": {**ranking_metrics(ranks, KS), "mask_seen": False},
+        "validation": evaluate_ranking(ranker, split.validation, KS, masked),
+        "test": {**ranking_metrics(ranks[masked], KS), "mask_seen": masked},
+        "masked": ranking_metrics(ranks[True], KS),
+        "unmasked": ranking_metrics(ranks[False], KS),
     }
 
 

@@ -52,6 +52,9 @@ class SensitivitySettings(RunSettings):
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
+    mask_seen: bool | None = None
+    """Whether validation and tables leave out what a user has seen; None: where repeats are rarer
+    than 1% of the log's interactions."""
     budget: float = 1.0
     """Scales all training lengths; 0.01 only shows that everything runs."""
     projection: Projection = "auto"
@@ -95,6 +98,7 @@ class SensitivitySettings(RunSettings):
             base_model=self.base_model,
             item_encoder=self.item_encoder,
             le_epochs=self.le_epochs,
+            mask_seen=self.mask_seen,
             budget=self.budget,
             world_size=self.world_size,
         )

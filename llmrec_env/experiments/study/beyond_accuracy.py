@@ -28,7 +28,7 @@ def lists(ranker: Ranker, context: SplitContext) -> dict[str, float]:
     split = context.source.split
     vectors = item_categories(split.train.catalogue)
     k = min(K, split.train.n_items)
-    return beyond_accuracy(ranker, split.test, split.train, k, vectors)
+    return beyond_accuracy(ranker, split.test, split.train, k, vectors, context.mask_seen)
 
 
 def item_categories(catalogue: Catalogue) -> FloatArray | None:

@@ -56,7 +56,6 @@ def _costs(results: Results, made: Costs, contexts: Sequence[SplitContext], comm
             *("1 history, ms", f"{BATCH} histories, ms"),
         ],
         rows,
-        masked=False,
         note=f"Means over runs. {results.basis} One thread. Labels: the simulated user's states "
         "and rewards of the training users, and the proposed actions. Its user: learning the "
         "simulated user, which like its states and rewards is done once for each split and serves "
@@ -80,7 +79,6 @@ def _simulators(results: Results, made: Costs) -> Table:
             for name, costs_of in made.items()
             for split, cost in enumerate(costs_of)
         ],
-        masked=False,
         note=f"{results.basis} {_texts(results)}A learning that was killed counts from where it "
         "was continued.",
         digits=1,
@@ -118,7 +116,7 @@ def _search(report: Report, results: Results) -> None:
                 for backbone in settings.backbones
                 for method in settings.searches
             ],
-            masked=False,
+            masked=results.masked,
             note=f"{METRIC} of validation users of split 0 ({steps:,} steps; at most 1,000 users "
             "a trial), one training seed.",
             command=report.command,

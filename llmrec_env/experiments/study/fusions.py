@@ -41,7 +41,7 @@ def fuse(
 
     def quality(weight: float) -> float:
         fused = LateFusion([recommender, other], (1.0, weight))
-        return evaluate_ranking(fused, validation, ks=(10,))["NDCG@10"]
+        return evaluate_ranking(fused, validation, (10,), context.mask_seen)["NDCG@10"]
 
     best = max(WEIGHTS, key=quality)
     return LateFusion([recommender, other], (1.0, best)), {"fusion weight": best}

@@ -132,6 +132,7 @@ def _fit_config(spec: LanguageSpec, context: SplitContext) -> FitConfig:
             min_steps=settings.steps(200),
             batch_size=128,  # with so many items most of a step is spent on them, not on users
             learning_rate=2e-3,
+            mask_seen=context.mask_seen,
             seed=context.split,
         ),
         items=spec.items,

@@ -16,9 +16,9 @@ from llmrec_env.common.run_folder import check_same
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import (
     Ranker,
+    both_step_ranks,
     evaluate_ranking,
     ranking_metrics,
-    step_ranks,
     user_metrics,
 )
 from llmrec_env.experiments.study import beyond_accuracy
@@ -42,12 +42,14 @@ def do_run(run: Run, context: SplitContext, all_runs: Iterable[Run]) -> None:
     """Do one run and bring the overview up to date."""
     row, ranker, history = _fixed(run, context) if run.backbone is None else _trained(run, context)
     split = context.source.split
-    row["validation"] = evaluate_ranking(ranker, split.validation, KS)
-    ranks = step_ranks(ranker, split.test)
-    row["test"] = {**ranking_metrics(ranks, KS), "mask_seen": False}
+    masked = context.mask_seen
+    row["validation"] = evaluate_ranking(ranker, split.validation, KS, masked)
+    ranks = both_step_ranks(ranker, split.test)
+    row["masked"], row["unmasked"] = (ranking_metrics(ranks[mask], KS) for mask in (True, False))
+    row["test"] = {**row["masked" if masked else "unmasked"], "mask_seen": masked}
     row["beyond"] = beyond_accuracy.lists(ranker, context)
     row["returns"] = beyond_accuracy.returns(ranker, context)
-    users = user_metrics(split.test, ranks)
+    users = user_metrics(split.test, ranks[masked])
     row["test_users"] = users.height
     row["versions"] = versions()
     with context.study.making(run.piece) as folder:
@@ -107,7 +109,7 @@ def _settings(run: Run, context: SplitContext) -> dict[str, Any]:
     assert run.backbone is not None
     method, settings = run.method, context.settings
     found = chosen(settings, context.out, run.backbone, method)
-    config = {"backbone": run.backbone, **settings.passes}
+    config = {"backbone": run.backbone, **context.passes}
     config |= {"seed": run.seed, **found}
     made = {
         "config": config,

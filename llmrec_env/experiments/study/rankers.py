@@ -90,7 +90,8 @@ def _chosen_neighbours(context: SplitContext) -> dict[str, Any]:
 
     def quality(chosen: dict[str, Any]) -> float:
         ranker = ItemKNN(split.train, **chosen)
-        return evaluate_ranking(ranker, split.validation, ks=(10,))["NDCG@10"]
+        found = evaluate_ranking(ranker, split.validation, (10,), context.mask_seen)
+        return found["NDCG@10"]
 
     best = {name: values[len(values) // 2] for name, values in NEIGHBOURS.items()}
     known: dict[tuple[Any, ...], float] = {}

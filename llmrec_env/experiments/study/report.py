@@ -18,8 +18,9 @@ from llmrec_env.experiments.study.runs import METRIC, Results
 from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import Spread, spread
-from llmrec_env.experiments.tables import add_log, begin_report, many
+from llmrec_env.experiments.tables import add_log, begin_report, many, other_column, other_part
 from llmrec_env.reporting import Curve, Curves, Estimate, Forest, Report, Section, Table, Text
+from llmrec_env.reporting.terminal import masked_text
 
 MAX_LINES = 6
 METRICS = ("HR", "NDCG")
@@ -91,7 +92,7 @@ def _ranking(report: Report, results: Results) -> None:
             ["recommender", *columns],
             [[name, *(value(name) for value in columns.values())] for name in results.names],
             controls=controls,
-            masked=False,
+            masked=results.masked,
             best=[name for name in columns if "sd" not in name],
             note=f"{results.basis} {note}",
             command=report.command,
@@ -101,12 +102,16 @@ def _ranking(report: Report, results: Results) -> None:
     def test(metric: str) -> Callable[[str], float]:
         return lambda name: results.mean(name, "test", metric)
 
+    def other(metric: str) -> Callable[[str], float]:
+        return lambda name: results.mean(name, other_part(results.masked), metric)
+
     def scatter(name: str) -> Spread:
         return spread(results.values(name, "test", METRIC))
 
     first: dict[str, Callable[[str], float | None]] = {
         "HR@10": test("HR@10"),
         METRIC: test(METRIC),
+        **{other_column(results.masked, metric): other(metric) for metric in ("HR@10", METRIC)},
         "sd, seeds": lambda name: scatter(name).over_seeds,
         "sd, splits": lambda name: scatter(name).over_splits,
         f"{METRIC}, validation": lambda name: results.mean(name, "validation"),
@@ -145,7 +150,7 @@ def _beyond(report: Report, results: Results) -> None:
                 ]
                 for name in results.names
             ],
-            masked=False,
+            masked=results.masked,
             note=f"{results.basis} Lists of the ten best; diversity is between the items' "
             f"categories. Returns: one episode of at most {EPISODES} test users a run, there with "
             "seen items masked; “–” for what only ranks (item-kNN, a simulated user alone, "
@@ -201,7 +206,7 @@ def _difference(section: Section, results: Results, found: Comparison, command: 
             f"{METRIC} above {found.reference}",
             columns,
             rows,
-            masked=False,
+            masked=results.masked,
             note=f"{results.basis} {note}",
             command=command,
             digits=4,
@@ -210,7 +215,7 @@ def _difference(section: Section, results: Results, found: Comparison, command: 
             f"{METRIC} above {found.reference}, 95% intervals",
             f"Test {METRIC} minus that of {found.reference}"
             f"{'' if found.reference == ITEM_KNN else ', on the same backbone where it has one'}. "
-            f"{results.basis} Seen items not masked.",
+            f"{results.basis} {masked_text(results.masked)}",
             intervals,
             f"difference in {METRIC}",
         ),
@@ -245,7 +250,7 @@ def _curves(report: Report, results: Results) -> None:
                     f"{many(settings.splits, 'split')} and "
                     f"{many(settings.seeds, 'training seed')}; bands: one standard deviation over "
                     "the seeds of a split. A run that has stopped keeps its best value. "
-                    "Seen items not masked.",
+                    f"{masked_text(results.masked)}",
                     series,
                     "pass over the log",
                     METRIC,

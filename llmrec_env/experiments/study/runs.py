@@ -115,6 +115,8 @@ def _flat(row: Row) -> Row:
     flat = {name: row[name] for name in (*KEYS, "role")}
     for part, word in (
         ("test", "test"),
+        ("masked", "masked test"),
+        ("unmasked", "unmasked test"),
         ("validation", "validation"),
         ("beyond", "lists"),
         ("returns", "return"),
@@ -183,6 +185,11 @@ class Results:
     def mean(self, name: str, part: str, metric: str = METRIC) -> float:
         """A metric of a row: the mean over splits of the means over seeds."""
         return spread(self.values(name, part, metric)).mean
+
+    @property
+    def masked(self) -> bool:
+        """Whether seen items were left out where rankings chose and compared."""
+        return bool(self.rows[self.names[0]][0]["test"]["mask_seen"])
 
     def curves(self, name: str) -> dict[int, list[list[float]]]:
         """Validation NDCG@10 before learning and after each pass, of every run of a row."""

@@ -129,9 +129,7 @@ def _evaluate(
 ) -> Trial:
     """Train once; the best validation of all passes counts, as it would when training ends."""
     device = context.settings.device
-    config = method.config(
-        backbone, **params, **context.settings.passes, seed=SEARCH_SEED, device=device
-    )
+    config = method.config(backbone, **params, **context.passes, seed=SEARCH_SEED, device=device)
     try:
         recommender = fit_method(method, context, config)
     except DivergedError:

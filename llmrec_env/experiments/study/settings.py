@@ -56,6 +56,9 @@ class StudySettings(RunSettings, ScaledLengths):
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
+    mask_seen: bool | None = None
+    """Whether validation, and the metrics by which methods are compared, leave out what a user has
+    seen; None: where repeats are rarer than 1% of the log's interactions."""
     device: str = "cpu"
     """Torch device of LEs and recommenders; all workers share it."""
     budget: float = 1.0

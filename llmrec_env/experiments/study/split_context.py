@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.source import Source
 from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.study.settings import StudySettings
@@ -30,6 +31,16 @@ class SplitContext:
     def source(self) -> Source:
         """The log and its parts; opened once a process as long as it works on one split."""
         return opened_source(self.settings.data, self.split, self.settings.world_size)
+
+    @property
+    def mask_seen(self) -> bool:
+        """Whether seen items are left out where rankings choose and compare."""
+        return masks_seen(self.source.log, self.settings.mask_seen)
+
+    @property
+    def passes(self) -> dict[str, int]:
+        """How a recommender learns and is validated: fields of ``RecommenderConfig``."""
+        return {**self.settings.passes, "mask_seen": self.mask_seen}
 
     @property
     def train(self) -> InteractionLog:
