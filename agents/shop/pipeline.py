@@ -23,13 +23,13 @@ from agents.shop.scripted import Oracle, Rule, ScriptedBrowser
 from agents.shop.shop_pool import ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import read_json
+from llmrec_env.common.files import local_path, read_json
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.common.training import Metrics, clear_checkpoint
+from llmrec_env.common.training import Metrics
 
 STAGES = ("behavior_cloning", "dpo", "ppo")
 TEACHERS = ("oracle", "browser")
-FINISHED = "stage.json"
+FINISHED, CHECKPOINT = "stage.json", "checkpoint"
 OLD_STAGE = "imitation"
 """What "behavior_cloning" was called in run folders of before the first release."""
 Curve = list[dict[str, float]]
@@ -122,7 +122,7 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
             has too few goals.
     """
     policy: ScoringPolicy | None = None
-    path = Path(out)
+    path = root = local_path(out, "out")
     if list(path.glob(f"{OLD_STAGE}*/{FINISHED}")):
         raise SettingError(
             f"{path} holds stages of an earlier version, which called {STAGES[0]!r} "
@@ -130,13 +130,13 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
         )
     for number in range(len(training.stages)):
         stages = training.stages[: number + 1]
-        path = Path(out) / "+".join(stages)
-        folder = RunFolder.claim(path, "shop train", _identity(training, stages))
-        policy = (
-            load_policy(path)
-            if folder.has(FINISHED)
-            else _train_stage(policy, training, stages, folder)
-        )
+        path = root / "+".join(stages)
+        with RunFolder.claim(path, "shop train", _identity(training, stages)) as folder:
+            if folder.has(FINISHED):
+                folder.remove(CHECKPOINT)  # of one that was killed as it was about to
+                policy = load_policy(path)
+            else:
+                policy = _train_stage(policy, training, stages, folder)
     assert policy is not None
     return policy, path
 
@@ -189,7 +189,7 @@ def _train_stage(
     began = time.perf_counter()
     if policy is None:
         policy = _new_policy(training)
-    checkpoint = folder.path / "checkpoint"
+    checkpoint = folder.path / CHECKPOINT
     settings = {**training.settings, "split": "train"}
     rollouts = _rollouts(training, folder.path.parent, settings)
     how = training, stages[-1], rollouts, settings, checkpoint
@@ -201,7 +201,7 @@ def _train_stage(
     seconds = time.perf_counter() - began
     identity = _identity(training, stages)
     folder.write(FINISHED, {"training": identity, "seconds": seconds, "curve": curve})
-    clear_checkpoint(checkpoint)
+    folder.remove(CHECKPOINT)
     return policy
 
 

@@ -11,6 +11,10 @@ class DataError(LLMRecError, ValueError):
     """A file, a table or an array is not what was expected."""
 
 
+class FileError(LLMRecError, OSError):
+    """The file system refused: a full disk, a folder that may not be written, a name too long."""
+
+
 class SimulatorError(LLMRecError, ValueError):
     """A simulated user was asked for something that it cannot answer."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -15,12 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.file_errors import file_errors
+from llmrec_env.common.locks import LOCK
+from llmrec_env.common.scratch import SCRATCH, replaced_in, scratch_beside
 
 NAMED = 3
 """Entries of a folder that an error names, at most."""
-
-
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 """A URI, also one that lost a slash on its way through ``Path``; ``C:/`` is a drive."""
 
@@ -36,7 +37,8 @@ def local_path(path: str | os.PathLike[str], what: str = "path") -> Path:
         what: what the person calls it, such as ``--out``.
 
     Raises:
-        SettingError: it is empty, no text, a URI such as ``s3://bucket/x``, or of an unknown home.
+        SettingError: it is empty, no text, too long, a circle of links, a URI such as
+            ``s3://bucket/x``, or of an unknown home.
     """
     text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if not isinstance(text, str) or not text or "\0" in text or not _is_unicode(text):
@@ -44,9 +46,21 @@ def local_path(path: str | os.PathLike[str], what: str = "path") -> Path:
     if address := ADDRESS.fullmatch(text):
         raise SettingError(f"{what}: {_not_opened(text, *address.groups())}")
     try:
-        return Path(text).expanduser()
+        place = Path(text).expanduser()
     except RuntimeError:
         raise SettingError(f"{what}: {text!r} names the home folder of no user here") from None
+    _check_name(place, what)
+    return place
+
+
+def _check_name(place: Path, what: str) -> None:
+    """Refuse names at which every question about a file raises an error."""
+    try:
+        place.stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            reason = os.strerror(error.errno).lower()
+            raise SettingError(f"{what}: {os.fspath(place)!r}: {reason}") from None
 
 
 def _is_unicode(text: str) -> bool:
@@ -67,7 +81,8 @@ def _not_opened(text: str, scheme: str, rest: str) -> str:
 def atomic_path(path: str | os.PathLike[str], replaces: Collection[str] = ()) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends well.
 
-    The temporary path may become a file or a folder. What stands at ``path`` is replaced.
+    The temporary path may become a file or a folder. What stands at ``path`` is replaced; a link
+    stays, and what it leads to is replaced. What a killed process left here is cleared.
 
     Args:
         path: where the file or folder is to stand.
@@ -76,11 +91,10 @@ def atomic_path(path: str | os.PathLike[str], replaces: Collection[str] = ()) ->
     Raises:
         SettingError: that is a folder with something which the new one lacks, or a file where a
             folder is to stand; see :func:`refuse_loss`.
+        FileError: the file system refuses.
     """
-    target = Path(path).absolute()  # "." has no name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
+    target = _place(path)
+    with file_errors("cannot write", target, SCRATCH), scratch_beside(target) as scratch:
         temporary = scratch / target.name
         yield temporary
         if temporary.is_dir():
@@ -88,10 +102,31 @@ def atomic_path(path: str | os.PathLike[str], replaces: Collection[str] = ()) ->
         elif target.is_dir():
             refuse_loss(target, ())
         if target.is_dir():
-            target.replace(scratch / "replaced")
+            target.replace(replaced_in(scratch, target))
         temporary.replace(target)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    """Where something is to stand: the full path, behind a link that leads there."""
+    target = local_path(path).absolute()  # "." has no name
+    return target.resolve() if target.is_symlink() or ".." in target.parts else target
+
+
+def check_writable(path: str | os.PathLike[str], what: str) -> None:
+    """Find out at once whether something can be written at a path, into it where it is a folder.
+
+    Raises:
+        SettingError: a file stands in the place of a folder.
+        FileError: the file system refuses.
+    """
+    place = _place(local_path(path, what))
+    with file_errors(f"{what}: cannot write", place, SCRATCH):
+        folder = place if place.is_dir() else place.parent
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise SettingError(f"{what}: {folder} is a file, and a folder is needed; name another")
+        os.rmdir(tempfile.mkdtemp(prefix=SCRATCH, dir=folder))  # noqa: PTH106
 
 
 def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
@@ -103,6 +138,7 @@ def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
     path = Path(folder)
     if path.is_file():
         raise SettingError(f"{path} is a file, and a folder is to be written there; name another")
+    names = {*names, LOCK}
     entries = path.iterdir() if path.is_dir() else ()
     if others := sorted(entry.name for entry in entries if entry.name not in names):
         names_found = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
@@ -119,8 +155,17 @@ def write_json(path: str | os.PathLike[str], value: Any, sort_keys: bool = True)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file.
+
+    Raises:
+        DataError: it is damaged, or something else.
+        OSError: it is not there, or may not be read.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: damaged, or no JSON: {reason}") from None
 
 
 def fingerprint(parts: Iterable[str | bytes]) -> str:
@@ -152,8 +197,16 @@ def _pieces(folder: Path, renamed: Mapping[str, str]) -> Iterator[str | bytes]:
 
 
 def cache_folder() -> Path:
-    """Where things that are expensive to make are kept: $LLMREC_CACHE or ~/.cache/llmrec-env."""
-    return Path(os.environ.get("LLMREC_CACHE", Path.home() / ".cache" / "llmrec-env"))
+    """Where things that are expensive to make are kept.
+
+    $LLMREC_CACHE, else llmrec-env in $XDG_CACHE_HOME (which counts where it is absolute), else
+    ~/.cache/llmrec-env.
+    """
+    if own := os.environ.get("LLMREC_CACHE"):
+        return local_path(own, "$LLMREC_CACHE")
+    everybodys = os.environ.get("XDG_CACHE_HOME", "")
+    folder = everybodys if os.path.isabs(everybodys) else "~/.cache"  # noqa: PTH117
+    return local_path(folder, "$XDG_CACHE_HOME") / "llmrec-env"
 
 
 def is_missing_folder(name: str) -> bool:

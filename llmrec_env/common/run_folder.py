@@ -2,20 +2,30 @@
 
 ``run.json`` holds the kind of run, its settings and fingerprints of its data. Everything else in
 the folder is a piece: a file or folder that is written as a whole or not at all. So a run that was
-killed continues with the missing pieces, and the folder of another run is refused.
+killed continues with the missing pieces, and the folder of another run is refused, as is one in
+which another process is at work.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Mapping
+import os
+import shutil
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.file_errors import file_errors
+from llmrec_env.common.files import atomic_path, check_writable, local_path, read_json, write_json
+from llmrec_env.common.locks import LOCK, holds_lock, lock_folder, unlock_folder
+from llmrec_env.common.scratch import SCRATCH, clear_all_scratch
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 RUN = "run.json"
 FORMAT = 2
@@ -29,6 +39,8 @@ SHOWN = 60
 class RunFolder:
     """The folder of one run.
 
+    Claimed, it is locked until the block ``with RunFolder.claim(...)`` or the process ends.
+
     Attributes:
         path: where it is.
     """
@@ -38,7 +50,7 @@ class RunFolder:
     @classmethod
     def claim(
         cls,
-        path: Path,
+        path: str | os.PathLike[str],
         kind: str,
         settings: Mapping[str, Any],
         growing: Collection[str] = (),
@@ -55,15 +67,52 @@ class RunFolder:
 
         Raises:
             SettingError: the folder holds a run of another kind, of other settings or of other
-                contents, or something else, or it is a file.
+                contents, or something else, it is a file, or another process is at work in it.
+            FileError: it cannot be written.
         """
-        folder = cls(path)
+        folder = cls(cls.check(path, kind))
         now = {"kind": kind, "settings": settings, "contents": contents or {}, "format": FORMAT}
-        if (before := folder._run(kind)) is not None:
-            fixed = _fixed(before, growing), _fixed(now, growing)
-            check_same(path, fixed[0], fixed[1], contents or {})
-        write_json(path / RUN, now)
+        with folder._locked():
+            if (before := folder._run(kind)) is not None:
+                fixed = _fixed(before, growing), _fixed(now, growing)
+                check_same(folder.path, fixed[0], fixed[1], contents or {})
+            clear_all_scratch(folder.path)
+            write_json(folder.path / RUN, now)
         return folder
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        unlock_folder(self.path)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep the lock if the block ends well, and leave no folder behind if it does not."""
+        was_there, was_locked = self.path.exists(), holds_lock(self.path)
+        with file_errors("cannot write", self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock_folder(self.path)
+        try:
+            yield
+        except BaseException:
+            if not was_locked:
+                unlock_folder(self.path)
+            if not was_there:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
+            raise
+
+    @classmethod
+    def check(cls, path: str | os.PathLike[str], kind: str) -> Path:
+        """The place of a run, which can be written, and is free or a folder of such a run.
+
+        Whoever has long work to do before :meth:`claim` asks this first; errors are the same.
+        """
+        place = local_path(path, "--out")
+        cls(place)._run(kind)
+        check_writable(place, "--out")
+        return place
 
     @classmethod
     def open(cls, path: Path) -> tuple[str, dict[str, Any]]:
@@ -72,7 +121,7 @@ class RunFolder:
         Raises:
             SettingError: it holds none.
         """
-        run = cls(path)._run()
+        run = cls(local_path(path, "folder of the run"))._run()
         if run is None:
             raise SettingError(f"{path} holds no run: there is no {RUN} in it")
         return run["kind"], run["settings"]
@@ -97,11 +146,16 @@ class RunFolder:
         """A block that finishes a piece: a file or folder to be made at the path that it gets."""
         return atomic_path(self.path / piece)
 
+    def remove(self, piece: str) -> None:
+        """Remove a piece that is needed no more, with everything in it."""
+        unlock_folder(self.path / piece)
+        shutil.rmtree(self.path / piece, ignore_errors=True)
+
     def _run(self, kind: str = "") -> dict[str, Any] | None:
         """What ``run.json`` says; None where the folder is free for a run of this kind."""
         if self.path.is_file():
             raise SettingError(f"{self.path} is a file; name a folder with --out")
-        if not self.path.exists() or not any(self.path.iterdir()):
+        if not self.path.exists() or not any(map(_counts, self.path.iterdir())):
             return None
         if not self.has(RUN):
             if any(map(self.has, EARLIER)):
@@ -113,7 +167,7 @@ class RunFolder:
                 f"{self.path} holds something else, which could be lost; name another folder with "
                 "--out"
             )
-        run: dict[str, Any] = self.read(RUN)
+        run = self._described()
         if kind and run.get("kind") != kind:
             raise SettingError(
                 f"{self.path} is a folder of `llmrec {run.get('kind')}`, whose results would be "
@@ -125,6 +179,24 @@ class RunFolder:
                 f"{FORMAT}; name another folder with --out"
             )
         return run
+
+    def _described(self) -> dict[str, Any]:
+        """What stands in ``run.json``, which must be of the right form."""
+        run = self.read(RUN)
+        parts = {"kind": str, "settings": dict, "contents": dict}
+        if not isinstance(run, dict) or (
+            run.get("format") == FORMAT
+            and not all(isinstance(run.get(name), of) for name, of in parts.items())
+        ):
+            raise SettingError(
+                f"{self.path / RUN} is not what a run writes there; name another folder with --out"
+            )
+        return run
+
+
+def _counts(entry: Path) -> bool:
+    """Whether something in a folder makes it one that is not free."""
+    return entry.name != LOCK and not (entry.name.startswith(".") and SCRATCH in entry.name)
 
 
 def check_same(

@@ -1,8 +1,8 @@
 """The training loop: seeded, resumable, with early stopping; it keeps the best step's weights.
 
 Every batch is a function of its number, so a run that was killed and started again takes the same
-steps as one that was not. Checkpoints are safetensors and JSON in one folder, renamed into place as
-a whole.
+steps as one that was not. A checkpoint is one file of safetensors with its progress in the header,
+renamed into place as a whole: whenever a run is killed, the last one stands.
 
 Under ``accelerate launch`` each of W processes takes one batch a step: process r takes number
 ``step * W + r``, and the gradient is the mean of all. The main process validates and writes, and
@@ -11,8 +11,9 @@ all go by what it found, so that no difference in a last bit can part them.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,18 +21,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from llmrec_env.common import processes
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DivergedError, LLMRecError, SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, local_path
 from llmrec_env.common.progress import progress_bar
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+STATE, PROGRESS = "state.safetensors", "llmrec-progress"
+"""A checkpoint's file, and the key of its progress in the header."""
 Losses = dict[str, Tensor]
 Metrics = dict[str, float]
 Loss = Callable[[int, np.random.Generator], Losses]
@@ -134,7 +138,9 @@ def train(
         SettingError: several processes were begun to share out the model, not the batches, or
             have it on one GPU.
     """
-    state = _Run(module, loss, config, Path(folder) if folder is not None else None, run)
+    state = _Run(
+        module, loss, config, None if folder is None else local_path(folder, "folder"), run
+    )
     devices = list({p.device for p in state.parameters.values() if p.device.type == "cuda"})
     with torch.random.fork_rng(devices), progress_bar(description, config.steps) as advance:
         advance(state.step, "")
@@ -294,31 +300,38 @@ class _Run:
         for name, parameter in self.parameters.items():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"adam.{key}.{name}"] = value
-        with atomic_path(self.folder) as temporary:
-            temporary.mkdir()
+        progress = {
+            "step": self.step,
+            "since_best": self.since_best,
+            "history": asdict(self.history),
+            "identity": self._identity(),
+        }
+        with atomic_path(self.folder / STATE) as temporary:
             save_file(
                 {k: v.contiguous().clone() for k, v in tensors.items()},
-                temporary / "state.safetensors",
+                temporary,
+                metadata={PROGRESS: json.dumps(progress)},
             )
-            progress = {
-                "step": self.step,
-                "since_best": self.since_best,
-                "history": asdict(self.history),
-                "identity": self._identity(),
-            }
-            write_json(temporary / "state.json", progress)
 
     def _saved(self, identity: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
         """Progress and tensors of the checkpoint, if there is one."""
-        if self.folder is None or not (self.folder / "state.json").exists():
+        if self.folder is None or not (self.folder / STATE).exists():
             return None
-        progress = read_json(self.folder / "state.json")
+        path = self.folder / STATE
+        try:
+            with safe_open(path, framework="pt") as file:
+                text = (file.metadata() or {}).get(PROGRESS)
+        except (OSError, SafetensorError):
+            text = None
+        if text is None:
+            raise LLMRecError(f"{path} is damaged, or no checkpoint; remove it, or name another")
+        progress = json.loads(text)
         if progress["identity"] != identity:
             raise LLMRecError(
                 f"{self.folder} holds a checkpoint of another run (other data, settings, sizes or "
                 "number of processes); remove the folder or name another"
             )
-        return progress, load_file(self.folder / "state.safetensors")
+        return progress, load_file(path)
 
     def _resume(self) -> None:
         identity = self._identity()
@@ -367,6 +380,8 @@ def _seed_torch(seed: int) -> None:
 
 
 def clear_checkpoint(folder: str | Path) -> None:
-    """Remove the checkpoints of a run whose result has been saved elsewhere."""
+    """Remove the checkpoint of a run whose result has been saved elsewhere, and nothing else."""
     if processes.is_main():
-        shutil.rmtree(folder, ignore_errors=True)
+        (Path(folder) / STATE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not there, or holds something else
+            Path(folder).rmdir()

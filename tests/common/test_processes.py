@@ -67,7 +67,7 @@ def learned(folder: Path, launch: Launch) -> list[dict[str, Any]]:
     """What two processes found, after two others had been killed at their work."""
     code, output = launch(SCRIPT, "killed", folder)
     assert code != 0, output
-    assert (folder / "run" / "state.json").exists(), output
+    assert (folder / "run" / "state.safetensors").exists(), output
     code, output = launch(SCRIPT, "learned", folder)
     assert code == 0, output
     assert "warn" not in output.lower()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.files import write_json
 from llmrec_env.common.run_folder import RunFolder, check_same
 
@@ -38,11 +41,11 @@ def test_the_same_run_goes_on_with_its_pieces(tmp_path: Path) -> None:
 
 
 def test_a_piece_that_was_not_finished_is_not_there(tmp_path: Path) -> None:
-    folder = claim(tmp_path)
-    with contextlib.suppress(KeyboardInterrupt), folder.making("model") as path:
-        path.mkdir()
-        raise KeyboardInterrupt
-    assert not folder.has("model")
+    with claim(tmp_path) as folder:
+        with contextlib.suppress(KeyboardInterrupt), folder.making("model") as path:
+            path.mkdir()
+            raise KeyboardInterrupt
+        assert not folder.has("model")
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.json"]
 
 
@@ -88,6 +91,79 @@ def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
         claim(tmp_path)
 
 
+DAMAGED = (
+    *("", "{", "[]", "5", "\x00", "[" * 5000, '{"format": 1}', '{"kind": "bench", "format": 1}'),
+    '{"kind": "bench", "settings": [], "contents": {}, "format": 1}',
+)
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_a_damaged_description_is_told(text: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(text)
+    for use in (claim, RunFolder.open):
+        with pytest.raises(LLMRecError, match=r"run\.json.*(damaged|not what a run)"):
+            use(tmp_path)
+    assert (tmp_path / "run.json").read_text() == text
+
+
 def test_long_values_are_only_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"\(another config\)"):
         check_same(tmp_path, {"config": {"a": "x" * 99}}, {"config": {"a": "y" * 99}})
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from llmrec_env.common.run_folder import RunFolder
+with RunFolder.claim(Path(sys.argv[1]), "bench", {}) as folder, folder.making("model") as path:
+    path.mkdir()
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process, at work in a run folder."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "run")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+def test_one_process_at_a_time_is_at_work_in_a_folder(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(SettingError, match=f"process {holder.pid} is at work in .*run; wait"):
+        RunFolder.claim(run, "bench", {})
+    holder.communicate("")
+    with RunFolder.claim(run, "bench", {}):
+        assert (run / "model").exists()
+    assert sorted(entry.name for entry in run.iterdir()) == ["model", "run.json"]
+
+
+def test_a_killed_process_holds_nothing_and_leaves_nothing(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    run = tmp_path / "run"
+    holder.kill()
+    holder.wait()
+    assert len(list(run.iterdir())) == 3  # with the lock, and what it was writing
+    with RunFolder.claim(run, "bench", {}):
+        pass
+    assert [entry.name for entry in run.iterdir()] == ["run.json"]
+
+
+def test_a_refused_claim_leaves_no_folder_and_no_lock(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        RunFolder.claim(tmp_path / "run", "bench", {"a": object()})
+    assert not list(tmp_path.iterdir())
+    with claim(tmp_path / "run"):
+        pass
+    with pytest.raises(SettingError):
+        claim(tmp_path / "run", log="another")
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["run.json"]

@@ -125,10 +125,31 @@ def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+def test_clearing_leaves_what_others_put_beside_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    fit(Line(), folder=tmp_path)
+    clear_checkpoint(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("content", [b"", b"something else", "cut"])
+def test_a_file_in_the_place_of_a_checkpoint_is_refused(
+    content: bytes | str, tmp_path: Path
+) -> None:
+    state = tmp_path / "state.safetensors"
+    if content == "cut":
+        fit(Line(), folder=tmp_path)
+        content = state.read_bytes()[:-10]
+    state.write_bytes(content)  # type: ignore[arg-type]
+    with pytest.raises(LLMRecError, match=r"state.safetensors is damaged, or no checkpoint"):
+        fit(Line(), folder=tmp_path)
+    assert state.read_bytes() == content
+
+
 def test_checkpoints_hold_nothing_that_needs_unpickling(tmp_path: Path) -> None:
     fit(Line(), folder=tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"state.safetensors", "state.json"}
+    assert names == {"state.safetensors"}
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

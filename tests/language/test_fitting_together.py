@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, launch: Launch) -> Path:
     folder = tmp_path_factory.mktemp("together")
     code, output = launch(SCRIPT, "killed", folder)
     assert code != 0, output
-    assert (folder / "checkpoint" / "learning" / "state.json").exists(), output
+    assert (folder / "checkpoint" / "learning" / "state.safetensors").exists(), output
     code, output = launch(SCRIPT, "fitted", folder)
     assert code == 0, output
     assert output.count("learn the user") == 1, output  # one progress bar

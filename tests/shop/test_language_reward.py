@@ -221,7 +221,7 @@ def test_a_killed_run_is_continued(
     monkeypatch.setattr(RewardModel, "forward", dying)
     with pytest.raises(KeyboardInterrupt):
         fit_language_reward(settings, learning=learning, small=TINY, checkpoint=tmp_path / "run")
-    assert (tmp_path / "run" / "state.json").exists()
+    assert (tmp_path / "run" / "state.safetensors").exists()
     again = fit_language_reward(
         settings, learning=learning, small=TINY, checkpoint=tmp_path / "run"
     )

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.common.training import clear_checkpoint
 from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
 from llmrec_env.experiments.demo.settings import DemoSettings
@@ -16,6 +15,8 @@ from llmrec_env.users.language import EMBEDDED, LanguageUser
 from llmrec_env.users.true_taste import TrueTasteUser
 
 Found = dict[str, Any]
+CHECKPOINT = "le_checkpoint"
+"""Where the LE of a run is while it learns."""
 
 
 def simulator_folder(settings: DemoSettings, run: RunFolder) -> Path:
@@ -41,7 +42,7 @@ def learn_simulator(settings: DemoSettings, run: RunFolder) -> None:
     learning = LearningConfig(
         epochs=settings.steps(settings.le_epochs), min_steps=settings.steps(300), seed=settings.seed
     )
-    split, checkpoint = settings.source.split, run.path / "le_checkpoint"
+    split, checkpoint = settings.source.split, run.path / CHECKPOINT
     small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
     model = fit_language_environment(
         split.train,
@@ -52,7 +53,7 @@ def learn_simulator(settings: DemoSettings, run: RunFolder) -> None:
         checkpoint=checkpoint,
     )
     model.save_pretrained(run.path / "le")
-    clear_checkpoint(checkpoint)
+    run.remove(CHECKPOINT)
 
 
 def _is_embedded(settings: DemoSettings) -> bool:

@@ -42,20 +42,23 @@ def run_demo(
         SettingError: the folder holds a run of other settings or data, or something else.
         SimulatorError: the settings name an LE of another catalogue.
     """
+    place = RunFolder.check(folder, settings.KIND)
     close_opened()
     contents = {"log": log_fingerprint(settings.source.log)}
     if settings.simulator is not None:
         check_simulator(Path(settings.simulator), settings.source)
         contents["simulated_user"] = saved_fingerprint(Path(settings.simulator))
-    run = RunFolder.claim(Path(folder), settings.KIND, settings.to_json(), contents=contents)
-    run_stages(_stages(settings, run), workers)
-    saved = {name: run.read(_piece(name)) for name in _measures(settings, run)}
-    report = build_report(settings, {name: stage["found"] for name, stage in saved.items()})
-    if run.has(_piece(LEARNING)):
-        saved[LEARNING] = run.read(_piece(LEARNING))
-    report.seconds.update({name: stage["seconds"] for name, stage in saved.items()})
-    save_report(report, run)
-    return report
+    with RunFolder.claim(place, settings.KIND, settings.to_json(), contents=contents) as run:
+        if language.is_learned(settings, run):
+            run.remove(language.CHECKPOINT)  # of one that was killed as it was about to
+        run_stages(_stages(settings, run), workers)
+        saved = {name: run.read(_piece(name)) for name in _measures(settings, run)}
+        report = build_report(settings, {name: stage["found"] for name, stage in saved.items()})
+        if run.has(_piece(LEARNING)):
+            saved[LEARNING] = run.read(_piece(LEARNING))
+        report.seconds.update({name: stage["seconds"] for name, stage in saved.items()})
+        save_report(report, run)
+        return report
 
 
 def _stages(settings: DemoSettings, run: RunFolder) -> list[Stage]:

@@ -51,6 +51,7 @@ def run_offline(
         SettingError: the folder holds a benchmark of other settings, another log or another LE.
         SimulatorError: the LE knows other items than the log, or learned from other users.
     """
+    place = RunFolder.check(folder, settings.KIND)
     close_opened()
     for kept in (_evaluator, _dataset):
         kept.cache_clear()
@@ -59,14 +60,14 @@ def run_offline(
         "log": log_fingerprint(settings.source.log),
         "simulated_user": saved_fingerprint(settings.simulator_folder),
     }
-    own = RunFolder.claim(Path(folder), settings.KIND, settings.to_json(), contents=contents)
-    run_stages(_stages(settings, own), workers)
-    rows = [own.read(_row_piece(run)) for run in settings.runs]
-    # The returns of single users are too many for a table.
-    write_rows([{k: v for k, v in row.items() if k != "returns"} for row in rows], own, "runs")
-    report = build_report(settings, settings.source, rows)
-    save_report(report, own)
-    return report
+    with RunFolder.claim(place, settings.KIND, settings.to_json(), contents=contents) as own:
+        run_stages(_stages(settings, own), workers)
+        rows = [own.read(_row_piece(run)) for run in settings.runs]
+        # The returns of single users are too many for a table.
+        write_rows([{k: v for k, v in row.items() if k != "returns"} for row in rows], own, "runs")
+        report = build_report(settings, settings.source, rows)
+        save_report(report, own)
+        return report
 
 
 def _stages(settings: OfflineSettings, own: RunFolder) -> list[Stage]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.errors import SettingError
@@ -47,18 +46,19 @@ def run_sensitivity(
         require("scipy.stats", "bench")
     if "map" in settings.parts and settings.projection == "tsne" and not has_neighbour_plane():
         raise SettingError("projection='tsne' needs scikit-learn: pip install scikit-learn")
+    place = RunFolder.check(folder, settings.KIND)
     close_opened()
     open_simulator.cache_clear()
-    context = SplitContext(settings.study, Path(folder), settings.split)
+    context = SplitContext(settings.study, place, settings.split)
     contents = {"log": log_fingerprint(context.source.log)}
-    own = RunFolder.claim(
-        Path(folder), settings.KIND, settings.to_json(), settings.GROWING, contents
-    )
-    run_stages(_stages(settings, context), workers)
-    report, rows = _report(settings, context)
-    write_rows(rows, own, "points")
-    save_report(report, own)
-    return report
+    with RunFolder.claim(
+        place, settings.KIND, settings.to_json(), settings.GROWING, contents
+    ) as own:
+        run_stages(_stages(settings, context), workers)
+        report, rows = _report(settings, context)
+        write_rows(rows, own, "points")
+        save_report(report, own)
+        return report
 
 
 def _stages(settings: SensitivitySettings, context: SplitContext) -> list[Stage]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 
 from llmrec_env.common.device import check_device
 from llmrec_env.common.extras import require
@@ -44,18 +43,19 @@ def run_study(
     check_device(settings.device)
     if settings.trials > 1:
         require("optuna", "bench")
+    place = RunFolder.check(folder, settings.KIND)
     close_opened()
     simulators.open_simulator.cache_clear()
-    contexts = [SplitContext(settings, Path(folder), n) for n in range(settings.splits)]
+    contexts = [SplitContext(settings, place, n) for n in range(settings.splits)]
     contents = {"log": log_fingerprint(contexts[0].source.log)}
-    own = RunFolder.claim(
-        Path(folder), settings.KIND, settings.to_json(), settings.GROWING, contents
-    )
-    run_stages(_stages(contexts), workers)
-    write_overview(runs_of(settings), own)
-    report = build_report(settings, own.path)
-    save_report(report, own)
-    return report
+    with RunFolder.claim(
+        place, settings.KIND, settings.to_json(), settings.GROWING, contents
+    ) as own:
+        run_stages(_stages(contexts), workers)
+        write_overview(runs_of(settings), own)
+        report = build_report(settings, own.path)
+        save_report(report, own)
+        return report
 
 
 def _stages(contexts: list[SplitContext]) -> list[Stage]:
