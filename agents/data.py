@@ -166,7 +166,7 @@ def constant_rewards(
     """
     if "event" not in log.feedback.columns:
         return np.ones(len(log), dtype=np.float32)
-    return event_rewards(log.feedback["event"], click, purchase)
+    return event_rewards(log.feedback["event"], click, purchase, log.reading.event_rewards)
 
 
 def _facts(log: InteractionLog, vectors: Float64Array | None) -> LogFacts:

@@ -79,6 +79,12 @@ def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int,
         yield advance
 
 
+def say(line: str) -> None:
+    """Print a line to standard error where progress is shown; a worker process prints none."""
+    if is_shown() and _relay is None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 def _no_advance(steps: int, note: str = "") -> None:
     pass
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,8 @@ import polars as pl
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
+from llmrec_env.common.wording import shown
+from llmrec_env.data.ids import as_ids
 
 # The words that introduce each well-known column in an item's sentence, in the sentence's order;
 # other columns use their name and come before the description, which may be long and cut off.
@@ -46,11 +49,16 @@ class Catalogue:
             raise DataError(
                 f"catalogue: no column 'item_id' among {self.table.columns}; every item needs one"
             )
-        table = self.table.with_columns(pl.all().cast(pl.String).fill_null(""))
+        ids = as_ids(self.table["item_id"], "catalogue")
+        if ids.null_count():
+            row = int(ids.is_null().arg_true()[0]) + 1
+            raise DataError(f"catalogue: the item id of row {row} is missing; every item needs one")
+        texts = [as_texts(self.table[name]) for name in self.table.columns if name != "item_id"]
+        table = self.table.with_columns(ids, *texts)
         repeated = table["item_id"].filter(table["item_id"].is_duplicated())
         if len(repeated):
             raise DataError(
-                f"catalogue: item id {repeated[0]!r} occurs more than once; ids must be unique"
+                f"catalogue: item id {shown(repeated[0])} occurs more than once; ids must be unique"
             )
         object.__setattr__(self, "table", table)
 
@@ -127,7 +135,7 @@ class Catalogue:
         unknown = found.filter(pl.col("index").is_null())
         if unknown.height:
             raise DataError(
-                f"unknown item id {unknown['item_id'][0]!r} ({unknown.height} such rows): "
+                f"unknown item id {shown(unknown['item_id'][0])} ({unknown.height} such rows): "
                 f"the catalogue has {len(self)} items and this is none of them"
             )
         return found["index"].cast(pl.Int64).to_numpy().copy()
@@ -144,7 +152,7 @@ class Catalogue:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Catalogue:
         """Read a catalogue that :meth:`save` wrote."""
-        return cls(pl.read_parquet(Path(path)))
+        return cls(pl.read_parquet(Path(path), glob=False))
 
 
 def check_same_catalogue(expected: Catalogue, given: Catalogue, what: str) -> None:
@@ -170,3 +178,31 @@ def check_same_catalogue(expected: Catalogue, given: Catalogue, what: str) -> No
         f"{what}: of another catalogue ({len(given)} items) than expected ({len(expected)} "
         f"items){where}; item ids and their order must be the same"
     )
+
+
+def as_texts(column: pl.Series) -> pl.Series:
+    """A column as text: lists are joined by commas, and a missing value is the empty text.
+
+    Raises:
+        DataError: it holds what is no text, such as structures or bytes.
+    """
+    dtype = column.dtype
+    if isinstance(dtype, pl.List | pl.Array) and not isinstance(dtype.inner, pl.List | pl.Array):
+        lists = column.cast(pl.List(pl.String)) if _is_plain(dtype.inner) else None
+        texts = (
+            lists.list.eval(pl.element().drop_nulls()).list.join(", ")
+            if lists is not None
+            else None
+        )
+    else:
+        texts = column.cast(pl.String) if _is_plain(dtype) else None
+    if texts is None:
+        raise DataError(
+            f"catalogue: column {column.name!r} is of the type {dtype}; expected texts, numbers or "
+            "lists of them, so leave it out"
+        )
+    return texts.fill_null("")
+
+
+def _is_plain(dtype: Any) -> bool:
+    return not (dtype.is_nested() or dtype in (pl.Binary, pl.Object))

@@ -1,31 +1,175 @@
-"""Names of events that count as a click or as a purchase, as in the SQN papers."""
+"""Kinds of events: which names count as a click, which as a purchase, and which rows are none.
+
+Logs of shops and feeds say what happened in a column of names. The names that their publishers use
+are known here; any other is refused when the log is read, unless the caller says what it is.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import polars as pl
 
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.wording import listed, shown
 
-CLICKS = ("view", "click")
-PURCHASES = ("addtocart", "purchase", "transaction")
+_CLICKS = """
+    view click pageview page_view product_view item_view view_item detail detail_view view_detail
+    detailpageview pv clk visit open read watch play listen stream download like fav favorite
+    favourite collect bookmark save wishlist add_to_wishlist share comment follow rate rating review
+    checkin check_in
+"""
+_PURCHASES = """
+    addtocart cart basket add_to_basket purchase purchased transaction buy bought order ordered
+    checkout sale conversion rent
+"""
+CLICKS, PURCHASES = tuple(_CLICKS.split()), tuple(_PURCHASES.split())
+KINDS = ("click", "purchase", "drop")
+POSITIVE = ("1", "1.0", "true", "yes", "t", "y")
+NEGATIVE = ("0", "0.0", "false", "no", "f", "n", "-1", "-1.0")
+
+Events = Mapping[str, str | float]
+"""What an event is: ``click``, ``purchase``, ``drop`` (its rows are left out), or its reward."""
 
 
-def purchased(events: pl.Series) -> BoolArray:
+def purchased(events: pl.Series, others: Iterable[str] = ()) -> BoolArray:
     """Which events of a log are one of :data:`PURCHASES` and not of :data:`CLICKS`, bool (n,).
 
-    Upper and lower case are alike.
+    Upper and lower case, ``-``, ``_`` and spaces are alike.
+
+    Args:
+        events: the names of the events.
+        others: names that are known besides and count as clicks.
 
     Raises:
         DataError: an event is neither.
     """
-    names = events.str.to_lowercase()
-    bought = names.is_in(PURCHASES).fill_null(False)
-    unknown = ~(bought | names.is_in(CLICKS).fill_null(False))
-    if unknown.any():
+    kinds = _kinds(events.unique().drop_nulls(), dict.fromkeys(others, "click"))
+    unknown = events.filter(~events.is_in(list(kinds)).fill_null(False))
+    if len(unknown):
+        raise DataError(f"the log has {_refusal(unknown[0])}; rename the events or drop the column")
+    return events.is_in([name for name, kind in kinds.items() if kind == "purchase"]).to_numpy()
+
+
+def read_events(
+    table: pl.DataFrame, events: Events | None, path: Path
+) -> tuple[pl.DataFrame, str, dict[str, float]]:
+    """Check the column ``event`` of a table; leave out the rows that are to be dropped.
+
+    Args:
+        table: interactions; without the column it is returned as it is.
+        events: what the caller says of names, spelt as in the file.
+        path: of the table, for errors.
+
+    Returns:
+        The table, what was done in words, and the events that have a reward of their own. An event
+        that the caller calls a click or a purchase has that name in the table.
+
+    Raises:
+        DataError: an event is of no known name, or the caller names one that is not there.
+    """
+    events = events or {}
+    if "event" not in table.columns:
+        if events:
+            raise DataError(f"{path}: there is no column of events, and events={dict(events)!r}")
+        return table, "", {}
+    names = table["event"].cast(pl.String, strict=False)
+    counts = dict(names.drop_nulls().value_counts(sort=True).iter_rows())
+    _check_choice(events, counts, path)
+    kinds: dict[str, str | float] = {**_kinds(counts, events), **events}
+    for name, count in counts.items():
+        if name not in kinds:
+            raise DataError(f"{path}: {count} rows have {_refusal(name)}; {_mend(name)}")
+    renamed = {name: kind for name, kind in events.items() if kind in KINDS}
+    rewards = {name: float(kind) for name, kind in events.items() if kind not in KINDS}
+    table = table.with_columns(names.replace(renamed).alias("event"))
+    table = table.filter(pl.col("event").is_null() | (pl.col("event") != "drop"))
+    words = [f"{name} ({count:,}) as {_word(kinds[name])}" for name, count in counts.items()]
+    return table, f"events: {listed(words)}", rewards
+
+
+def read_labels(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
+    """Keep the rows of a table whose column ``label`` says that the user took the item.
+
+    Args:
+        table: interactions; without the column it is returned as it is.
+        path: of the table, for errors.
+
+    Returns:
+        The table without that column, and what was done in words.
+
+    Raises:
+        DataError: a label is neither yes nor no, or none is yes.
+    """
+    if "label" not in table.columns:
+        return table, ""
+    labels = table["label"].cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
+    taken = labels.is_in(POSITIVE)
+    unknown = (~(taken | labels.is_in(NEGATIVE))).fill_null(True).arg_true()
+    if len(unknown):
         raise DataError(
-            f"the log has the event {events.filter(unknown)[0]!r}; known are the clicks "
-            f"{', '.join(CLICKS)} and the purchases {', '.join(PURCHASES)}: rename the events or "
-            "drop the column"
+            f"{path}: the label of row {unknown[0] + 1} is "
+            f"{shown(table['label'][int(unknown[0])])}; expected 1 (taken) or 0 (shown and not "
+            "taken); where the column says something else, pass columns={'label': None}"
         )
-    return bought.to_numpy()
+    if not taken.any():
+        raise DataError(
+            f"{path}: all {len(labels)} labels say that nothing was taken; expected some of 1; "
+            "where the column says something else, pass columns={'label': None}"
+        )
+    words = (
+        f"labels: {int(taken.sum()):,} of {len(labels):,} rows were taken; the others were shown "
+        "and not taken, and are left out"
+    )
+    return table.filter(taken).drop("label"), words
+
+
+def _squashed(name: str) -> str:
+    return "".join(character for character in name.lower() if character.isalnum())
+
+
+_KNOWN = {_squashed(name): "click" for name in CLICKS}
+_KNOWN |= {_squashed(name): "purchase" for name in PURCHASES}
+
+
+def _kinds(names: Iterable[str], others: Mapping[str, object]) -> dict[str, str]:
+    """The kinds of the names that are known."""
+    found = dict.fromkeys(others, "click")
+    found |= {name: kind for name in names if (kind := _KNOWN.get(_squashed(name)))}
+    return found
+
+
+def _check_choice(events: Events, counts: Mapping[str, int], path: Path) -> None:
+    for name, kind in events.items():
+        if name not in counts:
+            raise DataError(f"{path}: there is no event {shown(name)}; there are {listed(counts)}")
+        if kind not in KINDS and not _is_reward(kind):
+            raise DataError(
+                f"events: {name!r} is {shown(kind)}; expected {', '.join(KINDS)} or a reward"
+            )
+
+
+def _is_reward(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30
+
+
+def _refusal(name: str) -> str:
+    return (
+        f"the event {shown(name)}; known are the clicks {listed(CLICKS, 3)} and the purchases "
+        f"{listed(PURCHASES, 3)}"
+    )
+
+
+def _mend(name: str) -> str:
+    return (
+        f"say what it is, such as load(…, events={{{name!r}: 'drop'}}) (or 'click', 'purchase', "
+        "or a reward)"
+    )
+
+
+def _word(kind: str | float) -> str:
+    if kind == "drop":
+        return "none, left out"
+    return f"a {kind}" if isinstance(kind, str) else f"reward {kind:g}"

@@ -14,10 +14,11 @@ from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.interactions import Interactions
 from llmrec_env.data.reading import Reading
+from llmrec_env.data.times import whole_seconds
 
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
-FEEDBACK = ("time", "rating", "event", "weight")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class InteractionLog:
         user_ids: external ids of the users, String, shape (n_users,).
         offsets: int64, shape (n_users + 1,).
         items: int64 item indices, shape (n_interactions,), oldest first within a user.
-        feedback: the optional columns ``time`` (Int64, null where unknown), ``rating`` (Float32),
+        feedback: the optional columns ``time`` (seconds, Int64), ``rating`` (Float32),
             ``event`` (String) and ``weight`` (Float32), each of n_interactions rows.
         first_target: int64, shape (n_users,): the first position in each user's sequence that is
             held out, so an evaluation predicts positions ``first_target[u]`` and later from what
@@ -74,51 +75,52 @@ class InteractionLog:
 
         Args:
             catalogue: the items.
-            table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time``,
-                ``rating``, ``event``, ``weight``. Without a time, file order counts.
+            table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time`` (seconds,
+                dates, moments or ISO texts), ``rating``, ``event``, ``weight``; others are passed
+                over. Without a time, or with an empty one, the order of the rows counts.
             name: what to call the table in an error, such as the file's path.
             reading: how the table was read, for the log's record.
 
         Raises:
-            DataError: a column is missing, an item unknown, a rating NaN, or the table empty.
+            DataError: the table is empty, a column is missing or of a type that it cannot have, an
+                item is unknown, or a row lacks an id, a time or a number that others have.
         """
-        for column in ("user_id", "item_id"):
-            if column not in table.columns:
-                raise DataError(f"{name}: no column {column!r} among {table.columns}")
-        if table.height == 0:
-            raise DataError(f"{name}: no interactions; expected at least one row")
-        for column in ("rating", "weight"):
-            if column in table.columns:
-                values = table[column].cast(pl.Float32)
-                bad = (values.is_null() | values.is_nan()).arg_true()
-                if len(bad):
-                    raise DataError(
-                        f"{name}: {column} of row {bad[0] + 1} is missing or NaN "
-                        f"({len(bad)} such rows); expected a number"
-                    )
+        interactions = Interactions.of(table, name)
+        timed = "time" in interactions.feedback.columns
+        reading = reading or Reading(order="time" if timed else "unknown")
+        return cls.of_interactions(catalogue, interactions, name, reading)
+
+    @classmethod
+    def of_interactions(
+        cls, catalogue: Catalogue, interactions: Interactions, name: str, reading: Reading
+    ) -> InteractionLog:
+        """Build a log from a table that was checked.
+
+        Args:
+            catalogue: the items.
+            interactions: the rows, in any order.
+            name: what to call them in an error.
+            reading: how they were read.
+
+        Raises:
+            DataError: an item is unknown.
+        """
         try:
-            items = catalogue.index_of(table["item_id"].cast(pl.String))
+            places = catalogue.index_of(interactions.item_ids)
         except DataError as error:
             raise DataError(f"{name}: {error}") from None
-        kept = [column for column in FEEDBACK if column in table.columns]
-        frame = table.select(
-            pl.col("user_id").cast(pl.String),
-            pl.Series("item", items),
-            *(pl.col(column) for column in kept),
-        )
-        order = ["user", "time"] if "time" in kept else ["user"]
-        users = frame.select(pl.col("user_id").unique(maintain_order=True)).with_row_index("user")
-        frame = frame.join(users, on="user_id", how="left", maintain_order="left")
-        frame = frame.sort(order, maintain_order=True)
-        counts = np.bincount(frame["user"].to_numpy(), minlength=users.height)
-        types = {"time": pl.Int64, "rating": pl.Float32, "event": pl.String, "weight": pl.Float32}
+        order = interactions.by_user()
+        counts = np.bincount(interactions.users, minlength=len(interactions.user_ids))
+        feedback = interactions.feedback[order] if interactions.feedback.width else pl.DataFrame()
+        if "time" in feedback.columns:
+            feedback = feedback.with_columns(whole_seconds(feedback["time"]))
         return cls(
             catalogue=catalogue,
-            user_ids=users["user_id"],
+            user_ids=interactions.user_ids.alias("user_id"),
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-            items=frame["item"].to_numpy().astype(np.int64),
-            feedback=frame.select(pl.col(column).cast(types[column]) for column in kept),
-            reading=reading or Reading(order="time" if "time" in kept else "unknown"),
+            items=places[interactions.items[order]],
+            feedback=feedback,
+            reading=reading,
         )
 
     def __len__(self) -> int:
@@ -269,7 +271,7 @@ class InteractionLog:
     @classmethod
     def load(cls, path: str | os.PathLike[str], catalogue: Catalogue) -> InteractionLog:
         """Read a log that :meth:`save` wrote."""
-        table = pl.read_parquet(Path(path))
+        table = pl.read_parquet(Path(path), glob=False)
         log = cls.from_table(catalogue, table, name=str(path))
         if HELD_OUT not in table.columns:
             return log

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from llmrec_env.common.wording import listed
 
 Order = Literal["time", "position", "file order", "unknown"]
 
@@ -25,7 +27,7 @@ class TableReading:
 
     def __str__(self) -> str:
         used = [name if name == role else f"{name} (as {role})" for name, role in self.used.items()]
-        return f"{self.file}: columns used: {shortened(used)}; not used: {shortened(self.not_used)}"
+        return f"{self.file}: columns used: {listed(used)}; not used: {listed(self.not_used)}"
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,3 @@ class Reading:
     def to_json(self) -> dict[str, Any]:
         """Everything, as JSON knows it."""
         return asdict(self)
-
-
-def shortened(names: Sequence[str], most: int = 20) -> str:
-    """Names joined by commas, the first of them where there are many; ``none`` without any."""
-    more = f", … ({len(names)} in all)" if len(names) > most else ""
-    return ", ".join(names[:most]) + more or "none"

@@ -97,4 +97,5 @@ def log_fingerprint(log: InteractionLog) -> str:
     texts = [*log.catalogue.ids, *log.catalogue.sentences, *log.user_ids.to_list()]
     if "event" in log.feedback.columns:  # by which Q-learning is rewarded
         texts += log.feedback["event"].fill_null("").to_list()
+        texts += [f"{name} {reward!r}" for name, reward in log.reading.event_rewards.items()]
     return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])

@@ -98,7 +98,8 @@ def evaluate_by_event(
     """Rank the logged next item where it was clicked, and where it was bought.
 
     The SQN line of work reports these two (arXiv 2006.05779). A step is of the kind of the event
-    with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`).
+    with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`); an event
+    with a reward of its own counts as a click.
 
     Args:
         ranker, log, ks, mask_seen, batch_users: as of :func:`evaluate_ranking`.
@@ -115,7 +116,7 @@ def evaluate_by_event(
             f"this log has no column 'event' (it has {log.feedback.columns}), so clicks and "
             "purchases cannot be told apart; use evaluate_ranking"
         )
-    bought = purchased(log.feedback["event"])[held_out_rows(log)]
+    bought = purchased(log.feedback["event"], log.reading.event_rewards)[held_out_rows(log)]
     ranks = step_ranks(ranker, log, mask_seen, batch_users)
     return _metrics_of_kinds(ranks, {"click": ~bought, "purchase": bought}, ks, mask_seen)
 

@@ -21,6 +21,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.times import in_seconds
 
 LogSource = InteractionLog | str | os.PathLike[str]
 READ_ROWS = 50_000  # read at once, a few megabytes
@@ -114,7 +115,11 @@ class _LogReader:
 
     def _tables_of_parquet(self) -> Iterator[pl.DataFrame]:
         for first in range(0, self.n_rows, READ_ROWS):
-            yield self._frame.slice(first, READ_ROWS).collect()
+            table = self._frame.slice(first, READ_ROWS).collect()
+            if "time" in table.columns:  # texts too are compared as times: "9" is before "10"
+                times = in_seconds(table["time"], self.name, first_row=first)
+                table = table.with_columns(times.cast(pl.Float64))
+            yield table
 
 
 def _scan(path: Path) -> pl.LazyFrame:
@@ -186,7 +191,7 @@ def _check_shard(
 
 
 MEND = (
-    "sort the rows by user and time, such as with polars "
+    "sort the rows by user and time (as numbers or dates, not as texts), such as with polars "
     "scan_parquet(log).sort('user_id', 'time', maintain_order=True).sink_parquet(sorted_log)"
 )
 

@@ -7,6 +7,8 @@ is an action that the simulator proposed and h_t + a the history had the user ta
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -141,18 +143,29 @@ def _rewards(log: InteractionLog, labels: Labels | None, reward_source: str) -> 
         ratings = values.to_numpy()
         low, high = ratings.min(), ratings.max()
         return np.ones_like(ratings) if low == high else (ratings - low) / (high - low)
-    return event_rewards(values)
+    return event_rewards(values, own=log.reading.event_rewards)
 
 
 def event_rewards(
-    events: pl.Series, click: float = CLICK_REWARD, purchase: float = PURCHASE_REWARD
+    events: pl.Series,
+    click: float = CLICK_REWARD,
+    purchase: float = PURCHASE_REWARD,
+    own: Mapping[str, float] = MappingProxyType({}),
 ) -> FloatArray:
     """Rewards of a log's clicks and purchases (:mod:`llmrec_env.data.events`), float32 (n,).
 
+    Args:
+        events: their names.
+        click, purchase: what each pays.
+        own: events that pay something else (``Reading.event_rewards``).
+
     Raises:
-        DataError: an event is neither.
+        DataError: an event is none of these.
     """
-    return np.where(purchased(events), np.float32(purchase), np.float32(click))
+    rewards = np.where(purchased(events, own), np.float32(purchase), np.float32(click))
+    for name, reward in own.items():
+        rewards[(events == name).to_numpy()] = reward
+    return rewards
 
 
 def _logged(log: InteractionLog, states: FloatArray, rewards: FloatArray, kind: str) -> Transitions:

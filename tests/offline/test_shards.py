@@ -236,6 +236,8 @@ def test_unsorted_rows_are_refused(rows: int) -> None:
     back = rows_of(("a", "i0", 1), ("b", "i1", 9), ("b", "i0", 8))
     with pytest.raises(DataError, match="row 3 of user 'b' is earlier"):
         list(partition_log(back, catalogue, rows))
+    as_texts = rows_of(("a", "i0", "9"), ("a", "i1", "10"), ("b", "i1", "2"), ("b", "i0", "3"))
+    assert sum(part.n_users for part in partition_log(as_texts, catalogue, rows)) == 2
     unknown_time = rows_of(("a", "i0", 2), ("a", "i1", None), ("b", "i1", 1), ("b", "i0", 1))
     assert sum(part.n_users for part in partition_log(unknown_time, catalogue, rows)) == 2
 

@@ -8,15 +8,16 @@ from typing import Any
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import Format, LogFiles, RawLog
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
 from llmrec_env.data.formats.json_lines import first_record, read_json_lines
+from llmrec_env.data.reading import Reading
 
 PATTERNS = ("*.json", "*.json.gz", "*.jsonl", "*.jsonl.gz")
 METADATA = "meta_"
 # Fields of the reviews: 2014 and 2018, then 2023 (whose times are in milliseconds).
 OLD = {"user_id": "reviewerID", "item_id": "asin", "rating": "overall", "time": "unixReviewTime"}
 NEW = {"user_id": "user_id", "item_id": "parent_asin", "rating": "rating", "time": "timestamp"}
-TYPES = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
+TYPES = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Float64}
 TEXTS = pl.List(pl.String)
 ITEMS: dict[str, Any] = {
     "asin": pl.String,
@@ -45,15 +46,21 @@ def read(source: LogFiles) -> RawLog:
     Python literals. Where an item is described twice, as happens in 2018, the first one counts.
     """
     path = _only_review_file(source)
-    fields = OLD if "reviewerID" in first_record(path) else NEW
-    table = read_json_lines(path, {fields[name]: TYPES[name] for name in TYPES})
-    reviews = table.rename({field: name for name, field in fields.items()})
+    first = first_record(path)
+    fields = OLD if "reviewerID" in first else NEW
+    roles = {field: role for role, field in fields.items()}
+    reviews = read_json_lines(path, {fields[role]: dtype for role, dtype in TYPES.items()})
+    reviews = reviews.rename(roles)
     if fields is NEW:
         reviews = reviews.with_columns(pl.col("time") / 1000)
+    table = table_reading(path, first, roles)
     items_path = _metadata_file(source, path)
     if items_path is None:
-        return RawLog(reviews, path)
-    return RawLog(reviews, path, _read_metadata(items_path), items_path)
+        return RawLog(reviews, path, reading=Reading(tables=(table,)))
+    used = {name: name for name in ITEMS}
+    tables = (table, table_reading(items_path, first_record(items_path), used))
+    items = _read_metadata(items_path)
+    return RawLog(reviews, path, items, items_path, reading=Reading(tables=tables))
 
 
 def _review_files(source: LogFiles) -> list[Path]:

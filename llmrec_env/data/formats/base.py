@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.reading import Reading
+from llmrec_env.data.reading import Reading, TableReading
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,8 @@ class RawLog:
 
     Attributes:
         interactions: ``user_id`` and ``item_id`` (String), and any of ``time`` (seconds, whole or
-            not), ``rating``, ``weight`` (numbers) and ``event`` (String); one row an interaction.
+            not, dates or texts), ``rating``, ``weight`` (numbers), ``event`` and ``label`` (String;
+            whether the user took the item); one row an interaction.
         path: the file of the interactions, for errors.
         items: ``item_id`` and String text columns, or None where the dataset describes no items.
         items_path: the file of the items, for errors.
@@ -98,26 +97,14 @@ class Format:
     read: Callable[..., RawLog]
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file, or what is inside it where its name ends in ``.gz``."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+def table_reading(path: Path, names: Iterable[str], used: Mapping[str, str]) -> TableReading:
+    """Which columns of a file were used, and which were not.
 
-
-def first_line(path: Path) -> str:
-    """The first line of a text file, without its end; empty where there is none to be read."""
-    try:
-        with open_bytes(path) as file:
-            return file.readline(1 << 20).decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    except (OSError, EOFError):
-        return ""
-
-
-def encoding_of(path: Path) -> str:
-    """UTF-8 where the whole file is, else ISO-8859-1, as in many older datasets."""
-    with open_bytes(path) as file:
-        content = file.read()
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        return "iso-8859-1"
-    return "utf-8"
+    Args:
+        path: the file.
+        names: all its columns.
+        used: those that were read, and what as.
+    """
+    names = list(names)
+    kept = {name: used[name] for name in names if name in used}
+    return TableReading(path.name, kept, tuple(name for name in names if name not in used))

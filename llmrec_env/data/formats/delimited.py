@@ -1,19 +1,29 @@
-"""Reads delimited text (CSV, TSV) into typed columns; errors name the line."""
+"""Reads delimited text (CSV, TSV) into typed columns; errors name the line.
+
+polars reads the files that it reads as Python's csv does, which are nearly all. The others (bare
+quotes, line ends of old Macs, a field that does not fit) go through Python, which takes what can be
+taken and names the line of the rest.
+"""
 
 from __future__ import annotations
 
 import csv
-import io
+import re
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import first_line, open_bytes
+from llmrec_env.common.wording import listed, shown
+from llmrec_env.data.formats.python_csv import dialect_of, read_by_python
+from llmrec_env.data.formats.raw_text import Source, chunks, first_line_of, text_of, utf8_source
 
-Types = Mapping[str, type[pl.DataType]]
+Types = Mapping[str, Any]
+NEVER = "\x01"
+"""A byte that no table holds: with it as the separator, a line is one field."""
 
 
 def read_delimited(
@@ -27,7 +37,7 @@ def read_delimited(
     encoding: str = "utf-8",
     rows: pl.Expr | None = None,
 ) -> pl.DataFrame:
-    """Read the columns named in ``types``; others are passed over.
+    """Read the columns named in ``types``; others are passed over, and so are blank lines.
 
     Args:
         path: a text file, gzipped or not.
@@ -36,36 +46,29 @@ def read_delimited(
         header: whether the first line names the columns.
         separator: one byte between the fields.
         quote: what may enclose a field, or None.
-        encoding: as Python names it.
+        encoding: as Python names it; a byte order mark in the file says more.
         rows: which rows to keep; the others never come into memory.
 
     Raises:
         DataError: the file is empty, lacks a column, has another encoding, or a line does not fit.
     """
-    names = read_header(path, separator, quote, encoding) if header else list(types)
-    for column in types:
-        if column not in names and column not in optional:
-            extra = [name for name in types if name in optional]
-            others = f", and what there is of {extra}" if extra else ""
-            needed = [name for name in types if name not in optional]
-            raise DataError(
-                f"{path}: no column {column!r} among {names}; expected {needed}{others}"
-            )
+    source = utf8_source(path, encoding)
+    names = _header(path, source, separator, quote) if header else list(types)
+    _check_columns(path, names, types, optional)
     wanted = [name for name in names if name in types]
-    try:
-        table = pl.scan_csv(
-            _source(path, encoding),
-            has_header=header,
-            separator=separator,
-            quote_char=quote,
-            schema=None if header else dict(types),
-            schema_overrides={name: types[name] for name in wanted} if header else None,
-        ).select(wanted)
-        return table.collect() if rows is None else table.filter(rows).collect()
-    except pl.exceptions.NoDataError:
-        raise DataError(f"{path}: the file is empty; expected {list(types)}") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        _name_the_line(path, error, names, types, separator, quote, encoding)
+    if _is_regular(source, separator, quote):
+        frame = _scan(source, names, types, separator, quote, header)
+        kept = frame.select(wanted) if rows is None else frame.select(wanted).filter(rows)
+        try:
+            return _without_blank_lines(kept.collect(), frame, rows)
+        except pl.exceptions.NoDataError:
+            raise DataError(f"{path}: the file is empty; expected {list(types)}") from None
+        except (pl.exceptions.PolarsError, OSError):
+            pass  # Python takes more, or knows the line
+    table = read_by_python(
+        path, text_of(path, source), names, types, dialect_of(separator, quote), int(header)
+    )
+    return table.select(wanted) if rows is None else table.select(wanted).filter(rows)
 
 
 def read_header(
@@ -76,94 +79,82 @@ def read_header(
     Raises:
         DataError: the file is empty, or names a column twice.
     """
-    line = first_line(path) if encoding == "utf-8" else _text(path, encoding).split("\n", 1)[0]
+    return _header(path, utf8_source(path, encoding), separator, quote)
+
+
+def _header(path: Path, source: Source, separator: str, quote: str | None) -> list[str]:
+    line = first_line_of(source)
     if not line.strip():
         raise DataError(f"{path}: the file is empty; expected a first line with column names")
-    names = next(csv.reader([line], **_dialect(separator, quote)))
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(f"{path}: column {repeated[0]!r} occurs twice in {names}; rename one")
+    try:
+        names = next(csv.reader([line], **dialect_of(separator, quote)))
+    except csv.Error as error:
+        raise DataError(f"{path}, line 1: {error}; expected column names") from None
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise DataError(f"{path}: column {shown(name)} occurs twice in {listed(names)}; rename one")
     return names
 
 
-def _source(path: Path, encoding: str) -> Path | bytes:
-    return path if encoding == "utf-8" else _text(path, encoding).encode("utf-8")
-
-
-def _text(path: Path, encoding: str) -> str:
-    with open_bytes(path) as file:
-        try:
-            return file.read().decode(encoding)
-        except LookupError:
-            raise DataError(f"unknown encoding {encoding!r}; use a name such as 'utf-8'") from None
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not {encoding} text at byte {error.start}") from None
-
-
-def _dialect(separator: str, quote: str | None) -> dict[str, Any]:
-    if quote is None:
-        return {"delimiter": separator, "quoting": csv.QUOTE_NONE}
-    return {"delimiter": separator, "quotechar": quote}
-
-
-def _name_the_line(
-    path: Path,
-    error: Exception,
-    names: list[str],
-    types: Types,
-    separator: str,
-    quote: str | None,
-    encoding: str,
-) -> NoReturn:
-    """Find by Python what polars stumbled over: slower, but it knows the line."""
-    text = decode(path) if encoding == "utf-8" else _text(path, encoding)
-    numeric = {
-        index: name
-        for index, name in enumerate(names)
-        if name in types and types[name].is_numeric()
-    }
-    lines = csv.reader(io.StringIO(text, newline=""), **_dialect(separator, quote))
-    for fields in lines:
-        if len(fields) > len(names):
+def _check_columns(path: Path, names: list[str], types: Types, optional: Collection[str]) -> None:
+    present = set(names)
+    for column in types:
+        if column not in present and column not in optional:
+            extra = [name for name in types if name in optional]
+            others = f", and what there is of {extra}" if extra else ""
+            needed = [name for name in types if name not in optional]
             raise DataError(
-                f"{path}, line {lines.line_num}: {len(fields)} fields, expected {len(names)} "
-                f"({', '.join(names)}); put quotes around a field that holds {separator!r}"
+                f"{path}: no column {column!r} among {listed(names)}; expected {needed}{others}"
             )
-        for index, name in numeric.items():
-            value = fields[index] if index < len(fields) else ""
-            if value and value != name and not _is_number(value, whole=types[name].is_integer()):
-                raise DataError(
-                    f"{path}, line {lines.line_num}: column {name!r} holds {value!r}; "
-                    f"expected a {'whole ' if types[name].is_integer() else ''}number"
-                )
-    reason = str(error).split("\n", 1)[0]
-    raise DataError(f"{path}: cannot be read as delimited text ({reason})") from error
 
 
-def decode(path: Path) -> str:
-    """The whole file as UTF-8.
-
-    Raises:
-        DataError: it is in another encoding (naming the line), or a damaged archive.
-    """
-    try:
-        with open_bytes(path) as file:
-            content = file.read()
-    except (OSError, EOFError) as error:
-        raise DataError(f"{path}: cannot be unpacked ({error}); fetch the file again") from None
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path}, line {line}: not UTF-8 text (byte {content[error.start]:#x}); save the file "
-            "as UTF-8, or pass encoding='iso-8859-1' where the format takes an encoding"
-        ) from None
+def _scan(
+    source: Source, names: list[str], types: Types, separator: str, quote: str | None, header: bool
+) -> pl.LazyFrame:
+    """The file by polars: the columns of ``types`` in their types, the others as text."""
+    return pl.scan_csv(
+        source,
+        has_header=header,
+        separator=separator,
+        quote_char=quote,
+        schema={name: types.get(name, pl.String) for name in names},
+        glob=False,
+    )
 
 
-def _is_number(text: str, whole: bool) -> bool:
-    try:
-        int(text) if whole else float(text)
-    except ValueError:
+def _is_regular(source: Source, separator: str, quote: str | None) -> bool:
+    """Whether polars reads a file as Python's csv does: by its line ends and its quotes."""
+    returns, line_ends, quoted, last = 0, 0, False, b""
+    for chunk in chunks(source):
+        returns += chunk.count(b"\r")
+        line_ends += chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
+        quoted = quoted or (quote is not None and quote.encode() in chunk)
+        last = chunk[-1:]
+    if returns != line_ends:
         return False
-    return True
+    return not (quoted and quote) or _has_plain_quotes(source, separator, quote)
+
+
+def _has_plain_quotes(source: Source, separator: str, quote: str) -> bool:
+    """Whether in every line each field is quoted as a whole, with doubled quotes in it, or not."""
+    q, s = re.escape(quote), re.escape(separator)
+    field = f"(?:[^{q}{s}]*|{q}(?:[^{q}]|{q}{q})*{q})"
+    lines = _scan(source, ["line"], {"line": pl.String}, NEVER, None, False)
+    odd = pl.col("line").str.contains(quote, literal=True) & ~pl.col("line").str.contains(
+        f"^{field}(?:{s}{field})*\r?$"
+    )
+    try:
+        return lines.filter(odd).head(1).collect().height == 0
+    except pl.exceptions.PolarsError:
+        return False
+
+
+def _without_blank_lines(
+    table: pl.DataFrame, frame: pl.LazyFrame, rows: pl.Expr | None
+) -> pl.DataFrame:
+    """The table without the rows for which the file has a line and nothing on it."""
+    if rows is not None or not any(table[name].null_count() for name in table.columns):
+        return table
+    nothing = pl.all_horizontal(pl.all().cast(pl.String).str.strip_chars().fill_null("") == "")
+    blank = frame.select(nothing).collect().to_series()
+    return table.filter(~blank) if blank.any() else table

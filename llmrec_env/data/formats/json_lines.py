@@ -1,9 +1,14 @@
-"""Reads JSON lines into typed columns; errors name the line."""
+"""Reads JSON lines into typed columns; errors name the line.
+
+polars reads stretches of lines. A stretch that it refuses is halved until the odd lines stand
+alone, and only those go through Python: they cost what they cost, not the whole file.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,35 +16,32 @@ from typing import Any, NoReturn
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import first_line, open_bytes
+from llmrec_env.common.wording import shown
+from llmrec_env.data.formats.raw_text import CHUNK, first_line, open_utf8, utf8_source
 
 Schema = Mapping[str, Any]
+
+ALONE = 16
+"""Lines that are not worth halving any more."""
 
 
 def read_json_lines(path: Path, schema: Schema, loose: bool = False) -> pl.DataFrame:
     """Read the fields of ``schema``; absent ones are null, others are passed over.
 
     Args:
-        path: a file of one object a line, gzipped or not.
+        path: a file of one object a line, gzipped or not; blank lines are passed over.
         schema: fields of type String, List(String) or a number.
         loose: also take lines that are Python literals (single quotes), and fields whose shape
-            changes from line to line. It makes Python objects: for items, not for interactions.
+            changes from line to line.
 
     Raises:
         DataError: the file is empty, or a line is malformed, naming the line.
     """
     if not first_line(path).strip():
         raise DataError(f"{path}: the file is empty; expected one JSON object a line")
-    try:
-        return pl.read_ndjson(path, schema=dict(schema))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        if not loose:
-            _name_the_line(path, schema, error)
-    columns: dict[str, list[Any]] = {name: [] for name in schema}
-    for _, record in _records(path, loose=True):
-        for name, dtype in schema.items():
-            columns[name].append(_coerce(record.get(name), dtype))
-    return pl.DataFrame(columns, schema=dict(schema))
+    reader = _Reader(path, schema, loose)
+    tables = [reader.table(number, lines) for number, lines in _stretches(path)]
+    return pl.concat(tables)
 
 
 def first_record(path: Path) -> dict[str, Any]:
@@ -50,25 +52,86 @@ def first_record(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _name_the_line(path: Path, schema: Schema, error: Exception) -> NoReturn:
-    for line, record in _records(path, loose=False):
-        for name, dtype in schema.items():
-            value = record.get(name)
-            if dtype.is_numeric() and not isinstance(value, int | float | None):
-                raise DataError(f"{path}, line {line}: {name!r} is {value!r}; expected a number")
-    reason = str(error).split("\n", 1)[0]
-    raise DataError(f"{path}: cannot be read as JSON lines ({reason})") from error
-
-
-def _records(path: Path, loose: bool) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and objects, by Python."""
+def _stretches(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines of a file, many at a time, and the number of the first of them."""
+    number = 1
     try:
-        with open_bytes(path) as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _parsed_line(path, number, line, loose)
+        with open_utf8(utf8_source(path)) as file:
+            while lines := file.readlines(CHUNK):
+                yield number, lines
+                number += len(lines)
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be unpacked ({error}); fetch the file again") from None
+
+
+class _Reader:
+    """Reads lines of one file, by polars where that can."""
+
+    def __init__(self, path: Path, schema: Schema, loose: bool) -> None:
+        self.path, self.schema, self.loose = path, dict(schema), loose
+
+    def table(self, number: int, lines: list[bytes]) -> pl.DataFrame:
+        """A stretch of lines, of which the first has a number."""
+        try:
+            return _flat(pl.read_ndjson(b"".join(lines), schema=self.schema))
+        except pl.exceptions.PolarsError:
+            if len(lines) <= ALONE:
+                return self._by_python(number, lines)
+        half = len(lines) // 2
+        parts = (self.table(number, lines[:half]), self.table(number + half, lines[half:]))
+        return pl.concat(parts)
+
+    def _by_python(self, number: int, lines: list[bytes]) -> pl.DataFrame:
+        columns: dict[str, list[Any]] = {name: [] for name in self.schema}
+        for line, content in enumerate(lines, start=number):
+            if content.strip():
+                record = _parsed_line(self.path, line, content, self.loose)
+                for name, dtype in self.schema.items():
+                    columns[name].append(self._value(line, name, record.get(name), dtype))
+        return pl.DataFrame(columns, schema=self.schema)
+
+    def _value(self, line: int, name: str, value: Any, dtype: Any) -> Any:
+        if value is None:
+            return None
+        if dtype.is_numeric():
+            return self._number(line, name, value)
+        if dtype == pl.List(pl.String):
+            return _strings(value)
+        return value if isinstance(value, str) else ", ".join(_strings(value))
+
+    def _number(self, line: int, name: str, value: Any) -> float:
+        try:
+            if isinstance(value, bool) or not math.isfinite(number := float(value)):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            raise DataError(
+                f"{self.path}, line {line}: {name!r} is {shown(value)}; expected a number"
+            ) from None
+        return number
+
+
+def _flat(table: pl.DataFrame) -> pl.DataFrame:
+    """Lists of texts without lists in them, which polars leaves as their JSON."""
+    for column in table:
+        if column.dtype == pl.List(pl.String):
+            nested = column.list.eval(pl.element().str.starts_with("[")).list.any().fill_null(False)
+            if nested.any():
+                flat = [
+                    _strings([_unnested(text) for text in texts]) for texts in column.filter(nested)
+                ]
+                table = table.with_columns(
+                    column.scatter(nested.arg_true(), pl.Series(flat, dtype=column.dtype))
+                )
+    return table
+
+
+def _unnested(text: str | None) -> Any:
+    if text is None or not text.startswith("["):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _parsed_line(path: Path, number: int, line: bytes, loose: bool) -> dict[str, Any]:
@@ -87,9 +150,9 @@ def _parse(line: str, loose: bool) -> dict[str, Any]:
     """One object; ValueError where the line is none."""
     try:
         record = json.loads(line, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         if not loose:
-            raise
+            raise ValueError(str(error)) from None
         record = _literal(line)
     if not isinstance(record, dict):
         raise ValueError(f"a {type(record).__name__}, not an object")
@@ -99,21 +162,14 @@ def _parse(line: str, loose: bool) -> dict[str, Any]:
 def _literal(line: str) -> Any:
     """A Python literal; ``literal_eval`` runs no code."""
     try:
-        return ast.literal_eval(line)
-    except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise ValueError(f"neither JSON nor a Python literal: {error}") from None
+        return ast.literal_eval(line.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
+        reason = str(error)[:80]
+        raise ValueError(f"neither JSON nor a Python literal: {reason}") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _coerce(value: Any, dtype: Any) -> Any:
-    if dtype == pl.List(pl.String):
-        return _strings(value)
-    if dtype == pl.String and value is not None and not isinstance(value, str):
-        return ", ".join(_strings(value))
-    return value
 
 
 def _strings(value: Any) -> list[str]:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from llmrec_env.data.formats.base import Format, LogFiles, RawLog, encoding_of
-from llmrec_env.data.formats.delimited import Types, read_delimited
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
+from llmrec_env.data.formats.delimited import Types, read_delimited, read_header
+from llmrec_env.data.formats.raw_text import encoding_of
+from llmrec_env.data.reading import Reading, TableReading
 
 TAGGED = "user_taggedartists.dat"
+PLAYED = "user_artists.dat"
 PLAYS = {"userID": pl.String, "artistID": pl.String, "weight": pl.Float32}
 TAGGINGS = {
     "userID": pl.String,
@@ -19,12 +22,13 @@ TAGGINGS = {
     "month": pl.Int32,
     "year": pl.Int32,
 }
+ARTIST = {"id": "item_id", "name": "title"}
 NAMES = {"userID": "user_id", "artistID": "item_id"}
 
 
 def recognises(source: LogFiles) -> bool:
     """``user_taggedartists.dat`` with ``artists.dat``, ``tags.dat`` and ``user_artists.dat``."""
-    return source.has(TAGGED, "artists.dat", "tags.dat", "user_artists.dat")
+    return source.has(TAGGED, "artists.dat", "tags.dat", PLAYED)
 
 
 def read(source: LogFiles, max_tags: int = 5) -> RawLog:
@@ -38,7 +42,7 @@ def read(source: LogFiles, max_tags: int = 5) -> RawLog:
         max_tags: how many tags an artist's text names.
     """
     taggings = _read_dat(source.folder / TAGGED, TAGGINGS).rename(NAMES)
-    plays = _read_dat(source.folder / "user_artists.dat", PLAYS).rename(NAMES)
+    plays = _read_dat(source.folder / PLAYED, PLAYS).rename(NAMES)
     day = pl.datetime("year", "month", "day").dt.epoch("s")
     first_tags = taggings.group_by("user_id", "item_id", maintain_order=True).agg(
         time=day.min().cast(pl.Int64)
@@ -51,7 +55,15 @@ def read(source: LogFiles, max_tags: int = 5) -> RawLog:
     items = artists.rename({"id": "item_id", "name": "title"}).join(
         _tag_texts(source.folder, taggings, max_tags), on="item_id", how="left"
     )
-    return RawLog(interactions, source.folder / TAGGED, items, artists_path)
+    tables = (
+        TableReading(TAGGED, {"userID": "user_id", "artistID": "item_id", "year": "time"}),
+        TableReading(PLAYED, {"weight": "weight"}),
+        table_reading(
+            artists_path, read_header(artists_path, "\t", None), {"id": "item_id", "name": "title"}
+        ),
+    )
+    path = source.folder / TAGGED
+    return RawLog(interactions, path, items, artists_path, reading=Reading(tables=tables))
 
 
 def _tag_texts(folder: Path, taggings: pl.DataFrame, max_tags: int) -> pl.DataFrame:

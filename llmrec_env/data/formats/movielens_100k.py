@@ -7,6 +7,7 @@ import polars as pl
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog
 from llmrec_env.data.formats.delimited import read_delimited
 from llmrec_env.data.formats.text import natural_title
+from llmrec_env.data.reading import Reading, TableReading
 
 RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
 FIELDS = ("item_id", "title", "release", "video_release", "url")
@@ -59,6 +60,12 @@ def read(source: LogFiles) -> RawLog:
             pl.concat_str(named, separator=", ", ignore_nulls=True).alias("genres"),
         ),
         items_path,
+        reading=Reading(
+            tables=(
+                TableReading(ratings_path.name, {name: name for name in RATINGS}),
+                TableReading(items_path.name, {"item_id": "item_id", "title": "title"}, FIELDS[2:]),
+            )
+        ),
     )
 
 

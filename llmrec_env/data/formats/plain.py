@@ -1,30 +1,34 @@
-"""Reader of your own tables: ``interactions`` and ``items`` as csv, csv.gz or parquet."""
+"""Reader of your own tables: ``interactions`` and ``items`` as csv, tsv (.gz) or parquet."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.formats.base import Format, LogFiles, RawLog, first_line
-from llmrec_env.data.formats.delimited import Types, read_delimited, read_header
+from llmrec_env.common.wording import listed
+from llmrec_env.data.catalogue import as_texts
+from llmrec_env.data.columns import TYPES, Columns, find_columns
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
+from llmrec_env.data.formats.delimited import read_delimited, read_header
+from llmrec_env.data.formats.item_texts import (
+    holds_addresses,
+    holds_numbers,
+    names_address,
+    title_of,
+)
+from llmrec_env.data.formats.parquet import parquet_columns, read_parquet
+from llmrec_env.data.formats.raw_text import first_line
 from llmrec_env.data.formats.text import spaced
+from llmrec_env.data.ids import as_ids
+from llmrec_env.data.reading import Reading
+from llmrec_env.data.times import in_seconds, unit_of
 
-ENDINGS = (".csv", ".csv.gz", ".parquet")
-TIMES = ("timestamp", "time")
-COLUMNS = {
-    "user_id": pl.String,
-    "item_id": pl.String,
-    "timestamp": pl.String,
-    "time": pl.String,
-    "rating": pl.Float32,
-    "event": pl.String,
-    "weight": pl.Float32,
-}
+ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+SEPARATORS = ",\t;|"
 LISTS = ("category", "categories", "genres", "tags")
-REQUIRED = ("user_id", "item_id")
 
 
 def recognises(source: LogFiles) -> bool:
@@ -32,89 +36,126 @@ def recognises(source: LogFiles) -> bool:
     if source.candidates(*_names("interactions")):
         return True
     named = source.candidates(*_names("*")) if source.path.is_file() else []
-    return any(set(REQUIRED) <= set(_column_names(path)) for path in named)
+    return any(_is_table_of_interactions(path) for path in named)
 
 
 def read(
-    source: LogFiles, encoding: str = "utf-8", text_columns: Sequence[str] | None = None
+    source: LogFiles,
+    encoding: str = "utf-8",
+    text_columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
 ) -> RawLog:
-    """Columns ``user_id``, ``item_id`` and any of ``timestamp`` or ``time``, ``rating``, ``event``
-    and ``weight``; others are passed over.
+    """A user and an item in each row, and a time, a rating, a label, an event and a weight where
+    there are such columns, under any of their known names (:mod:`llmrec_env.data.columns`).
 
-    Times are numbers (seconds) or ISO dates. Where there is an ``items`` table with a column
-    ``item_id``, it must name every seen item.
+    Times are numbers (seconds, or what a name such as ``time_ms`` says), dates or ISO texts. Where
+    there is an ``items`` table, it must name every seen item.
 
     Args:
         source: where the files stand.
-        encoding: of csv files, as Python names it.
-        text_columns: the columns of ``items`` that describe an item; by default all that do not
-            hold numbers alone.
+        encoding: of text files, as Python names it.
+        text_columns: the columns of ``items`` that describe an item; by default all but those that
+            hold numbers alone, and addresses.
+        columns: which column is the ``user_id``, ``item_id``, ``time``, ``rating``, ``label``,
+            ``event`` or ``weight``, where the names do not say it; None where none is.
     """
     by_name = source.path.is_file() and not source.candidates(*_names("interactions"))
     path = source.path if by_name else source.only(*_names("interactions"))
-    table = _read_table(path, encoding, COLUMNS, required=REQUIRED)
-    times = [name for name in TIMES if name in table.columns]
-    if len(times) == 2:
-        raise DataError(f"{path}: both columns {TIMES} are there; expected one of them")
-    interactions = table.rename(dict.fromkeys(times, "time"))
+    names = _column_names(path, encoding)
+    roles = find_columns(names, columns or {}, str(path))
+    interactions = _read_interactions(path, encoding, roles)
+    reading = table_reading(path, names, {column: role for role, column in roles.items()})
     found = source.neighbours(*_names("items"))
     if not found:
-        return RawLog(interactions, path)
+        return RawLog(interactions, path, reading=Reading(tables=(reading,)))
     if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise DataError(f"{source.folder}: expected one table of items, found {names}; remove one")
-    return RawLog(interactions, path, _read_items(found[0], encoding, text_columns), found[0], True)
+        files = listed(file.name for file in found)
+        raise DataError(f"{source.folder}: expected one table of items, found {files}; remove one")
+    names = _column_names(found[0], encoding)
+    item = roles["item_id"]
+    if item not in names:
+        item = find_columns(names, {}, str(found[0]), needed=["item_id"])["item_id"]
+    items = _read_items(found[0], encoding, names, item, text_columns)
+    used = {name: as_ for name, as_ in _named(names, item).items() if as_ in items.columns}
+    tables = (reading, table_reading(found[0], names, used))
+    return RawLog(interactions, path, items, found[0], True, Reading(tables=tables))
 
 
 def _names(stem: str) -> list[str]:
     return [stem + ending for ending in ENDINGS]
 
 
-def _read_items(path: Path, encoding: str, text_columns: Sequence[str] | None) -> pl.DataFrame:
-    wanted = _column_names(path, encoding) if text_columns is None else list(text_columns)
-    types = dict.fromkeys(["item_id", *wanted], pl.String)
-    table = _read_table(path, encoding, types, required=list(types))
-    table = table.with_columns(spaced(name) for name in LISTS if name in table.columns)
-    if text_columns is not None:
-        return table
-    return table.select(
-        column for column in table if column.name == "item_id" or not _only_numbers(column)
-    )
-
-
-def _read_table(path: Path, encoding: str, types: Types, required: Sequence[str]) -> pl.DataFrame:
-    if path.suffix != ".parquet":
-        optional = set(types) - set(required)
-        return read_delimited(path, types, optional=optional, encoding=encoding)
+def _is_table_of_interactions(path: Path) -> bool:
+    if path.suffix != ".parquet" and not first_line(path):
+        return False
     names = _column_names(path)
-    for column in required:
-        if column not in names:
-            raise DataError(
-                f"{path}: no column {column!r} among {names}; expected {list(required)}"
-            )
-    table = pl.read_parquet(path, columns=[name for name in names if name in types])
-    # A time keeps its own type, which may be a date.
-    return table.cast({name: types[name] for name in table.columns if name not in TIMES})
+    return {"user_id", "item_id"} <= set(find_columns(names, {}, str(path), needed=()))
+
+
+def _read_interactions(path: Path, encoding: str, roles: dict[str, str]) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        table = read_parquet(path, list(roles.values()))
+    else:
+        types = {column: TYPES[role] for role, column in roles.items()}
+        table = _read_text(path, encoding, types)
+    table = table.rename({column: role for role, column in roles.items()})
+    if "time" in roles and (unit := unit_of(roles["time"])) != 1.0:
+        table = table.with_columns(in_seconds(table["time"], str(path), unit).alias("time"))
+    return table
+
+
+def _read_items(
+    path: Path, encoding: str, names: list[str], item: str, text_columns: Sequence[str] | None
+) -> pl.DataFrame:
+    wanted = names if text_columns is None else list(text_columns)
+    for name in wanted:
+        if name not in names:
+            raise DataError(f"{path}: no column {name!r} among {listed(names)}")
+    columns = list(dict.fromkeys([item, *wanted]))
+    if text_columns is None:
+        columns = [name for name in columns if name == item or not names_address(name)]
+    if path.suffix == ".parquet":
+        table = read_parquet(path, columns)
+    else:
+        table = _read_text(path, encoding, dict.fromkeys(columns, pl.String))
+    ids = as_ids(table[item], str(path))
+    texts = [as_texts(table[name]) for name in columns if name != item]
+    if text_columns is None:
+        texts = [text for text in texts if not (holds_numbers(text) or holds_addresses(text))]
+    kept = pl.DataFrame([ids, *texts]).rename(
+        {old: new for old, new in _named(columns, item).items() if old in {ids.name, *names}},
+        strict=False,
+    )
+    return kept.with_columns(spaced(name) for name in LISTS if name in kept.columns)
+
+
+def _named(names: Iterable[str], item: str) -> dict[str, str]:
+    """What the catalogue calls each column of a table of items."""
+    names = list(names)
+    named = {name: name for name in names} | {item: "item_id"}
+    title = title_of((name for name in names if name != item), item)
+    return named | ({title: "title"} if title is not None else {})
+
+
+def _read_text(path: Path, encoding: str, types: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    return read_delimited(path, types, separator=_separator(path), encoding=encoding)
+
+
+def _separator(path: Path) -> str:
+    """What stands between the names of the first line."""
+    line = first_line(path)
+    return next((separator for separator in SEPARATORS if separator in line), ",")
 
 
 def _column_names(path: Path, encoding: str = "utf-8") -> list[str]:
-    if path.suffix != ".parquet":
-        return read_header(path, encoding=encoding) if first_line(path) else []
-    try:
-        return list(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise DataError(f"{path}: cannot be read as parquet ({reason})") from None
-
-
-def _only_numbers(texts: pl.Series) -> bool:
-    filled = texts.drop_nulls()
-    return len(filled) > 0 and filled.cast(pl.Float64, strict=False).null_count() == 0
+    if path.suffix == ".parquet":
+        return parquet_columns(path)
+    return read_header(path, _separator(path), encoding=encoding)
 
 
 FORMAT = Format(
     "plain",
-    "interactions.csv, .csv.gz or .parquet (columns user_id, item_id, …), and items likewise",
+    "interactions.csv, .tsv (.gz) or .parquet (columns user_id, item_id, …), and items likewise",
     recognises,
     read,
 )

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from llmrec_env.data.formats.base import Format, LogFiles, RawLog, first_line
-from llmrec_env.data.formats.delimited import read_delimited
+from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
+from llmrec_env.data.formats.delimited import read_delimited, read_header
+from llmrec_env.data.formats.raw_text import first_line
+from llmrec_env.data.reading import Reading
 
 EVENTS = {"timestamp": pl.Int64, "visitorid": pl.String, "event": pl.String, "itemid": pl.String}
+NAMES = {"visitorid": "user_id", "itemid": "item_id", "timestamp": "time", "event": "event"}
 PROPERTIES = {"timestamp": pl.Int64, "itemid": pl.String, "property": pl.String, "value": pl.String}
 TREE = {"categoryid": pl.String, "parentid": pl.String}
 
@@ -33,10 +36,12 @@ def read(source: LogFiles) -> RawLog:
         (pl.col("timestamp") / 1000).alias("time"),
         "event",
     )
+    tables = (table_reading(path, read_header(path), NAMES),)
     properties = source.neighbours("item_properties*.csv")
     if not properties:
-        return RawLog(interactions, path)
-    return RawLog(interactions, path, _categories(properties, source.folder), properties[0])
+        return RawLog(interactions, path, reading=Reading(tables=tables))
+    items = _categories(properties, source.folder)
+    return RawLog(interactions, path, items, properties[0], reading=Reading(tables=tables))
 
 
 def _categories(paths: list[Path], folder: Path) -> pl.DataFrame:

@@ -9,11 +9,15 @@ import polars as pl
 # What is between the tags of these two is code, not text.
 CODE = r"(?is)<(?:script|style)\b.*?</(?:script|style)\s*>"
 TAG = r"(?s)<(?:[a-zA-Z/][^<>]*|!--.*?--|![^<>]*)>"
+# Characters that are not seen: zero-width ones, those that turn the direction, fillers, marks.
+INVISIBLE = r"[\p{Default_Ignorable_Code_Point}\u{FFF9}-\u{FFFB}]"
+CONTROL = r"\p{Cc}"
+NO_GENRE = "(no genres listed)"
 ARTICLES = "The|A|An|Les|Le|La|L'|Il|Lo|Das|Der|Die|El|Los|Las"
 
 
 def clean(table: pl.DataFrame, max_characters: int) -> pl.DataFrame:
-    """Drop markup, unescape entities, collapse white space and cut texts that are too long.
+    """Drop markup and what is not seen, unescape entities, collapse white space, cut long texts.
 
     Args:
         table: ``item_id`` and String columns.
@@ -27,6 +31,11 @@ def clean(table: pl.DataFrame, max_characters: int) -> pl.DataFrame:
 def joined(column: str, separator: str) -> pl.Expr:
     """``Adventure|Animation`` as ``Adventure, Animation``."""
     return pl.col(column).str.replace_all(separator, ", ", literal=True)
+
+
+def genres(column: str) -> pl.Expr:
+    """MovieLens' genres, ``Adventure|Animation`` as ``Adventure, Animation``."""
+    return joined(column, "|").replace(NO_GENRE, "").alias(column)
 
 
 def spaced(column: str) -> pl.Expr:
@@ -55,6 +64,7 @@ def _strip_tags(texts: pl.Series) -> pl.Series:
 
 
 def _shortened(text: pl.Expr, max_characters: int) -> pl.Expr:
+    text = text.str.replace_all(INVISIBLE, "").str.replace_all(CONTROL, " ")
     text = text.str.replace_all(r"\s+", " ").str.strip_chars()
     cut = text.str.head(max_characters + 1).str.replace(r"\s+\S*$", "").str.head(max_characters)
     return pl.when(text.str.len_chars() > max_characters).then(cut).otherwise(text)

@@ -1,0 +1,165 @@
+"""``Interactions``: a table of interactions, checked, with users and items as numbers.
+
+Both ways to a log go through here, ``load`` and ``InteractionLog.from_table``, so that both refuse
+the same and read the same out of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.wording import listed, shown
+from llmrec_env.data.ids import as_ids
+from llmrec_env.data.times import in_seconds, whole_seconds
+
+FEEDBACK: dict[str, Any] = {
+    "time": pl.Int64,
+    "rating": pl.Float32,
+    "event": pl.String,
+    "weight": pl.Float32,
+}
+"""The columns that may stand beside a user and an item, with their types in a log."""
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Rows of interactions in the order in which they came.
+
+    Attributes:
+        user_ids: the users' ids, String, in the order of their first row.
+        users: the user of each row, int64 (n_rows,), a place in ``user_ids``.
+        item_ids: the items' ids, String, in the order of their first row.
+        items: the item of each row, int64 (n_rows,), a place in ``item_ids``.
+        feedback: the columns of :data:`FEEDBACK` that there are; times are seconds, whole or not.
+    """
+
+    user_ids: pl.Series
+    users: IntArray
+    item_ids: pl.Series
+    items: IntArray
+    feedback: pl.DataFrame
+
+    @classmethod
+    def of(cls, table: pl.DataFrame, name: str) -> Interactions:
+        """Check a table with the columns ``user_id``, ``item_id`` and any of :data:`FEEDBACK`.
+
+        Args:
+            table: one row an interaction.
+            name: what to call it in an error, such as the file's path.
+
+        Raises:
+            DataError: there are no rows, a column is missing or has a type that it cannot have, or
+                a row lacks an id, a time or a number that others have.
+        """
+        for column in ("user_id", "item_id"):
+            if column not in table.columns:
+                raise DataError(f"{name}: no column {column!r} among {listed(table.columns)}")
+        if table.height == 0:
+            raise DataError(f"{name}: no interactions; expected at least one row")
+        user_ids, users = _coded(table["user_id"], name)
+        item_ids, items = _coded(table["item_id"], name)
+        feedback = [_checked(table[column], name) for column in FEEDBACK if column in table.columns]
+        kept = pl.DataFrame([values for values in feedback if values is not None])
+        return cls(user_ids, users, item_ids, items, kept)
+
+    def by_time(self) -> Interactions:
+        """The rows in the order of their times, those of one time in the order that they have."""
+        order = np.argsort(self.feedback["time"].to_numpy(), kind="stable")
+        user_ids, users = _renumbered(self.user_ids, self.users[order])
+        item_ids, items = _renumbered(self.item_ids, self.items[order])
+        return Interactions(user_ids, users, item_ids, items, self.feedback[order])
+
+    def by_user(self) -> IntArray:
+        """The order of the rows by user and then by time, int64 (n_rows,)."""
+        if "time" not in self.feedback.columns:
+            return np.argsort(self.users, kind="stable")
+        order = np.argsort(self.feedback["time"].to_numpy(), kind="stable")
+        return order[np.argsort(self.users[order], kind="stable")]
+
+    def counts_up(self) -> bool:
+        """Whether the times are but positions: 0, 1, 2 … (or from 1) within each user."""
+        times = whole_seconds(self.feedback["time"]).to_numpy()
+        first = times.min()
+        if first not in (0, 1):
+            return False
+        order = self.by_user()
+        begins = np.cumsum(np.bincount(self.users))[:-1]
+        positions = np.arange(len(order)) - np.concatenate([[0], begins])[self.users[order]]
+        return bool((times[order] == positions + first).all())
+
+
+def _checked(values: pl.Series, name: str) -> pl.Series | None:
+    """A column of feedback with a value in every row; None for times and events that are empty."""
+    if values.name == "time":
+        values = in_seconds(values, name)
+    elif values.name == "event":
+        values = as_ids(values, name)
+    else:
+        values = _numbers(values, name)
+    if values.name in ("time", "event") and values.null_count() == len(values):
+        return None
+    _require(values, name, "an event" if values.name == "event" else "a number")
+    return values
+
+
+def _numbers(values: pl.Series, name: str) -> pl.Series:
+    if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Null)):
+        raise DataError(
+            f"{name}: {values.name} is of the type {values.dtype}; expected numbers in that column"
+        )
+    numbers = values.cast(pl.Float32, strict=False)
+    failed = (numbers.is_null() & values.is_not_null()).arg_true()
+    if len(failed):
+        raise DataError(
+            f"{name}: {values.name} of row {failed[0] + 1} is {shown(values[int(failed[0])])}; "
+            "expected a number"
+        )
+    return numbers
+
+
+def _require(values: pl.Series, name: str, kind: str) -> None:
+    missing = values.is_null()
+    if values.dtype.is_float():
+        missing |= ~values.is_finite()
+    if missing.any():
+        rows = missing.fill_null(True).arg_true()
+        raise DataError(
+            f"{name}: {values.name} of row {rows[0] + 1} is missing, NaN or infinite "
+            f"({len(rows)} such rows of {len(values)}); expected {kind} in every row, so fill them "
+            "or remove the rows"
+        )
+
+
+def _coded(ids: pl.Series, name: str) -> tuple[pl.Series, IntArray]:
+    """The distinct ids by first appearance, and which one stands in each row.
+
+    Raises:
+        DataError: a row has none; an empty text is none.
+    """
+    texts = as_ids(ids, name)
+    distinct = texts.unique(maintain_order=True)
+    empty = distinct.filter(distinct.is_null() | (distinct.str.strip_chars() == ""))
+    if len(empty):
+        rows = (texts.is_null() | texts.is_in(empty.drop_nulls())).arg_true()
+        raise DataError(
+            f"{name}: {ids.name} of row {rows[0] + 1} is missing ({len(rows)} such rows of "
+            f"{len(ids)}); expected an id in every row, so fill them or remove the rows"
+        )
+    codes = texts.to_frame("id").join(
+        distinct.to_frame("id").with_row_index("code"), on="id", how="left", maintain_order="left"
+    )
+    return distinct, codes["code"].to_numpy().astype(np.int64)
+
+
+def _renumbered(ids: pl.Series, codes: IntArray) -> tuple[pl.Series, IntArray]:
+    """Ids and codes in the order in which the codes first appear."""
+    distinct = pl.Series(codes).unique(maintain_order=True).to_numpy()
+    places = np.empty(len(ids), dtype=np.int64)
+    places[distinct] = np.arange(len(distinct))
+    return ids[distinct], places[codes]
