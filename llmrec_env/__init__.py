@@ -33,6 +33,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from llmrec_env.common.forking import protect_forks
 from llmrec_env.envs.common.registration import register_environments
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ __all__ = [
 ]
 
 register_environments()
+protect_forks()
 
 if not TYPE_CHECKING:  # a type checker reads the imports above, and refuses other names
     _MODULES = {

@@ -24,7 +24,8 @@ from llmrec_env.language.fitting import (
     untrained_language_environment,
 )
 from llmrec_env.language.learning import LearningConfig
-from llmrec_env.users.language import EMBEDDED, LanguageUser
+from llmrec_env.users.language import LanguageUser
+from llmrec_env.users.origin import EMBEDDED
 
 gym.register_envs(llmrec_env)
 

@@ -15,6 +15,7 @@ import polars as pl
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
+from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import shown
 from llmrec_env.data.ids import as_ids
 
@@ -150,6 +151,7 @@ class Catalogue:
             self.table.write_parquet(temporary)
 
     @classmethod
+    @fork_safe
     def load(cls, path: str | os.PathLike[str]) -> Catalogue:
         """Read a catalogue that :meth:`save` wrote."""
         return cls(pl.read_parquet(Path(path), glob=False))

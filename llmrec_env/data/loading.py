@@ -10,6 +10,7 @@ from typing import Any
 from llmrec_env.common import progress
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import local_path
+from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import listed
 from llmrec_env.data.described import catalogue_of
 from llmrec_env.data.events import Events, read_events, read_labels
@@ -20,6 +21,7 @@ from llmrec_env.data.reading import Reading
 from llmrec_env.data.transforms import shuffle_items
 
 
+@fork_safe
 def load(
     path: str | os.PathLike[str],
     format: str | None = None,

@@ -13,6 +13,7 @@ import polars as pl
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
+from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.interactions import Interactions
 from llmrec_env.data.reading import Reading
@@ -269,6 +270,7 @@ class InteractionLog:
             self.to_table().with_columns(held_out).write_parquet(temporary)
 
     @classmethod
+    @fork_safe
     def load(cls, path: str | os.PathLike[str], catalogue: Catalogue) -> InteractionLog:
         """Read a log that :meth:`save` wrote."""
         table = pl.read_parquet(Path(path), glob=False)

@@ -12,6 +12,7 @@ time 32 more were taken). docs/results/speed.md has the milliseconds. ::
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -88,6 +89,16 @@ class Decoder:
             chosen = torch.from_numpy(rows[~known]).to(self.le.device)
             new = [name for name, k in zip(names, known, strict=True) if not k]
             self._prefix_cache.put(new, chosen, [self._length, self._means, self.states])
+
+    def detached(self) -> Decoder:
+        """The same without its LE and without what was read before, to be pickled.
+
+        Whoever unpickles it sets ``le`` again.
+        """
+        twin = copy.copy(self)
+        del twin.le
+        twin._prefix_cache = None
+        return twin
 
     @torch.inference_mode()
     def show(self, actions: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_j
 from llmrec_env.language.saving import saved_catalogue, saved_fingerprint
 from llmrec_env.offline.files import MANIFEST, manifest_path, shard_path
 from llmrec_env.offline.partition import LogShard, LogSource, partition_log
-from llmrec_env.users.language import EMBEDDED
+from llmrec_env.users.origin import EMBEDDED
 
 FORMAT = 1
 SETTINGS = ("simulator", "augment", "dtype", "shard_rows")

@@ -13,6 +13,7 @@ import polars as pl
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path
+from llmrec_env.common.forking import fork_safe
 from llmrec_env.offline.files import shard_paths
 
 
@@ -74,6 +75,7 @@ class Transitions:
             table.write_parquet(temporary)
 
     @classmethod
+    @fork_safe
     def load(cls, path: str | os.PathLike[str]) -> Transitions:
         """Read what :meth:`save` wrote, or all files of a folder that ``llmrec label`` made.
 

@@ -6,7 +6,6 @@ import copy
 import os
 from collections.abc import Sequence
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -25,12 +24,18 @@ from llmrec_env.language.item_index import EXACT_ITEMS, ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import Branches, Histories, Labels, Response, Session, UserSimulator
+from llmrec_env.users.origin import EMBEDDED, Origin
 
-EMBEDDED = Path(__file__).parents[1] / "language" / "assets" / "generated_world"
+COMPUTED = ("le", "_index", "_labels")
+"""Attributes of a user that are computed when they are needed."""
 
 
 class LanguageUser(UserSimulator):
     """Users who answer as the LE says: liking from its reward model, taking as calibrated.
+
+    They can be pickled: users that :meth:`from_pretrained` loaded by the path of the folder and its
+    fingerprint, which the folder must still have where they are unpickled, others with all their
+    tensors.
 
     Args:
         model: a learned LE; see :func:`llmrec_env.language.fitting.fit_language_environment`.
@@ -55,6 +60,7 @@ class LanguageUser(UserSimulator):
                 "call llmrec_env.language.calibration.calibrate(model, validation_log)"
             )
         self.model = model
+        self._origin: Origin | None = None
         self.catalogue = model.catalogue
         self.state_size = model.state_size
         self.users = users if users is not None else model.users
@@ -79,8 +85,36 @@ class LanguageUser(UserSimulator):
             dtype: in which the language model computes, or its name; "auto" is bfloat16 on a GPU
                 that computes in it, else float32.
         """
+        origin = Origin.of(folder, device, dtype)
         model = LanguageEnvironment.from_pretrained(folder, device, dtype, fold=True)
-        return cls(model, accept_rate=accept_rate)
+        users = cls(model, accept_rate=accept_rate)
+        users._origin = origin
+        return users
+
+    def __copy__(self) -> LanguageUser:
+        """The same users on the same model."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: a loaded LE by its origin, and nothing that can be computed."""
+        state = {name: value for name, value in self.__dict__.items() if name not in COMPUTED}
+        if self.users is self.model.users:
+            del state["users"]
+        if self._origin is not None:
+            del state["model"], state["catalogue"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the LE again where it was not pickled itself."""
+        self.__dict__.update(state)
+        if self._origin is not None:
+            self.model = self._origin.open()
+            self.catalogue = self.model.catalogue
+        if "users" not in state:
+            self.users = self.model.users
+        self._labels = WeakKeyDictionary()
 
     def with_accept_rate(self, accept_rate: float) -> LanguageUser:
         """The same users, taking a uniformly shown item with this mean probability."""
@@ -165,6 +199,15 @@ class _LanguageSession(Session):
         twin._decoder = copy.deepcopy(self._decoder, memo)
         twin.states = self.states.copy()
         return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: where the users are, without the model."""
+        return {**self.__dict__, "_decoder": self._decoder.detached()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Go on from there, on the simulator's model."""
+        self.__dict__.update(state)
+        self._decoder.le = self._simulator.le
 
     def respond(self, actions: IntArray) -> Response:
         items = np.asarray(actions)

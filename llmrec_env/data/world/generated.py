@@ -18,6 +18,7 @@ import polars as pl
 
 from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.reading import Reading
@@ -131,6 +132,7 @@ class World:
         return prior, usual, slope
 
 
+@fork_safe
 def generate_world(
     seed: int = 0,
     n_items: int = 800,

@@ -14,6 +14,7 @@ A row is one user in one episode. :class:`NextItemEnv` is these rules with one r
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -87,14 +88,14 @@ class InitialHistories:
         Raises:
             DataError: there is no such user, or its sequence is too short.
         """
-        try:
-            user = self.log.user_index(user_id)
-        except DataError:
-            some = ", ".join(self.log.user_ids[:3])
+        found = np.flatnonzero(self.ids == str(user_id))  # polars would wait in a forked child
+        if not len(found):
+            some = ", ".join(self.ids[:3])
             raise DataError(
                 f"user {user_id!r} is not among the {self.log.n_users} held-out users who start "
                 f"episodes ({some}, …); make the environment with users=log for others"
-            ) from None
+            )
+        user = int(found[0])
         if self.log.lengths[user] <= self.cuts[user]:
             raise DataError(
                 f"user {user_id!r} has {self.log.lengths[user]} interactions; "
@@ -159,6 +160,21 @@ class NextItemRules(Rules[Outcome]):
         self.patience_left = np.zeros(num_rows, dtype=np.int64)
         self.last_answer = np.zeros(num_rows, dtype=np.int64)
         self._rows = np.arange(num_rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: initial histories follow from the simulator's users."""
+        return {name: v for name, v in self.__dict__.items() if name != "initial_histories"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        assert self.simulator.users is not None
+        self.initial_histories = InitialHistories(self.simulator.users)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NextItemRules:
+        """Other episodes with the same simulator, from the same initial histories."""
+        memo[id(self)] = twin = object.__new__(type(self))
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return twin
 
     @property
     def states(self) -> FloatArray:

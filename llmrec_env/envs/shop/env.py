@@ -119,11 +119,15 @@ class ShopEnv(RulesEnv[Outcome]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
         )
-        self.goals = self.shop.goals
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, 1)
         view = ShopView(rules, observation)
         super().__init__(rules, view, view, max_episode_steps, render_mode)
+
+    @property
+    def goals(self) -> list[Goal]:
+        """The goals of the split."""
+        return self.shop.goals
 
     @property
     def shopper(self) -> Shopper:

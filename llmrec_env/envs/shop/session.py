@@ -37,6 +37,15 @@ class Session:
         self._rule = rule
         self._heads: dict[str, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The episode alone: pages and rule are those of the shop, which is pickled apart."""
+        shared = ("_pages", "_rule")
+        return {name: value for name, value in self.__dict__.items() if name not in shared}
+
+    def carry_on(self, pages: Pages, rule: RewardRule) -> None:
+        """Give a session that was copied or unpickled its shop again."""
+        self._pages, self._rule = pages, rule
+
     def begin(self, goal: Goal) -> None:
         """Start an episode on the index page."""
         self.goal = goal

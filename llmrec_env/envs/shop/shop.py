@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
@@ -42,6 +43,8 @@ class ShopState:
 
 class Shop:
     """What every environment of the same arguments shares; it does not change.
+
+    It is pickled by its arguments and opened again where it is unpickled.
 
     Args:
         source: the catalogue, as :func:`llmrec_env.envs.shop.inventory.open_inventory` takes it.
@@ -85,6 +88,9 @@ class Shop:
             )
         if goals_per_product is not None and goals_per_product < 1:
             raise SettingError(f"goals_per_product must be at least 1, got {goals_per_product!r}")
+        self._arguments = (
+            source, instructions, reward, goal_seed, split, split_by, goals_per_product
+        )  # fmt: skip
         self.rule = _rule(reward)
         state = _open_state(open_inventory(source), goal_seed)
         self.inventory = state.inventory
@@ -100,6 +106,9 @@ class Shop:
 
     def __deepcopy__(self, memo: object) -> Shop:
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Shop, self._arguments
 
 
 @lru_cache(maxsize=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,10 @@ class Shopper:
         self.action_settings = action_settings
         self.session = Session(shop.pages, shop.rule)
         self.goal_index = -1
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.session.carry_on(self.shop.pages, self.shop.rule)
 
     def begin(self, goal_index: int) -> None:
         """Start an episode with a goal of the shop's."""

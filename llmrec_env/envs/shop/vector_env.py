@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmrec_env.envs.common.vector import RulesVectorEnv
-from llmrec_env.envs.shop.goals import GoalSet
+from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
 from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
@@ -73,9 +73,13 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
         )
-        self.goals = self.shop.goals
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, num_envs)
         view = ShopView(rules, observation)
         super().__init__(rules, view, view, max_episode_steps, autoreset, render_mode)
         self.shoppers = rules.shoppers
+
+    @property
+    def goals(self) -> list[Goal]:
+        """The goals of the split."""
+        return self.shop.goals

@@ -11,7 +11,8 @@ from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
-from llmrec_env.users.language import EMBEDDED, LanguageUser
+from llmrec_env.users.language import LanguageUser
+from llmrec_env.users.origin import EMBEDDED
 from llmrec_env.users.true_taste import TrueTasteUser
 
 Found = dict[str, Any]

@@ -14,7 +14,7 @@ from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.settings import RunSettings
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS
-from llmrec_env.users.language import EMBEDDED
+from llmrec_env.users.origin import EMBEDDED
 
 
 class Run(NamedTuple):
