@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from llmrec_env.language.item_tokens import (
     learn_item_tokens,
     pooled_tokens,
     read_features,
+    semi_whiten,
     word_embeddings,
 )
 from llmrec_env.language.item_words import ItemWords
@@ -54,13 +56,45 @@ class FitConfig:
 
     language_model: bool = True
     """Whether the LM is asked at all. Without it, as a control, the LE is a bag of items: a mean of
-    their features, and a logistic reward; no item tokens are learned for it."""
+    their features, and a logistic reward; no item tokens are learned for it. Without a base model
+    either, none is pretrained: features are bags of the texts' words."""
 
     def __post_init__(self) -> None:
         if self.items not in (kinds := ("text", "pooled", "random")):
             raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
         if self.items == "random" and self.item_encoder is not None:
             raise SettingError("random items have no text that item_encoder could read")
+
+    def scaled(self, budget: float) -> FitConfig:
+        """These settings with every length times ``budget``, to try a fit quickly.
+
+        The base model's pretraining, the item tokens' steps (none below a twelfth) and the passes
+        over the users become shorter; what is learned is then a trial and no measurement.
+
+        Raises:
+            SettingError: the budget is not a positive number.
+        """
+        if not 0 < budget < math.inf:
+            raise SettingError(f"budget must be a positive number, got {budget}")
+
+        def steps(full: int, least: int = 1) -> int:
+            return max(least, round(full * budget))
+
+        small, learning = self.small_model, self.learning
+        return replace(
+            self,
+            small_model=replace(
+                small,
+                min_steps=steps(small.min_steps, min(1, small.min_steps)),
+                max_steps=steps(small.max_steps, min(1, small.max_steps)),
+            ),
+            item_tokens=replace(self.item_tokens, steps=steps(self.item_tokens.steps, least=0)),
+            learning=replace(
+                learning,
+                epochs=steps(learning.epochs),
+                min_steps=steps(learning.min_steps, min(1, learning.min_steps)),
+            ),
+        )
 
 
 def fit_language_environment(
@@ -139,7 +173,9 @@ def untrained_language_environment(
     device = check_device(device)
     dtype = check_dtype(dtype, device)
     name = None if base_model is None else _lasting_name(base_model)
-    source = name or small_base_model(catalogue, config.small_model)
+    is_bag = name is None and not config.language_model  # nobody would ask what was pretrained
+    small = replace(config.small_model, min_steps=0, max_steps=0) if is_bag else config.small_model
+    source = name or small_base_model(catalogue, small)
     base, tokenizer = load_base_model(source, dtype)
     backend: LMBackend = TransformersBackend(base, tokenizer, name)
     check_window(config.model.window, backend)  # before minutes go into the item tokens
@@ -157,10 +193,12 @@ def untrained_language_environment(
                 tokens, losses = learn_item_tokens(
                     catalogue, base, tokenizer, config.item_tokens, checkpoint
                 )
+            if is_bag and config.item_encoder is None:
+                return tokens, losses, semi_whiten(tokens, size)
             return tokens, losses, _features(catalogue, base, tokenizer, config, checkpoint)
 
         tokens, losses, features = processes.on_main(read)
-        if losses is not None:
+        if losses:
             record["item_tokens"] = losses
         words = ItemWords.of(catalogue, tokenizer, limit)
     else:

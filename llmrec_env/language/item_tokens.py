@@ -31,7 +31,7 @@ class ItemTokenConfig:
     """How item tokens are learned."""
 
     steps: int = 6
-    """Adam steps for each block of items."""
+    """Adam steps for each block of items; 0 leaves the means of the items' words."""
     learning_rate: float = 0.2
     """Adam's rate, as a share of the root mean square of the LM's input embeddings."""
     block: int = 256
@@ -119,13 +119,16 @@ def learn_item_tokens(
         folder: where finished blocks are kept while others are learned.
 
     Returns:
-        float32 (n_items, H), and the mean negative log-likelihood a word ``before`` and ``after``.
+        float32 (n_items, H), and the mean negative log-likelihood a word ``before`` and ``after``
+        (nothing of the kind after 0 steps, for which no text is read).
 
     Raises:
         LLMRecError: ``folder`` holds the item tokens of another run.
     """
     config = config or ItemTokenConfig()
     start = pooled_tokens(catalogue, model, tokenizer, config.max_tokens)
+    if config.steps == 0:
+        return start.cpu(), {}
     rows = token_rows(catalogue.sentences, tokenizer, config.max_tokens)
     settings = json.dumps(asdict(config), sort_keys=True)
     # The words' embeddings and not their means: a sum differs in its last bits between devices.

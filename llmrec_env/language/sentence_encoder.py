@@ -12,6 +12,7 @@ from llmrec_env.common.extras import require
 from llmrec_env.common.progress import track
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_tokens import semi_whiten
+from llmrec_env.language.lm.pretrained import quiet_transformers
 
 BATCH = 64
 
@@ -39,12 +40,13 @@ def sentence_features(
     """
     library = require("sentence_transformers", "sentence")
     try:
-        model = library.SentenceTransformer(
-            os.fspath(encoder),
-            device=str(device),
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
+        with quiet_transformers():
+            model = library.SentenceTransformer(
+                os.fspath(encoder),
+                device=str(device),
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
     except (OSError, ValueError, ImportError) as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise LLMRecError(

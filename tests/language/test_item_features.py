@@ -22,6 +22,7 @@ from llmrec_env.language.fitting import (
     untrained_language_environment,
 )
 from llmrec_env.language.item_tokens import pooled_tokens
+from llmrec_env.language.lm import small_model
 from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.language.sentence_encoder import sentence_features
@@ -54,6 +55,27 @@ def test_items_of_like_text_have_like_features(encoder: Path) -> None:
     closeness = features @ features.T
     assert closeness[0, 1] == pytest.approx(1, abs=1e-5)
     assert closeness[3, 4] > closeness[0, 3]
+
+
+def test_an_encoder_is_loaded_without_a_foreign_bar(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    library = pytest.importorskip("sentence_transformers")
+    from sentence_transformers.sentence_transformer import modules as models
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "blue", "chair"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    BertTokenizerFast(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = BertConfig(vocab_size=len(words), hidden_size=16, **shape)
+    BertModel(config).save_pretrained(tmp_path / "bert")
+    modules = [models.Transformer(str(tmp_path / "bert")), models.Pooling(16)]
+    library.SentenceTransformer(modules=modules, device="cpu").save(str(tmp_path / "encoder"))
+    capfd.readouterr()
+    items = Catalogue(pl.DataFrame({"item_id": ["a", "b"], "title": ["red chair", "blue chair"]}))
+    assert len(sentence_features(items, tmp_path / "encoder", size=4)) == 2
+    assert "%|" not in capfd.readouterr().err
 
 
 def test_an_le_begins_with_the_encoders_features_and_needs_it_no_more(
@@ -165,14 +187,46 @@ def test_pooled_items_are_the_mean_of_their_words(split: Split) -> None:
 
 
 def test_no_item_tokens_are_learned_for_an_le_without_a_language_model(split: Split) -> None:
-    without = untrained_language_environment(
-        split.train, config=replace(TINY, language_model=False)
-    )
-    pooled = untrained_language_environment(split.train, config=replace(TINY, items="pooled"))
+    base, config = one_base(split), replace(TINY, language_model=False)
+    without = untrained_language_environment(split.train, base, config)
+    pooled = untrained_language_environment(split.train, base, replace(TINY, items="pooled"))
     assert "item_tokens" not in without.record
     assert torch.equal(without.item_tokens, pooled.item_tokens)
     learned = untrained_language_environment(split.train, config=TINY)
     assert "item_tokens" in learned.record
+
+
+def test_no_language_model_is_pretrained_for_an_le_without_one(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(*arguments: object, **options: object) -> None:
+        raise AssertionError("a language model was pretrained")
+
+    monkeypatch.setattr(small_model, "train", trained)
+    config = replace(TINY, language_model=False, small_model=replace(TINY.small_model, seed=7))
+    model = untrained_language_environment(split.train, config=config)
+    features = model.item_features.cpu()
+    assert torch.linalg.vector_norm(features, dim=1).numpy() == pytest.approx(1.0, abs=1e-5)
+    with pytest.raises(AssertionError, match="was pretrained"):
+        untrained_language_environment(split.train, config=replace(config, language_model=True))
+
+
+def test_a_small_budget_reaches_every_length() -> None:
+    tried, whole = FitConfig().scaled(0.05), FitConfig()
+    assert (tried.small_model.min_steps, tried.small_model.max_steps) == (15, 30)
+    assert tried.item_tokens.steps == 0
+    assert (tried.learning.epochs, tried.learning.min_steps) == (1, 15)
+    assert whole.scaled(1.0) == whole
+    with pytest.raises(SettingError, match="budget"):
+        whole.scaled(0.0)
+
+
+def test_item_tokens_of_no_steps_are_the_means_of_their_words(split: Split) -> None:
+    none = replace(TINY, item_tokens=replace(TINY.item_tokens, steps=0))
+    tried = untrained_language_environment(split.train, config=none)
+    pooled = untrained_language_environment(split.train, config=replace(TINY, items="pooled"))
+    assert torch.equal(tried.item_tokens, pooled.item_tokens)
+    assert "item_tokens" not in tried.record
 
 
 def test_contradicting_settings_are_refused() -> None:

@@ -38,18 +38,14 @@ def learn_simulator(settings: DemoSettings, run: RunFolder) -> None:
     # Only here: these import transformers, which a run with a learned LE does without.
     from llmrec_env.language.fitting import FitConfig, fit_language_environment
     from llmrec_env.language.learning import LearningConfig
-    from llmrec_env.language.lm.small_model import SmallModelConfig
 
-    learning = LearningConfig(
-        epochs=settings.steps(settings.le_epochs), min_steps=settings.steps(300), seed=settings.seed
-    )
+    learning = LearningConfig(epochs=settings.le_epochs, seed=settings.seed)
     split, checkpoint = settings.source.split, run.path / CHECKPOINT
-    small = SmallModelConfig(min_steps=settings.steps(300), max_steps=settings.steps(600))
     model = fit_language_environment(
         split.train,
         split.validation,
         settings.base_model,
-        FitConfig(small_model=small, learning=learning),
+        FitConfig(learning=learning).scaled(settings.budget),
         users=split.test,
         checkpoint=checkpoint,
     )

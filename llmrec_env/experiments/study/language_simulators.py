@@ -80,10 +80,14 @@ def _learn(spec: LanguageSpec, context: SplitContext, folder: Path, watch: Stopw
     from llmrec_env.language.calibration import calibrate
     from llmrec_env.language.fitting import untrained_language_environment
     from llmrec_env.language.learning import learn
+    from llmrec_env.language.lm.small_model import small_base_model
 
     settings, split = context.settings, context.source.split
     train_log = _read_log(spec, context)
     base = settings.base_model if spec.pretrained else _unread_base_model(context)
+    if base is None and not spec.language_model:
+        # The control lacks the LM alone: its features are those that the LE's base model reads.
+        base = str(small_base_model(train_log.catalogue, _small_model(context)))
     with watch.timing("reading texts"):
         model = untrained_language_environment(
             train_log,
@@ -119,6 +123,7 @@ def _texts(spec: LanguageSpec, context: SplitContext) -> Path:
 
 def _fit_config(spec: LanguageSpec, context: SplitContext) -> FitConfig:
     from llmrec_env.language.fitting import FitConfig
+    from llmrec_env.language.item_tokens import ItemTokenConfig
     from llmrec_env.language.learning import LearningConfig
     from llmrec_env.language.model import LanguageEnvironmentConfig
 
@@ -126,6 +131,7 @@ def _fit_config(spec: LanguageSpec, context: SplitContext) -> FitConfig:
     return FitConfig(
         LanguageEnvironmentConfig(item_ids=spec.item_ids),
         _small_model(context),
+        ItemTokenConfig(steps=settings.steps(6)),
         learning=LearningConfig(
             share=spec.share or 1.0,
             epochs=settings.steps(settings.le_epochs),
