@@ -87,6 +87,8 @@ class TrainingData:
             LLMRecError: the settings need a simulator and there is none, or it has other items.
         """
         _check(log, simulator, config, given)
+        # First, since it refuses events of no known kind: labels take minutes.
+        constant = constant_rewards(log, *config.objective.event_rewards)
         labels = None
         if simulator is not None and config.needs_simulator:
             # A fused state is read in service too, where nobody is known by name.
@@ -95,7 +97,6 @@ class TrainingData:
         states = np.zeros((len(log), 0), dtype=np.float32)
         if labels is not None and config.language.state:
             states = labels.states
-        constant = constant_rewards(log, *config.objective.event_rewards)
         proposals = None
         if config.language.augmented:
             own = float(constant.mean())

@@ -6,7 +6,8 @@ are known here; any other is refused when the log is read, unless the caller say
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -53,8 +54,19 @@ def purchased(events: pl.Series, others: Iterable[str] = ()) -> BoolArray:
     return events.is_in([name for name, kind in kinds.items() if kind == "purchase"]).to_numpy()
 
 
+def kinds_of_events(events: pl.Series, own: Iterable[str] = ()) -> pl.Series:
+    """The kind of every event, String (n,): "click", "purchase", or its name where unknown.
+
+    Args:
+        events: the names of the events.
+        own: names that stand for themselves whatever else they mean.
+    """
+    kinds = _kinds(events.unique().drop_nulls(), {})
+    return events.replace({name: kind for name, kind in kinds.items() if name not in set(own)})
+
+
 def read_events(
-    table: pl.DataFrame, events: Events | None, path: Path
+    table: pl.DataFrame, events: Events | None, path: Path, only: Sequence[str] | None = None
 ) -> tuple[pl.DataFrame, str, dict[str, float]]:
     """Check the column ``event`` of a table; leave out the rows that are to be dropped.
 
@@ -62,6 +74,7 @@ def read_events(
         table: interactions; without the column it is returned as it is.
         events: what the caller says of names, spelt as in the file.
         path: of the table, for errors.
+        only: the events whose rows count, spelt as in the file; all the others are dropped.
 
     Returns:
         The table, what was done in words, and the events that have a reward of their own. An event
@@ -70,13 +83,16 @@ def read_events(
     Raises:
         DataError: an event is of no known name, or the caller names one that is not there.
     """
-    events = events or {}
+    events = dict(events or {})
     if "event" not in table.columns:
-        if events:
-            raise DataError(f"{path}: there is no column of events, and events={dict(events)!r}")
+        if events or only is not None:
+            asked = events or list(only or ())
+            raise DataError(f"{path}: there is no column of events, and {asked!r} are asked for")
         return table, "", {}
     names = table["event"].cast(pl.String, strict=False)
     counts = dict(names.drop_nulls().value_counts(sort=True).iter_rows())
+    if only is not None:
+        events = _only(only, counts, events)
     _check_choice(events, counts, path)
     kinds: dict[str, str | float] = {**_kinds(counts, events), **events}
     for name, count in counts.items():
@@ -141,6 +157,15 @@ def _kinds(names: Iterable[str], others: Mapping[str, object]) -> dict[str, str]
     return found
 
 
+def _only(
+    only: Sequence[str], counts: Mapping[str, int], events: Mapping[str, str | float]
+) -> dict[str, str | float]:
+    """What events are where only some count; of these an unknown one is a click."""
+    others: dict[str, str | float] = {name: "drop" for name in counts if name not in only}
+    known = _kinds(counts, {})
+    return {**others, **{name: known.get(name, "click") for name in only}, **events}
+
+
 def _check_choice(events: Events, counts: Mapping[str, int], path: Path) -> None:
     for name, kind in events.items():
         if name not in counts:
@@ -165,7 +190,8 @@ def _refusal(name: str) -> str:
 def _mend(name: str) -> str:
     return (
         f"say what it is, such as load(…, events={{{name!r}: 'drop'}}) (or 'click', 'purchase', "
-        "or a reward)"
+        f"or a reward), on the command line --event {shlex.quote(name)}=drop; or name the kinds "
+        "that count, with only_events=[…] or --events"
     )
 
 

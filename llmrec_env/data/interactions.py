@@ -64,7 +64,9 @@ class Interactions:
             raise DataError(f"{name}: no interactions; expected at least one row")
         user_ids, users = _coded(table["user_id"], name)
         item_ids, items = _coded(table["item_id"], name)
-        feedback = [_checked(table[column], name) for column in FEEDBACK if column in table.columns]
+        columns = {column: table[column] for column in FEEDBACK if column in table.columns}
+        events = columns.get("event")
+        feedback = [_checked(values, name, events) for values in columns.values()]
         kept = pl.DataFrame([values for values in feedback if values is not None])
         return cls(user_ids, users, item_ids, items, kept)
 
@@ -94,8 +96,12 @@ class Interactions:
         return bool((times[order] == positions + first).all())
 
 
-def _checked(values: pl.Series, name: str) -> pl.Series | None:
-    """A column of feedback with a value in every row; None for times and events that are empty."""
+def _checked(values: pl.Series, name: str, events: pl.Series | None) -> pl.Series | None:
+    """A column of feedback with a value in every row; None for times and events that are empty.
+
+    A number may be missing (null) in all rows of one kind of event: hours belong to what was
+    played, not to what was bought.
+    """
     if values.name == "time":
         values = in_seconds(values, name)
     elif values.name == "event":
@@ -104,8 +110,18 @@ def _checked(values: pl.Series, name: str) -> pl.Series | None:
         values = _numbers(values, name)
     if values.name in ("time", "event") and values.null_count() == len(values):
         return None
-    _require(values, name, "an event" if values.name == "event" else "a number")
+    owed = None
+    if values.name in ("rating", "weight") and events is not None:
+        values = values.fill_nan(None)
+        owed = _has_number(values, events)
+    _require(values, name, "an event" if values.name == "event" else "a number", owed)
     return values
+
+
+def _has_number(values: pl.Series, events: pl.Series) -> pl.Series:
+    """Rows of the kinds of events of which some row has a number, Boolean (n,)."""
+    table = pl.DataFrame({"event": events, "there": values.is_not_null()})
+    return table.select(pl.col("there").any().over("event")).to_series()
 
 
 def _numbers(values: pl.Series, name: str) -> pl.Series:
@@ -123,10 +139,12 @@ def _numbers(values: pl.Series, name: str) -> pl.Series:
     return numbers
 
 
-def _require(values: pl.Series, name: str, kind: str) -> None:
+def _require(values: pl.Series, name: str, kind: str, owed: pl.Series | None = None) -> None:
     missing = values.is_null()
     if values.dtype.is_float():
         missing |= ~values.is_finite()
+    if owed is not None:
+        missing = missing.fill_null(True) & owed
     if missing.any():
         rows = missing.fill_null(True).arg_true()
         raise DataError(

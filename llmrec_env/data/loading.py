@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from llmrec_env.common import progress
 from llmrec_env.common.errors import DataError
@@ -17,6 +18,8 @@ from llmrec_env.data.events import Events, read_events, read_labels
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 from llmrec_env.data.interactions import Interactions
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.order import ordered_as_asked
+from llmrec_env.data.ratings import Liked, read_ratings
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.transforms import shuffle_items
 
@@ -30,6 +33,9 @@ def load(
     keep_unseen_items: bool = False,
     max_characters: int = 500,
     events: Events | None = None,
+    only_events: Sequence[str] | None = None,
+    liked: Liked | None = None,
+    order: Literal["file", "shuffled"] | None = None,
     **options: Any,
 ) -> InteractionLog:
     """Read a public dataset. One line for each file says which of its columns were used.
@@ -45,6 +51,15 @@ def load(
         events: what events of names that are not known are (:mod:`llmrec_env.data.events`):
             ``{"remove_from_cart": "drop"}``; ``click``, ``purchase``, ``drop``, or a reward of
             their own for Q-learning.
+        only_events: the kinds of events whose rows count, such as ``["purchase"]``; the others are
+            left out. None: all that are takes.
+        liked: which ratings are takes: those from a number up (``liked=4``), or those for which a
+            function of the ratings (a polars Series) is true. The other rows are left out. None:
+            every rated item counts as taken, whatever its rating.
+        order: where no column says when a user took what: "file" says that the rows stand in the
+            order in which things happened; "shuffled" puts each user's rows in a random order
+            (seeded with ``shuffle_seed``). None: the rows are taken as they stand, and the order is
+            called unknown.
         **options: of the format, such as ``encoding`` and ``columns`` for plain tables or
             ``max_tags`` for Last.fm.
 
@@ -69,13 +84,14 @@ def load(
                 f"unknown option {option!r}: the format {chosen.name} takes "
                 f"{', '.join(allowed) or 'no options of its own'}"
             )
-    raw = _with_meanings(chosen.read(source, **options), events)
+    raw = _with_meanings(chosen.read(source, **options), events, only_events, liked)
     interactions, reading = _ordered(Interactions.of(raw.interactions, str(raw.path)), raw.reading)
     catalogue, notes = catalogue_of(raw, interactions.item_ids, keep_unseen_items, max_characters)
     reading = replace(reading, format=chosen.name, notes=(*reading.notes, *notes))
-    for line in reading.lines:
-        progress.say(line)
     log = InteractionLog.of_interactions(catalogue, interactions, str(raw.path), reading)
+    log = ordered_as_asked(log, order, shuffle_seed or 0)
+    for line in log.reading.lines:
+        progress.say(line)
     return log if shuffle_seed is None else shuffle_items(log, shuffle_seed)
 
 
@@ -96,16 +112,19 @@ def _find_format(source: LogFiles, name: str | None) -> Format:
     )
 
 
-def _with_meanings(raw: RawLog, events: Events | None) -> RawLog:
-    """Leave out the rows that are no interactions, by their labels and events."""
+def _with_meanings(
+    raw: RawLog, events: Events | None, only: Sequence[str] | None, liked: Liked | None
+) -> RawLog:
+    """Leave out the rows that are no takes, by their labels, events and ratings."""
     if raw.interactions.height == 0:
         raise DataError(f"{raw.path}: no interactions; expected at least one row")
     table, labels = read_labels(raw.interactions, raw.path)
-    table, kinds, rewards = read_events(table, events, raw.path)
+    table, kinds, rewards = read_events(table, events, raw.path, only)
     if table.height == 0:
         raise DataError(f"{raw.path}: every row has an event that is to be dropped")
+    table, ratings = read_ratings(table, raw.path, liked)
     said = "; ".join(text for text in (labels, kinds) if text)
-    reading = replace(raw.reading, events=said, event_rewards=rewards)
+    reading = replace(raw.reading, ratings=ratings, events=said, event_rewards=rewards)
     return replace(raw, interactions=table, reading=reading)
 
 
@@ -114,9 +133,9 @@ def _ordered(interactions: Interactions, reading: Reading) -> tuple[Interactions
     feedback = interactions.feedback
     if "time" not in feedback.columns:
         seen = [name for table in reading.tables[:1] for name in (*table.used, *table.not_used)]
-        note = "no time column found; file order counts"
+        note = "no time column found"
         note += f" (columns seen: {listed(seen)})" if seen else ""
-        return interactions, replace(reading, order="file order", notes=(*reading.notes, note))
+        return interactions, replace(reading, order="unknown", notes=(*reading.notes, note))
     interactions = interactions.by_time()
     if not interactions.counts_up():
         return interactions, replace(reading, order="time")

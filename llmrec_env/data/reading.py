@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from llmrec_env.common.wording import listed
 
-Order = Literal["time", "position", "file order", "unknown"]
+Order = Literal["time", "position", "file order", "shuffled", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Reading:
         tables: the columns of each file that were used, and those that were not.
         order: what orders a user's interactions. ``time``: a column of times. ``position``: a
             column that counts them, or a source that wrote them in their order. ``file order``:
-            neither, so that the order may mean nothing. ``unknown``: nobody said.
+            neither, but whoever read it said that the rows stand in order. ``shuffled``: each
+            user's were put in a random order. ``unknown``: nobody said, so that the order may mean
+            nothing.
         ratings: what was done with ratings, in words; empty where there are none.
         events: what was done with kinds of events and with labels, in words; empty where there are
             none.

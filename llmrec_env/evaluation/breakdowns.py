@@ -9,7 +9,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.events import purchased
+from llmrec_env.data.events import kinds_of_events
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, held_out_rows, ranking_metrics, step_ranks
 
@@ -98,8 +98,8 @@ def evaluate_by_event(
     """Rank the logged next item where it was clicked, and where it was bought.
 
     The SQN line of work reports these two (arXiv 2006.05779). A step is of the kind of the event
-    with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`); an event
-    with a reward of its own counts as a click.
+    with which the user took the item that is to be ranked (:mod:`llmrec_env.data.events`); events
+    of no known kind, and those with a reward of their own, stand under their own names.
 
     Args:
         ranker, log, ks, mask_seen, batch_users: as of :func:`evaluate_ranking`.
@@ -109,16 +109,27 @@ def evaluate_by_event(
         without a step is absent.
 
     Raises:
-        DataError: the log tells no events, one is of no known kind, or no step is held out.
+        DataError: the log tells no events, or no step is held out.
+    """
+    kinds = event_steps(log)
+    return _metrics_of_kinds(step_ranks(ranker, log, mask_seen, batch_users), kinds, ks, mask_seen)
+
+
+def event_steps(log: InteractionLog) -> dict[str, BoolArray]:
+    """The held-out steps of each kind of event, bool (n_steps,), by its name.
+
+    Raises:
+        DataError: the log tells no events.
     """
     if "event" not in log.feedback.columns:
         raise DataError(
             f"this log has no column 'event' (it has {log.feedback.columns}), so clicks and "
             "purchases cannot be told apart; use evaluate_ranking"
         )
-    bought = purchased(log.feedback["event"], log.reading.event_rewards)[held_out_rows(log)]
-    ranks = step_ranks(ranker, log, mask_seen, batch_users)
-    return _metrics_of_kinds(ranks, {"click": ~bought, "purchase": bought}, ks, mask_seen)
+    kinds = kinds_of_events(log.feedback["event"], log.reading.event_rewards)
+    found = kinds.fill_null("unknown").filter(held_out_rows(log))
+    names = sorted(found.unique(), key=lambda name: (name not in ("click", "purchase"), name))
+    return {name: (found == name).to_numpy() for name in names}
 
 
 def _metrics_of_kinds(

@@ -140,6 +140,11 @@ def _rewards(log: InteractionLog, labels: Labels | None, reward_source: str) -> 
         )
     values = log.feedback[reward_source]
     if reward_source == "rating":
+        if values.null_count():
+            raise DataError(
+                f"reward='rating' needs a rating in every row, and {values.null_count():,} of "
+                f"{len(log):,} have none; keep the kinds of events that have one (only_events=…)"
+            )
         ratings = values.to_numpy()
         low, high = ratings.min(), ratings.max()
         return np.ones_like(ratings) if low == high else (ratings - low) / (high - low)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.core
     [
         ("user_id,item_id,time\na,x,100\na,y,50\n", "time"),
         ("user_id,item_id,timestamp\na,x,0\na,y,1\n", "position"),
-        ("user_id,item_id\na,x\na,y\n", "file order"),
+        ("user_id,item_id\na,x\na,y\n", "unknown"),
     ],
 )
 def test_what_orders_a_log(tmp_path, table, order):

@@ -46,10 +46,16 @@ def test_only_held_out_steps_count() -> None:
     assert (found["purchase"]["HR@2"], found["purchase"]["steps"]) == (0.5, 2)
 
 
-def test_refuses_logs_whose_events_say_nothing() -> None:
-    log = make_log([("u", "a", "view"), ("u", "b", "sneeze")])
-    with pytest.raises(DataError, match="'sneeze'"):
-        evaluate_by_event(Popularity(log), log)
+def test_events_of_no_known_kind_stand_under_their_own_names() -> None:
+    log = make_log([("u", "a", "view"), ("u", "b", "sneeze"), ("u", "c", "buy")])
+    found = evaluate_by_event(Popularity(log), log)
+    assert {name: metrics["steps"] for name, metrics in found.items()} == {
+        **{"all": 2, "sneeze": 1, "purchase": 1}
+    }
+
+
+def test_refuses_logs_that_tell_no_events() -> None:
+    log = make_log([("u", "a", "view"), ("u", "b", "view")])
     silent = InteractionLog.from_table(log.catalogue, log.to_table().drop("event"))
     with pytest.raises(DataError, match="no column 'event'"):
         evaluate_by_event(Popularity(silent), silent)
