@@ -25,7 +25,7 @@ from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.jobs import available_cores
 from llmrec_env.offline.files import missing_shards
-from llmrec_env.offline.manifest import Manifest, prepare_run
+from llmrec_env.offline.manifest import Manifest, check_folder, locked, prepare_run
 from llmrec_env.offline.partition import LogSource
 from llmrec_env.offline.sharding import SHARD_ROWS, label_shard, load_user, shard_progress
 
@@ -82,40 +82,41 @@ def label(
             "actors and num_cpus are positive and num_gpus is not negative; got "
             f"actors={actors}, num_cpus={num_cpus} and num_gpus={num_gpus}"
         )
-    folder = Path(out).absolute()
+    folder = check_folder(out)
     if simulator != "embedded":
         simulator = Path(simulator).expanduser().absolute()
-    manifest = prepare_run(
-        source, folder, simulator, augment, shard_rows, dtype_name(dtype, device)
-    )
-    missing = missing_shards(folder, len(manifest.shards))
-    if not missing:
+    with locked(folder):
+        manifest = prepare_run(
+            source, folder, simulator, augment, shard_rows, dtype_name(dtype, device)
+        )
+        missing = missing_shards(folder, manifest.marks)
+        if not missing:
+            return manifest
+        needed = {
+            "CPU": num_cpus,
+            "GPU": float(device.startswith("cuda")) if num_gpus is None else num_gpus,
+        }
+        with (
+            _quiet(ray_data),
+            _connected(ray, address, math.ceil((actors or 1) * num_cpus)),
+            shard_progress(manifest, missing) as made,
+        ):
+            numbers = ray_data.from_items(
+                [{"number": number} for number in missing], override_num_blocks=len(missing)
+            )
+            results = numbers.map_batches(
+                ShardLabeller,
+                fn_constructor_args=(str(folder), str(simulator), device, manifest.dtype, num_cpus),
+                batch_size=1,  # one shard a task, and as many blocks as shards
+                concurrency=actors or _most_actors(ray, needed, len(missing)),
+                num_cpus=needed["CPU"],
+                num_gpus=needed["GPU"],
+            )
+            for row in results.iter_rows():
+                if row["error"]:
+                    raise LLMRecError(row["error"])
+                made(row["number"])
         return manifest
-    needed = {
-        "CPU": num_cpus,
-        "GPU": float(device.startswith("cuda")) if num_gpus is None else num_gpus,
-    }
-    with (
-        _quiet(ray_data),
-        _connected(ray, address, math.ceil((actors or 1) * num_cpus)),
-        shard_progress(manifest, missing) as made,
-    ):
-        numbers = ray_data.from_items(
-            [{"number": number} for number in missing], override_num_blocks=len(missing)
-        )
-        results = numbers.map_batches(
-            ShardLabeller,
-            fn_constructor_args=(str(folder), str(simulator), device, manifest.dtype, num_cpus),
-            batch_size=1,  # one shard a task, and as many blocks as shards
-            concurrency=actors or _most_actors(ray, needed, len(missing)),
-            num_cpus=needed["CPU"],
-            num_gpus=needed["GPU"],
-        )
-        for row in results.iter_rows():
-            if row["error"]:
-                raise LLMRecError(row["error"])
-            made(row["number"])
-    return manifest
 
 
 class ShardLabeller:

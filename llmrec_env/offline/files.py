@@ -1,16 +1,33 @@
-"""Paths of a labelled log's files: the manifest, and one parquet file for each shard."""
+"""The files of a labelled log: the manifest, and one parquet file for each shard.
+
+A part carries a mark of what it was made of, so that one that is empty, cut, or of another table is
+known for what it is.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import read_json
+from llmrec_env.common.files import fingerprint, local_path, read_json
 
 MANIFEST = "manifest.json"
 OLD_MANIFEST = "plan.json"  # its name before version 0.1
+MARK = "llmrec"
+"""Key of a part's mark in its parquet metadata."""
+LOG = "log"
+"""The mark of the shards of the log itself."""
+SETTINGS = ("simulator", "augment", "dtype", "shard_rows")
+UNMARKED = 1
+"""The format of folders whose parts had no marks."""
+DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What polars raises at a file that is no whole parquet."""
 
 
 def manifest_path(folder: Path) -> Path:
@@ -24,38 +41,88 @@ def shard_path(folder: Path, number: int) -> Path:
     return folder / f"part-{number:05d}.parquet"
 
 
-def missing_shards(folder: Path, n_shards: int) -> list[int]:
-    """The numbers of the shards whose files are not there yet."""
-    return [number for number in range(n_shards) if not shard_path(folder, number).exists()]
+def marks(manifest: Mapping[str, Any]) -> list[str]:
+    """The mark of each part, by what a manifest says: who labelled what, and how."""
+    how = json.dumps([manifest[name] for name in SETTINGS])
+    return [fingerprint([how, json.dumps(shard)]) for shard in manifest["shards"]]
 
 
-def shard_paths(folder: Path) -> list[Path]:
+def is_made(path: Path, mark: str) -> bool:
+    """Whether a part is there and whole: one that is empty or cut is none.
+
+    Raises:
+        DataError: a file of another origin stands there.
+    """
+    if not path.exists():
+        return False
+    try:
+        found = pl.read_parquet_metadata(path).get(MARK)
+    except DAMAGED:
+        return False
+    if found != mark:
+        raise DataError(
+            f"{path} is not the part that this run writes there, but a file of another origin; "
+            "move it away and repeat the command"
+        )
+    return True
+
+
+def missing_shards(folder: Path, marks: list[str]) -> list[int]:
+    """The numbers of the shards whose files are not there yet, or no more.
+
+    Raises:
+        DataError: in the place of one stands a file of another origin.
+    """
+    return [n for n, mark in enumerate(marks) if not is_made(shard_path(folder, n), mark)]
+
+
+def shard_paths(folder: str | os.PathLike[str]) -> list[Path]:
     """The files of all shards, in order.
 
     Raises:
-        DataError: the folder has no manifest, or lacks a file that its manifest names.
+        DataError: the folder has no manifest, or lacks a file that its manifest names, or that is
+            damaged or another.
     """
-    manifest = manifest_path(folder)
-    if not manifest.exists():
+    folder = local_path(folder, "folder of transitions")
+    path = manifest_path(folder)
+    if not path.exists():
         raise DataError(
             f"{folder} holds no parts of a table: there is no {MANIFEST} in it; `llmrec label` "
             "makes such folders"
         )
-    n_shards = len(read_json(manifest)["shards"])
-    missing = missing_shards(folder, n_shards)
+    manifest = read_json(path)
+    try:
+        names = marks(manifest)
+    except (KeyError, TypeError):
+        raise DataError(f"{path} is not the manifest of a labelled log") from None
+    paths = [shard_path(folder, number) for number in range(len(names))]
+    if manifest.get("format") == UNMARKED:
+        missing = [number for number, part in enumerate(paths) if not part.exists()]
+    else:
+        missing = missing_shards(folder, names)
     if missing:
         raise DataError(
-            f"{folder}: {len(missing)} of {n_shards} parts are not there yet, the first of them "
-            f"{shard_path(folder, missing[0]).name}; repeat the command that made the folder, it "
+            f"{folder}: {len(missing)} of {len(paths)} parts are not there yet, or not whole, the "
+            f"first of them {paths[missing[0]].name}; repeat the command that made the folder, it "
             "makes only those"
         )
-    return [shard_path(folder, number) for number in range(n_shards)]
+    return paths
 
 
-def count_rows(folder: Path) -> tuple[int, int]:
+def read_part(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """A parquet file by its literal name.
+
+    Raises:
+        DataError: it is not there, or damaged.
+    """
+    try:
+        return pl.read_parquet(path, columns=columns, glob=False)
+    except DAMAGED as error:
+        reason = " ".join(str(error).split()) if path.exists() else "no such file"
+        raise DataError(f"{path}: expected a table in parquet: {reason}") from None
+
+
+def count_rows(folder: str | os.PathLike[str]) -> tuple[int, int]:
     """Rows of all files, and how many of them a simulator added; errors as :func:`shard_paths`."""
-    counts = pl.scan_parquet(shard_paths(folder)).select(
-        pl.len().alias("rows"), pl.col("augmented").sum()
-    )
-    rows, added = counts.collect().row(0)
-    return rows, added
+    counts = [read_part(path, ["augmented"])["augmented"] for path in shard_paths(folder)]
+    return sum(map(len, counts)), sum(int(marked.sum()) for marked in counts)

@@ -9,21 +9,42 @@ A run is one folder::
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
-from llmrec_env.common.files import atomic_path, fingerprint, read_json, write_json
+from llmrec_env.common.file_errors import file_errors
+from llmrec_env.common.files import (
+    atomic_path,
+    check_writable,
+    fingerprint,
+    local_path,
+    read_json,
+    write_json,
+)
+from llmrec_env.common.locks import lock_folder, unlock_folder
+from llmrec_env.common.scratch import clear_all_scratch
 from llmrec_env.language.saving import saved_catalogue, saved_fingerprint
-from llmrec_env.offline.files import MANIFEST, manifest_path, shard_path
+from llmrec_env.offline.files import (
+    LOG,
+    MANIFEST,
+    MARK,
+    SETTINGS,
+    is_made,
+    manifest_path,
+    marks,
+    read_part,
+    shard_path,
+)
 from llmrec_env.offline.partition import LogShard, LogSource, partition_log
 from llmrec_env.users.origin import EMBEDDED
 
-FORMAT = 1
-SETTINGS = ("simulator", "augment", "dtype", "shard_rows")
+FORMAT = 2
+ATTEMPTS = ".llmrec-attempts"
+"""Folder in which workers note which shards they began."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +84,11 @@ class Manifest:
         """Interactions of the log."""
         return sum(shard.n_rows for shard in self.shards)
 
+    @property
+    def marks(self) -> list[str]:
+        """What the file of each shard says that it is."""
+        return marks(asdict(self))
+
     def save(self, folder: Path) -> None:
         """Write it into the run folder."""
         totals = {"format": FORMAT, "n_users": self.n_users, "n_rows": self.n_rows}
@@ -82,13 +108,17 @@ class Manifest:
                 "file system that every machine of the run sees under this name"
             )
         values = read_json(path)
-        if values.get("format") != FORMAT:
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            form = values.get("format") if isinstance(values, dict) else None
             raise DataError(
-                f"{path} has format {values.get('format')!r}, this version reads "
-                f"{FORMAT}; label into another folder"
+                f"{path} has format {form!r}, this version goes on with format {FORMAT}; label "
+                "into another folder"
             )
-        settings = {name: values[name] for name in SETTINGS}
-        return cls(**settings, shards=tuple(Shard(**shard) for shard in values["shards"]))
+        try:
+            settings = {name: values[name] for name in SETTINGS}
+            return cls(**settings, shards=tuple(Shard(**shard) for shard in values["shards"]))
+        except (KeyError, TypeError):
+            raise DataError(f"{path} is not the manifest of a labelled log") from None
 
 
 def prepare_run(
@@ -114,18 +144,53 @@ def prepare_run(
     before = _manifest_before(folder)
     if before is not None:
         _check_same_run(before, replace(manifest, shards=before.shards), folder)
-    for scratch in (*scratch_of(folder, "part-"), *scratch_of(folder, "log")):
-        shutil.rmtree(scratch, ignore_errors=True)
     shards = partition_log(source, saved_catalogue(le), shard_rows)
     if before is None:
-        with atomic_path(folder / "log") as scratch:
+        left = folder / "log"  # of a run that was killed before it wrote its manifest
+        names = [entry.name for entry in left.iterdir()] if left.is_dir() else []
+        with atomic_path(left, names) as scratch:
             scratch.mkdir()
             manifest = replace(manifest, shards=tuple(_written(shards, scratch)))
         manifest.save(folder)
     else:
-        manifest = replace(manifest, shards=tuple(map(_described, shards)))
+        manifest = replace(manifest, shards=tuple(_mended(shards, folder / "log", before)))
         _check_same_run(before, manifest, folder)
     return manifest
+
+
+def check_folder(out: str | os.PathLike[str]) -> Path:
+    """The place of a labelled log, which can be written, and is free or holds one already.
+
+    Raises:
+        SettingError: it is no path.
+        FileError: it cannot be written.
+        DataError: it is a file, or a folder that holds something else.
+    """
+    folder = local_path(out, "--out").absolute()
+    _manifest_before(folder)
+    check_writable(folder, "--out")
+    return folder
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a run folder while the block runs, and clear what was killed.
+
+    Raises:
+        SettingError: another process is at work in it.
+        FileError: it cannot be written.
+    """
+    with file_errors("cannot write", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock_folder(folder)
+    try:
+        clear_all_scratch(folder)
+        yield
+    finally:
+        clear_all_scratch(folder)
+        unlock_folder(folder)
+        with contextlib.suppress(OSError):  # it holds something now
+            folder.rmdir()
 
 
 def saved_folder(simulator: str | os.PathLike[str]) -> Path:
@@ -151,7 +216,9 @@ def _manifest_before(folder: Path) -> Manifest | None:
         return None
     if manifest_path(folder).exists():
         return Manifest.load(folder)
-    others = [p.name for p in folder.iterdir() if p.name != "log" and not p.name.startswith(".")]
+    others = [p.name for p in folder.iterdir() if not p.name.startswith(".")]
+    if others == ["log"] and _is_ours(folder / "log"):  # killed before its manifest was written
+        return None
     if others:
         raise DataError(
             f"{folder} holds other files ({others[0]!r} among {len(others)}) and no run; name a "
@@ -180,16 +247,38 @@ def _check_same_run(before: Manifest, now: Manifest, folder: Path) -> None:
 
 def _written(shards: Iterator[LogShard], folder: Path) -> Iterator[Shard]:
     for number, shard in enumerate(shards):
-        shard.table.write_parquet(shard_path(folder, number))
+        _write(shard, shard_path(folder, number))
         yield _described(shard)
+
+
+def _mended(shards: Iterator[LogShard], log: Path, before: Manifest) -> Iterator[Shard]:
+    """What shards hold; the file of one that is not as the run wrote it is written again."""
+    for number, shard in enumerate(shards):
+        path, now = shard_path(log, number), _described(shard)
+        if number < len(before.shards) and now == before.shards[number]:
+            try:
+                same = read_part(path).equals(shard.table)
+            except DataError:
+                same = False
+            if not same:
+                _write(shard, path)
+        yield now
+
+
+def _is_ours(log: Path) -> bool:
+    """Whether a folder holds shards of a log that a run wrote, and nothing else."""
+    try:
+        return log.is_dir() and all(is_made(path, LOG) for path in log.iterdir())
+    except DataError:
+        return False
+
+
+def _write(shard: LogShard, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        shard.table.write_parquet(temporary, metadata={MARK: LOG})
 
 
 def _described(shard: LogShard) -> Shard:
     columns = (shard.table[name].to_list() for name in ("user_id", "item_id"))
     content = fingerprint("\n".join(values) for values in columns)
     return Shard(shard.first_user, shard.n_users, shard.table.height, content)
-
-
-def scratch_of(folder: Path, name: str) -> list[Path]:
-    """What those who write ``name`` into a folder hold, or left there when they were killed."""
-    return list(folder.glob(f".{name}*"))

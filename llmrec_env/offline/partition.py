@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import local_path
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.times import in_seconds
+from llmrec_env.offline.files import DAMAGED
 
 LogSource = InteractionLog | str | os.PathLike[str]
 READ_ROWS = 50_000  # read at once, a few megabytes
@@ -99,8 +101,9 @@ class _LogReader:
                     "log.keep(numpy.ones(len(log), dtype=bool)) leaves such users out"
                 )
         else:
-            self._frame, self.name = _scan(Path(source)), str(source)
-            self.n_rows = int(self._frame.select(pl.len()).collect().item())
+            path = local_path(source, "log")
+            self._frame, self.name = _scan(path), str(path)
+            self.n_rows = int(self._collected(self._frame.select(pl.len())).item())
             self.tables = self._tables_of_parquet
         if self.n_rows == 0:
             raise DataError(f"{self.name}: no interactions; expected at least one row")
@@ -115,26 +118,49 @@ class _LogReader:
 
     def _tables_of_parquet(self) -> Iterator[pl.DataFrame]:
         for first in range(0, self.n_rows, READ_ROWS):
-            table = self._frame.slice(first, READ_ROWS).collect()
+            table = self._collected(self._frame.slice(first, READ_ROWS))
             if "time" in table.columns:  # texts too are compared as times: "9" is before "10"
                 times = in_seconds(table["time"], self.name, first_row=first)
                 table = table.with_columns(times.cast(pl.Float64))
             yield table
 
+    def _collected(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return frame.collect()
+        except DAMAGED as error:
+            raise _no_log(self.name, error) from None
+
 
 def _scan(path: Path) -> pl.LazyFrame:
+    files = _parquet_files(path)
+    try:
+        frame = pl.scan_parquet(files, glob=False)
+        schema = frame.collect_schema()
+    except DAMAGED as error:
+        raise _no_log(path, error) from None
+    for name in ("user_id", "item_id"):
+        if name not in schema:
+            raise DataError(f"{path}: no column {name!r} among {schema.names()}")
+    ids = [pl.col(name).cast(pl.String) for name in ("user_id", "item_id")]
+    return frame.select(*ids, *(["time"] if "time" in schema else []))
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    """A file, or the files of a folder in the order of their names, which are taken literally."""
     if not path.exists():
         raise DataError(f"{path}: no such file; expected a log in parquet")
-    try:
-        frame = pl.scan_parquet(path)
-        names = frame.collect_schema().names()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"{path}: expected a log in parquet, but: {error}") from error
-    for name in ("user_id", "item_id"):
-        if name not in names:
-            raise DataError(f"{path}: no column {name!r} among {names}")
-    ids = [pl.col(name).cast(pl.String) for name in ("user_id", "item_id")]
-    return frame.select(*ids, *(["time"] if "time" in names else []))
+    if not path.is_dir():
+        return [path]
+    files = sorted(part for part in path.rglob("*.parquet") if part.is_file())
+    shown = [part for part in files if not part.relative_to(path).as_posix().startswith(".")]
+    if not shown:
+        raise DataError(f"{path}: no parquet file in this folder; expected a log")
+    return shown
+
+
+def _no_log(path: str | Path, error: BaseException) -> DataError:
+    reason = " ".join(str(error).split())[:200]
+    return DataError(f"{path}: expected a log in parquet, but: {reason}")
 
 
 def _whole_users(tables: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:

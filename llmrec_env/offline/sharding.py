@@ -9,20 +9,25 @@ missing. Shards do not depend on each other: any process that sees the run folde
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
-
 from llmrec_env.common.device import dtype_name
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import atomic_path
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.offline.files import missing_shards, shard_path
-from llmrec_env.offline.manifest import Manifest, prepare_run, saved_folder, scratch_of
+from llmrec_env.offline.files import is_made, missing_shards, read_part, shard_path
+from llmrec_env.offline.manifest import (
+    ATTEMPTS,
+    Manifest,
+    check_folder,
+    locked,
+    prepare_run,
+    saved_folder,
+)
 from llmrec_env.offline.partition import LogSource
 from llmrec_env.offline.table import Transitions
 from llmrec_env.offline.transitions import transitions
@@ -30,7 +35,7 @@ from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
 
 SHARD_ROWS = 10_000  # with one added action, some 250 MB while the embedded LE labels them
-ATTEMPTS = 5  # workers that may die of one shard
+TRIES = 5  # workers that may die of one shard
 
 
 def label(
@@ -63,19 +68,22 @@ def label(
         DataError: the log cannot be labelled (see :func:`.partition.partition_log`), or the
             folder holds another run or other files.
         SimulatorError: there is no saved LE.
-        SettingError: a number is out of range.
+        SettingError: a number is out of range, a path is a URI, or another process is at work in
+            the folder.
+        FileError: the folder cannot be written.
     """
-    folder = Path(out)
-    manifest = prepare_run(
-        source, folder, simulator, augment, shard_rows, dtype_name(dtype, device)
-    )
-    missing = missing_shards(folder, len(manifest.shards))
-    if missing:
-        user = load_user(simulator, device, manifest.dtype)
-        with shard_progress(manifest, missing) as made:
-            for number in missing:
-                label_shard(folder, manifest, number, user)
-                made(number)
+    folder = check_folder(out)
+    with locked(folder):
+        manifest = prepare_run(
+            source, folder, simulator, augment, shard_rows, dtype_name(dtype, device)
+        )
+        missing = missing_shards(folder, manifest.marks)
+        if missing:
+            user = load_user(simulator, device, manifest.dtype)
+            with shard_progress(manifest, missing) as made:
+                for number in missing:
+                    label_shard(folder, manifest, number, user)
+                    made(number)
     return manifest
 
 
@@ -97,25 +105,38 @@ def label_shard(folder: Path, manifest: Manifest, number: int, user: UserSimulat
         DataError: the shard of the log is not there.
         LLMRecError: so many workers died of this shard since the run began.
     """
-    path = shard_path(folder, number)
-    if path.exists():
+    path, mark = shard_path(folder, number), manifest.marks[number]
+    if is_made(path, mark):
         return
     source = shard_path(folder / "log", number)
     if not source.exists():
         raise DataError(f"{source} is not there: was the run folder cleared while it was filled?")
-    if len(list(scratch_of(folder, path.name))) >= ATTEMPTS:
-        raise LLMRecError(
-            f"{ATTEMPTS} workers died while they made {path} (out of memory?); repeat the command "
-            "with fewer workers, or in another folder with smaller shards"
-        )
-    with atomic_path(path) as temporary:  # what a killed worker leaves of it counts as an attempt
-        log = InteractionLog.from_table(user.catalogue, pl.read_parquet(source), name=str(source))
+    with _attempt(folder, path):
+        log = InteractionLog.from_table(user.catalogue, read_part(source), name=str(source))
         if int(log.lengths.max()) < 2:
             table = Transitions.empty(user.state_size, user.n_items, "language")
         else:
             table = transitions(log, user, augment=manifest.augment)
         table = replace(table, user=table.user + manifest.shards[number].first_user)
-        table.save(temporary)
+        table.save(path, mark)
+
+
+@contextmanager
+def _attempt(folder: Path, path: Path) -> Iterator[None]:
+    """Note that a part was begun, and forget it when the block ends: who is killed does not."""
+    notes = folder / ATTEMPTS
+    notes.mkdir(exist_ok=True)
+    if len(list(notes.glob(f"{path.name}.*"))) >= TRIES:
+        raise LLMRecError(
+            f"{TRIES} workers died while they made {path} (out of memory?); repeat the command "
+            "with fewer workers, or in another folder with smaller shards"
+        )
+    descriptor, note = tempfile.mkstemp(prefix=f"{path.name}.", dir=notes)
+    os.close(descriptor)
+    try:
+        yield
+    finally:
+        Path(note).unlink(missing_ok=True)
 
 
 @contextmanager

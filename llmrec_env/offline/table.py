@@ -12,9 +12,9 @@ import polars as pl
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path
+from llmrec_env.common.files import atomic_path, local_path
 from llmrec_env.common.forking import fork_safe
-from llmrec_env.offline.files import shard_paths
+from llmrec_env.offline.files import MARK, read_part, shard_paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +68,16 @@ class Transitions:
         """The columns as a polars frame; ``state`` and ``next_state`` are Array columns."""
         return pl.DataFrame({name: getattr(self, name) for name in COLUMNS})
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write one parquet file, in which ``n_items`` and ``kind`` are constant columns."""
+    def save(self, path: str | os.PathLike[str], mark: str = "") -> None:
+        """Write one parquet file, in which ``n_items`` and ``kind`` are constant columns.
+
+        Args:
+            path: where to.
+            mark: what its metadata says that it is, where it is a part of a labelled log.
+        """
         table = self.frame().with_columns(n_items=pl.lit(self.n_items), kind=pl.lit(self.kind))
         with atomic_path(path) as temporary:
-            table.write_parquet(temporary)
+            table.write_parquet(temporary, metadata={MARK: mark} if mark else None)
 
     @classmethod
     @fork_safe
@@ -80,11 +85,12 @@ class Transitions:
         """Read what :meth:`save` wrote, or all files of a folder that ``llmrec label`` made.
 
         Raises:
-            DataError: the file lacks a column, or the folder a file.
+            DataError: the file is not there, damaged or lacks a column, or the folder a file.
         """
-        if Path(path).is_dir():
-            return cls._of_shards(shard_paths(Path(path)))
-        table = pl.read_parquet(Path(path))
+        path = local_path(path, "transitions")
+        if path.is_dir():
+            return cls._of_shards(shard_paths(path))
+        table = read_part(path)
         missing = [name for name in (*COLUMNS, "n_items", "kind") if name not in table.columns]
         if missing or table.height == 0:
             raise DataError(
@@ -97,7 +103,7 @@ class Transitions:
     @classmethod
     def _of_shards(cls, paths: list[Path]) -> Transitions:
         """The files' logged rows, then their augmented rows; holds the table and one file."""
-        marks = [pl.read_parquet(path, columns=["augmented"])["augmented"] for path in paths]
+        marks = [read_part(path, ["augmented"])["augmented"] for path in paths]
         order = np.argsort(pl.concat(marks).to_numpy(), kind="stable")
         place = np.empty_like(order)
         place[order] = np.arange(len(order))

@@ -220,6 +220,83 @@ def test_a_folder_of_another_log_or_of_other_things_is_refused(known: Catalogue)
         Transitions.load("notes")
 
 
+def test_a_part_that_is_not_whole_is_made_again(known: Catalogue) -> None:
+    log = log_of([3, 4, 5, 2, 6], known)
+    shards.label(log, "out", augment=1, shard_rows=4)
+    whole = {path: path.read_bytes() for path in Path("out").rglob("*.parquet")}
+    for damage in (b"", b"PAR1", whole[shard_path(Path("out"), 1)][:-9]):
+        for part in (shard_path(Path("out"), 1), shard_path(Path("out/log"), 0)):
+            part.write_bytes(damage)
+        shard_path(Path("out"), 0).unlink()
+        with pytest.raises(DataError, match="2 of 3 parts are not there yet, or not whole, the"):
+            Transitions.load("out")
+        shards.label(log, "out", augment=1, shard_rows=4)
+        assert {path: path.read_bytes() for path in whole} == whole
+
+
+def test_a_part_of_another_origin_is_refused(known: Catalogue) -> None:
+    log = log_of([3, 4, 5, 2], known)
+    shards.label(log, "out", shard_rows=4)
+    shards.label(log, "other", augment=1, shard_rows=4)
+    part = shard_path(Path("out"), 1)
+    fewer = pl.read_parquet(part).head(1)
+    for make in (
+        lambda: fewer.write_parquet(part),
+        lambda: part.write_bytes(shard_path(Path("other"), 1).read_bytes()),
+        lambda: part.write_bytes(shard_path(Path("out"), 0).read_bytes()),
+    ):
+        make()
+        found = part.read_bytes()
+        for use in (lambda: shards.label(log, "out", shard_rows=4), lambda: count_rows("out")):
+            with pytest.raises(DataError, match=r"part-00001.parquet is not the part that this"):
+                use()
+        with pytest.raises(DataError, match="a file of another origin"):
+            Transitions.load("out")
+        assert part.read_bytes() == found
+
+
+def test_what_others_keep_in_a_run_folder_is_left(known: Catalogue) -> None:
+    mine = [Path("out", name, "mine.txt") for name in (".log.old", ".part-00000", ".logs", ".a")]
+    for path in mine:
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for _ in range(2):
+        shards.label(log_of([3, 4], known), "out", shard_rows=4)
+        assert all(path.exists() for path in mine)
+    rows = Path("thesis/log")
+    rows.mkdir(parents=True)
+    log_of([3, 4], known).save(rows / "part-00000.parquet")
+    with pytest.raises(DataError, match="holds other files"):
+        shards.label(rows, "thesis", shard_rows=4)
+    assert len(list(Path("thesis").rglob("*"))) == 2
+
+
+def test_names_are_no_patterns(known: Catalogue) -> None:
+    for name, lengths in (("out1", [3, 3]), ("out[1]", [4, 4, 4]), ("out*", [2]), ("out?", [9])):
+        log = log_of(lengths, known)
+        log.save(f"{name}.parquet")
+        assert shards.label(f"{name}.parquet", name, shard_rows=4).n_rows == sum(lengths)
+        table = transitions(log, embedded_user())
+        assert_same_table(Transitions.load(name), table)
+        assert count_rows(name) == (len(table), 0)
+        table.save(f"{name}/.table.parquet")
+        assert_same_table(Transitions.load(f"{name}/.table.parquet"), table)
+
+
+def test_addresses_are_refused_before_anything_is_written(known: Catalogue) -> None:
+    log, there = log_of([3, 4], known), "s3://bucket/x"
+    for use in (
+        lambda: shards.label(log, there),
+        lambda: shards.label(there, "out"),
+        lambda: Transitions.load(there),
+        lambda: transitions(log, embedded_user()).save(there),
+        lambda: count_rows(there),
+    ):
+        with pytest.raises(SettingError, match="only paths of this machine are opened"):
+            use()
+    assert not list(Path().iterdir())
+
+
 def rows_of(*rows: tuple[str | None, str, int]) -> Path:
     """A parquet log."""
     columns = ["user_id", "item_id", "time"]
@@ -282,8 +359,9 @@ def test_settings_and_simulators_that_do_not_exist(known: Catalogue) -> None:
 def test_a_shard_that_its_workers_die_of_is_given_up(known: Catalogue) -> None:
     out, user = Path("out"), embedded_user()
     manifest = prepare_run(log_of([2, 2], known), out, "embedded", 0, 2, "float32")
-    for attempt in range(shards.ATTEMPTS):
-        Path(f"out/.part-00001.parquet.{attempt}").mkdir()  # what each killed worker leaves
+    Path("out/.llmrec-attempts").mkdir()
+    for attempt in range(shards.TRIES):
+        Path(f"out/.llmrec-attempts/part-00001.parquet.{attempt}").touch()  # a killed worker's note
     shards.label_shard(out, manifest, 0, user)
     with pytest.raises(LLMRecError, match="5 workers died"):
         shards.label_shard(out, manifest, 1, user)
