@@ -120,7 +120,7 @@ class TwoTowers(torch.nn.Module):
     @torch.no_grad()
     def rank(self, histories: Histories) -> FloatMatrix:
         """Scores of all items after each history, float64 (N, n_items)."""
-        rows = [torch.as_tensor(history)[None] for history in histories]
+        rows = [torch.tensor(history)[None] for history in histories]
         ends = [torch.arange(row.shape[1])[None] == row.shape[1] - 1 for row in rows]
         scores = [self(row, end) for row, end in zip(rows, ends, strict=True)]
         return torch.cat(scores).double().numpy()
@@ -135,7 +135,7 @@ def learn(
 ) -> TwoTowers:
     """Two towers fitted on ``log``: the epoch and weight decay of least validation loss."""
     torch.manual_seed(seed)
-    held_out = [torch.as_tensor(items) for items in validation.sequences()]
+    held_out = [torch.tensor(items) for items in validation.sequences()]
     best, best_loss = {}, float("inf")
     for weight_decay in (0.1, 0.3):
         model = TwoTowers(features)
@@ -152,7 +152,7 @@ def learn(
 
 
 def _learn_epoch(model: TwoTowers, optimiser: torch.optim.Optimizer, log: InteractionLog) -> None:
-    sequences = [torch.as_tensor(items) for items in log.sequences()]
+    sequences = [torch.tensor(items) for items in log.sequences()]
     for users in torch.randperm(len(sequences)).split(64):
         optimiser.zero_grad()
         model.loss([sequences[user] for user in users]).backward()

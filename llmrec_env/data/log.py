@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.arrays import BoolArray, IntArray, read_only
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
@@ -63,6 +64,12 @@ class InteractionLog:
             )
         if len(self.first_target) == 0:
             object.__setattr__(self, "first_target", np.ones(self.n_users, dtype=np.int64))
+        for name in ("offsets", "items", "first_target"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> InteractionLog:
+        """Itself: a log is immutable, so copies of an environment's arguments share it."""
+        return self
 
     @classmethod
     def from_table(

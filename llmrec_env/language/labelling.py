@@ -129,7 +129,7 @@ def score_candidates(
         for first in range(0, len(trunks), group):
             part = slice(first, min(first + group, len(trunks)))
             items, lengths = pad(trunks[part], le.device)
-            tried = torch.from_numpy(candidates[part]).to(le.device)
+            tried = torch.tensor(candidates[part], device=le.device)
             parents = (lengths[:, None] - 1).expand_as(tried)
             trunk, tips = le.read_branches(items, lengths, tried, parents)
             row = torch.arange(len(lengths), device=le.device)

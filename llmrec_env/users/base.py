@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
@@ -48,7 +48,8 @@ class Session(ABC):
     """N users being asked. Made by :meth:`UserSimulator.open`."""
 
     states: FloatArray
-    """float32 (N, state_size), each value in [-1, 1]; the users as they are now."""
+    """float32 (N, state_size), each value in [-1, 1]; the users as they are now. Read-only in the
+    sessions of this package."""
 
     @abstractmethod
     def respond(self, actions: IntArray) -> Response:
@@ -262,7 +263,7 @@ class _HistorySession(Session):
         self._user = user
         self._histories = histories
         self._shown: IntArray | None = None
-        self.states = user.encode(histories)
+        self.states = read_only(user.encode(histories))
 
     def respond(self, actions: IntArray) -> Response:
         self._shown = np.asarray(actions, dtype=np.int64)
@@ -274,7 +275,7 @@ class _HistorySession(Session):
         for row in np.flatnonzero(accepted):
             self._histories[row] = np.append(self._histories[row], self._shown[row])
         self._shown = None
-        self.states = self._user.encode(self._histories)
+        self.states = read_only(self._user.encode(self._histories))
         return self.states
 
     def replace(
@@ -282,5 +283,5 @@ class _HistorySession(Session):
     ) -> FloatArray:
         for row, history in zip(rows, histories, strict=True):
             self._histories[row] = np.asarray(history, dtype=np.int64)
-        self.states = self._user.encode(self._histories)
+        self.states = read_only(self._user.encode(self._histories))
         return self.states

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.top_k import Pairs, leave_out
@@ -130,7 +130,7 @@ class LanguageUser(UserSimulator):
         """Action-model logits cos(s, v_j) / tau, float32 (N, n_items)."""
         scale = self.model.heads.log_scale.detach().exp()
         with torch.inference_mode():
-            given = torch.from_numpy(np.ascontiguousarray(states)).to(self.model.device)
+            given = torch.tensor(states, device=self.model.device)
             return (given @ self.le.tables.vectors.T * scale).cpu().numpy()
 
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
@@ -146,9 +146,12 @@ class LanguageUser(UserSimulator):
         return leave_out(items, cosines * np.float32(scale), exclude, k)
 
     def label(self, log: InteractionLog) -> Labels:
-        """States and rewards of a log, one causal pass a sequence; kept while the log lives."""
+        """States and rewards of a log, one causal pass a sequence; kept while the log lives.
+
+        Both are read-only: they are those that the next caller gets.
+        """
         if log not in self._labels:
-            self._labels[log] = Labels(*label_log(self.le, log))
+            self._labels[log] = Labels(*map(read_only, label_log(self.le, log)))
         return self._labels[log]
 
     def branch(self, log: InteractionLog, actions: IntArray) -> Branches:
@@ -181,15 +184,18 @@ class LanguageUser(UserSimulator):
 
     @property
     def item_vectors(self) -> FloatArray:
-        """The unit vectors that states point to, one an item, float32 (n_items, state_size)."""
-        return self.le.tables.vectors.float().cpu().numpy()
+        """The unit vectors that states point to, one an item, float32 (n_items, state_size).
+
+        Read-only: they are those by which the users answer.
+        """
+        return read_only(self.le.tables.vectors.float().cpu().numpy())
 
 
 class _LanguageSession(Session):
     def __init__(self, simulator: LanguageUser, histories: Histories) -> None:
         self._simulator = simulator
         self._decoder = Decoder(simulator.le, histories)
-        self.states = self._decoder.states.cpu().numpy()
+        self.states = read_only(self._decoder.states.cpu().numpy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _LanguageSession:
         """A session of its own on the same model: the simulator is shared, never copied."""
@@ -197,7 +203,7 @@ class _LanguageSession(Session):
         twin = copy.copy(self)
         memo[id(self)] = twin
         twin._decoder = copy.deepcopy(self._decoder, memo)
-        twin.states = self.states.copy()
+        twin.states = read_only(self.states.copy())
         return twin
 
     def __getstate__(self) -> dict[str, Any]:
@@ -222,13 +228,14 @@ class _LanguageSession(Session):
         return Response(reward, self._simulator.accept_probability(reward))
 
     def commit(self, accepted: BoolArray) -> FloatArray:
-        self.states = self._decoder.take(np.asarray(accepted, dtype=bool)).cpu().numpy()
+        states = self._decoder.take(np.asarray(accepted, dtype=bool))
+        self.states = read_only(states.cpu().numpy())
         return self.states
 
     def replace(
         self, rows: IntArray, histories: Histories, users: IntArray | None = None
     ) -> FloatArray:
-        self.states = self._decoder.restart(rows, histories).cpu().numpy()
+        self.states = read_only(self._decoder.restart(rows, histories).cpu().numpy())
         return self.states
 
 

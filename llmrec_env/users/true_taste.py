@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
@@ -131,7 +131,7 @@ class _TrueTasteSession(Session):
         self._simulator = simulator
         self._mind = simulator.minds(histories, users)
         self._shown: IntArray | None = None
-        self.states = _states(self._mind)
+        self.states = read_only(_states(self._mind))
 
     def respond(self, actions: IntArray) -> Response:
         self._shown = np.asarray(actions, dtype=np.int64)
@@ -157,8 +157,9 @@ class _TrueTasteSession(Session):
 
     def _put(self, rows: IntArray, minds: Mind) -> None:
         self._mind.taste[rows], self._mind.satiation[rows] = minds
-        self.states = self.states.copy()
-        self.states[rows] = _states(minds)
+        states = self.states.copy()
+        states[rows] = _states(minds)
+        self.states = read_only(states)
 
 
 def _states(mind: Mind) -> FloatArray:

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import Float64Array, IntArray
+from llmrec_env.common.arrays import Float64Array, IntArray, read_only
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
@@ -95,6 +95,12 @@ class World:
     model: TasteModel
     tastes: Float64Array
     parameters: WorldParameters = field(default_factory=WorldParameters)
+
+    def __post_init__(self) -> None:
+        for name in ("exposure", "tastes"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
+        attributes = {name: read_only(values) for name, values in self.attributes.items()}
+        object.__setattr__(self, "attributes", attributes)
 
     @property
     def factors(self) -> Float64Array:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import Float64Array, IntArray
+from llmrec_env.common.arrays import Float64Array, IntArray, read_only
 from llmrec_env.common.logistic import sigmoid
 
 
@@ -64,6 +64,10 @@ class TasteModel:
     factors: Float64Array
     quality: Float64Array
     parameters: TasteParameters = TasteParameters()
+
+    def __post_init__(self) -> None:
+        for name in ("factors", "quality"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def begin(self, tastes: Float64Array) -> Mind:
         """Users with ``tastes`` (N, n_factors) who have taken nothing yet."""

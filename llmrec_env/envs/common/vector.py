@@ -12,7 +12,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray, read_only
 from llmrec_env.envs.common.base import RulesBased
 from llmrec_env.envs.common.checks import (
     autoreset_metadata,
@@ -68,7 +68,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
             list, zip(*(seeding.np_random() for _ in range(self.num_envs)), strict=True)
         )
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
-        self._everyone = np.ones(self.num_envs, dtype=np.bool_)
+        self._everyone = read_only(np.ones(self.num_envs, dtype=np.bool_))
         self.single_observation_space = observations.space
         self.single_action_space = rules.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

@@ -65,6 +65,6 @@ class InfoBuilder:
         return {
             "item_id": self._item_ids[outcome.items],
             "title": self._titles[outcome.items],
-            "accepted": outcome.accepted,
-            "rewards": dict(outcome.rewards),
+            "accepted": outcome.accepted.copy(),
+            "rewards": {name: values.copy() for name, values in outcome.rewards.items()},
         }

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.checks import check_choices
@@ -66,9 +66,9 @@ class InitialHistories:
 
     def __init__(self, log: InteractionLog) -> None:
         self.log = log
-        self.ids = np.array(log.user_ids.to_list(), dtype=object)
-        self.cuts = np.maximum(log.lengths // 2, MIN_INITIAL_ITEMS)
-        self.eligible = np.flatnonzero(log.lengths > self.cuts)
+        self.ids = read_only(np.array(log.user_ids.to_list(), dtype=object))
+        self.cuts = read_only(np.maximum(log.lengths // 2, MIN_INITIAL_ITEMS))
+        self.eligible = read_only(np.flatnonzero(log.lengths > self.cuts))
         if len(self.eligible) == 0:
             raise DataError(
                 f"none of the {log.n_users} users can start an episode: one needs at least "

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import Float64Array
+from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
 from llmrec_env.envs.shop.search.engine import SearchEngine
 from llmrec_env.envs.shop.search.suggestions import Suggestions
@@ -207,7 +207,7 @@ class Pages:
         return Page(kind, tuple(lines), moves, (row,), product)
 
     def _search(self, query: str) -> NDArray[np.int32]:
-        return self._engine.search(query).astype(np.int32)
+        return read_only(self._engine.search(query).astype(np.int32))
 
     def _tag(self, row: int) -> str:
         return f"${float(self.prices[row]):.2f}"

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-from llmrec_env.common.arrays import Float64Array
+from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.goals import (
     Goal,
@@ -113,7 +113,7 @@ class Shop:
 
 @lru_cache(maxsize=4)
 def _open_state(inventory: Inventory, seed: int) -> ShopState:
-    prices = draw_prices(inventory.catalogue, seed)
+    prices = read_only(draw_prices(inventory.catalogue, seed))
     suggestions = Suggestions(inventory.catalogue.queries())
     pages = Pages(inventory.catalogue, prices, inventory.engine, suggestions)
     match_features = MatchFeatures(inventory.catalogue, prices, suggestions)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import Float64Array
+from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.envs.shop.catalogue.columns import (
@@ -131,7 +131,7 @@ class ProductCatalogue:
         human: tuple[HumanInstruction, ...] = (),
         folder: Path | None = None,
     ) -> None:
-        self.arrays = arrays
+        self.arrays = arrays = {name: read_only(values) for name, values in arrays.items()}
         self.facts = facts
         self.human = human
         self.folder = folder

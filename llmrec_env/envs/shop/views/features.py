@@ -98,9 +98,9 @@ def features(shopper: Shopper, steps_left: float) -> dict[str, NDArray[np.generi
             actions[place, TAKEN] = value in session.searched
     return {
         "state": _state(shopper, page, steps_left),
-        "instruction": embed(instruction),
-        "clauses": _clauses(instruction),
-        "product": embed(page.product.name) if page.product else np.zeros(EMBEDDING, np.float32),
+        "instruction": embed(instruction).copy(),
+        "clauses": _clauses(instruction).copy(),
+        "product": embed(page.product.name if page.product else "").copy(),
         "actions": actions.ravel(),
         "action_mask": shopper.mask(),
     }
