@@ -27,7 +27,7 @@ ITEM = """
 TIME = """
     date datetime event_time event_timestamp event_date created_at created interaction_time
     transaction_date transaction_time purchase_date purchase_time order_date order_time review_date
-    review_time rating_time rating_date rated_at click_time visit_time checkin_time check_in_time
+    review_time rating_time rating_date rated_at click_time visit_time check_in_time
     action_time utc_time local_time watched_at listened_at played_at
 """
 EPOCH = """

@@ -15,6 +15,7 @@ import polars as pl
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed, shown
+from llmrec_env.data.ids import as_ids
 
 _CLICKS = """
     view click pageview page_view product_view item_view view_item detail detail_view view_detail
@@ -89,7 +90,7 @@ def read_events(
             asked = events or list(only or ())
             raise DataError(f"{path}: there is no column of events, and {asked!r} are asked for")
         return table, "", {}
-    names = table["event"].cast(pl.String, strict=False)
+    names = as_ids(table["event"], str(path))
     counts = dict(names.drop_nulls().value_counts(sort=True).iter_rows())
     if only is not None:
         events = _only(only, counts, events)
@@ -121,13 +122,15 @@ def read_labels(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
     """
     if "label" not in table.columns:
         return table, ""
-    labels = table["label"].cast(pl.String, strict=False).str.strip_chars().str.to_lowercase()
+    column = table["label"]
+    said = column.cast(pl.String) if column.dtype == pl.Boolean else as_ids(column, str(path))
+    labels = said.str.strip_chars().str.to_lowercase()
     taken = labels.is_in(POSITIVE)
     unknown = (~(taken | labels.is_in(NEGATIVE))).fill_null(True).arg_true()
     if len(unknown):
         raise DataError(
             f"{path}: the label of row {unknown[0] + 1} is "
-            f"{shown(table['label'][int(unknown[0])])}; expected 1 (taken) or 0 (shown and not "
+            f"{shown(column[int(unknown[0])])}; expected 1 (taken) or 0 (shown and not "
             "taken); where the column says something else, pass columns={'label': None}"
         )
     if not taken.any():
