@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
+from llmrec_env.common.files import atomic_path, cache_folder, fingerprint, local_path
 from llmrec_env.envs.shop.catalogue.generated import generate_catalogue
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
@@ -59,10 +60,10 @@ def open_inventory(source: CatalogueSource = None) -> Inventory:
         return _of_catalogue(source)
     if source is None:
         source = DEFAULT_SIZE
-    if isinstance(source, int) and not isinstance(source, bool):
-        return _generated(source)
+    if isinstance(source, Integral) and not isinstance(source, bool):
+        return _generated(int(source))
     if isinstance(source, (str, os.PathLike)) and os.fspath(source):
-        return _of_folder(Path(source).expanduser().resolve())
+        return _of_folder(local_path(source, "catalogue").resolve())
     raise SettingError(
         "catalogue must be a ProductCatalogue, a number of products to generate, or the folder of "
         f"one; got {source!r}"

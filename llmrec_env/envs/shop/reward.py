@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 
 from llmrec_env.common.extras import require
 from llmrec_env.envs.shop.catalogue.products import Product
 from llmrec_env.envs.shop.goals import NO_LIMIT, Goal
 from llmrec_env.envs.shop.kinds import is_kind
+from llmrec_env.envs.shop.verdict import Purchase, RewardRule, Verdict
 from llmrec_env.envs.shop.words import (
     COLOURS,
     colour_words,
@@ -18,6 +18,18 @@ from llmrec_env.envs.shop.words import (
     spaced,
     words_as_nouns,
 )
+
+__all__ = [
+    "PublishedReward",
+    "Purchase",
+    "RepairedReward",
+    "RewardRule",
+    "Verdict",
+    "best_options",
+    "kind_factor",
+    "reachable",
+    "type_factor",
+]
 
 NounTagger = Callable[[str], list[str]]
 """The nouns of a title, in lower case."""
@@ -30,36 +42,6 @@ MATCH = 85
 """In the published rule, phrases with a token set ratio above it are the same."""
 BEYOND_LATIN_1 = dict.fromkeys(range(128, 256))
 """The published comparison drops these characters before it compares."""
-
-
-@dataclass(frozen=True)
-class Purchase:
-    """What was bought: the product, the values chosen by option name, and the price in dollars."""
-
-    product: Product
-    options: Mapping[str, str]
-    price: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A reward and what it is made of.
-
-    Attributes:
-        reward: in [0, 1]; 1 is success.
-        parts: the terms by name, each in [0, 1].
-    """
-
-    reward: float
-    parts: dict[str, float]
-
-
-class RewardRule(Protocol):
-    """Says what a purchase is worth for a goal; a language reward model is one too."""
-
-    def __call__(self, goal: Goal, purchase: Purchase) -> Verdict:
-        """Judge a purchase."""
-        ...
 
 
 class RepairedReward:
@@ -92,7 +74,9 @@ class RepairedReward:
         ``rating`` is there where the goal has a bound on it.
         """
         product = purchase.product
-        limits = {"price": float(goal.price_lower <= purchase.price <= goal.price_upper)}
+        price, no_limit = purchase.price, goal.price_upper >= NO_LIMIT
+        within = goal.price_lower <= price and (no_limit or price <= goal.price_upper)
+        limits = {"price": float(within)}
         if goal.rating_lower > 0.0:
             limits["rating"] = float(product.rating >= goal.rating_lower)
         n_attributes = sum(_has_words(product, attribute) for attribute in goal.attributes)
@@ -193,7 +177,7 @@ def _fitting(wanted: str, name: str, product: Product) -> list[str]:
 
 def reachable(goal: Goal, product: Product, price: float, rule: RewardRule) -> bool:
     """Whether the product that a goal was made from can earn 1, with the options chosen well."""
-    purchase = Purchase(product, best_options(goal, product), min(price, NO_LIMIT))
+    purchase = Purchase(product, best_options(goal, product), price)
     return rule(goal, purchase).reward == 1.0
 
 

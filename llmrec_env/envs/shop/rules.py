@@ -15,9 +15,9 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
-from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_choices
 from llmrec_env.envs.common.rules import Rules
+from llmrec_env.envs.shop.checks import check_whole
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
 from llmrec_env.envs.shop.views.observations import action_space
@@ -107,7 +107,7 @@ class ShopRules(Rules[Outcome]):
             self.steps[row] += 1
             self.invalid[row] = invalid = text is None or not session.act(text)
             if invalid:
-                rewards[row] = -self.action_settings.invalid_penalty
+                rewards[row] -= self.action_settings.invalid_penalty  # 0, not -0, for none
             elif session.verdict is not None:
                 rewards[row] = reward = session.verdict.reward
                 terminated[row] = self.bought[row] = True
@@ -137,9 +137,6 @@ class ShopRules(Rules[Outcome]):
 
     def _check_goal(self, index: Any) -> int | None:
         """The index of a goal, or None."""
-        n_goals = len(self.shop.goals)
         if index is None:
             return None
-        if not isinstance(index, (int, np.integer)) or not 0 <= index < n_goals:
-            raise SettingError(f"options['goal'] must lie in [0, {n_goals}), got {index!r}")
-        return int(index)
+        return check_whole("options['goal']", index, 0, len(self.shop.goals) - 1)

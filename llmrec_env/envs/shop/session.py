@@ -7,8 +7,8 @@ from typing import Any
 
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.pages import Kind, Move, Page, Pages, done_page
-from llmrec_env.envs.shop.reward import Purchase, RewardRule, Verdict
 from llmrec_env.envs.shop.search.suggestions import clean_query
+from llmrec_env.envs.shop.verdict import Purchase, RewardRule, Verdict, check_verdict
 from llmrec_env.envs.shop.views import rendering
 
 NOTHING: frozenset[str] = frozenset()
@@ -158,7 +158,7 @@ class Session:
         self.seen[row] = self.seen.get(row, frozenset()) | {kind}
 
     def _go_buy(self, value: None, action: str) -> None:
-        self.verdict = self._rule(self.goal, self.purchase)
+        self.verdict = check_verdict(self._rule(self.goal, self.purchase), self._rule)
         self.page = done_page(self.verdict.reward)
 
     def _leave(self) -> None:

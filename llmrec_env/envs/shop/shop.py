@@ -9,10 +9,15 @@ from typing import Any
 
 from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.checks import check_name, check_whole
 from llmrec_env.envs.shop.goals import (
+    SPLIT_BY,
+    SPLITS,
     Goal,
     GoalSet,
     draw_prices,
+    goal_fault,
     human_goals,
     in_split,
     limited_goals,
@@ -82,12 +87,13 @@ class Shop:
         split_by: str = "product",
         goals_per_product: int | None = None,
     ) -> None:
-        if not isinstance(instructions, GoalSet) and instructions not in INSTRUCTIONS:
-            raise SettingError(
-                f"instructions must be one of {INSTRUCTIONS} or a GoalSet, got {instructions!r}"
-            )
-        if goals_per_product is not None and goals_per_product < 1:
-            raise SettingError(f"goals_per_product must be at least 1, got {goals_per_product!r}")
+        if not isinstance(instructions, GoalSet):
+            check_name("instructions", instructions, INSTRUCTIONS, "a GoalSet")
+        check_name("split", split, SPLITS)
+        check_name("split_by", split_by, SPLIT_BY)
+        goal_seed = check_whole("goal_seed", goal_seed, 0)
+        if goals_per_product is not None:
+            goals_per_product = check_whole("goals_per_product", goals_per_product, 1)
         self._arguments = (
             source, instructions, reward, goal_seed, split, split_by, goals_per_product
         )  # fmt: skip
@@ -98,7 +104,7 @@ class Shop:
         self.pages = state.pages
         self.suggestions = state.suggestions
         self.match_features = state.match_features
-        published = reward == "webshop"
+        published = isinstance(reward, str) and reward == "webshop"
         self.goal_set = _open_goal_set(
             state, instructions, published, goal_seed, goals_per_product, split, split_by
         )
@@ -130,7 +136,7 @@ def _goals(
 ) -> list[Goal]:
     catalogue, prices = state.inventory.catalogue, state.prices
     if isinstance(instructions, GoalSet):
-        return _own_goals(instructions, len(catalogue), per_product)
+        return _own_goals(instructions, catalogue, per_product)
     if instructions == "synthetic":
         goals = synthetic_goals(catalogue, prices, seed, per_product)
     elif instructions == "human":
@@ -148,17 +154,18 @@ def _goals(
     return goals
 
 
-def _own_goals(goal_set: GoalSet, n_products: int, per_product: int | None) -> list[Goal]:
+def _own_goals(
+    goal_set: GoalSet, catalogue: ProductCatalogue, per_product: int | None
+) -> list[Goal]:
     if per_product is not None:
         raise SettingError("goals_per_product is for goals that are made; a GoalSet has its own")
     if not goal_set.goals:
         raise SettingError("instructions: this GoalSet has no goal; it needs one at least")
     for number, goal in enumerate(goal_set.goals):
-        if not 0 <= goal.row < n_products:
-            raise SettingError(
-                f"instructions: goal {number} of this GoalSet names row {goal.row}, and the "
-                f"catalogue has {n_products} products: catalogue.row(asin) says which it is"
-            )
+        if wrong := goal_fault(goal, catalogue):
+            raise SettingError(f"instructions: goal {number} of this GoalSet {wrong}")
+    if not any(goal.weight for goal in goal_set.goals):
+        raise SettingError("instructions: no goal of this GoalSet has a weight above 0")
     return goal_set.goals
 
 
@@ -192,8 +199,7 @@ def _dealt_goals(
 
 
 def _rule(reward: str | RewardRule) -> RewardRule:
-    if callable(reward):
+    if callable(reward) and not isinstance(reward, type):
         return reward
-    if reward not in REWARDS:
-        raise SettingError(f"reward must be one of {REWARDS} or a rule, got {reward!r}")
-    return RepairedReward() if reward == "repaired" else PublishedReward()
+    name = check_name("reward", reward, REWARDS, "a rule, called with a goal and a purchase")
+    return RepairedReward() if name == "repaired" else PublishedReward()

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.shop.checks import check_amount, check_name, check_whole
 from llmrec_env.envs.shop.pages import action_slots
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
 
 MODES = ("text", "index")
+SLOTS = 20, 100_000
+"""Slots for actions: at least so many that every button has one."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,11 @@ class ActionSettings:
 
     Attributes:
         action_mode: ``"text"`` or ``"index"``.
-        max_actions: slots for actions.
-        invalid_penalty: taken from the reward at an invalid action.
+        max_actions: slots for actions, at least 20.
+        invalid_penalty: taken from the reward at an invalid action, at least 0.
+
+    Raises:
+        SettingError: one of them is something else.
     """
 
     action_mode: str = "text"
@@ -31,17 +36,9 @@ class ActionSettings:
     invalid_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.action_mode not in MODES:
-            raise SettingError(f"action_mode must be one of {MODES}, got {self.action_mode!r}")
-        if self.max_actions < 20:
-            raise SettingError(
-                f"max_actions must be at least 20, so that every button has a place; "
-                f"got {self.max_actions!r}"
-            )
-        if self.invalid_penalty < 0.0:
-            raise SettingError(
-                f"invalid_penalty is taken away: {self.invalid_penalty!r} is below 0"
-            )
+        check_name("action_mode", self.action_mode, MODES)
+        check_whole("max_actions", self.max_actions, *SLOTS)
+        check_amount("invalid_penalty", self.invalid_penalty)
 
 
 class Shopper:

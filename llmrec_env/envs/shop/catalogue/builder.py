@@ -18,6 +18,7 @@ from llmrec_env.envs.shop.catalogue.products import (
     Product,
     ProductCatalogue,
 )
+from llmrec_env.envs.shop.catalogue.sound import check_product
 
 TEXTS = ("name", "description", "bullet", "instruction")
 
@@ -48,14 +49,13 @@ class CatalogueBuilder:
         """Append a product.
 
         Raises:
-            DataError: its asin is not 1 to 10 ASCII characters, or came before.
+            DataError: its asin came before, or
+                :func:`llmrec_env.envs.shop.catalogue.sound.check_product` refuses it.
         """
+        check_product(product)
         asin = product.asin.upper()
-        if not (asin.isascii() and 0 < len(asin) <= ASIN_LENGTH) or asin in self._asins:
-            raise DataError(
-                f"product {product.asin!r}: the asin must be 1 to {ASIN_LENGTH} ASCII characters "
-                "that no other product has"
-            )
+        if asin in self._asins:
+            raise DataError(f"product {product.asin!r}: another product has the same asin")
         self._asins[asin] = len(self._asins)
         for name, numbers in self._numbers.items():
             numbers.append(getattr(product, name))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
 from llmrec_env.envs.shop.catalogue.departments import (
     BRANDS,
@@ -20,6 +19,7 @@ from llmrec_env.envs.shop.catalogue.departments import (
     Kind,
 )
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
+from llmrec_env.envs.shop.checks import check_whole
 from llmrec_env.envs.shop.words import title_case
 
 ORIGIN = "generated"
@@ -36,7 +36,7 @@ def generate_catalogue(n_products: int = 1000, seed: int = 0) -> ProductCatalogu
         seed: draws everything.
 
     Raises:
-        SettingError: ``n_products`` lies out of range.
+        SettingError: ``n_products`` or ``seed`` is no whole number or lies out of range.
     """
     builder = CatalogueBuilder(ORIGIN)
     for product in generate_products(n_products, seed):
@@ -50,10 +50,10 @@ def generate_products(n_products: int, seed: int = 0) -> Iterator[Product]:
     A larger shop begins with the products of a smaller one of the same seed.
 
     Raises:
-        SettingError: ``n_products`` lies out of range.
+        SettingError: ``n_products`` or ``seed`` is no whole number or lies out of range.
     """
-    if not 1 <= n_products <= MAX_PRODUCTS:
-        raise SettingError(f"n_products must lie in [1, {MAX_PRODUCTS}], got {n_products!r}")
+    n_products = check_whole("n_products", n_products, 1, MAX_PRODUCTS)
+    seed = check_whole("seed", seed, 0)
     for first in range(0, n_products, CHUNK):
         rng = np.random.default_rng([seed, first])
         draws = _Draws(rng.random(CHUNK * _Draws.A_PRODUCT).tolist())

@@ -30,6 +30,9 @@ WORDS = ("category", "query", "product_category")
 LISTS = ("attributes", "instruction_attributes", "option_names", "option_values")
 """Columns of lists of such texts."""
 NO_RATING = 0.0
+FIVE_STARS = 5.0
+MAX_PRICE = 1e9
+"""Dollars: what costs more is a mistake in a file."""
 
 
 @dataclass(frozen=True)

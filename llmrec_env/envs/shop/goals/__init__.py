@@ -2,6 +2,8 @@
 
 from llmrec_env.envs.shop.goals.goal import (
     NO_LIMIT,
+    SPLIT_BY,
+    SPLITS,
     Goal,
     GoalSet,
     Options,
@@ -9,6 +11,7 @@ from llmrec_env.envs.shop.goals.goal import (
     split_goals,
     split_names,
 )
+from llmrec_env.envs.shop.goals.own import goal_fault
 from llmrec_env.envs.shop.goals.paraphrased import limited_goals, paraphrase
 from llmrec_env.envs.shop.goals.synthetic import (
     draw_limits,
@@ -19,11 +22,14 @@ from llmrec_env.envs.shop.goals.synthetic import (
 
 __all__ = [
     "NO_LIMIT",
+    "SPLITS",
+    "SPLIT_BY",
     "Goal",
     "GoalSet",
     "Options",
     "draw_limits",
     "draw_prices",
+    "goal_fault",
     "human_goals",
     "in_split",
     "limited_goals",

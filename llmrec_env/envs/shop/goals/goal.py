@@ -11,6 +11,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.shop.checks import check_name
 
 NO_LIMIT = 1_000_000.0
 """The upper price of a goal without a price limit, in dollars."""
@@ -109,8 +110,7 @@ def split_names(goals: Sequence[Goal], by: str, seed: int = 0) -> list[str]:
     Raises:
         SettingError: ``by`` has no such value.
     """
-    if by not in SPLIT_BY:
-        raise SettingError(f"split_by must be one of {SPLIT_BY}, got {by!r}")
+    check_name("split_by", by, SPLIT_BY)
     texts = [goal.instruction.lower() for goal in goals]
     keys = texts if by == "goal" else _families([goal.asin for goal in goals], texts)
     different = sorted(set(keys))
@@ -126,8 +126,7 @@ def in_split(names: Sequence[str], split: str, by: str) -> list[int]:
     Raises:
         SettingError: ``split`` has no such value, or there were too few to split.
     """
-    if split not in SPLITS:
-        raise SettingError(f"split must be one of {SPLITS}, got {split!r}")
+    check_name("split", split, SPLITS)
     if split == "all":
         return list(range(len(names)))
     if "all" in names:

@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.catalogue.products import CatalogueFacts
-from llmrec_env.envs.shop.goals import NO_LIMIT
+from llmrec_env.envs.shop.catalogue.products import FIVE_STARS, MAX_PRICE, CatalogueFacts
+from llmrec_env.envs.shop.checks import check_name
 from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
@@ -25,7 +25,6 @@ A_BUTTON = 80
 """Characters around a text at most: the tags of a clicked button."""
 ESCAPED = 12
 """Characters that one becomes at most: three UTF-8 bytes and more in a URL, an entity in HTML."""
-FIVE_STARS = 5.0
 
 
 class ObservationBuilder:
@@ -45,8 +44,7 @@ class ObservationBuilder:
     """
 
     def __init__(self, shop: Shop, kind: str, action_mode: str, max_actions: int) -> None:
-        if kind not in OBSERVATIONS:
-            raise SettingError(f"observation must be one of {OBSERVATIONS}, got {kind!r}")
+        check_name("observation", kind, OBSERVATIONS)
         if kind == "features" and action_mode != "index":
             raise SettingError('observation="features" shows action slots: use action_mode="index"')
         self._kind = kind
@@ -99,7 +97,7 @@ def _structured_space(shop: Shop, known: frozenset[str]) -> spaces.Dict:
     def text(longest: int) -> spaces.Text:
         return spaces.Text(max(1, longest), min_length=0, charset=known)
 
-    price = spaces.Box(0.0, NO_LIMIT, (1,), np.float32)
+    price = spaces.Box(0.0, MAX_PRICE, (1,), np.float32)
     hit = {
         "asin": text(10),
         "name": text(facts.longest_name),
