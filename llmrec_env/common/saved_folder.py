@@ -103,10 +103,14 @@ def reading(path: Path) -> Iterator[None]:
     """Turn what other libraries say of a damaged file into one error that names it.
 
     Raises:
-        DataError: the block raised something that is no error of ours.
+        DataError: the block raised one that does not name the file, or no error of ours.
     """
     try:
         yield
+    except DataError as error:
+        if str(path) in str(error):
+            raise
+        raise DataError(f"{path}: {error}") from error
     except (LLMRecError, ImportError, MemoryError):
         raise
     except Exception as error:  # they raise what they like

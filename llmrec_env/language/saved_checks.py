@@ -42,6 +42,9 @@ def check_heads(path: Path, tensors: Mapping[str, Tensor]) -> None:
     }
     own = {name: tensors[name] for name in shapes}
     check_shapes(path, own, shapes, INTEGERS)
+    for name in ("item_tokens", "item_features"):
+        if not bool(tensors[name].any()):
+            raise DataError(f"{path}: tensor {name!r} holds nothing but zeros")
     if not float(tensors["reward_sd"]) > 0:
         raise DataError(f"{path}: reward_sd is {float(tensors['reward_sd'])}, and must be above 0")
     _check_words(path, tensors["word_ids"].long(), tensors["word_offsets"].long())

@@ -14,6 +14,7 @@ import importlib.metadata
 import json
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,7 @@ class SavedModel:
         check_base(base, self.description.get(MANIFEST, {}).get("base_model", {}), name or own)
         return TransformersBackend(base, tokenizer, self.description.get("base_name"))
 
-    @property
+    @cached_property
     def catalogue(self) -> Catalogue:
         """The items, as many as there are item tokens."""
         catalogue = saved_catalogue(self.folder)
