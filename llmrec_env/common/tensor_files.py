@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -32,10 +32,7 @@ def read_tensors(
     try:
         return load_file(path, device=str(device))
     except (OSError, SafetensorError, ValueError, TypeError) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise DataError(
-            f"{path} is no whole safetensors file ({reason}); copy it again from where it came"
-        ) from error
+        raise _not_whole(path, error) from error
 
 
 def refuse_pointer(path: str | os.PathLike[str]) -> None:
@@ -53,6 +50,27 @@ def refuse_pointer(path: str | os.PathLike[str]) -> None:
         raise DataError(
             f"{path} is a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`"
         )
+
+
+def check_whole(path: str | os.PathLike[str]) -> None:
+    """Refuse a safetensors file that :func:`read_tensors` could not read, by its header alone.
+
+    Raises:
+        DataError: it is a pointer of Git LFS, cut off, or nothing of the kind.
+    """
+    refuse_pointer(path)
+    try:
+        with safe_open(path, framework="pt"):
+            pass
+    except (OSError, SafetensorError, ValueError, TypeError) as error:
+        raise _not_whole(path, error) from error
+
+
+def _not_whole(path: str | os.PathLike[str], error: Exception) -> DataError:
+    reason = (str(error).strip() or repr(error)).splitlines()[0]
+    return DataError(
+        f"{path} is no whole safetensors file ({reason}); copy it again from where it came"
+    )
 
 
 def tensor_lines(tensors: Mapping[str, Tensor]) -> dict[str, str]:

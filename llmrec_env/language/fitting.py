@@ -26,11 +26,11 @@ from llmrec_env.language.item_tokens import (
     pooled_tokens,
     read_features,
     semi_whiten,
-    word_embeddings,
 )
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import LearningConfig, learn
 from llmrec_env.language.lm.backend import LMBackend
+from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
@@ -180,7 +180,7 @@ def untrained_language_environment(
     backend: LMBackend = TransformersBackend(base, tokenizer, name)
     check_window(config.model.window, backend)  # before minutes go into the item tokens
     backend.to(device)
-    size = min(config.model.state_size, base.config.hidden_size)
+    size = min(config.model.state_size, backend.hidden_size)
     record: dict[str, Any] = {"fit_config": asdict(config)}
     reads_texts = catalogue.has_text and config.items != "random"
     if reads_texts:
@@ -230,7 +230,7 @@ def _features(
     found = None if path is None else find_tensors(path, run)
     if found is None:
         if encoder is None:
-            size = min(width, base.config.hidden_size)
+            size = min(width, word_embeddings(base).shape[1])
             features = read_features(catalogue, base, tokenizer, size, limit)
         else:
             features = sentence_features(catalogue, encoder, width, base.device)

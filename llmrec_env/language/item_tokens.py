@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
 
 import torch
 from safetensors import safe_open
@@ -23,6 +22,7 @@ from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.progress import progress_bar, track
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.language.lm.decoder import text_decoder, word_embeddings
 from llmrec_env.language.lm.tokenization import padded, token_rows
 
 
@@ -38,11 +38,6 @@ class ItemTokenConfig:
     """Items learned together."""
     max_tokens: int = 64
     """Tokens of an item's sentence that are read."""
-
-
-def word_embeddings(model: PreTrainedModel) -> Tensor:
-    """The LM's input embeddings, float32 (vocabulary, H)."""
-    return cast(Tensor, model.get_input_embeddings().weight).detach().float()
 
 
 def pooled_tokens(
@@ -87,7 +82,7 @@ def read_features(
     means = []
     for first in track(range(0, len(rows), 64), "read item texts"):
         ids, real = padded(rows[first : first + 64], model.device)
-        hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state.float()
+        hidden = text_decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
         total = (hidden * real[..., None]).sum(1)
         means.append((total / real.sum(1, keepdim=True).clamp(min=1)).cpu())
     return semi_whiten(torch.cat(means), size)
@@ -166,7 +161,7 @@ def _learn_block(
 
     def loss() -> Tensor:
         inputs = torch.cat([tokens[:, None].to(embedded.dtype), embedded], dim=1)
-        hidden = model.base_model(inputs_embeds=inputs, use_cache=False).last_hidden_state
+        hidden = text_decoder(model)(inputs_embeds=inputs, use_cache=False).last_hidden_state
         logits = model.get_output_embeddings()(hidden[real]).float()
         return torch.nn.functional.cross_entropy(logits, ids[real], reduction="sum")
 

@@ -7,12 +7,12 @@ import os
 import torch
 from torch import Tensor
 
-from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.extras import require
 from llmrec_env.common.progress import track
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_tokens import semi_whiten
 from llmrec_env.language.lm.pretrained import quiet_transformers
+from llmrec_env.language.lm.source import check_source, loading
 
 BATCH = 64
 
@@ -39,20 +39,15 @@ def sentence_features(
         LLMRecError: there is no such encoder, or it is not stored as safetensors.
     """
     library = require("sentence_transformers", "sentence")
-    try:
-        with quiet_transformers():
-            model = library.SentenceTransformer(
-                os.fspath(encoder),
-                device=str(device),
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            )
-    except (OSError, ValueError, ImportError) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise LLMRecError(
-            f"{os.fspath(encoder)} is no sentence encoder that sentence-transformers loads from "
-            f"safetensors: {reason}"
-        ) from error
+    name = os.fspath(encoder)
+    with loading(name, "sentence encoder"), quiet_transformers():
+        model = library.SentenceTransformer(
+            name,
+            device=str(device),
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+            **check_source(name),
+        )
     sentences = catalogue.sentences
     starts = range(0, len(sentences), BATCH)
     rows = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,12 @@ def _rename(tensors: dict[str, Tensor]) -> None:
 
 def _swap(tensors: dict[str, Tensor]) -> None:
     """Exchange the first two tensors of one form whose numbers differ."""
-    names = sorted(tensors)
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            same_form = tensors[a].shape == tensors[b].shape and tensors[a].dtype == tensors[b].dtype
-            if same_form and not torch.equal(tensors[a], tensors[b]):
-                tensors[a], tensors[b] = tensors[b], tensors[a]
-                return
+    for a, b in combinations(sorted(tensors), 2):
+        one, other = tensors[a], tensors[b]
+        alike = (one.shape, one.dtype) == (other.shape, other.dtype)
+        if alike and not torch.equal(one, other):
+            tensors[a], tensors[b] = other, one
+            return
 
 
 def _set(value: float) -> Callable[[dict[str, Tensor]], None]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -18,20 +20,23 @@ from transformers import (
 )
 
 from llmrec_env.common.errors import LLMRecError
-from llmrec_env.common.files import is_missing_folder
-from llmrec_env.language.lm.transformers_backend import check_architecture
+from llmrec_env.language.lm.source import check_source, loading
+from llmrec_env.language.lm.trial import check_architecture, check_weights
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' own progress bars off: what takes long has a bar of ours."""
-    shown = transformers.utils.logging.is_progress_bar_enabled()
-    transformers.utils.logging.disable_progress_bar()
+    """Keep transformers' progress bars and reports off: what takes long has a bar of ours."""
+    log = transformers.utils.logging
+    shown, level = log.is_progress_bar_enabled(), log.get_verbosity()
+    log.disable_progress_bar()
+    log.set_verbosity_error()
     try:
         yield
     finally:
+        log.set_verbosity(level)
         if shown:
-            transformers.utils.logging.enable_progress_bar()
+            log.enable_progress_bar()
 
 
 def load_base_model(
@@ -40,23 +45,95 @@ def load_base_model(
     """Load a causal LM and its tokenizer by hub name or from a local folder, safetensors only.
 
     Raises:
-        LLMRecError: nothing of that name can be loaded, or it is no decoder with attention.
+        LLMRecError: nothing of that name can be loaded, it is no decoder with attention, or its
+            parts do not belong together: weights are missing, too many, of another shape or no
+            numbers, or the tokenizer has words that the model has not.
     """
     name = str(name_or_path)
-    try:
-        if is_missing_folder(name):
-            raise OSError("there is no such folder.")
-        with quiet_transformers():
-            own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
-            check_architecture(AutoConfig.from_pretrained(name, **own))
-            model = AutoModelForCausalLM.from_pretrained(
-                name, dtype=dtype, use_safetensors=True, **own
-            )
-            tokenizer = AutoTokenizer.from_pretrained(name, **own)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise LLMRecError(
-            f"no causal language model can be loaded from {name!r}: {reason} Name a model of the "
-            "Hugging Face hub, or a folder with config.json, safetensors and a tokenizer"
-        ) from error
+    with loading(name, "causal language model"), quiet_transformers():
+        own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
+        own |= check_source(name)
+        check_architecture(AutoConfig.from_pretrained(name, **own))
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name,
+            dtype=dtype,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # else its error is a table
+            **own,
+        )
+        model, found = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
+        if getattr(model, "_hf_peft_config_loaded", False):
+            raise LLMRecError("it comes with an adapter; merge that into its base model first")
+        check_names(found["missing_keys"], found["unexpected_keys"], model.state_dict().keys())
+        check_sizes(found["mismatched_keys"])
+        check_weights(model)
+        tokenizer = AutoTokenizer.from_pretrained(name, **own)
+        check_words(model, tokenizer)
     return model.eval(), tokenizer
+
+
+def check_names(
+    missing: Collection[str], unexpected: Collection[str], known: Collection[str]
+) -> None:
+    """Refuse a file whose weights do not fit the model: what is missing would be random numbers.
+
+    Weights that the model has no place for are passed over as transformers does, unless they are
+    those of a further layer.
+
+    Raises:
+        LLMRecError: a weight is missing, or a layer too many.
+    """
+    if missing:
+        pairs = [(m, u) for m in sorted(missing) for u in sorted(unexpected) if u.endswith(m)]
+        first, other = pairs[0] if pairs else (min(missing), None)
+        hint = "" if other is None else f", which the file has as {other!r}"
+        raise LLMRecError(
+            f"{len(missing)} of its weights are missing from the file, such as {first!r}{hint}"
+        )
+    kinds = {_kind(name) for name in known}
+    layers = sorted(name for name in unexpected if _kind(name) in kinds)
+    if layers:
+        raise LLMRecError(
+            f"its file has {len(layers)} weights more than config.json describes, first "
+            f"{layers[0]!r}"
+        )
+
+
+def check_sizes(mismatched: Collection[tuple[str, Sequence[int], Sequence[int]]]) -> None:
+    """Refuse weights of other shapes than config.json describes.
+
+    Raises:
+        LLMRecError: there is one.
+    """
+    for name, given, expected in sorted(mismatched):
+        raise LLMRecError(
+            f"its weight {name!r} has the shape {list(given)}, and by config.json it would have "
+            f"{list(expected)}"
+        )
+
+
+def _kind(weight: str) -> str:
+    """A weight's name without the number of its layer."""
+    return re.sub(r"\.\d+\.", ".*.", weight)
+
+
+def check_words(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a tokenizer that knows no words, or gives ids beyond the model's embeddings.
+
+    Special tokens may lie beyond, but for the end token: no text holds the others.
+
+    Raises:
+        LLMRecError: it does.
+    """
+    rows = cast(Tensor, model.get_input_embeddings().weight).shape[0]
+    if not tokenizer("some words", add_special_tokens=False)["input_ids"]:
+        raise LLMRecError("its tokenizer knows no words; is tokenizer.json missing?")
+    special = set(tokenizer.all_special_ids) - {tokenizer.eos_token_id}
+    beyond = {i: word for word, i in tokenizer.get_vocab().items() if i >= rows} if rows else {}
+    read = sorted(i for i in beyond if i not in special)
+    if read:
+        raise LLMRecError(
+            f"its tokenizer gives {beyond[read[0]]!r} the id {read[0]}, and the model has only "
+            f"{rows} word embeddings: the two do not belong together"
+        )

@@ -15,63 +15,9 @@ from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache, DynamicLayer
 
-from llmrec_env.common.errors import LLMRecError
-from llmrec_env.language.attention import branch_mask
 from llmrec_env.language.lm.backend import LMBackend, RowCache, RowLayer
-
-READABLE_LAYERS = {"full_attention", "sliding_attention"}
-APART = 16  # tokens between an action and its history in the trial reading
-
-
-def check_architecture(config: PretrainedConfig) -> None:
-    """Refuse models whose layers are no attention over a cache of keys and values.
-
-    Raises:
-        LLMRecError: the model is an encoder-decoder, recurrent, or has linear-attention layers.
-    """
-    kinds = set(getattr(config, "layer_types", None) or [])
-    recurrent = kinds - READABLE_LAYERS
-    if recurrent or config.is_encoder_decoder:
-        what = f"layers of type {sorted(recurrent)}" if recurrent else "an encoder and a decoder"
-        raise _unreadable(config, f"has {what}")
-
-
-@torch.inference_mode()
-def check_reading(model: PreTrainedModel) -> None:
-    """Refuse models that do not follow the masks and positions they are given, by a trial reading.
-
-    A token followed by many actions, each seeing that token and itself, must read the last action
-    as if no other were there. Models that are recurrent, or that take distances from the order of
-    the tokens (ALiBi), do not.
-
-    Raises:
-        LLMRecError: the model reads the action otherwise.
-    """
-    transformer = cast(PreTrainedModel, model.base_model)
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.randn(1, 1 + APART, model.config.hidden_size, generator=generator)
-    tokens = tokens.to(model.device, model.dtype)
-    parents = torch.zeros(1, APART, dtype=torch.long, device=model.device)
-    positions = torch.cat([parents[:, :1], parents + 1], dim=1)
-    allowed = branch_mask(torch.ones_like(parents[0, :1]), 1, parents)
-    mask = model_mask(transformer.config, allowed, positions, positions, model.dtype)
-    try:
-        branched = transformer(
-            inputs_embeds=tokens, attention_mask=mask, position_ids=positions, use_cache=False
-        ).last_hidden_state[0, -1]
-    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise _unreadable(model.config, "takes no mask of its own for every token") from error
-    alone = transformer(inputs_embeds=tokens[:, [0, -1]], use_cache=False).last_hidden_state[0, -1]
-    off = float((branched - alone).float().norm() / alone.float().norm())
-    if not off < (1e-3 if model.dtype == torch.float32 else 0.1):
-        raise _unreadable(model.config, "does not follow the masks and positions it is given")
-
-
-def _unreadable(config: PretrainedConfig, why: str) -> LLMRecError:
-    return LLMRecError(
-        f"the base model {config.model_type!r} {why}; the LE needs a decoder-only model with full "
-        "or sliding-window attention (Llama, Qwen, Mistral, GPT-2, Gemma, …)"
-    )
+from llmrec_env.language.lm.decoder import outside_decoder, text_config, text_decoder
+from llmrec_env.language.lm.trial import check_architecture, check_reading, check_weights
 
 
 def sliding_window(config: PretrainedConfig) -> int | None:
@@ -143,13 +89,15 @@ class TransformersBackend(LMBackend):
     ) -> None:
         super().__init__()
         check_architecture(base_model.config)
-        check_reading(base_model)
+        check_weights(base_model)
         self.causal_lm: PeftModel | PreTrainedModel = base_model.requires_grad_(False)
         self.tokenizer = tokenizer
         self.name = name
-        self.hidden_size = base_model.config.hidden_size
-        self.n_layers = base_model.config.num_hidden_layers
-        self.max_positions = getattr(base_model.config, "max_position_embeddings", None)
+        words = text_config(base_model.config)
+        self.hidden_size = words.hidden_size
+        self.n_layers = words.num_hidden_layers
+        self.max_positions = getattr(words, "max_position_embeddings", None)
+        check_reading(base_model, self)
 
     @property
     def base_model(self) -> PreTrainedModel:
@@ -160,8 +108,8 @@ class TransformersBackend(LMBackend):
 
     @property
     def transformer(self) -> PreTrainedModel:
-        """The LM without its head over words."""
-        return cast(PreTrainedModel, self.base_model.base_model)
+        """The decoder over words, without the head over them."""
+        return text_decoder(self.base_model)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -180,6 +128,7 @@ class TransformersBackend(LMBackend):
             lora_alpha=alpha,
             lora_dropout=dropout,
             target_modules="all-linear",
+            exclude_modules=outside_decoder(self.base_model),
             fan_in_fan_out=self.base_model.config.model_type == "gpt2",
             task_type="CAUSAL_LM",
         )
