@@ -38,7 +38,7 @@ WINDOW = Window(size=6, block=3)
 WIDTH = 16
 
 SIZES = {
-    "vocab_size": 40,
+    "vocab_size": 320,
     "hidden_size": WIDTH,
     "intermediate_size": 24,
     "num_hidden_layers": 2,
@@ -53,7 +53,7 @@ ARCHITECTURES: dict[str, PretrainedConfig] = {
     "llama": LlamaConfig(**SIZES),
     "qwen3": Qwen3Config(**SIZES),
     "gpt2": GPT2Config(
-        vocab_size=40,
+        vocab_size=320,
         n_embd=WIDTH,
         n_layer=2,
         n_head=2,
