@@ -47,10 +47,14 @@ class ShopEnv(RulesEnv[Outcome]):
     |---|---|
     | `"text"` | `Text`: what is visible, joined by ` [SEP] ` |
     | `"text_rich"` | `Text`: a line each; `[button] x [button_]`, clicked `[clicked button] …` |
-    | `"html"` | `Text`: a page of HTML, everything escaped |
+    | `"html"` | `Text`: a page of HTML with one form, everything escaped |
     | `"url"` | `Text`: the address of the page |
     | `"dict"` | `Dict`: page, instruction, query, page_number, results, product, options, score |
     | `"features"` | `Dict` of arrays: state, instruction, product, actions, action_mask |
+
+    The form of an HTML page works in a browser: the field and the buttons send `?search=words` or
+    `?action=click[value]`, which :func:`llmrec_env.envs.shop.views.rendering.submitted` turns into
+    the action for `step`.
 
     ## Starting State
     The index page, with a goal of the split, drawn with the environment's seed in proportion to the

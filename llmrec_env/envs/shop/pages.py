@@ -42,6 +42,8 @@ class Kind(IntEnum):
     DONE = 6
 
 
+SEARCH = "search"
+"""What the button beside the search words does."""
 SUB_PAGES = {"description": Kind.DESCRIPTION, "features": Kind.FEATURES, "reviews": Kind.REVIEWS}
 
 
@@ -143,7 +145,7 @@ class Pages:
     def _make_index(self, instruction: str) -> Page:
         queries = self._suggestions.of(instruction)
         moves = {f"search[{query}]": Move("search", query) for query in queries}
-        return Page(Kind.INDEX, (Line("WebShop"), Line("Search", "search")), moves)
+        return Page(Kind.INDEX, (Line("WebShop"), Line("Search", SEARCH)), moves)
 
     def _make_results(self, query: str, number: int) -> Page:
         rows = self.hits(query).tolist()

@@ -6,9 +6,10 @@ import html
 from collections.abc import Callable, Mapping
 from urllib.parse import quote
 
-from llmrec_env.envs.shop.pages import Kind, Line, Page
+from llmrec_env.envs.shop.pages import SEARCH, Kind, Line, Page
 
 SEPARATOR = " [SEP] "
+SEARCH_FIELD = '<input type="search" name="search" aria-label="Search words" required autofocus>'
 MAX_RENDERED = 64
 """Texts of one page that are kept: an item can be marked in many ways."""
 
@@ -37,9 +38,21 @@ def render_head(form: str, instruction: str) -> str:
     if form == "text_rich":
         return f"Instruction:\n{instruction}\n"
     return (
-        "<!DOCTYPE html>\n<html><head><title>WebShop</title></head><body>\n"
-        f'<h4 id="instruction">{html.escape(instruction)}</h4>\n'
+        '<!DOCTYPE html>\n<html><head><meta charset="utf-8"><title>WebShop</title></head><body>\n'
+        f'<h4 id="instruction">{html.escape(instruction)}</h4>\n<form method="get">\n'
     )
+
+
+def submitted(fields: Mapping[str, str]) -> str:
+    """The action of a page's form, as a browser sends it: ``?search=words`` or ``?action=...``.
+
+    Args:
+        fields: what stands in the address, by name (``dict(urllib.parse.parse_qsl(query))``).
+
+    Returns:
+        ``search[words]`` or ``click[value]``; ``search[]``, which is invalid, where nothing stands.
+    """
+    return fields.get("action") or f"search[{fields.get('search', '')}]"
 
 
 def url(page: Page, query: str, options: Mapping[str, str]) -> str:
@@ -75,16 +88,23 @@ def _plain(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
 
 
 def _html(lines: tuple[Line, ...], marked: frozenset[str]) -> str:
-    """Every text is escaped: a catalogue comes from strangers."""
+    """A form whose buttons send their actions, and whose field on the index page sends a search.
+
+    Every text is escaped: a catalogue comes from strangers.
+    """
     rendered = []
     for text, action in lines:
         shown = html.escape(text)
         if action is None:
             rendered.append(f"<p>{shown}</p>")
+        elif action == SEARCH:
+            rendered.append(SEARCH_FIELD)
+            rendered.append(f"<button>{shown}</button>")
         else:
             clicked = ' class="clicked"' if action in marked else ""
-            rendered.append(f'<button value="{html.escape(action)}"{clicked}>{shown}</button>')
-    return "\n".join(rendered) + "\n</body></html>"
+            value = html.escape(action)
+            rendered.append(f'<button name="action" value="{value}"{clicked}>{shown}</button>')
+    return "\n".join(rendered) + "\n</form></body></html>"
 
 
 _FORMS: dict[str, Callable[[tuple[Line, ...], frozenset[str]], str]] = {
