@@ -19,3 +19,29 @@ def read_only(values: NDArray[Dtype]) -> NDArray[Dtype]:
     view: NDArray[Any] = np.asarray(values).view()
     view.flags.writeable = False
     return view
+
+
+DIGIT = 16
+"""Bits by which whole numbers are sorted at once: so many numpy sorts by counting."""
+
+
+def stable_order(keys: NDArray[Any]) -> IntArray:
+    """What ``numpy.argsort(keys, kind="stable")`` gives, several times faster for whole numbers.
+
+    Args:
+        keys: numbers, shape (n,).
+
+    Returns:
+        int64 (n,): places of the keys from the smallest to the largest, equal ones as they stand.
+    """
+    if len(keys) == 0 or not np.issubdtype(keys.dtype, np.integer):
+        return np.argsort(keys, kind="stable")
+    low, high = int(keys.min()), int(keys.max())
+    if high - low >= 1 << (3 * DIGIT):
+        return np.argsort(keys, kind="stable")
+    rest = keys.astype(np.int64) - low
+    order = np.argsort((rest & 0xFFFF).astype(np.uint16), kind="stable")
+    for shift in range(DIGIT, (high - low).bit_length(), DIGIT):
+        digits = (rest >> shift & 0xFFFF).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.arrays import IntArray, stable_order
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed, shown
 from llmrec_env.data.ids import as_ids
@@ -72,17 +72,20 @@ class Interactions:
 
     def by_time(self) -> Interactions:
         """The rows in the order of their times, those of one time in the order that they have."""
-        order = np.argsort(self.feedback["time"].to_numpy(), kind="stable")
+        order = stable_order(self.feedback["time"].to_numpy())
         user_ids, users = _renumbered(self.user_ids, self.users[order])
         item_ids, items = _renumbered(self.item_ids, self.items[order])
-        return Interactions(user_ids, users, item_ids, items, self.feedback[order])
+        return Interactions(user_ids, users, item_ids, items, rows_of(self.feedback, order))
 
     def by_user(self) -> IntArray:
         """The order of the rows by user and then by time, int64 (n_rows,)."""
         if "time" not in self.feedback.columns:
-            return np.argsort(self.users, kind="stable")
-        order = np.argsort(self.feedback["time"].to_numpy(), kind="stable")
-        return order[np.argsort(self.users[order], kind="stable")]
+            return stable_order(self.users)
+        times = self.feedback["time"].to_numpy()
+        if (times[1:] >= times[:-1]).all():
+            return stable_order(self.users)
+        order = stable_order(times)
+        return order[stable_order(self.users[order])]
 
     def counts_up(self) -> bool:
         """Whether the times are but positions: 0, 1, 2 … (or from 1) within each user."""
@@ -161,7 +164,7 @@ def _coded(ids: pl.Series, name: str) -> tuple[pl.Series, IntArray]:
         DataError: a row has none; an empty text is none.
     """
     texts = as_ids(ids, name)
-    distinct = texts.unique(maintain_order=True)
+    distinct, codes = _distinct(texts)
     empty = distinct.filter(distinct.is_null() | (distinct.str.strip_chars() == ""))
     if len(empty):
         rows = (texts.is_null() | texts.is_in(empty.drop_nulls())).arg_true()
@@ -169,10 +172,42 @@ def _coded(ids: pl.Series, name: str) -> tuple[pl.Series, IntArray]:
             f"{name}: {ids.name} of row {rows[0] + 1} is missing ({len(rows)} such rows of "
             f"{len(ids)}); expected an id in every row, so fill them or remove the rows"
         )
-    codes = texts.to_frame("id").join(
-        distinct.to_frame("id").with_row_index("code"), on="id", how="left", maintain_order="left"
+    return distinct, codes
+
+
+def _distinct(texts: pl.Series) -> tuple[pl.Series, IntArray]:
+    """The distinct texts by first appearance, and which one stands in each row.
+
+    Numbers join faster than texts, so hashes of the texts are joined, and then it is made sure that
+    no two texts had one hash.
+    """
+    keys = texts.hash()
+    first = keys.arg_unique().sort()
+    distinct, codes = texts.gather(first), _places(keys, keys.gather(first))
+    if not distinct.gather(codes).eq_missing(texts).all():
+        distinct = texts.unique(maintain_order=True)
+        codes = _places(texts, distinct)
+    return distinct, codes
+
+
+def _places(values: pl.Series, distinct: pl.Series) -> IntArray:
+    """Where each value stands among the distinct ones, int64 (n_rows,)."""
+    places = distinct.to_frame("key").with_row_index("place")
+    found = values.to_frame("key").join(
+        places, on="key", how="left", maintain_order="left", nulls_equal=True
     )
-    return distinct, codes["code"].to_numpy().astype(np.int64)
+    return found["place"].to_numpy().astype(np.int64)
+
+
+def rows_of(table: pl.DataFrame, order: IntArray) -> pl.DataFrame:
+    """The rows of a table in another order; numpy moves numbers faster than polars."""
+    columns = [
+        pl.Series(column.name, column.to_numpy()[order], dtype=column.dtype)
+        if column.dtype.is_numeric() and column.null_count() == 0
+        else column[order]
+        for column in table
+    ]
+    return pl.DataFrame(columns)
 
 
 def _renumbered(ids: pl.Series, codes: IntArray) -> tuple[pl.Series, IntArray]:

@@ -16,7 +16,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.data.interactions import Interactions
+from llmrec_env.data.interactions import Interactions, rows_of
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.times import whole_seconds
 
@@ -119,7 +119,7 @@ class InteractionLog:
             raise DataError(f"{name}: {error}") from None
         order = interactions.by_user()
         counts = np.bincount(interactions.users, minlength=len(interactions.user_ids))
-        feedback = interactions.feedback[order] if interactions.feedback.width else pl.DataFrame()
+        feedback = rows_of(interactions.feedback, order)
         if "time" in feedback.columns:
             feedback = feedback.with_columns(whole_seconds(feedback["time"]))
         return cls(

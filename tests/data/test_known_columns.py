@@ -128,7 +128,7 @@ def test_no_time_is_said_with_the_columns_that_there_are(tmp_path):
     log = load(write(tmp_path, {"interactions.csv": "user_id,item_id,when\nu,a,2\nu,b,1\n"}))
     assert histories(log) == {"u": ["a", "b"]}
     assert log.reading.tables[0].not_used == ("when",)
-    said = "no time column found; file order counts (columns seen: user_id, item_id, when)"
+    said = "no time column found (columns seen: user_id, item_id, when)"
     assert said in log.reading.notes
     chosen = load(tmp_path, columns={"time": "when"})
     assert histories(chosen) == {"u": ["b", "a"]}

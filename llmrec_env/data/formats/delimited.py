@@ -126,8 +126,9 @@ def _is_regular(source: Source, separator: str, quote: str | None) -> bool:
     """Whether polars reads a file as Python's csv does: by its line ends and its quotes."""
     returns, line_ends, quoted, last = 0, 0, False, b""
     for chunk in chunks(source):
-        returns += chunk.count(b"\r")
-        line_ends += chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
+        if b"\r" in chunk or last == b"\r":
+            returns += chunk.count(b"\r")
+            line_ends += chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
         quoted = quoted or (quote is not None and quote.encode() in chunk)
         last = chunk[-1:]
     if returns != line_ends:
