@@ -101,10 +101,14 @@ class NextItemVecEnv(VecEnv):
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
-        """Set an attribute of the batched environment, for all rows at once."""
+        """Set an attribute of the batched environment, for all rows at once.
+
+        Raises:
+            SettingError: there is no such attribute, or it holds for good.
+        """
         if indices is not None:
             raise SettingError(f"the rows are one environment: set {attr_name!r} without indices")
-        setattr(self.env, attr_name, value)
+        self.env.set_wrapper_attr(attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any

@@ -250,7 +250,7 @@ def test_users_are_asked_for_where_the_simulator_brings_none(even_user: EvenUser
 def test_users_who_cannot_start_an_episode_are_refused(even_user: EvenUser) -> None:
     with pytest.raises(DataError, match="at least 4 interactions"):
         make(even_user, users=make_log({"eve": [1, 2, 3]}))
-    with pytest.raises(DataError, match="catalogue of 5"):
+    with pytest.raises(DataError, match="of another catalogue"):
         make(even_user, users=make_log({"joe": [1, 2, 3, 4]}, n_items=5))
     with pytest.raises(DataError, match="InteractionLog"):
         make(even_user, users=["ann"])

@@ -7,12 +7,14 @@ from typing import Any, Generic
 import gymnasium as gym
 from gymnasium.error import ResetNeeded
 
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.arguments import Arguments
 from llmrec_env.envs.common.checks import check_limit, check_render_mode
 from llmrec_env.envs.common.rendering import MODES, show
 from llmrec_env.envs.common.rules import Infos, Observations, OutcomeT, Rules
 
 
-class RulesBased(Generic[OutcomeT]):
+class RulesBased(Arguments, Generic[OutcomeT]):
     """Rules over rows, observed, told of and drawn."""
 
     metadata: dict[str, Any] = {"render_modes": list(MODES), "render_fps": 4}  # noqa: RUF012
@@ -33,6 +35,7 @@ class RulesBased(Generic[OutcomeT]):
         render_mode: str | None,
     ) -> None:
         self.rules = rules
+        self._longest: int | None = None
         self.max_episode_steps = max_episode_steps
         self.render_mode = check_render_mode(render_mode)
         self._observations = observations
@@ -47,7 +50,19 @@ class RulesBased(Generic[OutcomeT]):
 
     @max_episode_steps.setter
     def max_episode_steps(self, limit: int | None) -> None:
-        self.rules.limit = check_limit(limit)
+        limit = check_limit(limit)
+        if self._longest is not None and (limit is None or limit > self._longest):
+            raise SettingError(
+                f"gym.make cuts the episodes after {self._longest} steps: max_episode_steps can be "
+                f"set to less, and to more in gym.make(..., max_episode_steps={limit or -1})"
+            )
+        self.rules.limit = limit
+
+    def cut_outside(self, limit: int | None) -> None:
+        """Take over the limit of a ``TimeLimit`` around, which no later setting can exceed."""
+        self._longest = None
+        self.max_episode_steps = limit
+        self._longest = limit
 
     def _texts(self) -> tuple[str, ...] | None:
         """One text a row with ``render_mode="ansi"``; printed with ``"human"``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -11,6 +11,7 @@ from gymnasium.error import InvalidAction
 
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.wording import shown
 from llmrec_env.envs.common.rendering import MODES
 
 AUTORESETS = {"next_step": "NEXT_STEP", "same_step": "SAME_STEP", "disabled": "DISABLED"}
@@ -49,18 +50,31 @@ def check_options(options: dict[str, Any] | None, *names: str) -> dict[str, Any]
     return options or {}
 
 
+def check_name(name: str, value: Any, names: Collection[str]) -> str:
+    """One of several names."""
+    if not isinstance(value, str) or value not in names:
+        raise SettingError(f"{name} must be one of {tuple(names)}, got {shown(value)}")
+    return value
+
+
+def check_flag(name: str, value: Any) -> bool | None:
+    """True, False or None."""
+    if value is not None and not isinstance(value, (bool, np.bool_)):
+        raise SettingError(f"{name} must be True, False or None, got {shown(value)}")
+    return None if value is None else bool(value)
+
+
 def check_render_mode(render_mode: str | None) -> str | None:
     """The render mode, which must be None or one of those that exist."""
-    if render_mode is not None and render_mode not in MODES:
+    known = isinstance(render_mode, str) and render_mode in MODES
+    if render_mode is not None and not known:
         raise RenderModeError(f"render_mode must be None or one of {MODES}, got {render_mode!r}")
     return render_mode
 
 
 def check_autoreset(autoreset: str) -> str:
     """The name of an auto-reset mode, which must be one of those that exist."""
-    if autoreset not in AUTORESETS:
-        raise SettingError(f"autoreset must be one of {tuple(AUTORESETS)}, got {autoreset!r}")
-    return autoreset
+    return check_name("autoreset", autoreset, AUTORESETS)
 
 
 def autoreset_metadata(autoreset: str) -> dict[str, Any]:
@@ -73,7 +87,8 @@ def check_limit(max_episode_steps: int | None) -> int | None:
     """The time limit: None, or at least 1. As in ``gym.make``, -1 is no limit."""
     if max_episode_steps is None or max_episode_steps == -1:
         return None
-    if not isinstance(max_episode_steps, (int, np.integer)) or max_episode_steps < 1:
+    whole = isinstance(max_episode_steps, (int, np.integer))
+    if not whole or isinstance(max_episode_steps, bool) or max_episode_steps < 1:
         raise SettingError(
             "max_episode_steps must be at least 1 and whole, or None (or -1) for no limit; "
             f"got {max_episode_steps!r}"
@@ -90,15 +105,24 @@ def check_per_row(name: str, values: Sequence[Any] | None, num_rows: int) -> lis
     return list(values)
 
 
+def check_seed(seed: int | None) -> int | None:
+    """A seed: None, or a whole number of at least 0."""
+    if seed is None:
+        return None
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
+        raise SettingError(
+            f"a seed must be a whole number of at least 0, or None to go on; got {seed!r}"
+        )
+    return int(seed)
+
+
 def check_seeds(seed: int | Sequence[int | None] | None, num_rows: int) -> list[int | None]:
     """A seed a row: ``s`` means ``s + i`` for row ``i``."""
     if isinstance(seed, (int, np.integer)):
-        return [int(seed) + row for row in range(num_rows)]
-    seeds = check_per_row("seed", seed, num_rows)
-    for value in seeds:
-        if value is not None and not isinstance(value, (int, np.integer)):
-            raise SettingError(f"a seed must be a whole number or None, got {value!r}")
-    return [None if value is None else int(value) for value in seeds]
+        first = check_seed(seed)
+        assert first is not None
+        return [first + row for row in range(num_rows)]
+    return [check_seed(value) for value in check_per_row("seed", seed, num_rows)]
 
 
 def check_mask(mask: Any, num_rows: int) -> BoolArray:

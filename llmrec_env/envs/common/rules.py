@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.wording import shown
 
 
 class Outcome(Protocol):
@@ -30,6 +31,9 @@ class Outcome(Protocol):
     def terminated(self) -> BoolArray:
         """Which episodes terminated, bool (N,)."""
 
+
+LARGEST = 100_000_000
+"""Rows, items of a history or skips at most."""
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 TellsOf = TypeVar("TellsOf", bound=Outcome, contravariant=True)
@@ -65,12 +69,20 @@ class Rules(ABC, Generic[OutcomeT]):
         self.limit: int | None = None
 
     @abstractmethod
-    def begin(self, rows: IntArray, wanted: Sequence[Any] | None = None) -> None:
+    def starts(self, wanted: Sequence[Any]) -> list[int | None]:
+        """What :meth:`begin` takes for M values of the reset option; nothing changes.
+
+        Raises:
+            LLMRecError: there is no such start.
+        """
+
+    @abstractmethod
+    def begin(self, rows: IntArray, starts: Sequence[int | None] | None = None) -> None:
         """Start new episodes in ``rows``.
 
         Args:
             rows: int64 (M,), ascending; all of them the first time.
-            wanted: M values of the reset option; where None, the row's generator draws.
+            starts: what :meth:`starts` gave; where None, the row's generator draws.
         """
 
     @abstractmethod
@@ -128,7 +140,10 @@ class Infos(Protocol[TellsOf]):
 
 
 def check_counts(**counts: int) -> None:
-    """Refuse what is no whole number of at least 1."""
+    """Refuse what is no whole number of at least 1, or too large to count up to."""
     for name, value in counts.items():
-        if not isinstance(value, (int, np.integer)) or value < 1:
-            raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}")
+        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not whole or value < 1:
+            raise SettingError(f"{name} must be a whole number of at least 1, got {shown(value)}")
+        if value > LARGEST:
+            raise SettingError(f"{name} must be at most {LARGEST:,}, got {shown(value)}")

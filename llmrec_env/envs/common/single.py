@@ -10,7 +10,7 @@ from gymnasium.error import ResetNeeded
 
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.envs.common.base import RulesBased
-from llmrec_env.envs.common.checks import check_options
+from llmrec_env.envs.common.checks import check_options, check_seed
 from llmrec_env.envs.common.rules import Infos, Observations, OutcomeT, Rules
 
 FIRST = np.zeros(1, dtype=np.int64)
@@ -57,10 +57,11 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
             DataError: there is no such start.
             SettingError: an option has another name, or no such value.
         """
-        super().reset(seed=seed)
         option = self.rules.option
+        starts = self.rules.starts([check_options(options, option).get(option)])
+        super().reset(seed=check_seed(seed))
         self.rules.generators = [self.np_random]
-        self.rules.begin(FIRST, [check_options(options, option).get(option)])
+        self.rules.begin(FIRST, starts)
         self._outcome = None
         self._playing = self._started = True
         self._show()

@@ -36,7 +36,7 @@ def tell_limit(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
         )
     inside.spec.additional_wrappers = ADDITIONAL_WRAPPERS  # so that gym.make(env.spec) tells again
     assert env.spec is not None
-    inside.max_episode_steps = env.spec.max_episode_steps
+    inside.cut_outside(env.spec.max_episode_steps)
     return env
 
 

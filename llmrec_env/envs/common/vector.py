@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray, read_only
+from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.base import RulesBased
 from llmrec_env.envs.common.checks import (
     autoreset_metadata,
@@ -111,8 +112,9 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
             raise ResetNeeded("the first reset() must start every row: leave out the reset_mask")
         rows = np.flatnonzero(mask)
         wanted = check_per_row(f"options[{option!r}]", options.get(option), self.num_envs)
+        starts = self.rules.starts([wanted[row] for row in rows])
         self._seed(rows, check_seeds(seed, self.num_envs))
-        self.rules.begin(rows, [wanted[row] for row in rows])
+        self.rules.begin(rows, starts)
         self._ended = self._ended & ~mask
         self._started = True
         self._show()
@@ -142,6 +144,28 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         infos = self._infos.infos(self._everyone, starting, outcome) | final
         rewards = outcome.reward.astype(np.float64)
         return self._observations.observe(), rewards, terminated, truncated, infos
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute, once for each row, as ``SyncVectorEnv`` gives it."""
+        return (getattr(self, name),) * self.num_envs
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set a setting or an attribute for all rows at once; they are one environment.
+
+        Args:
+            name: such as ``"patience"``.
+            values: a value, or a list or tuple that has the same one for each row.
+
+        Raises:
+            SettingError: there is no such attribute, it holds for good, or rows would differ.
+        """
+        if isinstance(values, (list, tuple)):
+            if len(values) != self.num_envs or any(value != values[0] for value in values):
+                raise SettingError(
+                    f"the {self.num_envs} rows are one environment: set {name!r} to one value"
+                )
+            values = values[0]
+        self.set_wrapper_attr(name, values)
 
     def action_masks(self) -> BoolArray:
         """Bool (num_envs, number of actions), true where one makes sense.

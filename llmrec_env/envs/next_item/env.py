@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.common.arguments import named_arguments
+from llmrec_env.envs.common.checks import check_flag
 from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.next_item.infos import MAX_MASKED_ITEMS, InfoBuilder
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.settings import NextItemSettings
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.users.base import UserSimulator
 
 
-class NextItemEnv(RulesEnv[Outcome]):
+class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     """Recommend one item a step to a simulated user who likes, takes or skips it.
 
     ## Description
@@ -77,6 +80,11 @@ class NextItemEnv(RulesEnv[Outcome]):
       share. `gym.make` takes it too, 50 by default, -1 for no limit; built by hand, None is no
       limit. A `TimeLimit` that you put around yourself is not known inside: pass this instead, or
       call `llmrec_env.envs.common.time_limit.tell_limit` on the result.
+      `env.unwrapped.max_episode_steps` can be set to less later, and `patience` and `reward_on` to
+      anything, for a curriculum; they hold at once. Through wrappers,
+      `env.set_wrapper_attr("patience", 3)` does it, and `set_attr` of vector environments; other
+      arguments cannot be set. (SB3's own `DummyVecEnv.set_attr` sets an attribute of the outermost
+      wrapper, which nobody reads: call `env_method("set_wrapper_attr", "patience", 3)` there.)
     * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
     * `device`, `dtype`: where a language model that is loaded from a folder runs (`"cuda"`; the CPU
       by default), and in what (`"float32"`, `"bfloat16"`; by default bfloat16 on a GPU that
@@ -94,6 +102,7 @@ class NextItemEnv(RulesEnv[Outcome]):
     rules: NextItemRules
     draw = staticmethod(draw)
 
+    @named_arguments
     def __init__(
         self,
         simulator: UserSimulator | str | os.PathLike[str] | None = None,
@@ -112,7 +121,9 @@ class NextItemEnv(RulesEnv[Outcome]):
         self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
         rules = NextItemRules(self.simulator, 1, patience, reward_on, history_length)
         self.n_items = rules.n_items
-        masked = rules.n_items <= MAX_MASKED_ITEMS if action_mask is None else action_mask
+        masked = check_flag("action_mask", action_mask)
+        if masked is None:
+            masked = rules.n_items <= MAX_MASKED_ITEMS
         super().__init__(
             rules,
             ObservationBuilder(rules, observation),

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from llmrec_env.common.arrays import FloatArray
-from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.next_item.rules import NextItemRules
 
 Observation = Any
@@ -38,10 +38,8 @@ class ObservationBuilder:
     """
 
     def __init__(self, rules: NextItemRules, kind: str) -> None:
-        if kind not in KINDS:
-            raise SettingError(f"observation must be one of {KINDS}, got {kind!r}")
         self._rules = rules
-        self._kind = kind
+        self._kind = kind = check_name("observation", kind, KINDS)
         parts: dict[str, spaces.Space[Any]] = {
             "state": self._state_space(),
             "history": self._history_space(),

@@ -22,9 +22,9 @@ import numpy as np
 from gymnasium import spaces
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
-from llmrec_env.common.errors import DataError, SettingError, SimulatorError
+from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.common.checks import check_choices
+from llmrec_env.envs.common.checks import check_choices, check_name
 from llmrec_env.envs.common.rules import Rules, check_counts
 from llmrec_env.envs.next_item.seen import SeenItems
 from llmrec_env.users.base import Response, Session, UserSimulator
@@ -143,23 +143,41 @@ class NextItemRules(Rules[Outcome]):
         history_length: int = 50,
     ) -> None:
         super().__init__(num_rows)
-        check_counts(patience=patience, history_length=history_length)
-        if reward_on not in REWARDS:
-            raise SettingError(f"reward_on must be one of {REWARDS}, got {reward_on!r}")
+        check_counts(history_length=history_length)
         if simulator.users is None:
             raise SimulatorError(f"{type(simulator).__name__} brings no users to start from")
         self.simulator = simulator
         self.initial_histories = InitialHistories(simulator.users)
         self.n_items = simulator.n_items
         self.action_space = spaces.Discrete(self.n_items)
-        self.patience = patience
-        self.reward_on = reward_on
         self.users = np.zeros(num_rows, dtype=np.int64)
         self.seen = SeenItems(num_rows, self.n_items)
         self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
         self.patience_left = np.zeros(num_rows, dtype=np.int64)
         self.last_answer = np.zeros(num_rows, dtype=np.int64)
         self._rows = np.arange(num_rows)
+        self.patience = patience
+        self.reward_on = reward_on
+
+    @property
+    def patience(self) -> int:
+        """Skips in a row that a user bears; what is left is never more than is set."""
+        return self._patience
+
+    @patience.setter
+    def patience(self, patience: int) -> None:
+        check_counts(patience=patience)
+        self._patience = int(patience)
+        self.patience_left = np.minimum(self.patience_left, self._patience)
+
+    @property
+    def reward_on(self) -> str:
+        """Which reward term is paid, ``"shown"`` or ``"accept"``."""
+        return self._reward_on
+
+    @reward_on.setter
+    def reward_on(self, reward_on: str) -> None:
+        self._reward_on = check_name("reward_on", reward_on, REWARDS)
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: initial histories follow from the simulator's users."""
@@ -185,19 +203,27 @@ class NextItemRules(Rules[Outcome]):
         """Bool (N, n_items), true where the user has not seen the item."""
         return self.seen.unseen_masks()
 
-    def begin(self, rows: IntArray, wanted: Sequence[str | None] | None = None) -> None:
-        """Start new episodes in ``rows``.
-
-        Args:
-            rows: int64 (M,), ascending; all of them the first time.
-            wanted: M external ids; where None, the row's generator draws the user.
+    def starts(self, wanted: Sequence[str | None]) -> list[int | None]:
+        """The users of external ids, rows of ``initial_histories.log``; None where None.
 
         Raises:
             DataError: an id is unknown or its user's sequence is too short.
         """
-        user_ids = wanted if wanted is not None else [None] * len(rows)
+        return [None if name is None else self.initial_histories.find(name) for name in wanted]
+
+    def begin(self, rows: IntArray, starts: Sequence[int | None] | None = None) -> None:
+        """Start new episodes in ``rows``.
+
+        Args:
+            rows: int64 (M,), ascending; all of them the first time.
+            starts: M users, as :meth:`starts` gives them; where None, the row's generator draws.
+        """
+        wanted = starts if starts is not None else [None] * len(rows)
         users = np.array(
-            [self._choose(row, user_id) for row, user_id in zip(rows, user_ids, strict=True)],
+            [
+                self.initial_histories.draw(self.generators[row]) if user is None else user
+                for row, user in zip(rows, wanted, strict=True)
+            ],
             dtype=np.int64,
         )
         histories = [self.initial_histories.history(user) for user in users]
@@ -238,11 +264,6 @@ class NextItemRules(Rules[Outcome]):
         terminated = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
         rewards = {"shown": shown, "accept": taken}
         return Outcome(actions, rewards, rewards[self.reward_on], accepted, terminated)
-
-    def _choose(self, row: int, user_id: str | None) -> int:
-        if user_id is None:
-            return self.initial_histories.draw(self.generators[row])
-        return self.initial_histories.find(user_id)
 
     def _open_row(self, row: int, history: IntArray) -> None:
         self.seen.begin(row, history)

@@ -7,7 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
+from llmrec_env.common.wording import shown
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import UserSimulator
 
@@ -51,8 +55,9 @@ def resolve_simulator(
         )
     if accept_rate is None:
         return found
-    if not 0.0 < accept_rate < 1.0:
-        raise SettingError(f"accept_rate must lie between 0 and 1, got {accept_rate!r}")
+    number = isinstance(accept_rate, (int, float, np.number)) and not isinstance(accept_rate, bool)
+    if not number or not 0.0 < accept_rate < 1.0:
+        raise SettingError(f"accept_rate must lie between 0 and 1, got {shown(accept_rate)}")
     return found.with_accept_rate(accept_rate)
 
 
@@ -76,18 +81,14 @@ def _find(
         return _from_folder(Path(simulator).expanduser(), placement)
     raise SimulatorError(
         "simulator must be a UserSimulator, the folder of a saved one, or one of "
-        f"{', '.join(map(repr, NAMES))}; got {simulator!r}"
+        f"{', '.join(map(repr, NAMES))}; got {shown(simulator)}"
     )
 
 
 def _check_users(users: InteractionLog, simulator: UserSimulator) -> None:
     if not isinstance(users, InteractionLog):
         raise DataError(f"users must be an InteractionLog, got {type(users).__name__}")
-    if users.n_items != simulator.n_items:
-        raise DataError(
-            f"users saw items of a catalogue of {users.n_items}, "
-            f"but the simulator knows one of {simulator.n_items}; use the simulator's catalogue"
-        )
+    check_same_catalogue(simulator.catalogue, users.catalogue, "users")
 
 
 @cache

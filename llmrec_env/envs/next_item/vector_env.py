@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.common.arguments import named_arguments
+from llmrec_env.envs.common.checks import check_flag
 from llmrec_env.envs.common.vector import RulesVectorEnv
 from llmrec_env.envs.next_item.infos import InfoBuilder
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.settings import NextItemSettings
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.users.base import UserSimulator
 
 
-class NextItemVectorEnv(RulesVectorEnv[Outcome]):
+class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
     """:class:`NextItemEnv` for many users at once: the simulator answers all of them in one batch.
 
     ## Description
@@ -55,6 +58,7 @@ class NextItemVectorEnv(RulesVectorEnv[Outcome]):
     rules: NextItemRules
     draw = staticmethod(draw)
 
+    @named_arguments
     def __init__(
         self,
         num_envs: int = 1,
@@ -78,7 +82,7 @@ class NextItemVectorEnv(RulesVectorEnv[Outcome]):
         super().__init__(
             rules,
             ObservationBuilder(rules, observation),
-            InfoBuilder(rules, bool(action_mask)),
+            InfoBuilder(rules, bool(check_flag("action_mask", action_mask))),
             max_episode_steps,
             autoreset,
             render_mode,

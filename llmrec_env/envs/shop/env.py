@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
@@ -104,6 +105,7 @@ class ShopEnv(RulesEnv[Outcome]):
     rules: ShopRules
     draw = staticmethod(draw)
 
+    @named_arguments
     def __init__(
         self,
         catalogue: CatalogueSource = None,

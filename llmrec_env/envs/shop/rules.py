@@ -67,20 +67,23 @@ class ShopRules(Rules[Outcome]):
         self.goal_indices = np.zeros(num_rows, dtype=np.int64)
         self.invalid, self.bought, self.success = np.zeros((3, num_rows), dtype=np.bool_)
 
-    def begin(self, rows: IntArray, wanted: Sequence[Any] | None = None) -> None:
-        """Start new episodes in ``rows``.
-
-        Args:
-            rows: int64 (M,).
-            wanted: M indices of goals; where None, the row's generator draws the goal in proportion
-                to the goals' weights.
+    def starts(self, wanted: Sequence[Any]) -> list[int | None]:
+        """The indices of goals, checked; None where None.
 
         Raises:
             SettingError: there is no such goal.
         """
-        goals = (
-            [None] * len(rows) if wanted is None else [self._check_goal(goal) for goal in wanted]
-        )
+        return [self._check_goal(goal) for goal in wanted]
+
+    def begin(self, rows: IntArray, starts: Sequence[int | None] | None = None) -> None:
+        """Start new episodes in ``rows``.
+
+        Args:
+            rows: int64 (M,).
+            starts: M indices of goals; where None, the row's generator draws the goal in proportion
+                to the goals' weights.
+        """
+        goals = [None] * len(rows) if starts is None else starts
         for row, goal in zip(rows.tolist(), goals, strict=True):
             if goal is None:
                 goal = self.shop.goal_set.draw(self.generators[row])
@@ -124,7 +127,8 @@ class ShopRules(Rules[Outcome]):
             slots = self.action_settings.max_actions
             numbers = check_choices(actions, self.num_rows, slots, "the number of an action")
             return [self.shoppers[row].in_slot(int(numbers[row])) for row in rows]
-        if isinstance(actions, str) or len(actions) != self.num_rows:
+        listed = isinstance(actions, (list, tuple, np.ndarray))
+        if not listed or np.shape(actions)[:1] != (self.num_rows,):
             raise InvalidAction(f"expected {self.num_rows} actions, one a row, got {actions!r}")
         texts = [actions[row] for row in rows]
         for text in texts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.vector import RulesVectorEnv
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
@@ -52,6 +53,7 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
     rules: ShopRules
     draw = staticmethod(draw)
 
+    @named_arguments
     def __init__(
         self,
         num_envs: int = 1,
