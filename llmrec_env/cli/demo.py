@@ -10,12 +10,14 @@ from llmrec_env.cli.output import print_report
 from llmrec_env.common import processes
 
 
+@options.option_groups
 @clear_errors()
 def demo(
-    data: options.Data = None,
+    log: options.LogOptions,
     out: options.RunFolder = Path("runs/demo"),
     simulator: options.Simulator = None,
     base_model: options.BaseModel = None,
+    allow_untexted: options.Untexted = False,
     seed: options.Seed = 0,
     budget: options.Budget = 1.0,
     workers: options.Workers = None,
@@ -28,5 +30,7 @@ def demo(
     processes.check_alone()
     from llmrec_env.experiments.demo import DemoSettings, run_demo
 
-    settings = DemoSettings(data, simulator, base_model, seed, budget)
+    settings = DemoSettings(
+        log.data, simulator, base_model, seed, budget, allow_untexted=allow_untexted, **log.reading
+    )
     print_report(run_demo(settings, out, workers=workers), out)

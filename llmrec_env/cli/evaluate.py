@@ -13,17 +13,23 @@ from llmrec_env.cli.output import print_rows
 from llmrec_env.cli.simulators import open_simulator
 from llmrec_env.common import processes
 
+KS = (5, 10, 20)
+
 if TYPE_CHECKING:
     from agents import Recommender
+    from llmrec_env.common.arrays import BoolArray, Float64Array
+    from llmrec_env.data.log import InteractionLog
     from llmrec_env.data.splits import Split
+    from llmrec_env.evaluation.intervals import Interval
     from llmrec_env.evaluation.policies import Policy
     from llmrec_env.evaluation.ranking import Ranker
     from llmrec_env.users.base import UserSimulator
 
 
+@options.option_groups
 @clear_errors()
 def evaluate(
-    data: options.Data = None,
+    log: options.LogOptions,
     recommender: Annotated[
         Path | None,
         typer.Option(
@@ -43,16 +49,14 @@ def evaluate(
 ) -> None:
     """Measure a recommender, or the simulated user itself, on test users."""
     processes.check_alone()
-    from llmrec_env.data.source import open_source
-
-    source = open_source(data, seed)
+    source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype)
     if recommender is None:
         _print_card(source.split, user, seed)
         return
     from agents import Recommender
 
-    model = Recommender.load(recommender)
+    model = Recommender.load(recommender, source.log.catalogue)
     _print_ranking(source.split, model)
     if episodes:
         _print_returns(source.split, user, model, episodes, seed)
@@ -63,31 +67,53 @@ def _print_card(split: Split, user: UserSimulator, seed: int) -> None:
     from llmrec_env.evaluation.fidelity import fidelity_card
 
     card = fidelity_card(user, split.train, split.test, seed)
-    rows = []
-    for name, reward, ranking in (
-        ("simulated user", card.reward, card.ranking),
-        ("popularity", card.popularity_reward, card.popularity_ranking),
-    ):
-        accuracy = {"accuracy, uniform": reward.uniform, "accuracy, popular": reward.popular}
-        rows.append({"who": name, **accuracy, **ranking})
-    print_rows("The simulated user on test users", rows)
+    names = {"simulator": "simulated user", "difference": "difference"}
+    rows = [
+        {
+            "who": names.get(who, who),
+            **{name: _with_interval(found) for name, found in columns.items()},
+            "steps": int(card.ranking["steps"]),
+            "users": card.users,
+        }
+        for who, columns in card.intervals.items()
+    ]
+    print_rows("The simulated user on test users, with 95% intervals over users", rows)
 
 
 def _print_ranking(split: Split, model: Recommender) -> None:
     """How high a recommender ranks the next item; for each kind of step where the log tells it."""
-    from llmrec_env.evaluation.breakdowns import evaluate_by_event
-    from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
+    from llmrec_env.evaluation.breakdowns import event_steps
+    from llmrec_env.evaluation.ranking import Popularity, both_step_ranks, ranking_metrics
 
     rankers: dict[str, Ranker] = {"popularity": Popularity(split.train), model.name: model}
+    ranks = {who: both_step_ranks(ranker, split.test) for who, ranker in rankers.items()}
+    kinds: dict[str, BoolArray | None] = {"": None}
     if "event" in split.test.feedback.columns:
-        found = {who: evaluate_by_event(ranker, split.test) for who, ranker in rankers.items()}
-    else:
-        found = {
-            who: {"all": evaluate_ranking(ranker, split.test)} for who, ranker in rankers.items()
-        }
-    for kind in found["popularity"]:
-        title = "Next item, test users" + ("" if kind == "all" else f", {kind} steps")
-        print_rows(title, [{"who": who, **metrics[kind]} for who, metrics in found.items()])
+        kinds |= {f", {kind} steps": steps for kind, steps in event_steps(split.test).items()}
+    for kind, steps in kinds.items():
+        rows = [
+            {
+                "who": who,
+                **ranking_metrics(found[masked] if steps is None else found[masked][steps], KS),
+                **_intervals(split.test, found[masked], steps),
+                "mask_seen": masked,
+            }
+            for masked in (False, True)
+            for who, found in ranks.items()
+        ]
+        print_rows(f"Next item, test users{kind}", rows)
+
+
+def _intervals(log: InteractionLog, ranks: Float64Array, steps: BoolArray | None) -> dict[str, str]:
+    """The 95% intervals over users of the usual metrics."""
+    from llmrec_env.evaluation.ranking import ranking_intervals
+
+    found = ranking_intervals(log, ranks, only=steps)
+    return {f"{name}, 95%": _with_interval(own).partition(" ")[2] for name, own in found.items()}
+
+
+def _with_interval(found: Interval) -> str:
+    return f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
 
 
 def _print_returns(

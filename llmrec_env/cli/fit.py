@@ -15,12 +15,13 @@ from llmrec_env.common import processes
 from llmrec_env.common.errors import SettingError
 
 
+@options.option_groups
 @clear_errors()
 def fit(
+    log: options.LogOptions,
     out: Annotated[
         Path, typer.Option(help="Folder to save the LE in; one that holds an LE is refused.")
     ],
-    data: options.Data = None,
     base_model: options.BaseModel = None,
     item_encoder: options.ItemEncoder = None,
     item_ids: Annotated[
@@ -38,6 +39,9 @@ def fit(
     ] = 1.0,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over those users at most.")] = 6,
     min_steps: Annotated[int, typer.Option(min=0, help="Optimiser steps at least.")] = 300,
+    allow_untexted: options.Untexted = False,
+    mask_seen: options.MaskSeen = None,
+    budget: options.Budget = 1.0,
     seed: options.Seed = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -49,7 +53,6 @@ def fit(
     """
     from llmrec_env.common.files import refuse_loss
     from llmrec_env.common.training import clear_checkpoint
-    from llmrec_env.data.source import open_source
     from llmrec_env.language.fitting import FitConfig, fit_language_environment
     from llmrec_env.language.learning import LearningConfig
     from llmrec_env.language.model import LanguageEnvironmentConfig
@@ -57,19 +60,25 @@ def fit(
     if (out / "heads.safetensors").exists():
         raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
     refuse_loss(out, ())
-    learning = LearningConfig(share=share, epochs=epochs, min_steps=min_steps, seed=seed)
-    source = open_source(data, seed)
-    model = LanguageEnvironmentConfig(item_ids=item_ids)
+    learning = LearningConfig(
+        share=share, epochs=epochs, min_steps=min_steps, mask_seen=mask_seen, seed=seed
+    )
+    config = FitConfig(
+        LanguageEnvironmentConfig(item_ids=item_ids),
+        learning=learning,
+        item_encoder=item_encoder,
+        language_model=language_model,
+    ).scaled(budget)
+    source = log.open(seed, ranked=True)
     checkpoint = out.with_name(f"{out.name}.checkpoint")
     fitted = fit_language_environment(
         source.split.train,
         source.split.validation,
         base_model,
-        FitConfig(
-            model, learning=learning, item_encoder=item_encoder, language_model=language_model
-        ),
+        config,
         users=source.split.test,
         checkpoint=checkpoint,
+        allow_untexted=allow_untexted,
         device=device or "cpu",
         dtype=dtype or "auto",
     )
@@ -80,7 +89,12 @@ def fit(
         curve = fitted.record["learning"]["curve"]
         best = max(curve, key=lambda row: row["progress"])
         rows = [{"LE": "untrained", **_shown(curve[0])}, {"LE": "learned", **_shown(best)}]
-        print_rows("Validation users", rows)
+        masked = fitted.record["learning"]["mask_seen"]
+        print_rows(f"Validation users, seen items {'' if masked else 'not '}masked", rows)
+        if budget < 1:
+            print_line(
+                f"A try at {budget:g} of the usual lengths: these numbers are no measurement"
+            )
         print_line(f"Saved to {out}")
 
     processes.on_main(save)

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from llmrec_env.data.log import InteractionLog
 
 
+@options.option_groups
 @clear_errors()
 def label(
+    files: options.LogOptions,
     out: Annotated[
         Path,
         typer.Option(
             help="Folder for the parquet files. The same command goes on where it was stopped."
         ),
     ],
-    data: options.Data = None,
     log: Annotated[
         Path | None,
         typer.Option(
@@ -62,7 +63,7 @@ def label(
     from llmrec_env.offline.files import count_rows
     from llmrec_env.offline.sharding import SHARD_ROWS
 
-    source = _log_to_label(data, log, simulator, seed)
+    source = _log_to_label(files, log, simulator, seed)
     settings: dict[str, Any] = {
         "simulator": simulator or "embedded",
         "augment": augment,
@@ -87,18 +88,17 @@ def label(
 
 
 def _log_to_label(
-    data: str | None, log: Path | None, simulator: str | None, seed: int
+    files: options.LogOptions, log: Path | None, simulator: str | None, seed: int
 ) -> InteractionLog | Path:
     """A parquet file, or the training users of a dataset whose items the LE knows."""
     if log is None:
-        from llmrec_env.data.source import open_source
         from llmrec_env.language.saving import saved_catalogue
         from llmrec_env.offline.manifest import saved_folder
 
-        source = open_source(data, seed)
+        source = files.open(seed)
         known = saved_catalogue(saved_folder(simulator or "embedded"))
         source.check_catalogue(known, called(simulator))
         return source.split.train
-    if data is not None:
+    if files.data is not None:
         raise SettingError("--data and --log are two logs; give one")
     return log

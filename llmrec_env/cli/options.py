@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
+
+if TYPE_CHECKING:
+    from llmrec_env.data.source import Source
 
 Data = Annotated[
     str | None,
     typer.Option(
         help="Folder or file of a public dataset, or of tables of your own. If not given, the "
         "generated world."
+    ),
+]
+Untexted = Annotated[
+    bool,
+    typer.Option(
+        help="Learn an LE also from items without text, which get random tokens; it needs a base "
+        "model."
+    ),
+]
+MaskSeen = Annotated[
+    bool | None,
+    typer.Option(
+        help="Leave out what a user has seen where validation ranks and tables compare.",
+        show_default="on if fewer than 1% of the interactions take an item again",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the split and of everything that learns.")]
@@ -63,6 +80,75 @@ RunFolder = Annotated[
     Path, typer.Option(help="Folder of the run. The same command goes on where it was stopped.")
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the log at most.")]
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """Which log a command opens, and how its files are read; each field is an option."""
+
+    data: Data = None
+    min_rating: Annotated[
+        float | None,
+        typer.Option(
+            help="Ratings from which an interaction counts as taken; the others are left out. If "
+            "not given, every rated item counts."
+        ),
+    ] = None
+    events: Annotated[
+        str | None,
+        typer.Option(
+            help="Kinds of events that count as taken, with commas; the others are left out."
+        ),
+    ] = None
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=REWARD",
+            help="What a kind of event is: a reward, or click, purchase or drop; once for each.",
+        ),
+    ] = None
+    order: Annotated[
+        str | None,
+        typer.Option(
+            help="For a log without times: file, where its rows stand in the order in which things "
+            "happened, or shuffled, to go on without an order."
+        ),
+    ] = None
+    format: Annotated[
+        str | None, typer.Option(help="Format of the files. If not given, what they look like.")
+    ] = None
+    encoding: Annotated[
+        str | None, typer.Option(help="Text encoding of plain tables, such as iso-8859-1.")
+    ] = None
+    user_field: Annotated[
+        str | None, typer.Option(help="Column that names the user, where it has no usual name.")
+    ] = None
+    item_field: Annotated[
+        str | None, typer.Option(help="Column that names the item, where it has no usual name.")
+    ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROLE=NAME",
+            help="Column that is the time, rating, label, event or weight (label=none: none is); "
+            "once for each.",
+        ),
+    ] = None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the files are read: fields of ``ReadOptions``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values.pop("data")
+        values["events"] = listed(self.events or "")
+        return {**values, "event": tuple(self.event or ()), "column": tuple(self.column or ())}
+
+    def open(self, seed: int, ranked: bool = False) -> Source:
+        """The log with its split; see :func:`llmrec_env.data.source.open_source`."""
+        from llmrec_env.data.read_options import ReadOptions
+        from llmrec_env.data.source import WORLD_SIZE, open_source
+
+        return open_source(self.data, seed, WORLD_SIZE, ReadOptions(**self.reading), ranked)
 
 
 def listed(text: str) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ from llmrec_env.common import processes
 ON_Q_HEAD = "on if the objective has a Q head"
 
 
+@options.option_groups
 @clear_errors()
 def train(
+    log: options.LogOptions,
     out: Annotated[Path, typer.Option(help="Folder to save the recommender in.")],
-    data: options.Data = None,
     simulator: options.Simulator = None,
     backbone: Annotated[
         str, typer.Option(help="Encoder of histories: sasrec, gru4rec, caser or nextitnet.")
@@ -44,6 +45,7 @@ def train(
     epochs: options.Epochs = 20,
     device: options.Device = None,
     dtype: options.Dtype = None,
+    mask_seen: options.MaskSeen = None,
     seed: options.Seed = 0,
 ) -> None:
     """Train a recommender on a log, with or without the LE's state, reward and proposed actions.
@@ -53,8 +55,7 @@ def train(
     from agents import Recommender, RecommenderConfig
     from agents.objectives import FRAMEWORKS
     from llmrec_env.common.files import refuse_loss
-    from llmrec_env.data.source import open_source
-    from llmrec_env.evaluation.ranking import evaluate_ranking
+    from llmrec_env.evaluation.ranking import evaluate_both
 
     refuse_loss(out, ())
     objective = objective.lower()
@@ -66,17 +67,22 @@ def train(
         reward=has_q if reward is None else reward,
         augment=augment,
         epochs=epochs,
+        mask_seen=mask_seen,
         seed=seed,
     )
-    source = open_source(data, seed)
+    source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype) if config.needs_simulator else None
     recommender = Recommender(config)
     recommender.fit(source.split.train, user, source.split.validation)
 
     def save() -> None:
         recommender.save(out)
-        metrics = evaluate_ranking(recommender, source.split.validation)
-        print_rows("Validation users", [{"recommender": recommender.name, **metrics}])
+        found = evaluate_both(recommender, source.split.validation)
+        masked_too = "" if recommender.history[-1]["mask_seen"] else "not "
+        print_rows(
+            f"Validation users (the pass was chosen with seen items {masked_too}masked)",
+            [{"recommender": recommender.name, **found[masked]} for masked in (False, True)],
+        )
         print_line(f"Saved to {out}")
 
     processes.on_main(save)

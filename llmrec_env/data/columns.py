@@ -109,7 +109,8 @@ def find_columns(
         elif role in needed:
             raise DataError(
                 f"{where}: no column {role!r} among {listed(names)}; nor one of its other known "
-                f"names; rename it, or say which it is: columns={{{role!r}: 'NAME'}}"
+                f"names; rename it, or say which it is: columns={{{role!r}: 'NAME'}} "
+                f"(--column {role}=NAME)"
             )
     return found
 
@@ -137,7 +138,8 @@ def _guess(
         if len(fitting) > 1:
             raise DataError(
                 f"{where}: several columns may be the {role}: {listed(fitting)}; expected one of "
-                f"them, so say which: columns={{{role!r}: {fitting[0]!r}}}"
+                f"them, so say which: columns={{{role!r}: {fitting[0]!r}}} "
+                f"(--column {role}={fitting[0]})"
             )
         if fitting:
             return fitting[0]

@@ -131,12 +131,14 @@ def read_labels(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
         raise DataError(
             f"{path}: the label of row {unknown[0] + 1} is "
             f"{shown(column[int(unknown[0])])}; expected 1 (taken) or 0 (shown and not "
-            "taken); where the column says something else, pass columns={'label': None}"
+            "taken); where the column says something else, pass columns={'label': None} (--column "
+            "label=none)"
         )
     if not taken.any():
         raise DataError(
             f"{path}: all {len(labels)} labels say that nothing was taken; expected some of 1; "
-            "where the column says something else, pass columns={'label': None}"
+            "where the column says something else, pass "
+            "columns={'label': None} (--column label=none)"
         )
     words = (
         f"labels: {int(taken.sum()):,} of {len(labels):,} rows were taken; the others were shown "

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.errors import SettingError, SimulatorError
 from llmrec_env.common.files import fingerprint
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.loading import load
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.order import check_order
+from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import World, generate_world
 
@@ -73,7 +75,11 @@ class Source:
 
 
 def open_source(
-    data: str | os.PathLike[str] | None, seed: int, world_size: tuple[int, int] = WORLD_SIZE
+    data: str | os.PathLike[str] | None,
+    seed: int,
+    world_size: tuple[int, int] = WORLD_SIZE,
+    read: ReadOptions | None = None,
+    ranked: bool = False,
 ) -> Source:
     """Read a dataset, or generate a world, and split it by user 80/10/10.
 
@@ -81,14 +87,25 @@ def open_source(
         data: folder or file of a dataset; None generates the embedded LE's world.
         seed: of the split.
         world_size: items and users of the generated world.
+        read: how the files of ``data`` are read.
+        ranked: whether next items are to be ranked, for which the order of the log must be known.
 
     Raises:
-        DataError: ``data`` cannot be read; see :func:`llmrec_env.data.loading.load`.
+        DataError: ``data`` cannot be read (see :func:`llmrec_env.data.loading.load`), or its order
+            is unknown and next items are to be ranked.
+        SettingError: options of reading are given for the generated world.
     """
+    read = read or ReadOptions()
     if data is None:
+        if read.given:
+            raise SettingError(
+                f"{', '.join(read.given)} say how files are read; name the files with --data"
+            )
         world = generate_world(0, *world_size)
         return Source("the generated world", world.log, split_by_user(world.log, seed), world)
-    log = load(data)
+    log = load(data, **read.keywords)
+    if ranked:
+        check_order(log, os.fspath(data))
     return Source(os.fspath(data), log, split_by_user(log, seed))
 
 

@@ -78,9 +78,16 @@ def ranking_metrics(ranks: Float64Array, ks: Sequence[int]) -> dict[str, float]:
     return {**metrics, "steps": len(ranks)}
 
 
-def ranking_intervals(log: InteractionLog, ranks: Float64Array, k: int = 10) -> dict[str, Interval]:
-    """HR@k and NDCG@k of what :func:`step_ranks` gave, each with its 95% interval over users."""
+def ranking_intervals(
+    log: InteractionLog, ranks: Float64Array, k: int = 10, only: BoolArray | None = None
+) -> dict[str, Interval]:
+    """HR@k and NDCG@k of what :func:`step_ranks` gave, each with its 95% interval over users.
+
+    ``only`` says which of the steps count, bool (n_steps,); all where None.
+    """
     owners = log.row_users[held_out_rows(log)]
+    if only is not None:
+        owners, ranks = owners[only], ranks[only]
     hits, gains = step_gains(ranks, k)
     return {
         f"HR@{k}": clustered(hits.astype(np.float64), owners),

@@ -5,15 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import Source, open_source
 from llmrec_env.language.saving import SavedModel
 from llmrec_env.users.language import LanguageUser
 
 
 @lru_cache(maxsize=1)
-def opened_source(data: str | None, seed: int, world_size: tuple[int, int]) -> Source:
-    """:func:`llmrec_env.data.source.open_source`, once as long as nothing else is asked for."""
-    return open_source(data, seed, world_size)
+def opened_source(
+    data: str | None, seed: int, world_size: tuple[int, int], read: ReadOptions
+) -> Source:
+    """:func:`llmrec_env.data.source.open_source`, once as long as nothing else is asked for.
+
+    A log whose order is unknown is refused: every experiment ranks next items.
+    """
+    return open_source(data, seed, world_size, read, True)
 
 
 @lru_cache(maxsize=1)

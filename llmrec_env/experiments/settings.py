@@ -20,6 +20,8 @@ class RunSettings:
     """The command that makes such runs, after ``llmrec``."""
     GROWING: ClassVar[tuple[str, ...]] = ()
     """Settings that may be others when a run is continued: they change no finished number."""
+    REPEATED: ClassVar[tuple[str, ...]] = ("event", "column")
+    """Options that are given once for each of several values."""
     NAMED: ClassVar[tuple[str, ...]] = ()
     """Options that the command names even where they are the usual ones."""
     HIDDEN: ClassVar[tuple[str, ...]] = ("world_size",)
@@ -49,6 +51,12 @@ class RunSettings:
             if name in self.HIDDEN or value is None or (name not in self.NAMED and value == usual):
                 continue
             parts = value.items() if isinstance(value, Mapping) else [("", value)]
+            if name in self.REPEATED:
+                words += [word for own in value for word in (f"--{name}", own)]
+                continue
+            if isinstance(value, bool):
+                words.append(f"--{'' if value else 'no-'}{name.replace('_', '-')}")
+                continue
             for part, own in parts:
                 words += [f"--{name.replace('_', '-')}", f"{part}={_text(own)}".lstrip("=")]
         return shlex.join(words)

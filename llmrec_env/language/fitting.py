@@ -166,8 +166,8 @@ def untrained_language_environment(
     if not catalogue.has_text and not (allow_untexted and base_model is not None):
         raise DataError(
             "the catalogue has no item text, which the LE learns from; bring an items table with "
-            "titles or descriptions, or name a base model and set allow_untexted=True to give "
-            "items random tokens"
+            "titles or descriptions, or name a base model and set allow_untexted=True "
+            "(--allow-untexted) to give items random tokens"
         )
     _check_encoder(config.item_encoder)  # before minutes go into the base model
     device = check_device(device)

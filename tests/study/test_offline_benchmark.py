@@ -151,6 +151,7 @@ def test_jobs_may_cross_into_processes() -> None:
 
 def test_the_command_line_has_the_defaults_of_the_settings() -> None:
     given = {name: option.default for name, option in inspect.signature(offline).parameters.items()}
+    given |= {name: () for name in ("events", "event", "column") if given[name] is None}
     for name in ("algorithms", "datasets"):
         given[name] = tuple(given[name].split(","))
     settings = vars(OfflineSettings())

@@ -13,9 +13,10 @@ from llmrec_env.cli.output import print_report
 from llmrec_env.common import processes
 
 
+@options.option_groups
 @clear_errors()
 def offline(
-    data: options.Data = None,
+    log: options.LogOptions,
     simulator: Annotated[
         str | None,
         typer.Option(
@@ -51,7 +52,7 @@ def offline(
 
     processes.check_alone()
     settings = OfflineSettings(
-        data=data,
+        data=log.data,
         simulator=simulator,
         algorithms=options.listed(algorithms),
         datasets=options.listed(datasets),
@@ -59,5 +60,6 @@ def offline(
         steps=steps,
         episodes=episodes,
         seed=seed,
+        **log.reading,
     )
     print_report(run_offline(settings, out, workers), out)

@@ -26,4 +26,6 @@ class LearningOptions:
     le_epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the log of the LE and of its controls at most.")
     ] = 6
+    allow_untexted: options.Untexted = False
+    mask_seen: options.MaskSeen = None
     budget: options.Budget = 1.0

@@ -18,7 +18,7 @@ from llmrec_env.common import processes
 @options.option_groups
 @clear_errors()
 def sensitivity(
-    data: options.Data = None,
+    log: options.LogOptions,
     out: options.RunFolder = Path("runs/sensitivity"),
     backbone: Annotated[
         str, typer.Option(help="Encoder of histories: sasrec, gru4rec, caser or nextitnet.")
@@ -54,7 +54,7 @@ def sensitivity(
     from llmrec_env.experiments.sensitivity.settings import parse_values
 
     settings = SensitivitySettings(
-        data=data,
+        data=log.data,
         backbone=backbone.lower(),
         parts=tuple(dict.fromkeys(options.listed(parts))),
         values=parse_values(values or []),
@@ -62,5 +62,6 @@ def sensitivity(
         split=split,
         projection=projection,  # type: ignore[arg-type]  # checked there
         **asdict(learning),
+        **log.reading,
     )
     print_report(run_sensitivity(settings, out, workers=workers), out)

@@ -19,7 +19,7 @@ from llmrec_env.common import processes
 @clear_errors()
 def study(
     context: typer.Context,
-    data: options.Data = None,
+    log: options.LogOptions,
     out: options.RunFolder = Path("runs/bench"),
     backbones: Annotated[
         str,
@@ -65,7 +65,7 @@ def study(
     from llmrec_env.experiments.study.settings import USUAL_METHODS
 
     settings = StudySettings(
-        data=data,
+        data=log.data,
         backbones=options.listed(backbones.lower()),
         methods=USUAL_METHODS if methods is None else options.listed(methods),
         seeds=seeds,
@@ -74,5 +74,6 @@ def study(
         tune=tune,  # type: ignore[arg-type]  # checked there
         device=device,
         **asdict(learning),
+        **log.reading,
     )
     print_report(run_study(settings, out, workers=workers), out)

@@ -143,6 +143,6 @@ def _decoded(path: Path, content: bytes, encoding: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path}, line {line}: not {encoding.upper()} text (byte {content[error.start]:#x} at "
-            f"byte {error.start}); save the file as UTF-8, or pass encoding='iso-8859-1' where the "
-            "format takes an encoding"
+            f"byte {error.start}); save the file as UTF-8, or pass "
+            "encoding='iso-8859-1' (--encoding iso-8859-1) where the format takes an encoding"
         ) from None

@@ -65,7 +65,8 @@ def _roles(path: Path, header: Mapping[str, str], chosen: Columns) -> dict[str, 
     roles = find_columns(header, chosen, str(path), needed=())
     if "user_id" not in roles:
         raise DataError(
-            f"{path}: no field 'user_id' among {listed(header)}; name it with the option user_field"
+            f"{path}: no field 'user_id' among {listed(header)}; name it with "
+            "user_field (--user-field)"
         )
     if "item_id" in roles:
         return roles
@@ -74,7 +75,7 @@ def _roles(path: Path, header: Mapping[str, str], chosen: Columns) -> dict[str, 
     if len(left) != 1:
         raise DataError(
             f"{path}: no field 'item_id' among {listed(header)}, and {len(left)} of them may name "
-            f"the item ({listed(left)}); name it with item_field"
+            f"the item ({listed(left)}); name it with item_field (--item-field)"
         )
     return {**roles, "item_id": left[0]}
 
@@ -119,7 +120,8 @@ def _read_atomic(path: Path, fields: Mapping[str, str]) -> pl.DataFrame:
     for field in fields:
         if field not in header:
             raise DataError(
-                f"{path}: no field {field!r} among {listed(header)}; name it with item_field"
+                f"{path}: no field {field!r} among {listed(header)}; name it with "
+                "item_field (--item-field)"
             )
     types = {f"{field}:{header[field]}": TYPES[header[field]] for field in fields}
     table = read_delimited(path, types, separator="\t", quote=None)

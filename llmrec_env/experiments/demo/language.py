@@ -48,6 +48,7 @@ def learn_simulator(settings: DemoSettings, run: RunFolder) -> None:
         FitConfig(learning=learning).scaled(settings.budget),
         users=split.test,
         checkpoint=checkpoint,
+        allow_untexted=settings.allow_untexted,
     )
     model.save_pretrained(run.path / "le")
     run.remove(CHECKPOINT)

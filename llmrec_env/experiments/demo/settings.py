@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmrec_env.common.budget import ScaledLengths
+from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.settings import RunSettings
 
 
 @dataclass(frozen=True)
-class DemoSettings(RunSettings, ScaledLengths):
+class DemoSettings(ReadOptions, RunSettings, ScaledLengths):
     """What a demo does and how long it may take; every number of steps scales with ``budget``."""
 
     KIND = "demo"
@@ -30,6 +31,8 @@ class DemoSettings(RunSettings, ScaledLengths):
     """Seed of the split and of everything that learns."""
     budget: float = 1.0
     """Scales all training lengths; 1 takes minutes, 0.01 only shows that everything runs."""
+    allow_untexted: bool = False
+    """Whether an LE is learned from items without text, which then get random tokens."""
     backbones: tuple[str, ...] = ("sasrec", "gru4rec")
     epochs: int = 12
     """Passes over the log of each recommender at most, the same for every variant."""
@@ -46,7 +49,11 @@ class DemoSettings(RunSettings, ScaledLengths):
     episodes: int = 200
     """Held-out users, one episode each, in which a policy is evaluated, at most."""
 
+    def __post_init__(self) -> None:
+        ReadOptions.__post_init__(self)
+        ScaledLengths.__post_init__(self)
+
     @property
     def source(self) -> Source:
         """The log, opened once a process."""
-        return opened_source(self.data, self.seed, self.world_size)
+        return opened_source(self.data, self.seed, self.world_size, self.reading)

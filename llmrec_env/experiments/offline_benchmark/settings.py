@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
@@ -38,7 +39,7 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OfflineSettings(RunSettings):
+class OfflineSettings(ReadOptions, RunSettings):
     """What a benchmark does.
 
     Raises:
@@ -66,6 +67,7 @@ class OfflineSettings(RunSettings):
     """Items and users of the generated world."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_names("algorithms", self.algorithms, ALGORITHMS)
         _check_names("datasets", self.datasets, DATASETS)
         for name in ("seeds", "steps", "episodes"):
@@ -102,7 +104,7 @@ class OfflineSettings(RunSettings):
     @property
     def source(self) -> Source:
         """The log, opened once a process."""
-        return opened_source(self.data, self.seed, self.world_size)
+        return opened_source(self.data, self.seed, self.world_size, self.reading)
 
     @property
     def simulator_folder(self) -> Path:

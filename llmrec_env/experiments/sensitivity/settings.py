@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.sensitivity.sweeps import SWEEPS, SWEPT, Sweep, Value, find_sweeps
 from llmrec_env.experiments.settings import RunSettings
@@ -19,7 +20,7 @@ PROJECTIONS = ("auto", "pca", "tsne")
 
 
 @dataclass(frozen=True)
-class SensitivitySettings(RunSettings):
+class SensitivitySettings(ReadOptions, RunSettings):
     """Which settings are moved, on which log.
 
     Raises:
@@ -50,6 +51,8 @@ class SensitivitySettings(RunSettings):
     """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
     item_encoder: str | None = None
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
+    allow_untexted: bool = False
+    """Whether LEs are learned from items without text, which then get random tokens."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
     mask_seen: bool | None = None
@@ -63,6 +66,7 @@ class SensitivitySettings(RunSettings):
     """Items and users of the generated world."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_parts("parts", self.parts, PARTS)
         _check_parts("values", tuple(self.values), SWEPT, least=0)
         for part, values in self.values.items():
@@ -100,7 +104,9 @@ class SensitivitySettings(RunSettings):
             le_epochs=self.le_epochs,
             mask_seen=self.mask_seen,
             budget=self.budget,
+            allow_untexted=self.allow_untexted,
             world_size=self.world_size,
+            **asdict(self.reading),
         )
 
 

@@ -94,6 +94,7 @@ def _learn(spec: LanguageSpec, context: SplitContext, folder: Path, watch: Stopw
             base,
             _fit_config(spec, context),
             checkpoint=_texts(spec, context),
+            allow_untexted=settings.allow_untexted,
             device=settings.device,
         )
     if not spec.share:
@@ -184,6 +185,7 @@ def read_texts(context: SplitContext) -> None:
                 settings.base_model,
                 _fit_config(spec, context),
                 checkpoint=_texts(spec, context),
+                allow_untexted=settings.allow_untexted,
                 device=settings.device,
             )
     context.study.write(TEXTS_READ, watch.seconds)

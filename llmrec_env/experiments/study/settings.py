@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from agents.backbones import BACKBONES as KNOWN_BACKBONES
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.errors import SettingError
+from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.settings import RunSettings
 from llmrec_env.experiments.study.methods import METHODS, PLAIN, Method, find_methods
@@ -18,7 +19,7 @@ Tune = Literal["each", "host"]
 
 
 @dataclass(frozen=True)
-class StudySettings(RunSettings, ScaledLengths):
+class StudySettings(ReadOptions, RunSettings, ScaledLengths):
     """Which recommenders are compared on which log, and how hard each is tuned.
 
     Raises:
@@ -54,6 +55,8 @@ class StudySettings(RunSettings, ScaledLengths):
     """Causal LM of the LE, by hub name or folder; None pretrains a small one on the item texts."""
     item_encoder: str | None = None
     """Sentence encoder that reads the items for the LE, by name or folder; None: its LM does."""
+    allow_untexted: bool = False
+    """Whether LEs are learned from items without text, which then get random tokens."""
     le_epochs: int = 6
     """Passes over the log of the LE at most."""
     mask_seen: bool | None = None
@@ -67,7 +70,8 @@ class StudySettings(RunSettings, ScaledLengths):
     """Items and users of the generated world."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        ReadOptions.__post_init__(self)
+        ScaledLengths.__post_init__(self)
         object.__setattr__(self, "methods", find_methods(self.methods))
         object.__setattr__(self, "backbones", tuple(dict.fromkeys(self.backbones)))
         for name in self.backbones:

@@ -30,7 +30,8 @@ class SplitContext:
     @property
     def source(self) -> Source:
         """The log and its parts; opened once a process as long as it works on one split."""
-        return opened_source(self.settings.data, self.split, self.settings.world_size)
+        settings = self.settings
+        return opened_source(settings.data, self.split, settings.world_size, settings.reading)
 
     @property
     def mask_seen(self) -> bool:

@@ -63,7 +63,7 @@ def small_base_model(catalogue: Catalogue, config: SmallModelConfig | None = Non
     if not texts:
         raise DataError(
             "the catalogue has no item text, and a language model learns from text; bring titles "
-            "or descriptions, or name a base model and set allow_untexted=True"
+            "or descriptions, or name a base model and set allow_untexted=True (--allow-untexted)"
         )
     return small_base_model_of(texts, config)
 
