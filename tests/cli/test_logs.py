@@ -96,7 +96,7 @@ def test_columns_of_other_names_are_named_on_the_command_line(tmp_path: Path) ->
     with progress.hidden(hide=False):
         printed = run(*train, *named, "--encoding", "iso-8859-1")
     assert "wann (as time)" in printed
-    bad = runner.invoke(app, [*train, "--column", "wann"])
+    bad = runner.invoke(app, ["evaluate", "--data", str(tmp_path), "--column", "wann"])
     assert "column must look like time=date" in " ".join(bad.output.split())
 
 
