@@ -16,6 +16,7 @@ from agents.recommender import Recommender
 from agents.settings import settings_of
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
+from llmrec_env.common.indices import as_item_indices
 from llmrec_env.data.windows import Window
 
 require("stable_baselines3", "sb3")
@@ -59,7 +60,7 @@ class SequenceFeatures(BaseFeaturesExtractor):
 
     Raises:
         SettingError: the observation holds no history, ``recommender`` is none or knows another
-            catalogue, or the settings contradict it or each other.
+            catalogue, or the settings contradict it or each other; later, item indices were scaled.
     """
 
     starts: Tensor
@@ -92,8 +93,9 @@ class SequenceFeatures(BaseFeaturesExtractor):
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """Features float32 (N, features_dim) of item indices (N, history_length), or of a dict."""
         if isinstance(observations, Tensor):
-            return self._read(observations.long())
-        read = self._read(observations["history"].long())
+            return self._read(as_item_indices(observations, self.n_items, "VecNormalize"))
+        history = as_item_indices(observations["history"], self.n_items, "VecNormalize")
+        read = self._read(history)
         names = [name for name, _ in _parts(self._observation_space) if name != "history"]
         return torch.cat([read, *(observations[name].flatten(1) for name in names)], dim=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item.observations import Observation
+from llmrec_env.evaluation.sb3_observations import seen_by
 
 
 class Policy(Protocol):
@@ -89,13 +91,27 @@ class SB3Policy:
     Q-values of DQN and QRDQN. ``observation`` and ``history_length`` follow from the space that
     the model was made for.
 
+    Observations go through what the model learned behind: ``VecNormalize``,
+    ``NormalizeObservation`` of a single environment, ``RescaleObservation`` and other
+    ``TransformObservation``. A model that was loaded comes without its environment: pass it to
+    ``load``, or say in ``observations`` what it sees.
+
+    Args:
+        model: with the environment that it learned in, or one that saw observations as they are.
+        observations: a function from N observations of the environment to what the model sees,
+            instead of what its environment says, such as ``VecNormalize.normalize_obs``.
+
     Raises:
-        SettingError: the model has neither, is recurrent, or its actions are not items.
+        SettingError: the model has neither, is recurrent, or its actions are not items; or it
+            learned behind a wrapper that cannot be followed, or that scales item indices.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, observations: Callable[[Any], Any] | None = None) -> None:
         self.model = model
-        self.observation, self.history_length = _form(model.observation_space)
+        space, self._transforms = (
+            seen_by(model) if observations is None else (model.observation_space, [observations])
+        )
+        self.observation, self.history_length = _form(space)
         if not isinstance(model.action_space, spaces.Discrete):
             raise SettingError(f"a recommender chooses among items, not {model.action_space}")
         self._scores = _score_function(model)
@@ -104,6 +120,8 @@ class SB3Policy:
         """Logits or Q-values, float32 (N, n_items)."""
         import torch
 
+        for transform in self._transforms:
+            observation = transform(observation)
         self.model.policy.set_training_mode(False)
         with torch.no_grad():
             tensor, _ = self.model.policy.obs_to_tensor(observation)

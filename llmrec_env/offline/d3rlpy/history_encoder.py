@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from llmrec_env.common.extras import require
+from llmrec_env.common.indices import as_item_indices
 
 require("d3rlpy", "d3rlpy")
 from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory  # noqa: E402
@@ -33,7 +34,7 @@ class HistoryEncoder(Encoder):
     def forward(self, x: TorchObservation) -> Tensor:
         """Float or integer item indices (N, history_length), right-aligned -> (N, hidden_size)."""
         assert isinstance(x, Tensor)
-        items = x.long()
+        items = as_item_indices(x, self.n_items, "an observation scaler of d3rlpy")
         steps_back = torch.arange(items.shape[1] - 1, -1, -1, device=items.device)
         weights = torch.sigmoid(self.decay) ** steps_back * (items != self.n_items)
         total = weights.sum(dim=1, keepdim=True).clamp_min(1e-6)
