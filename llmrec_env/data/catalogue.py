@@ -17,7 +17,8 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import shown
-from llmrec_env.data.ids import as_ids
+from llmrec_env.data.parquet import read_parquet
+from llmrec_env.data.values import as_ids
 
 # The words that introduce each well-known column in an item's sentence, in the sentence's order;
 # other columns use their name and come before the description, which may be long and cut off.
@@ -154,7 +155,7 @@ class Catalogue:
     @fork_safe
     def load(cls, path: str | os.PathLike[str]) -> Catalogue:
         """Read a catalogue that :meth:`save` wrote."""
-        return cls(pl.read_parquet(Path(path), glob=False))
+        return cls(read_parquet(Path(path)))
 
 
 def check_same_catalogue(expected: Catalogue, given: Catalogue, what: str) -> None:

@@ -15,7 +15,7 @@ import polars as pl
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed, shown
-from llmrec_env.data.ids import as_ids
+from llmrec_env.data.values import as_ids
 
 _CLICKS = """
     view click pageview page_view product_view item_view view_item detail detail_view view_detail

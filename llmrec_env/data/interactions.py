@@ -14,9 +14,9 @@ import polars as pl
 
 from llmrec_env.common.arrays import IntArray, stable_order
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.wording import listed, shown
-from llmrec_env.data.ids import as_ids
+from llmrec_env.common.wording import listed
 from llmrec_env.data.times import in_seconds, whole_seconds
+from llmrec_env.data.values import as_ids, as_numbers
 
 FEEDBACK: dict[str, Any] = {
     "time": pl.Int64,
@@ -110,7 +110,7 @@ def _checked(values: pl.Series, name: str, events: pl.Series | None) -> pl.Serie
     elif values.name == "event":
         values = as_ids(values, name)
     else:
-        values = _numbers(values, name)
+        values = as_numbers(values, name)
     if values.name in ("time", "event") and values.null_count() == len(values):
         return None
     owed = None
@@ -125,21 +125,6 @@ def _has_number(values: pl.Series, events: pl.Series) -> pl.Series:
     """Rows of the kinds of events of which some row has a number, Boolean (n,)."""
     table = pl.DataFrame({"event": events, "there": values.is_not_null()})
     return table.select(pl.col("there").any().over("event")).to_series()
-
-
-def _numbers(values: pl.Series, name: str) -> pl.Series:
-    if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Null)):
-        raise DataError(
-            f"{name}: {values.name} is of the type {values.dtype}; expected numbers in that column"
-        )
-    numbers = values.cast(pl.Float32, strict=False)
-    failed = (numbers.is_null() & values.is_not_null()).arg_true()
-    if len(failed):
-        raise DataError(
-            f"{name}: {values.name} of row {failed[0] + 1} is {shown(values[int(failed[0])])}; "
-            "expected a number"
-        )
-    return numbers
 
 
 def _require(values: pl.Series, name: str, kind: str, owed: pl.Series | None = None) -> None:
@@ -167,7 +152,7 @@ def _coded(ids: pl.Series, name: str) -> tuple[pl.Series, IntArray]:
     distinct, codes = _distinct(texts)
     empty = distinct.filter(distinct.is_null() | (distinct.str.strip_chars() == ""))
     if len(empty):
-        rows = (texts.is_null() | texts.is_in(empty.drop_nulls())).arg_true()
+        rows = (texts.is_null() | texts.is_in(empty.drop_nulls().to_list())).arg_true()
         raise DataError(
             f"{name}: {ids.name} of row {rows[0] + 1} is missing ({len(rows)} such rows of "
             f"{len(ids)}); expected an id in every row, so fill them or remove the rows"

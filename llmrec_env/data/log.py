@@ -17,6 +17,7 @@ from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.interactions import Interactions, rows_of
+from llmrec_env.data.parquet import read_parquet
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.times import whole_seconds
 
@@ -280,7 +281,7 @@ class InteractionLog:
     @fork_safe
     def load(cls, path: str | os.PathLike[str], catalogue: Catalogue) -> InteractionLog:
         """Read a log that :meth:`save` wrote."""
-        table = pl.read_parquet(Path(path), glob=False)
+        table = read_parquet(Path(path))
         log = cls.from_table(catalogue, table, name=str(path))
         if HELD_OUT not in table.columns:
             return log

@@ -12,6 +12,7 @@ import polars as pl
 
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.values import as_numbers
 
 Liked = float | Callable[[pl.Series], Any]
 """The least rating that counts as a take, or a function from ratings to true and false."""
@@ -40,7 +41,7 @@ def read_ratings(
                 "liked (--min-rating)"
             )
         return table, ""
-    ratings = table["rating"].cast(pl.Float32, strict=False)
+    ratings = as_numbers(table["rating"], str(name))
     rated = ratings.drop_nulls().to_numpy()
     span = f"{rated.min():g} to {rated.max():g}, mean {rated.mean():.2f}" if len(rated) else "none"
     if liked is None:

@@ -19,12 +19,12 @@ from llmrec_env.data.formats.item_texts import (
     names_address,
     title_of,
 )
-from llmrec_env.data.formats.parquet import parquet_columns, read_parquet
 from llmrec_env.data.formats.raw_text import first_line
 from llmrec_env.data.formats.text import spaced
-from llmrec_env.data.ids import as_ids
+from llmrec_env.data.parquet import parquet_columns, read_parquet
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.times import in_seconds, unit_of
+from llmrec_env.data.values import as_ids
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 SEPARATORS = ",\t;|"

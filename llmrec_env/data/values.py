@@ -1,10 +1,11 @@
-"""Ids and names as text, whatever type a table keeps them in."""
+"""Ids as text and ratings as numbers, whatever type a table keeps them in."""
 
 from __future__ import annotations
 
 import polars as pl
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.wording import shown
 
 TEXTS = (pl.String, pl.Categorical, pl.Enum, pl.Binary, pl.Null)
 
@@ -43,5 +44,32 @@ def _whole(values: pl.Series, where: str) -> pl.Series:
         raise DataError(
             f"{where}: {values.name} holds numbers that are not whole, such as {odd[0]}; expected "
             "texts or whole numbers"
+        )
+    return numbers
+
+
+def as_numbers(values: pl.Series, where: str) -> pl.Series:
+    """A column of ratings or weights as numbers.
+
+    Args:
+        values: numbers, or texts that say numbers; its name is that of the column.
+        where: the table, for errors.
+
+    Returns:
+        Float32; null where a number is missing.
+
+    Raises:
+        DataError: the column is of another type, or a text says no number.
+    """
+    if not (values.dtype.is_numeric() or values.dtype in (pl.String, pl.Null)):
+        raise DataError(
+            f"{where}: {values.name} is of the type {values.dtype}; expected numbers in that column"
+        )
+    numbers = values.cast(pl.Float32, strict=False)
+    failed = (numbers.is_null() & values.is_not_null()).arg_true()
+    if len(failed):
+        raise DataError(
+            f"{where}: {values.name} of row {failed[0] + 1} is {shown(values[int(failed[0])])}; "
+            "expected a number"
         )
     return numbers
