@@ -34,9 +34,11 @@ EPOCH = """
     unix_timestamp unix_time unix_review_time epoch ts time_s time_sec timestamp_s time_ms
     timestamp_ms time_millis time_us timestamp_us time_ns timestamp_ns
 """
+CLICK = "is_click is_clicked click clicked was_clicked has_clicked click_label"
 LABEL = """
-    like liked is_like positive is_positive purchased is_purchase is_purchased bought is_buy
-    conversion is_conversion converted interacted accepted is_accepted
+    like liked is_like is_liked positive is_positive purchased is_purchase is_purchased bought
+    is_buy is_bought conversion is_conversion converted interacted is_interacted accepted
+    is_accepted taken is_taken engaged is_engaged
 """
 USER = "user customer_id customer reviewer_id visitor_id account_id member_id profile_id"
 RATING = "stars score overall ratings user_rating review_rating review_score review_overall grade"
@@ -49,7 +51,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "item_id": ("item_id", "parent_asin", ITEM),
     "time": ("timestamp time", EPOCH, TIME),
     "rating": ("rating", RATING),
-    "label": ("label", "is_click is_clicked click clicked", LABEL),
+    "label": ("label", CLICK, LABEL),
     "event": ("event", EVENT),
     "weight": ("weight",),
 }

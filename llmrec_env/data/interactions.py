@@ -26,6 +26,9 @@ FEEDBACK: dict[str, Any] = {
 }
 """The columns that may stand beside a user and an item, with their types in a log."""
 
+DOUBTFUL = ["nan", "NaN", "None", "null", "NULL", "<NA>", "N/A", "\\N"]
+"""What programs write for an id that they do not have."""
+
 
 @dataclass(frozen=True, eq=False)
 class Interactions:
@@ -86,6 +89,18 @@ class Interactions:
             return stable_order(self.users)
         order = stable_order(times)
         return order[stable_order(self.users[order])]
+
+    def doubtful_ids(self) -> list[str]:
+        """What to tell about ids that may be missing ones, written out by the program before."""
+        notes = []
+        for what, ids, codes in (
+            ("user_id", self.user_ids, self.users),
+            ("item_id", self.item_ids, self.items),
+        ):
+            for place in ids.is_in(DOUBTFUL).arg_true():
+                rows = int((codes == place).sum())
+                notes.append(f"{what} {ids[place]!r} stands in {rows:,} rows: is it a missing one?")
+        return notes
 
     def counts_up(self) -> bool:
         """Whether the times are but positions: 0, 1, 2 … (or from 1) within each user."""

@@ -86,8 +86,9 @@ def load(
             )
     raw = _with_meanings(chosen.read(source, **options), events, only_events, liked)
     interactions, reading = _ordered(Interactions.of(raw.interactions, str(raw.path)), raw.reading)
-    catalogue, notes = catalogue_of(raw, interactions.item_ids, keep_unseen_items, max_characters)
-    reading = replace(reading, format=chosen.name, notes=(*reading.notes, *notes))
+    catalogue, told = catalogue_of(raw, interactions.item_ids, keep_unseen_items, max_characters)
+    notes = (*reading.notes, *interactions.doubtful_ids(), *told)
+    reading = replace(reading, format=chosen.name, notes=notes)
     log = InteractionLog.of_interactions(catalogue, interactions, str(raw.path), reading)
     log = ordered_as_asked(log, order, shuffle_seed or 0)
     for line in log.reading.lines:

@@ -109,3 +109,19 @@ def test_whole_numbers_that_pandas_made_floats_are_the_same_ids(tmp_path):
     table.with_columns(pl.col("user_id") + 0.5).write_parquet(tmp_path / "interactions.parquet")
     with pytest.raises(DataError, match=r"user_id holds numbers that are not whole, such as 1\.5"):
         load(tmp_path)
+
+
+def test_ids_that_look_like_missing_ones_are_told(tmp_path):
+    log = load(write(tmp_path, {"interactions.csv": "user_id,item_id\nnan,a\nu,a\nnan,b\n"}))
+    assert "user_id 'nan' stands in 2 rows: is it a missing one?" in log.reading.notes
+
+
+def test_texts_that_say_there_is_none_are_no_texts(tmp_path):
+    files = {
+        "x.inter": "user_id:token\titem_id:token\nu\ta\nu\tb\n",
+        "x.item": "item_id:token\ttitle:token_seq\tgenre:token_seq\n"
+        "a\tA\t(no genres listed)\nb\tnan\tX\n",
+    }
+    log = load(write(tmp_path, files))
+    assert texts(log, "genres") == {"a": "", "b": "X"}
+    assert texts(log, "title") == {"a": "A", "b": ""}

@@ -181,3 +181,8 @@ def test_what_is_not_seen_in_a_text_is_not_read(tmp_path):
     table.write_parquet(tmp_path / "items.parquet")
     write(tmp_path, {"interactions.csv": "user_id,item_id\nu,a\nu,b\nu,c\n"})
     assert texts(load(tmp_path), "title") == {"a": "Toy Story !", "b": "A B C", "c": "D"}
+
+
+def test_a_blank_first_line_is_told_from_an_empty_file(tmp_path):
+    with pytest.raises(DataError, match="the first line is blank; expected a first line with"):
+        load(write(tmp_path, {"interactions.csv": "\n" + PAIRS}))

@@ -19,7 +19,14 @@ import polars as pl
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed, shown
 from llmrec_env.data.formats.python_csv import dialect_of, read_by_python
-from llmrec_env.data.formats.raw_text import Source, chunks, first_line_of, text_of, utf8_source
+from llmrec_env.data.formats.raw_text import (
+    Source,
+    chunks,
+    first_bytes_of,
+    first_line_of,
+    text_of,
+    utf8_source,
+)
 
 Types = Mapping[str, Any]
 NEVER = "\x01"
@@ -85,7 +92,8 @@ def read_header(
 def _header(path: Path, source: Source, separator: str, quote: str | None) -> list[str]:
     line = first_line_of(source)
     if not line.strip():
-        raise DataError(f"{path}: the file is empty; expected a first line with column names")
+        what = "the first line is blank" if first_bytes_of(source) else "the file is empty"
+        raise DataError(f"{path}: {what}; expected a first line with column names")
     try:
         names = next(csv.reader([line], **dialect_of(separator, quote)))
     except csv.Error as error:

@@ -7,7 +7,7 @@ import polars as pl
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
 from llmrec_env.data.formats.delimited import read_delimited, read_header
 from llmrec_env.data.formats.raw_text import first_line
-from llmrec_env.data.formats.text import genres, natural_title
+from llmrec_env.data.formats.text import joined, natural_title
 from llmrec_env.data.reading import Reading
 
 RATINGS = {"userId": pl.String, "movieId": pl.String, "rating": pl.Float32, "timestamp": pl.Int64}
@@ -32,7 +32,7 @@ def read(source: LogFiles) -> RawLog:
     return RawLog(
         read_delimited(ratings_path, RATINGS).rename(NAMES),
         ratings_path,
-        movies.with_columns(natural_title("title"), genres("genres")),
+        movies.with_columns(natural_title("title"), joined("genres", "|")),
         items_path,
         reading=Reading(tables=(table_reading(ratings_path, ratings, NAMES), films)),
     )

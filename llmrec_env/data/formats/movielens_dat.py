@@ -11,7 +11,7 @@ from llmrec_env.common.wording import shown
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog
 from llmrec_env.data.formats.delimited import NEVER, Types, read_delimited
 from llmrec_env.data.formats.raw_text import encoding_of
-from llmrec_env.data.formats.text import genres, natural_title
+from llmrec_env.data.formats.text import joined, natural_title
 from llmrec_env.data.reading import Reading, TableReading
 
 RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
@@ -34,7 +34,7 @@ def read(source: LogFiles) -> RawLog:
     return RawLog(
         _read_dat(ratings_path, RATINGS, RATING),
         ratings_path,
-        movies.with_columns(natural_title("title"), genres("genres")),
+        movies.with_columns(natural_title("title"), joined("genres", "|")),
         items_path,
         reading=Reading(
             tables=(

@@ -143,6 +143,8 @@ def _read_text(path: Path, encoding: str, types: dict[str, type[pl.DataType]]) -
 
 def _separator(path: Path) -> str:
     """What stands between the names of the first line."""
+    if ".tsv" in path.suffixes:
+        return "\t"
     line = first_line(path)
     return next((separator for separator in SEPARATORS if separator in line), ",")
 

@@ -49,8 +49,13 @@ def first_line(path: Path) -> str:
 
 def first_line_of(source: Source) -> str:
     """The first line of a source, without its end; empty where it is empty."""
+    return _line(first_bytes_of(source).decode("utf-8", errors="replace"))
+
+
+def first_bytes_of(source: Source) -> bytes:
+    """As much of a source as holds its first line, unless that is very long."""
     with open_utf8(source) as file:
-        return _line(_first_bytes(file).decode("utf-8", errors="replace"))
+        return _first_bytes(file)
 
 
 def _first_bytes(file: IO[bytes]) -> bytes:

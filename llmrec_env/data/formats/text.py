@@ -12,7 +12,8 @@ TAG = r"(?s)<(?:[a-zA-Z/][^<>]*|!--.*?--|![^<>]*)>"
 # Characters that are not seen: zero-width ones, those that turn the direction, fillers, marks.
 INVISIBLE = r"[\p{Default_Ignorable_Code_Point}\u{FFF9}-\u{FFFB}]"
 CONTROL = r"\p{Cc}"
-NO_GENRE = "(no genres listed)"
+# What says that there is no text, as the whole of it: MovieLens, pandas, SQL.
+PLACEHOLDERS = ("(no genres listed)", "nan", "NaN", "<NA>", "null", "NULL", "\\N")
 ARTICLES = "The|A|An|Les|Le|La|L'|Il|Lo|Das|Der|Die|El|Los|Las"
 
 
@@ -24,18 +25,14 @@ def clean(table: pl.DataFrame, max_characters: int) -> pl.DataFrame:
         max_characters: a longer text ends at the last whole word within it.
     """
     columns = [name for name in table.columns if name != "item_id"]
-    texts = [_without_markup(table[name].cast(pl.String).fill_null("")) for name in columns]
+    filled = [table[name].cast(pl.String).fill_null("") for name in columns]
+    texts = [_without_markup(column.replace(list(PLACEHOLDERS), "")) for column in filled]
     return table.with_columns(*texts).with_columns(_shortened(pl.col(columns), max_characters))
 
 
 def joined(column: str, separator: str) -> pl.Expr:
     """``Adventure|Animation`` as ``Adventure, Animation``."""
     return pl.col(column).str.replace_all(separator, ", ", literal=True)
-
-
-def genres(column: str) -> pl.Expr:
-    """MovieLens' genres, ``Adventure|Animation`` as ``Adventure, Animation``."""
-    return joined(column, "|").replace(NO_GENRE, "").alias(column)
 
 
 def spaced(column: str) -> pl.Expr:
