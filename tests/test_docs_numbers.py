@@ -80,8 +80,9 @@ def study(name: str) -> dict[tuple[str | None, str], dict[str, float]]:
     return {(row["backbone"], row["method"]): row for row in rows}
 
 
-def shown(value: float, digits: int = 4) -> str:
-    """A share as the pages write it: ``.0903``."""
+def shown(value: float | dict[str, Any], digits: int = 4) -> str:
+    """A share as the pages write it, without its interval: ``.0903``."""
+    value = value["mean"] if isinstance(value, dict) else value
     return f"{value:.{digits}f}".removeprefix("0")
 
 

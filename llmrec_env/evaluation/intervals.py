@@ -39,11 +39,17 @@ def clustered(values: Float64Array, owners: IntArray) -> Interval:
         values: float64 (n_steps,).
         owners: int64 (n_steps,), the user of each step.
     """
-    mean = float(values.mean())
     _, owner = np.unique(owners, return_inverse=True)
-    apart = np.bincount(owner, weights=values - mean)
-    users = len(apart)
+    sums: Float64Array = np.bincount(owner, weights=values).astype(np.float64)
+    return of_sums(sums, np.bincount(owner).astype(np.int64))
+
+
+def of_sums(sums: Float64Array, steps: IntArray) -> Interval:
+    """What :func:`clustered` gives, from each user's sum and number of steps, both (n_users,)."""
+    total, users = int(steps.sum()), len(sums)
+    mean = float(sums.sum()) / total
     if users < 2:
         return Interval(mean, float("-inf"), float("inf"))
-    error = float(np.sqrt((apart**2).sum() * users / (users - 1))) / len(values)
+    apart = sums - steps * mean
+    error = float(np.sqrt((apart**2).sum() * users / (users - 1))) / total
     return Interval(mean, mean - Z95 * error, mean + Z95 * error)

@@ -13,6 +13,7 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.evaluation.sb3_observations import seen_by
+from llmrec_env.users.base import UserSimulator
 
 
 class Policy(Protocol):
@@ -82,6 +83,20 @@ class PopularPolicy:
     def action_scores(self, observation: Observation) -> FloatArray:
         """Each item's count, float32 (N, n_items)."""
         return np.broadcast_to(self._counts, (_rows(observation), len(self._counts)))
+
+
+class PreferencePolicy:
+    """Shows what a simulated user's own action model ranks highest."""
+
+    observation = "state"
+
+    def __init__(self, simulator: UserSimulator) -> None:
+        self._simulator = simulator
+
+    def action_scores(self, observation: Observation) -> FloatArray:
+        """The user's logits, float32 (N, n_items)."""
+        assert not isinstance(observation, dict)
+        return self._simulator.preferences(observation[:, : self._simulator.state_size])
 
 
 class SB3Policy:

@@ -5,13 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.repeats import repeat_share
 from llmrec_env.data.source import Source
 from llmrec_env.experiments.settings import RunSettings
-from llmrec_env.reporting import Facts, Report
+from llmrec_env.reporting import Facts, Report, Text
 from llmrec_env.reporting.markdown import report_markdown
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+ORDERS = {
+    "time": "by their times",
+    "position": "by their positions",
+    "file order": "as the rows stand, which was said to be the order",
+    "shuffled": "RANDOM: nobody knows the order",
+    "unknown": "UNKNOWN",
+}
+"""What orders a log, in words."""
 
 
 def begin_report(
@@ -42,10 +54,16 @@ def add_log(
     facts: dict[str, Any] = {"users": log.n_users, "items": log.n_items, "interactions": len(log)}
     if mean:
         facts["interactions a user, mean"] = round(len(log) / log.n_users, 1)
+    quantiles = np.quantile(log.lengths, QUANTILES).round().astype(int)
+    facts["interactions a user, 5 / 25 / 50 / 75 / 95%"] = " / ".join(map(str, quantiles))
+    facts["order of a user's interactions"] = ORDERS[log.reading.order]
+    facts["takes of an item that the user took before"] = f"{repeat_share(log):.1%}"
     sizes = (part.n_users for part in (split.train, split.validation, split.test))
     facts["training / validation / test users"] = " / ".join(map(str, sizes))
     section = report.section("The log", "Split by user: test users were never learned from.")
     section.add(Facts({**facts, **(more or {})}))
+    if log.reading.lines:
+        section.add(Text("How it was read:"), *map(Text, log.reading.lines))
 
 
 def save_report(report: Report, folder: RunFolder) -> None:

@@ -241,13 +241,18 @@ class Scatter(Figure):
 
 @dataclass(frozen=True)
 class Turn(Element):
-    """One recommendation and its answer; ``liking`` in [0, 1]."""
+    """One recommendation and its answer; ``liking`` in [0, 1].
+
+    ``probability`` is that of taking the item, where it is known: an item that is liked may still
+    be left.
+    """
 
     item: str
     liking: float
     accepted: bool
     detail: str = ""
     seen: bool = False
+    probability: float | None = None
 
 
 @dataclass(frozen=True)

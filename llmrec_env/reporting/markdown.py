@@ -58,10 +58,15 @@ def _element(element: Element, drawn: dict[int, str]) -> Iterator[str]:
         case Transcript():
             yield f"**{_escape(element.title)}** {_escape(element.user)}"
             rows = [
-                [turn.item, cell_text(turn.liking), cell_text(turn.accepted)]
+                [
+                    turn.item,
+                    cell_text(turn.liking),
+                    cell_text(turn.probability),
+                    cell_text(turn.accepted),
+                ]
                 for turn in element.turns
             ]
-            yield _lines(["shown", "liking", "taken"], rows, {1})
+            yield _lines(["shown", "liking", "taken with probability", "taken"], rows, {1, 2})
 
 
 def _table(table: Table) -> Iterator[str]:

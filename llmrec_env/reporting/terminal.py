@@ -226,6 +226,7 @@ def _transcript(transcript: Transcript) -> RichTable:
         answer = (
             RichText("✓ took", style="green") if turn.accepted else RichText("✗ skip", style="red")
         )
-        grid.add_row(answer, RichText(turn.item), RichText(f"{turn.liking:.2f}"))
+        chance = "" if turn.probability is None else f", taken at {turn.probability:.0%}"
+        grid.add_row(answer, RichText(turn.item), RichText(f"liking {turn.liking:.2f}{chance}"))
     grid.add_row("", RichText(transcript.ending, style="dim"))
     return grid

@@ -9,6 +9,7 @@ import pytest
 from commands import run
 
 from llmrec_env.experiments.demo import DemoSettings, run_demo
+from llmrec_env.reporting import Estimate, Facts, Finding, Transcript
 
 pytest.importorskip("d3rlpy")
 pytest.importorskip("stable_baselines3")
@@ -29,7 +30,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert settings["budget"] == 0.01
     stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
-    assert len(stages) == 13
+    assert len(stages) == 14
     assert "Next-item ranking" in run(*command)
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
 
@@ -38,6 +39,22 @@ def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(tmp_pa
     settings = DemoSettings(budget=0.01, world_size=(60, 60), backbones=("gru4rec",))
     report = run_demo(settings, tmp_path / "first", workers=1)
     assert report.table("Agreement with the true preference").rows
+    findings = [e for e in report.sections[0].elements if isinstance(e, Finding)]
+    assert {finding.holds for finding in findings} == {None}  # nothing is settled by 1%
+    assert all("1% of their usual length" in finding.evidence for finding in findings)
+    assert "1% of their usual length" in report.lede
+    for title in ("Held-out users", "Next-item ranking", "Next-item ranking, masked"):
+        table = report.table(title)
+        assert "steps of" in table.note
+        assert any(isinstance(cell, Estimate) for cell in table.rows[0])
+    policies = {row[0] for row in report.table("Return").rows}
+    assert policies >= {"LE's own choice", "PPO", "gru4rec plain", "gru4rec LEASR"}
+    played = [e for s in report.sections for e in s.elements if isinstance(e, Transcript)]
+    assert all(0 < turn.probability < 1 for turn in played[0].turns)
+    facts = report.sections[1].elements[0]
+    assert isinstance(facts, Facts)
+    assert facts.values["order of a user's interactions"] == "by their times"
+    assert facts.values["takes of an item that the user took before"] == "0.0%"
     users = {row[1] for row in report.table("Return").rows}
     assert users == {"LE", "truth"}
     run("rerun", str(tmp_path / "first"), "--out", str(tmp_path / "second"), "--workers", "1")

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import WORLD_SIZE, Source
-from llmrec_env.evaluation.fidelity import fidelity_card, truth_agreement
+from llmrec_env.evaluation.fidelity import (
+    COLUMNS,
+    DIFFERENCE,
+    OURS,
+    POPULAR,
+    fidelity_card,
+    truth_agreement,
+)
 from llmrec_env.experiments.demo.settings import DemoSettings
-from llmrec_env.reporting import Curve, Curves, Element, Estimate, Finding, Report, Table
+from llmrec_env.experiments.verdicts import verdict
+from llmrec_env.reporting import Curve, Curves, Element, Estimate, Report, Table
+from llmrec_env.reporting.terminal import masked_text
 from llmrec_env.users.language import LanguageUser
 from llmrec_env.users.origin import EMBEDDED
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -68,7 +78,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
     found: Found = {
         "card": asdict(card),
         "curve": learning.get("curve", []),
-        "learned_from": {k: learning.get(k) for k in ("users", "interactions")},
+        "learned_from": {k: learning.get(k) for k in ("users", "interactions", "mask_seen")},
         "test_users": split.test.n_users,
     }
     if source.world is not None:
@@ -83,29 +93,39 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
     return found
 
 
-def findings(found: Found) -> list[Element]:
+def findings(found: Found, budget: float) -> list[Element]:
     """The claims that this stage can settle."""
     card = found["card"]
     reward, counts = card["reward"]["popular"], card["popularity_reward"]["popular"]
+    apart = card["intervals"][DIFFERENCE]["accuracy, popular"]
     claims: list[Element] = [
-        Finding(
+        verdict(
             "The simulated user tells what a held-out user took from what they never saw better "
             "than popularity does",
-            reward > counts,
-            f"pairwise accuracy {reward:.3f} against {counts:.3f}, popularity-matched negatives",
+            f"pairwise accuracy {reward:.3f} against {counts:.3f}, popularity-matched negatives, "
+            f"difference {_bounds(apart)}",
+            [apart],
+            card["users"],
+            budget,
         )
     ]
     if "truth" in found:
-        mean, low, high = found["truth"]["difference"]
+        difference = found["truth"]["difference"]
         claims.append(
-            Finding(
+            verdict(
                 "Its reward is closer to the true preference than popularity is",
-                low > 0,
-                f"Spearman over unseen items, difference {mean:+.3f} [{low:+.3f}, {high:+.3f}], "
-                f"{found['truth']['users']} held-out users",
+                f"Spearman over unseen items, difference {_bounds(difference)}",
+                [difference],
+                found["truth"]["users"],
+                budget,
             )
         )
     return claims
+
+
+def _bounds(difference: Sequence[float]) -> str:
+    mean, low, high = difference
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 def write(report: Report, found: Found) -> None:
@@ -117,26 +137,23 @@ def write(report: Report, found: Found) -> None:
         f"{found['test_users']} others.",
     )
     card = found["card"]
-    rows = []
-    for name, reward, ranking in (
-        ("LE", card["reward"], card["ranking"]),
-        ("popularity", card["popularity_reward"], card["popularity_ranking"]),
-    ):
-        rows.append(
-            [name, reward["uniform"], reward["popular"], ranking["HR@10"], ranking["NDCG@10"]]
-        )
+    names = {OURS: "LE", POPULAR: "popularity", DIFFERENCE: "LE minus popularity"}
     section.add(
         Table(
             "Held-out users",
-            ["who", "accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
-            rows,
+            ["who", *COLUMNS],
+            [
+                [name, *(Estimate(*card["intervals"][who][column]) for column in COLUMNS)]
+                for who, name in names.items()
+            ],
             controls=["popularity"],
-            masked=False,
-            best=["accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"],
+            best=COLUMNS,
             note=(
-                "Accuracy: the share of steps at which the reward of the taken item exceeds that "
-                "of an item never seen, drawn uniformly or by popularity. HR and NDCG: the next "
-                "item among all items, every step."
+                f"{card['ranking']['steps']:,} steps of {card['users']:,} test users, 95% "
+                "intervals over users. Accuracy: the share of steps at which the reward of the "
+                "taken item exceeds that of an item never seen, drawn uniformly or by popularity. "
+                "HR and NDCG: the next item among all items, or (masked) among those that the user "
+                "has not seen."
             ),
             command=report.command,
         )
@@ -160,7 +177,10 @@ def write(report: Report, found: Found) -> None:
     curve = found["curve"]
     if len(curve) > 1:
         steps = [row["step"] for row in curve]
-        caption = "Validation users; step 0 is the residual LE before it saw any user."
+        caption = (
+            "Validation users; step 0 is the residual LE before it saw any user. "
+            f"{masked_text(bool(learned['mask_seen']))}"
+        )
         for metric in ("NDCG@10", "accuracy"):
             values = [row[metric] for row in curve]
             section.add(

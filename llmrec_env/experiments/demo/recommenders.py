@@ -6,14 +6,32 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from llmrec_env.common.arrays import Float64Array
+from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.source import Source
-from llmrec_env.evaluation.ranking import ItemKNN, Popularity, SimulatorRanker, evaluate_ranking
+from llmrec_env.evaluation.intervals import Interval, of_sums
+from llmrec_env.evaluation.ranking import (
+    ItemKNN,
+    Popularity,
+    SimulatorRanker,
+    both_step_ranks,
+    evaluate_ranking,
+    ranking_intervals,
+    ranking_metrics,
+    user_metrics,
+)
 from llmrec_env.experiments.demo.settings import DemoSettings
-from llmrec_env.reporting import Curve, Curves, Element, Finding, Report, Table
+from llmrec_env.experiments.verdicts import verdict
+from llmrec_env.reporting import Curve, Curves, Element, Estimate, Report, Table
+from llmrec_env.reporting.terminal import masked_text
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
 METHODS = ("plain", "SNQN", "LEASR")
+WAYS = {"unmasked": False, "masked": True}
+"""How next items are ranked, and whether seen items are then masked."""
 
 
 def measure_baselines(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
@@ -60,27 +78,59 @@ def make_recommender(name: str, settings: DemoSettings) -> Any:
 
 
 def _metrics(ranker: Any, source: Source) -> Found:
-    test = evaluate_ranking(ranker, source.split.test)
-    validation = evaluate_ranking(ranker, source.split.validation, ks=(10,))
-    return {"test": test, "validation": validation}
+    """Test metrics with seen items masked and not, with intervals, and each user's own sums."""
+    split, masked = source.split, masks_seen(source.split.train)
+    ranks = both_step_ranks(ranker, split.test)
+    users = user_metrics(split.test, ranks[masked])
+    validation = evaluate_ranking(ranker, split.validation, (10,), masked)
+    return {
+        "test": {name: _with_intervals(ranks[own], source) for name, own in WAYS.items()},
+        "validation": validation,
+        "steps": users["steps"].to_list(),
+        "gains": (users["NDCG@10"] * users["steps"]).to_list(),
+    }
 
 
-def findings(found: Found) -> list[Element]:
+def _with_intervals(ranks: Float64Array, source: Source) -> Found:
+    bounds = ranking_intervals(source.split.test, ranks)
+    found = {name: list(own) for name, own in bounds.items()}
+    return {**ranking_metrics(ranks, (5, 10, 20)), "intervals": found}
+
+
+def findings(found: Found, budget: float) -> list[Element]:
     """The claims that this stage can settle, on one seed."""
-    scores = {row["name"]: row["test"]["NDCG@10"] for row in found["rows"]}
+    rows = {row["name"]: row for row in found["rows"]}
     claims: list[Element] = []
     for backbone in dict.fromkeys(name.split()[0] for name in found["curves"]):
-        ours = scores[f"{backbone} LEASR"]
-        others = {kind: scores[f"{backbone} {kind}"] for kind in ("plain", "SNQN")}
-        evidence = ", ".join(f"{kind} {value:.4f}" for kind, value in others.items())
+        ours = rows[f"{backbone} LEASR"]
+        others = {kind: rows[f"{backbone} {kind}"] for kind in ("plain", "SNQN")}
+        differences = {kind: _difference(ours, other) for kind, other in others.items()}
+        told = ", ".join(f"{kind} {_mean(row):.4f}" for kind, row in others.items())
+        bounds = ", ".join(
+            f"{low:+.4f} to {high:+.4f} above {kind}"
+            for kind, (_, low, high) in differences.items()
+        )
         claims.append(
-            Finding(
+            verdict(
                 f"LEASR ranks held-out steps better than plain and SNQN on {backbone}",
-                ours > max(others.values()),
-                f"test NDCG@10 {ours:.4f}; {evidence}; one seed: small differences prove nothing",
+                f"test NDCG@10 {_mean(ours):.4f}; {told}; 95% intervals over users {bounds}; one "
+                "training seed, of which they say nothing",
+                list(differences.values()),
+                len(ours["steps"]),
+                budget,
             )
         )
     return claims
+
+
+def _mean(row: Found) -> float:
+    """NDCG@10 over the steps of the test users, as validation chose."""
+    return float(sum(row["gains"]) / sum(row["steps"]))
+
+
+def _difference(ours: Found, other: Found) -> Interval:
+    apart = np.array(ours["gains"]) - np.array(other["gains"])
+    return of_sums(apart, np.array(ours["steps"]))
 
 
 def write(report: Report, found: Found) -> None:
@@ -90,37 +140,54 @@ def write(report: Report, found: Found) -> None:
         "LEASR learns with the LE's augmentation, state and reward; serving needs no language "
         "model. Every method has the same budget and settings.",
     )
-    columns = [f"{metric}@{k}" for k in (5, 10, 20) for metric in ("HR", "NDCG")]
-    rows = [
-        [
-            row["name"],
-            *(row["test"][column] for column in columns),
-            row["validation"]["NDCG@10"],
-            row["seconds"] if row["seconds"] is not None else "",
-        ]
-        for row in found["rows"]
-    ]
+    chosen = bool(found["rows"][0]["validation"]["mask_seen"])
+    for title, way in (("Next-item ranking", "unmasked"), ("Next-item ranking, masked", "masked")):
+        section.add(_table(found, title, way, chosen == WAYS[way], report.command))
     section.add(
-        Table(
-            "Next-item ranking",
-            ["recommender", *columns, "NDCG@10, validation", "seconds"],
-            rows,
-            controls=["popularity", "item kNN"],
-            masked=False,
-            best=[*columns, "NDCG@10, validation"],
-            note="Full catalogue, every step of the test users, one seed; SNQN and LEASR with a "
-            "periodically copied target; CPU seconds to label and fit.",
-            command=report.command,
-            digits=4,
-        ),
         Curves(
             "Learning curves",
-            "NDCG@10 on validation users.",
+            f"NDCG@10 on validation users. {masked_text(chosen)}",
             [
                 Curve(name, [p["step"] for p in curve], [p["NDCG@10"] for p in curve])
                 for name, curve in found["curves"].items()
             ],
             "optimiser step",
             "NDCG@10",
-        ),
+        )
+    )
+
+
+def _table(found: Found, title: str, way: str, is_chosen: bool, command: str) -> Table:
+    """All rankers with seen items masked, or not."""
+    columns = [f"{metric}@{k}" for k in (5, 10, 20) for metric in ("HR", "NDCG")]
+
+    def cell(test: Found, column: str) -> Any:
+        known = test["intervals"].get(column)
+        return test[column] if known is None else Estimate(*known)
+
+    rows = [
+        [
+            row["name"],
+            *(cell(row["test"][way], column) for column in columns),
+            *([row["validation"]["NDCG@10"]] if is_chosen else []),
+            row["seconds"] if row["seconds"] is not None else "",
+        ]
+        for row in found["rows"]
+    ]
+    validation = ["NDCG@10, validation"] if is_chosen else []
+    first = found["rows"][0]
+    chosen = "like this" if is_chosen else "the other way"
+    return Table(
+        title,
+        ["recommender", *columns, *validation, "seconds"],
+        rows,
+        controls=["popularity", "item kNN"],
+        masked=WAYS[way],
+        best=[*columns, *validation],
+        note=f"Full catalogue, {sum(first['steps']):,} steps of {len(first['steps']):,} test "
+        "users, 95% intervals over users, one training seed. Validation, which chose the pass, "
+        f"ranked {chosen}. SNQN and LEASR with a periodically copied target; CPU seconds to label "
+        "and fit.",
+        command=command,
+        digits=4,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.policies import (
     Policy,
     PopularPolicy,
+    PreferencePolicy,
     RandomPolicy,
     SB3Policy,
     greedy_actions,
@@ -22,13 +24,14 @@ from llmrec_env.evaluation.policies import (
 from llmrec_env.evaluation.returns import PolicyReturns, at_most, evaluate_policy
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.experiments.evaluators import evaluation_users
+from llmrec_env.experiments.tables import many
+from llmrec_env.experiments.verdicts import verdict
 from llmrec_env.reporting import (
     Bars,
     Curve,
     Curves,
     Element,
     Estimate,
-    Finding,
     Report,
     Table,
     Transcript,
@@ -39,6 +42,7 @@ from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
 VECTOR_LENGTH = 6.0  # of the items as PPO sees them: longer vectors learn faster
+GREEDY = "LE's own choice"
 SHOWN = 8  # items of a history, and steps of an episode, that a transcript shows
 
 
@@ -49,6 +53,7 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
     policies: dict[str, Policy] = {
         "random": RandomPolicy(settings.seed),
         "popular": PopularPolicy(train),
+        GREEDY: PreferencePolicy(simulator),
         "PPO": SB3Policy(model),
     }
     worlds = evaluation_users(source, simulator)
@@ -67,6 +72,26 @@ def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> 
                 }
     found["transcript"] = play_one(policies["PPO"], worlds["LE"], settings.seed)
     return found
+
+
+def measure_recommenders(
+    folder: Path,
+    names: Sequence[str],
+    settings: DemoSettings,
+    source: Source,
+    simulator: LanguageUser,
+) -> Found:
+    """What the fitted recommenders in a folder earn from the same users, seen items masked."""
+    from agents import Recommender
+
+    rows = []
+    for name in names:
+        saved = folder / name.replace(" ", "_")
+        policy = Recommender.load(saved, source.log.catalogue)
+        for world, users in evaluation_users(source, simulator).items():
+            earned = evaluate(policy, users, settings, masked=True).summary()
+            rows.append({"users": world, "policy": name, **earned})
+    return {"rows": rows}
 
 
 def evaluate(
@@ -138,30 +163,44 @@ def play_one(policy: Policy, users: UserSimulator, seed: int) -> Found:
         action = greedy_actions(policy, seen, env.action_masks())
         observation, _, terminated, truncated, infos = env.step(action)
         liking = float(infos["rewards"]["shown"][0])
-        turns.append([users.catalogue.titles[int(action[0])], liking, bool(infos["accepted"][0])])
+        title, taken = users.catalogue.titles[int(action[0])], bool(infos["accepted"][0])
+        turns.append([title, liking, taken, _probability(users, liking)])
         ended = bool(terminated[0] or truncated[0])
     ending = "The user left." if ended else f"The first {SHOWN} steps."
     user = str(infos["user_id"][0])
     return {"user": user, "history": history[-SHOWN:], "turns": turns, "ending": ending}
 
 
-def findings(found: Found) -> list[Element]:
+def _probability(users: UserSimulator, liking: float) -> float | None:
+    """How probable it was that an item of this liking was taken, where the users can say."""
+    if not isinstance(users, LanguageUser):
+        return None
+    return float(users.accept_probability(np.array([liking], dtype=np.float32))[0])
+
+
+def findings(found: Found, budget: float) -> list[Element]:
     """The claims that this stage can settle."""
     claims: list[Element] = []
     where = {"LE": "among the simulated users", "truth": "among the TRUE users"}
     for name, differences in found["differences"].items():
-        low = min(interval[1] for interval in differences.values())
         evidence = ", ".join(
             f"PPO minus {who} {mean:+.2f} [{lo:+.2f}, {hi:+.2f}]"
             for who, (mean, lo, hi) in differences.items()
         )
         claim = f"PPO trained in the LE's environment beats random and popular {where[name]}"
-        claims.append(Finding(claim, low > 0, evidence))
+        episodes = max(row["episodes"] for row in found["rows"])
+        claims.append(verdict(claim, evidence, list(differences.values()), episodes, budget))
     return claims
 
 
-def write(report: Report, found: Found) -> None:
-    """The section on returns, with an episode to read."""
+def write(report: Report, found: Found, recommended: Found) -> None:
+    """The section on returns, with an episode to read.
+
+    Args:
+        report: to which it is added.
+        found: by :func:`measure`.
+        recommended: by :func:`measure_recommenders`.
+    """
     section = report.section(
         "Policies in the environment",
         "One episode a held-out user; reward is the user's liking of every unseen item shown, "
@@ -170,9 +209,10 @@ def write(report: Report, found: Found) -> None:
     for masked in (True, False):
         rows = [
             [row["policy"], row["users"], return_estimate(row), row["accepted"], row["length"]]
-            for row in found["rows"]
+            for row in [*found["rows"], *recommended["rows"]]
             if row["mask_seen"] == masked
         ]
+        episodes = max(row["episodes"] for row in found["rows"])
         section.add(
             Table(
                 "Return" if masked else "Return, unmasked",
@@ -180,13 +220,15 @@ def write(report: Report, found: Found) -> None:
                 rows,
                 controls=["random", "popular"],
                 masked=masked,
-                note="Mean over users with its 95% interval.",
+                note=f"{many(episodes, 'user')}, one episode each: means with 95% intervals. "
+                f"{GREEDY}: what its own action model ranks highest, which among its own users is "
+                "the answer itself. Recommenders never learned to earn.",
                 command=report.command,
                 digits=2,
             )
         )
     worlds = list(found["differences"])
-    policies = ["random", "popular", "PPO"]
+    policies = ["random", "popular", GREEDY, "PPO"]
     values = {
         (row["users"], row["policy"]): return_estimate(row)
         for row in found["rows"]
@@ -225,7 +267,11 @@ def _transcript(play: Found) -> Transcript:
         "One episode",
         play["user"],
         play["history"],
-        [Turn(item, liking, accepted) for item, liking, accepted in play["turns"]],
+        [
+            Turn(item, liking, accepted, probability=probability)
+            for item, liking, accepted, probability in play["turns"]
+        ],
         play["ending"],
-        note="What PPO recommended, and how the simulated user answered.",
+        note="What PPO recommended, and how the simulated user answered: liking is the reward, and "
+        "a liked item is taken with the probability given beside it, so it may be skipped.",
     )

@@ -16,6 +16,7 @@ from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import add_log, begin_report, save_report
+from llmrec_env.experiments.verdicts import shortened
 from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.reporting import Report
 
@@ -24,6 +25,7 @@ Measure = Callable[[DemoSettings, Source, Any], Found]
 """What a stage does, given the log and the simulated user (None where it needs none)."""
 USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
 LEARNING = "learning to be the user"
+RECOMMENDED = "recommenders in the environment"
 
 
 def run_demo(
@@ -63,19 +65,24 @@ def run_demo(
 
 def _stages(settings: DemoSettings, run: RunFolder) -> list[Stage]:
     """All stages; the LE is learned only where one that is missing needs it."""
-    alone = _alone(settings)
     stages = [
         Stage(
             name,
             partial(_run_stage, name, settings, run),
             run.has(_piece(name)),
-            () if name in alone else (LEARNING,),
+            _needs(name, settings),
         )
         for name in _measures(settings, run)
     ]
     if language.is_learned(settings, run) or all(stage.is_done for stage in stages if stage.needs):
         return stages
     return [Stage(LEARNING, partial(_learn_simulator, settings, run)), *stages]
+
+
+def _needs(name: str, settings: DemoSettings) -> tuple[str, ...]:
+    """The stages that come before one."""
+    fits = tuple(_fits(settings)) if name == RECOMMENDED else ()
+    return fits if name in _alone(settings) else (LEARNING, *fits)
 
 
 def _measures(settings: DemoSettings, run: RunFolder) -> dict[str, Measure]:
@@ -87,6 +94,7 @@ def _measures(settings: DemoSettings, run: RunFolder) -> dict[str, Measure]:
         **{_table(table): partial(offline.measure, table) for table in offline.TABLES},
         USER: language.measure,
         BASELINES: recommenders.measure_baselines,
+        RECOMMENDED: partial(returns.measure_recommenders, models, _fits(settings)),
     }
 
 
@@ -140,15 +148,17 @@ def build_report(settings: DemoSettings, found: dict[str, Found]) -> Report:
         settings,
         settings.source,
         "A language model learned to be the user of this log. Here is how far it can be believed, "
-        "and what recommenders learned from it, evaluated on users nobody learned from.",
+        "and what recommenders learned from it, evaluated on users nobody learned from."
+        f"{shortened(settings.budget)}",
         {"split and learning": settings.seed},
     )
     in_short = report.section("In short")
-    in_short.add(*language.findings(user), *returns.findings(policies))
-    in_short.add(*recommenders.findings(ranked))
+    budget = settings.budget
+    in_short.add(*language.findings(user, budget), *returns.findings(policies, budget))
+    in_short.add(*recommenders.findings(ranked, budget))
     add_log(report, settings.source)
     language.write(report, user)
-    returns.write(report, policies)
+    returns.write(report, policies, found[RECOMMENDED])
     offline.write(report, tables)
     recommenders.write(report, ranked)
     return report

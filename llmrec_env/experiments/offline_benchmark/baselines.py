@@ -9,8 +9,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.next_item.observations import Observation
-from llmrec_env.evaluation.policies import Policy, PopularPolicy, RandomPolicy
+from llmrec_env.evaluation.policies import Policy, PopularPolicy, PreferencePolicy, RandomPolicy
 from llmrec_env.evaluation.ranking import Popularity, Ranker, SimulatorRanker
 from llmrec_env.users.base import UserSimulator
 
@@ -43,20 +42,6 @@ class RandomRanker:
         """Uniform scores, float32 (sum(len_i - 1), n_items)."""
         n_steps = sum(len(sequence) - 1 for sequence in sequences)
         return self._generator.random((n_steps, self._n_items), dtype=np.float32)
-
-
-class PreferencePolicy:
-    """Shows what a simulated user's own action model ranks highest."""
-
-    observation = "state"
-
-    def __init__(self, simulator: UserSimulator) -> None:
-        self._simulator = simulator
-
-    def action_scores(self, observation: Observation) -> FloatArray:
-        """The user's logits, float32 (N, n_items)."""
-        assert not isinstance(observation, dict)
-        return self._simulator.preferences(observation[:, : self._simulator.state_size])
 
 
 def _random(train: InteractionLog, simulator: UserSimulator, seed: int) -> Agent:

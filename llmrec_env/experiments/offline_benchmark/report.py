@@ -21,7 +21,7 @@ from llmrec_env.experiments.offline_benchmark.evaluator import (
     return_column,
 )
 from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, Run
-from llmrec_env.experiments.tables import begin_report
+from llmrec_env.experiments.tables import add_log, begin_report
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, HIDDEN
 from llmrec_env.reporting import Bars, Element, Estimate, Facts, Finding, Report, Table
 
@@ -57,6 +57,7 @@ def build_report(settings: OfflineSettings, source: Source, rows: Sequence[Row])
     report.seconds.update(_cpu_seconds(rows))
     if claims := _findings(settings, groups, world):
         report.section("In short").add(*claims)
+    add_log(report, source)
     section = report.section(
         "Offline learning with d3rlpy",
         f"Training seeds: {settings.seeds}; ± is the standard deviation over them. One split of "

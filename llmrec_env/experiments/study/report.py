@@ -19,6 +19,7 @@ from llmrec_env.experiments.study.settings import StudySettings
 from llmrec_env.experiments.study.split_context import SplitContext
 from llmrec_env.experiments.study.statistics import Spread, spread
 from llmrec_env.experiments.tables import add_log, begin_report, many, other_column, other_part
+from llmrec_env.experiments.verdicts import shortened
 from llmrec_env.reporting import Curve, Curves, Estimate, Forest, Report, Section, Table, Text
 from llmrec_env.reporting.terminal import masked_text
 
@@ -34,7 +35,7 @@ def build_report(settings: StudySettings, out: Path) -> Report:
         settings,
         source,
         "Recommenders that learn from a log, alone and with a simulated user, evaluated on users "
-        f"nobody learned from.{_shortened(settings)}",
+        f"nobody learned from.{shortened(settings.budget)}",
         {"splits, from 0": settings.splits, "training seeds, from 0": settings.seeds},
     )
     comparisons = compare(
@@ -51,16 +52,6 @@ def build_report(settings: StudySettings, out: Path) -> Report:
     _curves(report, results)
     costs.write(report, results)
     return report
-
-
-def _shortened(settings: StudySettings) -> str:
-    """A warning where trainings were cut short."""
-    if settings.budget >= 1:
-        return ""
-    return (
-        f" All trainings had {100 * settings.budget:g}% of their usual length: this shows that "
-        "everything runs, and says nothing of what ranks better."
-    )
 
 
 def _ranking(report: Report, results: Results) -> None:
