@@ -10,6 +10,7 @@ from llmrec_env.data.formats.text import natural_title
 from llmrec_env.data.reading import Reading, TableReading
 
 RATINGS = {"user_id": pl.String, "item_id": pl.String, "rating": pl.Float32, "time": pl.Int64}
+ITEM = {"item_id": "item_id", "title": "title", "19 flags": "genres"}
 FIELDS = ("item_id", "title", "release", "video_release", "url")
 GENRES = (
     "unknown",
@@ -63,7 +64,7 @@ def read(source: LogFiles) -> RawLog:
         reading=Reading(
             tables=(
                 TableReading(ratings_path.name, {name: name for name in RATINGS}),
-                TableReading(items_path.name, {"item_id": "item_id", "title": "title"}, FIELDS[2:]),
+                TableReading(items_path.name, ITEM, FIELDS[2:]),
             )
         ),
     )
