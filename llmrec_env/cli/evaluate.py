@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @options.option_groups
-@clear_errors()
+@clear_errors(goes_on=False)
 def evaluate(
     log: options.LogOptions,
     recommender: Annotated[
@@ -39,8 +39,8 @@ def evaluate(
     simulator: options.Simulator = None,
     episodes: Annotated[
         int,
-        typer.Option(
-            min=0, help="Test users, with one episode each, that it recommends to at most; 0: none."
+        options.number(
+            "Test users, with one episode each, that it recommends to at most; 0: none.", least=0
         ),
     ] = 100,
     device: options.Device = None,

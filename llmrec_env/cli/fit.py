@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +13,9 @@ from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.common import processes
-from llmrec_env.common.errors import SettingError
+
+if TYPE_CHECKING:
+    from llmrec_env.language.model import LanguageEnvironment
 
 
 @options.option_groups
@@ -20,7 +23,7 @@ from llmrec_env.common.errors import SettingError
 def fit(
     log: options.LogOptions,
     out: Annotated[
-        Path, typer.Option(help="Folder to save the LE in; one that holds an LE is refused.")
+        Path, typer.Option(help="Folder to save the LE in; one that holds something is refused.")
     ],
     base_model: options.BaseModel = None,
     item_encoder: options.ItemEncoder = None,
@@ -35,10 +38,11 @@ def fit(
         ),
     ] = True,
     share: Annotated[
-        float, typer.Option(help="Share of the training users to learn from, in (0, 1].")
+        float,
+        options.number("Share of the training users to learn from, in (0, 1].", above=0, most=1),
     ] = 1.0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over those users at most.")] = 6,
-    min_steps: Annotated[int, typer.Option(min=0, help="Optimiser steps at least.")] = 300,
+    epochs: Annotated[int, options.number("Passes over those users at most.", least=1)] = 6,
+    min_steps: Annotated[int, options.number("Optimiser steps at least.", least=0)] = 300,
     allow_untexted: options.Untexted = False,
     mask_seen: options.MaskSeen = None,
     budget: options.Budget = 1.0,
@@ -51,53 +55,64 @@ def fit(
     The same command goes on where it was stopped. Under `accelerate launch` several processes
     learn one LE together.
     """
-    from llmrec_env.common.files import refuse_loss
-    from llmrec_env.common.training import clear_checkpoint
+    from llmrec_env.common.result_folder import ResultFolder
+    from llmrec_env.data.source import log_fingerprint
     from llmrec_env.language.fitting import FitConfig, fit_language_environment
     from llmrec_env.language.learning import LearningConfig
     from llmrec_env.language.model import LanguageEnvironmentConfig
 
-    if (out / "heads.safetensors").exists():
-        raise SettingError(f"{out} holds a saved LE; remove it, or name another with --out")
-    refuse_loss(out, ())
-    learning = LearningConfig(
-        share=share, epochs=epochs, min_steps=min_steps, mask_seen=mask_seen, seed=seed
-    )
     config = FitConfig(
         LanguageEnvironmentConfig(item_ids=item_ids),
-        learning=learning,
+        learning=LearningConfig(
+            share=share, epochs=epochs, min_steps=min_steps, mask_seen=mask_seen, seed=seed
+        ),
         item_encoder=item_encoder,
         language_model=language_model,
     ).scaled(budget)
+    settings = {
+        "config": asdict(config),
+        "base_model": base_model,
+        "dtype": dtype,
+        "allow_untexted": allow_untexted,
+    }
+    place = ResultFolder.at(out, "fit", "LE", settings)
     source = log.open(seed, ranked=True)
-    checkpoint = out.with_name(f"{out.name}.checkpoint")
-    fitted = fit_language_environment(
-        source.split.train,
-        source.split.validation,
-        base_model,
-        config,
-        users=source.split.test,
-        checkpoint=checkpoint,
-        allow_untexted=allow_untexted,
-        device=device or "cpu",
-        dtype=dtype or "auto",
-    )
+    contents = {"log": log_fingerprint(source.log)}
+    with place.claim(contents, {"device": device}):
+        if place.is_finished():
+            print_line(f"Saved before to {out}: nothing is left to do")
+            return
+        fitted = fit_language_environment(
+            source.split.train,
+            source.split.validation,
+            base_model,
+            config,
+            users=source.split.test,
+            checkpoint=place.checkpoint.path,
+            allow_untexted=allow_untexted,
+            device=device or "cpu",
+            dtype=dtype or "auto",
+        )
 
-    def save() -> None:
-        fitted.save_pretrained(out)
-        clear_checkpoint(checkpoint)
-        curve = fitted.record["learning"]["curve"]
-        best = max(curve, key=lambda row: row["progress"])
-        rows = [{"LE": "untrained", **_shown(curve[0])}, {"LE": "learned", **_shown(best)}]
-        masked = fitted.record["learning"]["mask_seen"]
-        print_rows(f"Validation users, seen items {'' if masked else 'not '}masked", rows)
-        if budget < 1:
-            print_line(
-                f"A try at {budget:g} of the usual lengths: these numbers are no measurement"
-            )
-        print_line(f"Saved to {out}")
+        def save() -> None:
+            place.finish(fitted.save_pretrained)
+            _print(fitted)
+            if budget < 1:
+                print_line(
+                    f"A try at {budget:g} of the usual lengths: these numbers are no measurement"
+                )
+            print_line(f"Saved to {out}")
 
-    processes.on_main(save)
+        processes.on_main(save)
+
+
+def _print(fitted: LanguageEnvironment) -> None:
+    """How it does on validation users, before and after it learned."""
+    curve = fitted.record["learning"]["curve"]
+    best = max(curve, key=lambda row: row["progress"])
+    rows = [{"LE": "untrained", **_shown(curve[0])}, {"LE": "learned", **_shown(best)}]
+    masked = fitted.record["learning"]["mask_seen"]
+    print_rows(f"Validation users, seen items {'' if masked else 'not '}masked", rows)
 
 
 def _shown(row: Mapping[str, float]) -> dict[str, float]:

@@ -37,11 +37,11 @@ def label(
     ] = None,
     simulator: options.Simulator = None,
     augment: Annotated[
-        int, typer.Option(min=0, help="Actions that the LE adds to each logged one.")
+        int, options.number("Actions that the LE adds to each logged one.", least=0, most=50)
     ] = 1,
     shard_rows: Annotated[
         int | None,
-        typer.Option(min=1, help="Interactions in a file at least. If not given, 10,000."),
+        options.number("Interactions in a file at least. If not given, 10,000.", least=1),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="Who does the work: local (this process) or ray.")
@@ -52,7 +52,7 @@ def label(
     ] = None,
     actors: Annotated[
         int | None,
-        typer.Option(min=1, help="LEs at work at once with ray. If not given, all that fit."),
+        options.number("LEs at work at once with ray. If not given, all that fit.", least=1),
     ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -60,9 +60,17 @@ def label(
 ) -> None:
     """Write a log as transitions: the LE's states and rewards, and actions that it adds."""
     processes.check_alone()
+    if engine not in ("local", "ray"):
+        raise SettingError(f"--engine is local or ray, got {engine!r}")
+    if engine == "local" and (actors is not None or address is not None):
+        raise SettingError("--actors and --address belong to --engine ray")
+    if log is not None and files.data is not None:
+        raise SettingError("--data and --log are two logs; give one")
     from llmrec_env.offline.files import count_rows
+    from llmrec_env.offline.manifest import check_folder
     from llmrec_env.offline.sharding import SHARD_ROWS
 
+    check_folder(out)
     source = _log_to_label(files, log, simulator, seed)
     settings: dict[str, Any] = {
         "simulator": simulator or "embedded",
@@ -75,10 +83,6 @@ def label(
         from llmrec_env.offline import distributed
 
         distributed.label(source, out, actors=actors, address=address, **settings)
-    elif engine != "local":
-        raise SettingError(f"--engine is local or ray, got {engine!r}")
-    elif actors is not None or address is not None:
-        raise SettingError("--actors and --address belong to --engine ray")
     else:
         from llmrec_env.offline import sharding
 
@@ -99,6 +103,4 @@ def _log_to_label(
         known = saved_catalogue(saved_folder(simulator or "embedded"))
         source.check_catalogue(known, called(simulator))
         return source.split.train
-    if files.data is not None:
-        raise SettingError("--data and --log are two logs; give one")
     return log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -13,6 +14,37 @@ import typer
 
 if TYPE_CHECKING:
     from llmrec_env.data.source import Source
+MOST = 2**31 - 1
+"""The largest number that an option takes: beyond it, libraries count with too few bits."""
+RUNS = 10_000
+"""The most seeds, splits or trials of a study, each of which is a row of a list."""
+
+
+def number(
+    help: str, least: float | None = None, most: float = MOST, above: float | None = None
+) -> Any:
+    """A numeric option, whose range is checked before any work begins.
+
+    Args:
+        help: what the option is.
+        least: the smallest value.
+        most: the largest value.
+        above: what every value is larger than.
+    """
+
+    def check(value: float | None) -> float | None:
+        if value is None:
+            return None
+        if isinstance(value, float) and not math.isfinite(value):
+            raise typer.BadParameter(f"{value} is not a finite number.")
+        if above is not None and value <= above:
+            raise typer.BadParameter(f"{value} is not above {above}.")
+        if value > most:
+            raise typer.BadParameter(f"it is more than {most}.")
+        return value
+
+    return typer.Option(min=least, callback=check, help=help)
+
 
 Data = Annotated[
     str | None,
@@ -35,7 +67,7 @@ MaskSeen = Annotated[
         show_default="on if fewer than 1% of the interactions take an item again",
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the split and of everything that learns.")]
+Seed = Annotated[int, number("Seed of the split and of everything that learns.", least=0)]
 Simulator = Annotated[
     str | None,
     typer.Option(
@@ -69,17 +101,15 @@ Dtype = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Processes at work at once, with one thread each. If not given, one a core."
-    ),
+    number("Processes at work at once, with one thread each. If not given, one a core.", least=1),
 ]
 Budget = Annotated[
-    float, typer.Option(help="Factor on every training length; 0.05 is a quick try.")
+    float, number("Factor on every training length; 0.05 is a quick try.", above=0, most=1000)
 ]
 RunFolder = Annotated[
     Path, typer.Option(help="Folder of the run. The same command goes on where it was stopped.")
 ]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the log at most.")]
+Epochs = Annotated[int, number("Passes over the log at most.", least=1)]
 
 
 @dataclass(frozen=True)
@@ -89,9 +119,9 @@ class LogOptions:
     data: Data = None
     min_rating: Annotated[
         float | None,
-        typer.Option(
-            help="Ratings from which an interaction counts as taken; the others are left out. If "
-            "not given, every rated item counts."
+        number(
+            "Ratings from which an interaction counts as taken; the others are left out. If not "
+            "given, every rated item counts."
         ),
     ] = None
     events: Annotated[

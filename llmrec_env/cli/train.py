@@ -50,14 +50,17 @@ def train(
 ) -> None:
     """Train a recommender on a log, with or without the LE's state, reward and proposed actions.
 
-    Under `accelerate launch` several processes train one recommender together.
+    The same command goes on where it was stopped. Under `accelerate launch` several processes train
+    one recommender together.
     """
     from agents import Recommender, RecommenderConfig
     from agents.objectives import FRAMEWORKS
-    from llmrec_env.common.files import refuse_loss
+    from llmrec_env.common.result_folder import ResultFolder
+    from llmrec_env.data.source import log_fingerprint
     from llmrec_env.evaluation.ranking import evaluate_both
+    from llmrec_env.language.saving import saved_fingerprint
+    from llmrec_env.offline.manifest import saved_folder
 
-    refuse_loss(out, ())
     objective = objective.lower()
     has_q = objective in FRAMEWORKS and bool(FRAMEWORKS[objective]().q_weights)
     config = RecommenderConfig.of(
@@ -70,19 +73,29 @@ def train(
         mask_seen=mask_seen,
         seed=seed,
     )
+    settings = {"config": config.settings, "dtype": dtype}
+    place = ResultFolder.at(out, "train", "recommender", settings)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype) if config.needs_simulator else None
-    recommender = Recommender(config)
-    recommender.fit(source.split.train, user, source.split.validation)
+    contents = {"log": log_fingerprint(source.log)}
+    if user is not None:
+        contents["simulated_user"] = saved_fingerprint(saved_folder(simulator or "embedded"))
+    with place.claim(contents, {"device": device}):
+        if place.is_finished():
+            print_line(f"Saved before to {out}: nothing is left to do")
+            return
+        recommender = Recommender(config)
+        learning = place.checkpoint.path / "learning"
+        recommender.fit(source.split.train, user, source.split.validation, folder=learning)
 
-    def save() -> None:
-        recommender.save(out)
-        found = evaluate_both(recommender, source.split.validation)
-        masked_too = "" if recommender.history[-1]["mask_seen"] else "not "
-        print_rows(
-            f"Validation users (the pass was chosen with seen items {masked_too}masked)",
-            [{"recommender": recommender.name, **found[masked]} for masked in (False, True)],
-        )
-        print_line(f"Saved to {out}")
+        def save() -> None:
+            found = evaluate_both(recommender, source.split.validation)
+            place.finish(recommender.save)
+            masked_too = "" if recommender.history[-1]["mask_seen"] else "not "
+            print_rows(
+                f"Validation users (the pass was chosen with seen items {masked_too}masked)",
+                [{"recommender": recommender.name, **found[masked]} for masked in (False, True)],
+            )
+            print_line(f"Saved to {out}")
 
-    processes.on_main(save)
+        processes.on_main(save)

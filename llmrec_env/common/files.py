@@ -22,6 +22,8 @@ from llmrec_env.common.scratch import SCRATCH, replaced_in, scratch_beside
 
 NAMED = 3
 """Entries of a folder that an error names, at most."""
+MADE_BY = ".llmrec-run.json"
+"""In a folder that a command made: what it was made of, which changes no fingerprint."""
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 """A URI, also one that lost a slash on its way through ``Path``; ``C:/`` is a drive."""
 
@@ -44,7 +46,7 @@ def local_path(path: str | os.PathLike[str], what: str = "path") -> Path:
     if not isinstance(text, str) or not text or "\0" in text or not _is_unicode(text):
         raise SettingError(f"{what}: expected the path of a file or folder, got {text!r}")
     if address := ADDRESS.fullmatch(text):
-        raise SettingError(f"{what}: {_not_opened(text, *address.groups())}")
+        raise SettingError(f"{what}: {_not_opened(*address.groups())}")
     try:
         place = Path(text).expanduser()
     except RuntimeError:
@@ -68,12 +70,12 @@ def _is_unicode(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _not_opened(text: str, scheme: str, rest: str) -> str:
+def _not_opened(scheme: str, rest: str) -> str:
     if scheme.lower() == "file":
-        return f"{text!r} is a URI, and a path is expected; write /{rest}"
+        return f"file:///{rest} is a URI, and a path is expected; write /{rest}"
     return (
-        f"{text!r} is an address, and only paths of this machine are opened; copy what is there, "
-        "or mount it, and name that path"
+        f"{scheme}://{rest} is an address, and only paths of this machine are opened; copy what is "
+        "there, or mount it, and name that path"
     )
 
 
@@ -138,7 +140,7 @@ def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
     path = Path(folder)
     if path.is_file():
         raise SettingError(f"{path} is a file, and a folder is to be written there; name another")
-    names = {*names, LOCK}
+    names = {*names, LOCK, MADE_BY}
     entries = path.iterdir() if path.is_dir() else ()
     if others := sorted(entry.name for entry in entries if entry.name not in names):
         names_found = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
@@ -190,6 +192,8 @@ def folder_fingerprint(folder: Path, renamed: Mapping[str, str] = MappingProxyTy
 
 def _pieces(folder: Path, renamed: Mapping[str, str]) -> Iterator[str | bytes]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.name in (LOCK, MADE_BY):
+            continue
         name = path.relative_to(folder).as_posix()
         yield renamed.get(name, name)
         with path.open("rb") as file:

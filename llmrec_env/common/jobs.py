@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from rich.text import Text
+
 from llmrec_env.common import progress
 from llmrec_env.common.errors import LLMRecError
 
@@ -107,7 +109,7 @@ def _timed(job: Job) -> float:
 
 def _tell(name: str, seconds: float) -> None:
     if progress.is_shown():
-        progress.console.print(f"[bold]{name}[/bold]: {seconds:.0f} s")
+        progress.console.print(Text.assemble((name, "bold"), f": {seconds:.0f} s"))
 
 
 def _result(future: Future[float], name: str) -> float:

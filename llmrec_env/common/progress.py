@@ -105,7 +105,8 @@ def _own_bar(description: str, total: int | None) -> Iterator[Callable[[int, str
     finally:
         begin.cancel()
         begin.join()
-        progress.stop()
+        if progress.live.is_started:  # a bar that never appeared would leave an empty line
+            progress.stop()
 
 
 def relay_bars(queue: Any) -> None:
@@ -131,12 +132,12 @@ def relayed_bars(queue: Any) -> Iterator[None]:
 
 def _display() -> Progress:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     return Progress(*columns, console=console, disable=not is_shown(), refresh_per_second=4)
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from llmrec_env.common.errors import SettingError
 
@@ -40,7 +50,12 @@ class RunSettings:
         """
         if unknown := sorted(set(values) - set(cls._defaults())):
             raise SettingError(f"`llmrec {cls.KIND}` has no setting named {', '.join(unknown)}")
-        return cls(**{name: _with_tuples(value) for name, value in values.items()})
+        settings = {name: _with_tuples(value) for name, value in values.items()}
+        hints = get_type_hints(cls)
+        for name, value in settings.items():
+            if not _fits(value, hints[name]):
+                raise SettingError(f"`llmrec {cls.KIND}`: {name} cannot be {_plain(value)!r}")
+        return cls(**settings)
 
     @property
     def command(self) -> str:
@@ -70,6 +85,28 @@ class RunSettings:
             else field.default_factory()
             for field in fields(cls)  # type: ignore[arg-type]  # its subclasses are dataclasses
         }
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that a field of settings names."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is Literal:
+        return value in parts
+    if origin is tuple:
+        whole = parts[-1] is Ellipsis
+        kinds = [parts[0]] * len(value) if whole and isinstance(value, tuple) else list(parts)
+        return (
+            isinstance(value, tuple) and len(value) == len(kinds) and all(map(_fits, value, kinds))
+        )
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(_fits(own, parts[1]) for own in value.values())
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
+    return hint is Any or isinstance(value, hint)
 
 
 def _text(value: Any) -> str:

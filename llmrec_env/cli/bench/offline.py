@@ -32,15 +32,19 @@ def offline(
         str, typer.Option(help="Datasets that they learn from, with commas.")
     ] = "logged,reward,state,augment1,augment4,random,knn",
     seeds: Annotated[
-        int, typer.Option(help="Training seeds of each algorithm on each dataset.")
+        int,
+        options.number(
+            "Training seeds of each algorithm on each dataset.", least=1, most=options.RUNS
+        ),
     ] = 3,
-    steps: Annotated[int, typer.Option(help="Gradient steps of a run.")] = 1000,
+    steps: Annotated[int, options.number("Gradient steps of a run.", least=1)] = 1000,
     episodes: Annotated[
-        int, typer.Option(help="Test users, with one episode each, that judge a policy at most.")
+        int,
+        options.number("Test users, with one episode each, that judge a policy at most.", least=1),
     ] = 200,
     workers: options.Workers = None,
     seed: Annotated[
-        int, typer.Option(help="Seed of the split, and the first of the training seeds.")
+        int, options.number("Seed of the split, and the first of the training seeds.", least=0)
     ] = 0,
 ) -> None:
     """Compare d3rlpy's algorithms on the log, on the LE's labels and on augmented data.

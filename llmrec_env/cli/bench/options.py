@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
 from llmrec_env.cli import options
 
 
@@ -17,14 +15,14 @@ class LearningOptions:
     epochs: options.Epochs = 20
     patience: Annotated[
         int,
-        typer.Option(
-            min=0, help="Passes without a better validation after which a training stops; 0: never."
+        options.number(
+            "Passes without a better validation after which a training stops; 0: never.", least=0
         ),
     ] = 3
     base_model: options.BaseModel = None
     item_encoder: options.ItemEncoder = None
     le_epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over the log of the LE and of its controls at most.")
+        int, options.number("Passes over the log of the LE and of its controls at most.", least=1)
     ] = 6
     allow_untexted: options.Untexted = False
     mask_seen: options.MaskSeen = None

@@ -30,8 +30,10 @@ def sensitivity(
         list[str] | None,
         typer.Option(help="Other values for a curve, such as weight=0.1,0.5,2; once for a part."),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds of every point.")] = 3,
-    split: Annotated[int, typer.Option(min=0, help="Seed of the split by user.")] = 0,
+    seeds: Annotated[
+        int, options.number("Training seeds of every point.", least=1, most=options.RUNS)
+    ] = 3,
+    split: Annotated[int, options.number("Seed of the split by user.", least=0)] = 0,
     projection: Annotated[
         str,
         typer.Option(

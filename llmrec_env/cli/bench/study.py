@@ -32,12 +32,14 @@ def study(
             "and others; a wrong name lists them all."
         ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Training seeds.")] = 5,
-    splits: Annotated[int, typer.Option(min=1, help="Splits by user.")] = 3,
+    seeds: Annotated[int, options.number("Training seeds.", least=1, most=options.RUNS)] = 5,
+    splits: Annotated[int, options.number("Splits by user.", least=1, most=options.RUNS)] = 3,
     trials: Annotated[
         int,
-        typer.Option(
-            min=0, help="Settings tried for each method on each backbone; 0 keeps the defaults."
+        options.number(
+            "Settings tried for each method on each backbone; 0 keeps the defaults.",
+            least=0,
+            most=options.RUNS,
         ),
     ] = 10,
     tune: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
@@ -16,7 +17,7 @@ from llmrec_env.common.errors import SettingError
 
 
 @options.option_groups
-@clear_errors()
+@clear_errors(goes_on=False)
 def evaluate(
     policy: Annotated[
         Path | None,
@@ -28,8 +29,8 @@ def evaluate(
     agent: Annotated[
         str, typer.Option(help="Who shops without a policy: first-hit, browser or oracle.")
     ] = "browser",
-    goals: Annotated[int, typer.Option(min=1, help="Test goals at most.")] = 500,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of goals and actions.")] = 0,
+    goals: Annotated[int, options.number("Test goals at most.", least=1)] = 500,
+    seed: Annotated[int, options.number("Seed of the choice of goals and actions.", least=0)] = 0,
     *,
     shop: ShopOptions,
 ) -> None:
@@ -47,13 +48,14 @@ def evaluate(
         )
     shopper, settings = _shopper(policy, agent, {**shop.settings, "split": "test"})
     chosen = choose_goals(len(ShopPool(settings).shop.goals), goals, seed)
-    table = Table(title=f"{policy or agent}, test goals: {len(chosen)}")
+    table = Table(title=Text(f"{policy or agent}, test goals: {len(chosen)}"))
     for column in ("actions", "success %", "score", "steps"):
         table.add_column(column)
     ways = {"": None} if policy is None else {"greedy": None, "sampled": seed}
     for way, sample_seed in ways.items():
         results = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)
-        cells = [f"{m:.1f} [{lo:.1f}, {hi:.1f}]" for m, lo, hi in (results.success, results.score)]
+        spans = (results.success, results.score)
+        cells = [Text(f"{m:.1f} [{lo:.1f}, {hi:.1f}]") for m, lo, hi in spans]
         table.add_row(way, *cells, f"{results.lengths.mean():.1f}")
     Console().print(table)
 

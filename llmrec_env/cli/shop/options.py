@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from llmrec_env.cli import options
+
 
 @dataclass(frozen=True)
 class ShopOptions:
@@ -29,10 +31,10 @@ class ShopOptions:
         str, typer.Option(help="What training and test goals do not share: product or goal.")
     ] = "product"
     goals_per_product: Annotated[
-        int | None, typer.Option(min=1, help="Goals of one product at most.")
+        int | None, options.number("Goals of one product at most.", least=1)
     ] = 10
     goal_seed: Annotated[
-        int, typer.Option(help="Seed of the goals' prices and limits, and of the split.")
+        int, options.number("Seed of the goals' prices and limits, and of the split.", least=0)
     ] = 0
 
     @property

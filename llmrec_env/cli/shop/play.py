@@ -12,16 +12,16 @@ from llmrec_env.cli.shop.options import ShopOptions
 
 
 @options.option_groups
-@clear_errors()
+@clear_errors(goes_on=False)
 def play(
     goal: Annotated[
-        int | None, typer.Option(min=0, help="Number of the goal. If not given, one is drawn.")
+        int | None, options.number("Number of the goal. If not given, one is drawn.", least=0)
     ] = None,
     split: Annotated[
         str, typer.Option(help="Goals to choose from: train, validation, test or all.")
     ] = "train",
     seed: Annotated[
-        int | None, typer.Option(help="Seed that draws the goal. If not given, it is random.")
+        int | None, options.number("Seed that draws the goal. If not given, it is random.", least=0)
     ] = None,
     *,
     shop: ShopOptions,

@@ -23,7 +23,7 @@ def train(
             help="What the agent learns by, in turn: behavior_cloning, dpo, ppo, with commas."
         ),
     ] = "behavior_cloning,dpo",
-    rollouts: Annotated[int, typer.Option(min=1, help="Perfect rollouts to learn from.")] = 100,
+    rollouts: Annotated[int, options.number("Perfect rollouts to learn from.", least=1)] = 100,
     teacher: Annotated[
         str, typer.Option(help="Who shops in those rollouts: oracle or browser.")
     ] = "oracle",
@@ -37,7 +37,7 @@ def train(
     reward_model: Annotated[
         str | None, typer.Option(help="Folder of a language reward model that ppo learns from.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of everything that learns.")] = 0,
+    seed: Annotated[int, options.number("Seed of everything that learns.", least=0)] = 0,
     *,
     shop: ShopOptions,
 ) -> None:

@@ -35,6 +35,6 @@ def build(folder: Path = FOLDER) -> int:
 
 if __name__ == "__main__":
     size = build()
-    console.print(f"{FOLDER}: {size / 1e6:.2f} MB")
+    console.print(f"{FOLDER}: {size / 1e6:.2f} MB", markup=False)
     if size > LARGEST:
         raise SystemExit(f"the embedded LE must stay under {LARGEST / 1e6:.0f} MB")
