@@ -24,6 +24,7 @@ from agents.windows import Windows, last_window
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.device import check_device
 from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.common.files import local_path
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.repeats import masks_seen
@@ -321,7 +322,7 @@ class Recommender:
         Raises:
             DataError: the folder holds no recommender of this format, or one of another catalogue.
         """
-        path = Path(folder)
+        path = local_path(folder, "recommender")
         try:
             saved = SavedRecommender.read(path, device)
             recommender = Recommender(saved.config)

@@ -14,6 +14,7 @@ from torch import Tensor
 from agents.config import RecommenderConfig
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.file_errors import told
 from llmrec_env.common.files import atomic_path, read_json, write_json
 
 FORMAT = 2
@@ -95,7 +96,7 @@ NOT_A_RECOMMENDER = (OSError, KeyError, TypeError, RuntimeError, SafetensorError
 def no_recommender(folder: Path, error: Exception) -> DataError:
     """What to tell somebody who tried to load a folder that holds no recommender."""
     other = isinstance(error, KeyError | TypeError)
-    reason = "what its config.json says is of something else" if other else error
+    reason = "what its config.json says is of something else" if other else told(error)
     return DataError(
         f"{folder}: no saved recommender ({reason}); expected the folder, with config.json "
         "and model.safetensors, that `llmrec train` or Recommender.save writes"

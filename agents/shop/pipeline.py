@@ -148,7 +148,7 @@ def load_policy(folder: str | Path) -> ScoringPolicy:
         DataError: there is none.
     """
     trained_in(folder)
-    path = Path(folder) / "policy"
+    path = local_path(folder, "policy") / "policy"
     kind = CompactPolicy if (path / CompactPolicy.WEIGHTS).exists() else CausalLMPolicy
     return kind.load(path)
 
@@ -159,10 +159,11 @@ def trained_in(folder: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the folder holds no finished stage.
     """
+    place = local_path(folder, "policy")
     try:
-        return dict(read_json(Path(folder) / FINISHED)["training"]["settings"])
+        return dict(read_json(place / FINISHED)["training"]["settings"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        inside = sorted(path.parent.name for path in Path(folder).glob(f"*/{FINISHED}"))
+        inside = sorted(path.parent.name for path in place.glob(f"*/{FINISHED}"))
         hint = f"; it holds these: {', '.join(inside)}" if inside else ""
         raise DataError(
             f"{folder}: no finished stage ({type(error).__name__}); expected a folder that `llmrec "

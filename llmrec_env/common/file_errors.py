@@ -28,6 +28,14 @@ def named_file(error: BaseException) -> str:
     return os.fsdecode(name) if isinstance(name, str | bytes) else ""
 
 
+def told(error: BaseException) -> str:
+    """An error in one line, without numbers of the operating system."""
+    reason, name = refusal(error), named_file(error)
+    if reason is None:
+        return " ".join(str(error).split())
+    return f"{reason}: {name}" if name else reason
+
+
 @contextlib.contextmanager
 def file_errors(doing: str, what: str | os.PathLike[str], scratch: str = "") -> Iterator[None]:
     """Turn what the file system refuses in this block into one line.

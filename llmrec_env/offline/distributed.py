@@ -23,6 +23,7 @@ from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.device import dtype_name
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.extras import require
+from llmrec_env.common.files import local_path
 from llmrec_env.common.jobs import available_cores
 from llmrec_env.offline.files import missing_shards
 from llmrec_env.offline.manifest import Manifest, check_folder, locked, prepare_run
@@ -84,7 +85,7 @@ def label(
         )
     folder = check_folder(out)
     if simulator != "embedded":
-        simulator = Path(simulator).expanduser().absolute()
+        simulator = local_path(simulator, "simulator").absolute()
     with locked(folder):
         manifest = prepare_run(
             source, folder, simulator, augment, shard_rows, dtype_name(dtype, device)

@@ -199,7 +199,7 @@ def saved_folder(simulator: str | os.PathLike[str]) -> Path:
     Raises:
         SimulatorError: there is none.
     """
-    folder = EMBEDDED if simulator == "embedded" else Path(simulator).expanduser()
+    folder = EMBEDDED if simulator == "embedded" else local_path(simulator, "simulator")
     if not (folder / "config.json").exists():
         raise SimulatorError(
             f"no saved LE in {os.fspath(simulator)!r}: shards are labelled by one that can be "

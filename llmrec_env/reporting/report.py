@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text as RichText
 
 from llmrec_env.common.errors import DataError, MissingExtraError
-from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.files import local_path, read_json, write_json
 from llmrec_env.reporting.elements import Section, Table, clean, from_json, plain, to_json
 from llmrec_env.reporting.page import write_page
 from llmrec_env.reporting.terminal import print_section
@@ -104,8 +104,9 @@ class Report:
             The page, or None where none was made. Without the extra ``report`` a warning says what
             to install, and the two JSON files are written all the same.
         """
-        write_json(Path(folder) / "config.json", self.config, sort_keys=False)
-        write_json(Path(folder) / "results.json", self._results(), sort_keys=False)
+        folder = local_path(folder)
+        write_json(folder / "config.json", self.config, sort_keys=False)
+        write_json(folder / "results.json", self._results(), sort_keys=False)
         if not page:
             return None
         try:
@@ -120,7 +121,7 @@ class Report:
         Raises:
             MissingExtraError: matplotlib or jinja2 is not installed.
         """
-        return write_page(self, Path(folder))
+        return write_page(self, local_path(folder))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Report:
@@ -129,10 +130,10 @@ class Report:
         Raises:
             DataError: the folder holds no run, or one of another form.
         """
-        path = Path(folder) / "results.json"
+        path = local_path(folder, "run folder") / "results.json"
         if not path.is_file():
             raise DataError(f"{path}: no such file; expected a run folder that Report.save() wrote")
-        results, config = read_json(path), read_json(Path(folder) / "config.json")
+        results, config = read_json(path), read_json(path.with_name("config.json"))
         try:
             sections = [
                 Section(part["title"], part["lede"], list(from_json(part["elements"])))

@@ -67,7 +67,8 @@ def test_bad_numbers_are_refused_before_any_work(
             needed += [other.opts[0], "here"] if other.opts[0].startswith("-") else ["here"]
     kind = kind_of(option)
     assert kind is not None
-    for value in BAD[kind]:
+    signed = {"-0.1", "0"} if option.opts[0] == "--min-rating" else set()
+    for value in set(BAD[kind]) - signed:
         began = time.process_time()
         result = CliRunner().invoke(app, [*words, *needed, f"{option.opts[0]}={value}"])
         assert result.exit_code == 2, (value, result.output)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from agents.shop.reward.model import RewardModel, RewardModelConfig
 from agents.shop.reward.purchases import Agreement, JudgedPurchase, agreement
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, local_path, read_json, write_json
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.reward import Purchase, Verdict
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
@@ -132,7 +131,7 @@ class LanguageReward:
         Raises:
             DataError: the folder holds no language reward, or one of another version.
         """
-        folder = Path(folder)
+        folder = local_path(folder, "reward model")
         try:
             saved = read_json(folder / "config.json")
             if saved["format"] != FORMAT:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
+from llmrec_env.common.files import local_path
 from llmrec_env.common.wording import shown
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
@@ -78,7 +79,7 @@ def _find(
     if simulator == "true-taste":
         return _true_taste()
     if isinstance(simulator, (str, os.PathLike)) and os.fspath(simulator):
-        return _from_folder(Path(simulator).expanduser(), placement)
+        return _from_folder(local_path(simulator, "simulator"), placement)
     raise SimulatorError(
         "simulator must be a UserSimulator, the folder of a saved one, or one of "
         f"{', '.join(map(repr, NAMES))}; got {shown(simulator)}"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from llmrec_env.common.files import local_path
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.evaluation.fidelity import (
@@ -33,7 +34,7 @@ CHECKPOINT = "le_checkpoint"
 def simulator_folder(settings: DemoSettings, run: RunFolder) -> Path:
     """Where the LE of a run is, or will be: a saved one, the embedded one, or the run's own."""
     if settings.simulator is not None:
-        return Path(settings.simulator)
+        return local_path(settings.simulator, "simulator")
     return EMBEDDED if _is_embedded(settings) else run.path / "le"
 
 

@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from llmrec_env.common.files import local_path
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import Source, log_fingerprint
 from llmrec_env.experiments.demo import language, offline, recommenders, returns
@@ -48,8 +48,9 @@ def run_demo(
     close_opened()
     contents = {"log": log_fingerprint(settings.source.log)}
     if settings.simulator is not None:
-        check_simulator(Path(settings.simulator), settings.source)
-        contents["simulated_user"] = saved_fingerprint(Path(settings.simulator))
+        simulator = local_path(settings.simulator, "simulator")
+        check_simulator(simulator, settings.source)
+        contents["simulated_user"] = saved_fingerprint(simulator)
     with RunFolder.claim(place, settings.KIND, settings.to_json(), contents=contents) as run:
         if language.is_learned(settings, run):
             run.remove(language.CHECKPOINT)  # of one that was killed as it was about to

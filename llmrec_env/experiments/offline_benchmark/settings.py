@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import local_path
 from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import WORLD_SIZE, Source
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
@@ -109,7 +110,7 @@ class OfflineSettings(ReadOptions, RunSettings):
     @property
     def simulator_folder(self) -> Path:
         """Where the LE is."""
-        return EMBEDDED if self.simulator is None else Path(self.simulator)
+        return EMBEDDED if self.simulator is None else local_path(self.simulator, "simulator")
 
 
 def _check_names(what: str, names: tuple[str, ...], known: Iterable[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, local_path, read_json, write_json
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.library import d3rlpy
@@ -142,7 +141,7 @@ class D3rlpyPolicy:
         Raises:
             DataError: the folder holds no such policy.
         """
-        path = Path(folder)
+        path = local_path(folder, "policy")
         if not (path / "config.json").is_file():
             raise DataError(
                 f"{path}: no config.json; expected a folder that D3rlpyPolicy.save wrote"
