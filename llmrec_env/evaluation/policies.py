@@ -127,6 +127,7 @@ class SB3Policy:
             seen_by(model) if observations is None else (model.observation_space, [observations])
         )
         self.observation, self.history_length = _form(space)
+        self._cut = space.shape[0] if self.observation == "state" and space.shape else None
         if not isinstance(model.action_space, spaces.Discrete):
             raise SettingError(f"a recommender chooses among items, not {model.action_space}")
         self._scores = _score_function(model)
@@ -135,6 +136,8 @@ class SB3Policy:
         """Logits or Q-values, float32 (N, n_items)."""
         import torch
 
+        if self._cut is not None and not isinstance(observation, dict):
+            observation = observation[:, : self._cut]
         for transform in self._transforms:
             observation = transform(observation)
         self.model.policy.set_training_mode(False)

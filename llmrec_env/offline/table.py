@@ -147,6 +147,10 @@ class Transitions:
             kind=kind,
         )
 
+    def rows(self, chosen: BoolArray) -> Transitions:
+        """The table of the rows where ``chosen`` bool (n,) is true."""
+        return replace(self, **{name: getattr(self, name)[chosen] for name in COLUMNS})
+
     def followed_by(self, other: Transitions) -> Transitions:
         """The rows of this table, then those of another of the same kind."""
         columns: dict[str, Any] = {

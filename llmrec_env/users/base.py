@@ -30,6 +30,9 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 
 Histories = Sequence[IntArray]
+BESIDE_STATE = 3
+"""Numbers that an environment's observation has after the user's state: patience left, steps left,
+the last answer."""
 
 
 class Response(NamedTuple):
@@ -106,6 +109,21 @@ class Branches:
     states: FloatArray
 
 
+def states_within(observations: Any, state_size: int) -> FloatArray:
+    """The users' states in states (N, state_size) or in observations (N, state_size + 3).
+
+    Raises:
+        SimulatorError: these are of another length, such as the states of another simulator.
+    """
+    values = np.asarray(observations)
+    if values.ndim != 2 or values.shape[1] not in (state_size, state_size + BESIDE_STATE):
+        raise SimulatorError(
+            f"expected states of {state_size} numbers, or observations, which have "
+            f"{BESIDE_STATE} more, one row a user; got an array of shape {values.shape}"
+        )
+    return values[:, :state_size]
+
+
 class UserSimulator(ABC):
     """A population of simulated users over one catalogue.
 
@@ -147,6 +165,9 @@ class UserSimulator(ABC):
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """The action model: float32 logits (N, n_items) over all items, for states (N, state_size).
+
+        The simulators of this package also take the environment's observations
+        (N, state_size + 3), and read the state in them.
 
         Raises:
             SimulatorError: this kind of user only answers and does not name items by itself.

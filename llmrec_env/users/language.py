@@ -23,7 +23,15 @@ from llmrec_env.language.decoding import Decoder
 from llmrec_env.language.item_index import EXACT_ITEMS, ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
-from llmrec_env.users.base import Branches, Histories, Labels, Response, Session, UserSimulator
+from llmrec_env.users.base import (
+    Branches,
+    Histories,
+    Labels,
+    Response,
+    Session,
+    UserSimulator,
+    states_within,
+)
 from llmrec_env.users.origin import EMBEDDED, Origin
 
 COMPUTED = ("le", "_index", "_labels")
@@ -130,7 +138,8 @@ class LanguageUser(UserSimulator):
         """Action-model logits cos(s, v_j) / tau, float32 (N, n_items)."""
         scale = self.model.heads.log_scale.detach().exp()
         with torch.inference_mode():
-            given = torch.tensor(states, device=self.model.device)
+            known = states_within(states, self.state_size)
+            given = torch.tensor(known, dtype=torch.float32, device=self.model.device)
             return (given @ self.le.tables.vectors.T * scale).cpu().numpy()
 
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
@@ -141,6 +150,7 @@ class LanguageUser(UserSimulator):
         if self.n_items <= EXACT_ITEMS:
             return super().best_items(states, k, exclude)
         longest = int(np.bincount(exclude[0], minlength=1).max())
+        states = states_within(states, self.state_size)
         items, cosines = self._index.search(states, min(k + longest, self.n_items))
         scale = float(self.model.heads.log_scale.detach().exp())
         return leave_out(items, cosines * np.float32(scale), exclude, k)

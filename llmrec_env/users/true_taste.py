@@ -14,7 +14,7 @@ from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import World
 from llmrec_env.data.world.taste import Mind
-from llmrec_env.users.base import Histories, Response, Session, UserSimulator
+from llmrec_env.users.base import Histories, Response, Session, UserSimulator, states_within
 
 
 class TrueTasteUser(UserSimulator):
@@ -80,6 +80,7 @@ class TrueTasteUser(UserSimulator):
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """True utilities of every item, float32 (N, n_items), for states (N, state_size)."""
+        states = states_within(states, self.state_size)
         mind = states[:, :-1].astype(np.float64) / states[:, -1:]
         taste, satiation = np.split(mind, 2, axis=1)
         return self.world.model.utilities(Mind(taste, satiation)).astype(np.float32)

@@ -56,7 +56,7 @@ def test_forked_workers_answer_after_their_parent_used_torch_and_polars(tmp_path
         env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -42,6 +42,10 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     | -2 | steps left, as a share of the time limit; 1 where there is none | [0, 1] |
     | -1 | the last answer: skipped, none yet, taken | -1, 0, 1 |
 
+    With `observation="bare_state"`, `Box(-1, 1, (state_size,), float32)`: the state alone, as
+    offline datasets have it, for agents that learned from one. It does not tell how much patience
+    and time are left, so what it shows is not the whole state of the game.
+
     With `observation="history"`, `Box(0, n_items, (history_length,), int64)`: the last items that
     the user took, most recent last, padded on the left with `n_items`. With `observation="both"`, a
     `Dict` of the two under `"state"` and `"history"`.
@@ -69,7 +73,7 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
       language user that ships with the package, the default of `LLMRec/NextItem-v0`) or
       `"true-taste"` (the default of `LLMRec/TrueTaste-v0`, no language model).
     * `users`: an `InteractionLog` whose users start the episodes, instead of the simulator's own.
-    * `observation`: `"state"`, `"history"` or `"both"`.
+    * `observation`: `"state"`, `"bare_state"`, `"history"` or `"both"`.
     * `reward_on`: `"shown"` or `"accept"`.
     * `patience`: skips in a row that a user bears.
     * `accept_rate`: mean probability that a uniformly shown item is taken; None leaves it as the

@@ -10,13 +10,12 @@ from gymnasium import spaces
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.next_item.rules import NextItemRules
+from llmrec_env.users.base import BESIDE_STATE
 
 Observation = Any
 """float32 or int64 array, or a dict of the two."""
 
-KINDS = ("state", "history", "both")
-EXTRAS = 3
-"""Numbers that follow the user's state: patience left, steps left, last answer."""
+KINDS = ("state", "bare_state", "history", "both")
 
 
 class ObservationBuilder:
@@ -24,11 +23,11 @@ class ObservationBuilder:
 
     The state is joined with what makes the process Markov: patience left (as a share of the whole),
     steps left (as a share of the limit; 1 without one) and the last answer (-1 skipped, 0 none yet,
-    1 taken).
+    1 taken); ``"bare_state"`` leaves these out, as offline datasets do, where nobody knows them.
 
     Args:
         rules: the users.
-        kind: ``"state"``, ``"history"`` or ``"both"``.
+        kind: ``"state"``, ``"bare_state"``, ``"history"`` or ``"both"``.
 
     Attributes:
         space: the space of one user's observation.
@@ -41,15 +40,19 @@ class ObservationBuilder:
         self._rules = rules
         self._kind = kind = check_name("observation", kind, KINDS)
         parts: dict[str, spaces.Space[Any]] = {
-            "state": self._state_space(),
+            "state": self._state_space(BESIDE_STATE),
+            "bare_state": self._state_space(0),
             "history": self._history_space(),
         }
-        self.space: spaces.Space[Any] = spaces.Dict(parts) if kind == "both" else parts[kind]
+        both = {"state": parts["state"], "history": parts["history"]}
+        self.space: spaces.Space[Any] = spaces.Dict(both) if kind == "both" else parts[kind]
 
     def observe(self) -> Observation:
         """Fresh arrays over all N rows, in the batched form of :attr:`space`."""
         if self._kind == "state":
             return self._states()
+        if self._kind == "bare_state":
+            return np.clip(self._rules.states, -1.0, 1.0)
         if self._kind == "history":
             return self._rules.recent.copy()
         return {"history": self._rules.recent.copy(), "state": self._states()}
@@ -61,8 +64,8 @@ class ObservationBuilder:
             return {name: values[0] for name, values in observation.items()}
         return observation[0]
 
-    def _state_space(self) -> spaces.Box:
-        size = self._rules.simulator.state_size + EXTRAS
+    def _state_space(self, beside: int) -> spaces.Box:
+        size = self._rules.simulator.state_size + beside
         return spaces.Box(-1.0, 1.0, shape=(size,), dtype=np.float32)
 
     def _history_space(self) -> spaces.Box:
@@ -71,8 +74,8 @@ class ObservationBuilder:
 
     def _states(self) -> FloatArray:
         rules = self._rules
-        result = np.empty((rules.num_rows, rules.states.shape[1] + EXTRAS), dtype=np.float32)
-        np.clip(rules.states, -1.0, 1.0, out=result[:, :-EXTRAS])
+        result = np.empty((rules.num_rows, rules.states.shape[1] + BESIDE_STATE), dtype=np.float32)
+        np.clip(rules.states, -1.0, 1.0, out=result[:, :-BESIDE_STATE])
         result[:, -3] = rules.patience_left / rules.patience
         result[:, -2] = rules.steps_left()
         result[:, -1] = rules.last_answer

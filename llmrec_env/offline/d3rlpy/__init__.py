@@ -4,12 +4,14 @@ from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, Algorithm
 from llmrec_env.offline.d3rlpy.dataset import to_mdp_dataset, train
 from llmrec_env.offline.d3rlpy.history_encoder import HistoryEncoderFactory
 from llmrec_env.offline.d3rlpy.policy import D3rlpyPolicy
+from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 
 __all__ = [
     "ALGORITHMS",
     "Algorithm",
     "D3rlpyPolicy",
     "HistoryEncoderFactory",
+    "TransitionsDataset",
     "to_mdp_dataset",
     "train",
 ]

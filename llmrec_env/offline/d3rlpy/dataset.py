@@ -1,38 +1,41 @@
-"""Converts transitions to d3rlpy datasets, and trains d3rlpy's algorithms on them.
-
-How d3rlpy 2.8 reads a dataset decides its layout. An episode of n rows that ends ``terminal`` gives
-n transitions; one that ends by a timeout gives n - 1, its last row only serving as the next state
-of the row before. So a user's log is one terminal episode, and each augmented row is an episode of
-two rows with a timeout: its first is sampled, its second never is.
-"""
+"""Converts transitions to d3rlpy datasets, and trains d3rlpy's algorithms on them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
+from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 from llmrec_env.offline.table import Transitions
 from llmrec_env.offline.transitions import transitions
 from llmrec_env.users.base import UserSimulator
 
 
 def to_mdp_dataset(
-    source: Transitions | InteractionLog, simulator: UserSimulator | None = None, **options: Any
-) -> Any:
+    source: Transitions | InteractionLog,
+    simulator: UserSimulator | None = None,
+    augmented: bool = True,
+    **options: Any,
+) -> TransitionsDataset:
     """A ``d3rlpy.dataset.MDPDataset`` over discrete actions, the items of the catalogue.
 
     Its ``transition_count`` is the number of rows of the table, and every transition sampled from
-    it is a row of the table.
+    it is a row of the table. Its ``episodes`` are the users' logged sequences: augmented rows are
+    sampled as transitions, and are no episodes for initial-state values, off-policy estimates or
+    decision transformers.
+
+    States are as long as the simulator's: ``gym.make(..., observation="bare_state")`` observes
+    the same, to evaluate with d3rlpy's ``EnvironmentEvaluator`` and to go on learning online.
 
     Args:
         source: a table of transitions, or a log to make one of.
         simulator: who labels and augments the log; only with a log.
+        augmented: whether augmented rows go along.
         options: further arguments of :func:`llmrec_env.offline.transitions`; only with a log.
 
     Raises:
@@ -45,31 +48,15 @@ def to_mdp_dataset(
         table = source
     else:
         raise DataError("simulator and options belong to a log; this table is already made")
-    logged, added = ~table.augmented, table.augmented
+    logged = ~table.augmented
     users, terminal = table.user[logged], table.terminal[logged]
     ends = np.append(users[1:] != users[:-1], True)
-    if not np.array_equal(ends[: len(users)], terminal):
+    if not len(users) or not np.array_equal(ends, terminal):
         raise DataError(
             "the logged rows are no whole episodes: each user's rows must stand together and in "
             "order, the last one terminal (has the table been filtered or shuffled?)"
         )
-    follow_up = np.tile([False, True], int(added.sum()))
-    with quiet():
-        return d3rlpy.dataset.MDPDataset(
-            observations=np.concatenate(
-                [table.state[logged], _interleave(table.state[added], table.next_state[added])]
-            ),
-            actions=np.concatenate(
-                [table.action[logged], _interleave(table.action[added], table.next_action[added])]
-            ),
-            rewards=np.concatenate(
-                [table.reward[logged], _interleave(table.reward[added], table.next_reward[added])]
-            ),
-            terminals=np.concatenate([terminal, np.zeros_like(follow_up)]).astype(np.float32),
-            timeouts=np.concatenate([np.zeros_like(terminal), follow_up]).astype(np.float32),
-            action_space=d3rlpy.ActionSpace.DISCRETE,
-            action_size=table.n_items,
-        )
+    return TransitionsDataset.of(table if augmented else table.rows(logged))
 
 
 def train(
@@ -100,8 +87,3 @@ def train(
             callback=lambda algo, epoch, step: advance(1, ""),
         )
     return [{"step": float(epoch * per_row), **metrics} for epoch, metrics in results]
-
-
-def _interleave(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
-    """first[0], second[0], first[1], second[1], …"""
-    return np.stack([first, second], axis=1).reshape(-1, *first.shape[1:])

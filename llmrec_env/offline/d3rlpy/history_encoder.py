@@ -15,6 +15,9 @@ from d3rlpy.models.encoders import EncoderFactory, register_encoder_factory  # n
 from d3rlpy.models.torch import Encoder, EncoderWithAction  # noqa: E402
 from d3rlpy.types import Shape, TorchObservation  # noqa: E402
 
+PROBED_ROWS = 2
+"""Rows of random numbers with which d3rlpy asks a new encoder how wide its output is."""
+
 
 class HistoryEncoder(Encoder):
     """Mean of the items' embeddings, each step back weighing less, then one hidden layer.
@@ -34,7 +37,10 @@ class HistoryEncoder(Encoder):
     def forward(self, x: TorchObservation) -> Tensor:
         """Float or integer item indices (N, history_length), right-aligned -> (N, hidden_size)."""
         assert isinstance(x, Tensor)
-        items = as_item_indices(x, self.n_items, "an observation scaler of d3rlpy")
+        probed = len(x) == PROBED_ROWS and not torch.is_grad_enabled()
+        items = x.long()
+        if not probed:
+            items = as_item_indices(x, self.n_items, "an observation scaler of d3rlpy")
         steps_back = torch.arange(items.shape[1] - 1, -1, -1, device=items.device)
         weights = torch.sigmoid(self.decay) ** steps_back * (items != self.n_items)
         total = weights.sum(dim=1, keepdim=True).clamp_min(1e-6)
