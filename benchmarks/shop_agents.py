@@ -23,7 +23,7 @@ from shop_pretraining import page_texts
 from agents.shop.behavior_cloning import BehaviorCloningConfig
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
-from agents.shop.evaluation import ShopResults, choose_goals, clustered_interval, evaluate_shopper
+from agents.shop.evaluation import ShopResults, bounded_interval, choose_goals, evaluate_shopper
 from agents.shop.pipeline import ShopTraining, train_shopper
 from agents.shop.ppo import PPOConfig
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
@@ -204,8 +204,8 @@ def beyond(rows: dict[str, list[dict[str, Any]]], name: str, base: str) -> str:
 
 
 def with_interval(values: Any, clusters: Any, sign: bool = False) -> str:
-    """``mean [low, high]``."""
-    mean, low, high = clustered_interval(values, clusters)
+    """``mean [low, high]``, in per cent or, with its sign, a difference of such."""
+    mean, low, high = bounded_interval(values, clusters, -100.0 if sign else 0.0, 100.0)
     plus = "+" if sign else ""
     return f"{mean:{plus}.1f} [{low:{plus}.1f}, {high:{plus}.1f}]"
 

@@ -48,11 +48,22 @@ class ShopResults:
 
 
 def _per_cent(values: Float64Array, products: NDArray[np.str_]) -> Interval:
-    """In per cent, within what is possible; goals of a single product say nothing of others."""
-    mean, low, high = clustered_interval(100.0 * values, products)
-    if len(set(products.tolist())) < 2:
-        return Interval(mean, 0.0, 100.0)
-    return Interval(mean, max(0.0, low), min(100.0, high))
+    """In per cent, within what is possible."""
+    return bounded_interval(100.0 * values, products, 0.0, 100.0)
+
+
+def bounded_interval(
+    values: Float64Array, clusters: NDArray[np.str_], lowest: float, highest: float
+) -> Interval:
+    """:func:`clustered_interval` of values that lie within bounds, so that it does too.
+
+    A single cluster says nothing of others: then it is all that is possible.
+    """
+    mean, low, high = clustered_interval(values, clusters)
+    mean = min(max(mean, lowest), highest)  # the mean of many 100s may be 100.00000000000001
+    if len(set(clusters.tolist())) < 2:
+        return Interval(mean, lowest, highest)
+    return Interval(mean, max(lowest, low), min(highest, high))
 
 
 def clustered_interval(values: Float64Array, clusters: NDArray[np.str_]) -> Interval:

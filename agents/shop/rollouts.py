@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -129,8 +130,23 @@ def load_rollouts(path: str | os.PathLike[str]) -> list[Rollout]:
         DataError: the file holds no rollouts.
     """
     try:
-        return [Rollout(**{**row, "actions": tuple(row["actions"])}) for row in read_json(path)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [_rollout(**row) for row in read_json(path)]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path}: no rollouts ({error!r}); expected what save_rollouts wrote"
         ) from None
+
+
+def _rollout(goal: Any, instruction: Any, actions: Any, reward: Any, success: Any) -> Rollout:
+    """What a file says of a rollout. Raises TypeError where something is of another type."""
+    if not isinstance(actions, list) or not all(
+        isinstance(a, str) for a in [instruction, *actions]
+    ):
+        raise TypeError(f"actions and instruction must be texts: {actions!r:.80}")
+    if isinstance(goal, bool) or not isinstance(goal, int) or goal < 0:
+        raise TypeError(f"the goal must be the index of one: {goal!r:.80}")
+    if not isinstance(reward, int | float) or not math.isfinite(reward):
+        raise TypeError(f"the reward must be a finite number: {reward!r:.80}")
+    if not isinstance(success, bool):
+        raise TypeError(f"success must be true or false: {success!r:.80}")
+    return Rollout(goal, instruction, tuple(actions), float(reward), success)

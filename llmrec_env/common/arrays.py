@@ -16,7 +16,10 @@ Dtype = TypeVar("Dtype", bound=np.generic)
 
 def read_only(values: NDArray[Dtype]) -> NDArray[Dtype]:
     """The same numbers, which nobody can change through this array: a view, not a copy."""
-    view: NDArray[Any] = np.asarray(values).view()
+    array: NDArray[Any] = np.asarray(values)
+    if not array.flags.writeable:
+        return array  # mapped from a file, say
+    view = array.view()
     view.flags.writeable = False
     return view
 

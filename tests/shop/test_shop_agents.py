@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from agents.shop.compact import CompactConfig, CompactPolicy
-from agents.shop.evaluation import choose_goals, clustered_interval, evaluate_shopper
+from agents.shop.evaluation import (
+    ShopResults,
+    bounded_interval,
+    choose_goals,
+    clustered_interval,
+    evaluate_shopper,
+)
 from agents.shop.rollouts import collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopObservation, ShopPool
@@ -125,6 +131,22 @@ def test_goals_of_one_product_count_as_one_for_the_interval() -> None:
     apart = clustered_interval(together, np.arange(1000).astype(str))
     assert mean == apart.mean == together.mean()
     assert (high - low) / (apart.high - apart.low) == pytest.approx(20**0.5, rel=0.05)
+
+
+def test_intervals_of_shares_stay_within_0_and_100() -> None:
+    products = np.repeat(np.arange(10).astype(str), 3)
+    nearly_all = np.full(30, 100.0)
+    nearly_all[0] = 0.0
+    assert clustered_interval(nearly_all, products).high > 100.0
+    mean, low, high = bounded_interval(nearly_all, products, 0.0, 100.0)
+    assert 80.0 < low < mean < high == 100.0
+    assert bounded_interval(100.0 - nearly_all, products, 0.0, 100.0).low == 0.0
+    alone = bounded_interval(nearly_all, np.full(30, "one"), 0.0, 100.0)
+    assert (alone.low, alone.high) == (0.0, 100.0)
+    results = ShopResults(
+        np.arange(30), products, nearly_all / 100.0, nearly_all == 100.0, np.ones(30, np.int64)
+    )
+    assert results.success.high == results.score.high == 100.0
 
 
 @pytest.mark.parametrize("relations", [0, 4])

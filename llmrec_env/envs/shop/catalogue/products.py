@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, local_path, read_json, write_json
 from llmrec_env.envs.shop.catalogue.columns import (
     Arrays,
     ListColumn,
@@ -22,6 +22,7 @@ from llmrec_env.envs.shop.catalogue.columns import (
     save_arrays,
     text_column,
 )
+from llmrec_env.envs.shop.catalogue.whole import check_columns
 from llmrec_env.envs.shop.words import spaced, words_of
 
 ASIN_LENGTH = 10
@@ -29,6 +30,8 @@ WORDS = ("category", "query", "product_category")
 """Columns of texts that repeat: each is a number of the vocabulary."""
 LISTS = ("attributes", "instruction_attributes", "option_names", "option_values")
 """Columns of lists of such texts."""
+MALFORMED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a JSON file of another form ends in."""
 NO_RATING = 0.0
 FIVE_STARS = 5.0
 MAX_PRICE = 1e9
@@ -234,7 +237,8 @@ class ProductCatalogue:
         Raises:
             DataError: the folder holds no catalogue, or a part is missing.
         """
-        path = Path(folder) / "catalogue.json"
+        place = local_path(folder, "saved catalogue")
+        path = place / "catalogue.json"
         try:
             saved = read_json(path)
             facts, human = saved["facts"], saved["human"]
@@ -244,8 +248,27 @@ class ProductCatalogue:
                 for h in human
             )
             known = CatalogueFacts(**facts)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _check_types(known, instructions, names)
+        except MALFORMED as error:
             raise DataError(
                 f"{path}: no saved catalogue ({error!r}); expected a folder that save() wrote"
             ) from None
-        return cls(open_arrays(folder, names), known, instructions, Path(folder).resolve())
+        arrays = open_arrays(place, names)
+        check_columns(arrays, known.n_products, place)
+        return cls(arrays, known, instructions, place.resolve())
+
+
+def _check_types(facts: CatalogueFacts, human: tuple[HumanInstruction, ...], names: Any) -> None:
+    """Refuse what a saved JSON file says where it is of another type than :meth:`save` writes.
+
+    Raises:
+        TypeError: something is.
+    """
+    texts = [facts.origin, facts.characters, *names]
+    for one in human:
+        texts += [one.asin, one.text, *one.attributes, *one.options]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is none")
+    counts = [getattr(facts, name) for name in vars(facts) if name not in ("origin", "characters")]
+    if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts):
+        raise TypeError("a count is no whole number")

@@ -13,7 +13,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
@@ -34,6 +34,8 @@ ATTRIBUTES = "items_ins_v2*.json"
 HUMAN = "items_human_ins*.json"
 PRICE = re.compile(r"\$([^$]*)")
 NEGATIVE = re.compile(r"(?:^|[-−–$])\s*[-−–]\s*\$?\s*\d")
+DEEPEST = 512
+"""Lists or objects that may be open at once; the files have five."""
 USUAL_PRICE = 100.0
 """What a product without a price costs."""
 
@@ -116,7 +118,7 @@ def _streamed(
                 kind = "array" if opening == "[" else "object"
                 raise DataError(f"{path}: expected a JSON {kind}, which begins with {opening}")
             file.seek(begins)
-            yield from getattr(ijson, function)(file, prefix, use_float=True)
+            yield from getattr(ijson, function)(_Shallow(file, path), prefix, use_float=True)
     except (ijson.JSONError, UnicodeDecodeError, ValueError) as error:
         if isinstance(error, DataError):
             raise
@@ -124,6 +126,23 @@ def _streamed(
         raise DataError(f"{path}: not whole, valid JSON ({reason}); fetch the file again") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+class _Shallow:
+    """A file that ends in an error where its brackets open and open: parsing that takes all memory.
+
+    Counted by the piece, brackets in texts as well, which come in pairs or are few.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        opened = piece.count(b"[") + piece.count(b"{") - piece.count(b"]") - piece.count(b"}")
+        if opened > DEEPEST:
+            raise DataError(f"{self._path}: {opened} lists or objects within each other; no shop")
+        return piece
 
 
 def _product(record: Mapping[str, Any], about: Any, where: str) -> Product:
