@@ -63,8 +63,10 @@ def unlock_folder(folder: Path) -> None:
     """Give up the lock of a folder, where this process holds it."""
     path = folder.resolve() / LOCK
     if (descriptor := _held.pop(path, None)) is not None:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
 
 
 def _locked(path: Path) -> int | None:

@@ -104,12 +104,18 @@ def _figures(report: Contents) -> list[Figure]:
 
 def _write_figures(report: Contents, images: Sequence[Image], folder: Path) -> None:
     names = [name for _, name in figure_files(report)]
-    for old in folder.glob("figures/[0-9][0-9]-*.png"):  # of an earlier report
-        if f"figures/{old.name}" not in names:
+    for old in folder.glob("figures/[0-9][0-9]-*.png"):
+        if f"figures/{old.name}" not in names and _is_of_a_report(old):
             old.unlink()
     for name, image in zip(names, images, strict=True):
         with atomic_path(folder / name) as temporary:
             temporary.write_bytes(image.png)
+
+
+def _is_of_a_report(image: Path) -> bool:
+    """Whether an image says that a report drew it: others are not ours to remove."""
+    with image.open("rb") as file:
+        return plots.DRAWN_BY.encode() in file.read(1000)
 
 
 def slug(title: str) -> str:

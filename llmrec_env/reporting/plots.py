@@ -21,6 +21,8 @@ MARKERS = "osD^vP"
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)))
 # Stands for the colour of text; MODES gives what each mode of the page makes of a colour.
 INK = "#010203"
+DRAWN_BY = "llmrec-env report"
+"""What an image says of who drew it."""
 MODES = {INK: ("#30363d", "#c9d1d9"), "#0072b2": ("#0072b2", "#3f9fe0")}
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -78,7 +80,7 @@ def svg_address(figure: Figure, width: float = WIDE) -> str:
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG image on white."""
-    return _render(figure, WIDE, "png", dpi=160, facecolor="white", metadata={"Software": None})
+    return _render(figure, WIDE, "png", dpi=160, facecolor="white", metadata={"Software": DRAWN_BY})
 
 
 def _render(figure: Figure, width: float, form: str, **options: Any) -> bytes:

@@ -53,3 +53,19 @@ def test_hidden_progress_stays_hidden_and_comes_back(screen: io.StringIO) -> Non
         assert screen.getvalue() == ""
         work("loud", 0.6)
     assert "loud" in screen.getvalue()
+
+
+def test_a_bar_that_never_appeared_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_terminal in (False, True):
+        shown = io.StringIO()
+        console = Console(file=shown, force_terminal=is_terminal, width=80)
+        monkeypatch.setattr(progress, "console", console)
+        with progress.hidden(False):
+            work("short", 0.0)
+        assert shown.getvalue() == ""
+
+
+def test_names_of_bars_are_no_markup(screen: io.StringIO) -> None:
+    with progress.hidden(False):
+        work("[/red] a[1]", 0.3)
+    assert "[/red] a[1]" in screen.getvalue()

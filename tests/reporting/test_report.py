@@ -163,13 +163,17 @@ def test_the_page_is_made_again_from_the_folder_alone(tmp_path: Path) -> None:
 def test_figures_of_an_earlier_report_go_and_others_stay(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
-    (tmp_path / "figures").mkdir()
-    for name in ("99-of-an-earlier-report.png", "holiday.png"):
-        (tmp_path / "figures" / name).write_bytes(b"")
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    for name in ("99-mine.png", "holiday.png"):
+        (figures / name).write_bytes(b"")
     sample_report().save(tmp_path)
-    names = {path.name for path in (tmp_path / "figures").iterdir()}
-    assert "holiday.png" in names
-    assert "99-of-an-earlier-report.png" not in names
+    drawn = next(path for path in figures.iterdir() if path.stat().st_size)
+    drawn.rename(figures / "98-of-an-earlier-report.png")
+    sample_report().save(tmp_path)
+    names = {path.name for path in figures.iterdir()}
+    assert {"holiday.png", "99-mine.png", drawn.name} <= names
+    assert "98-of-an-earlier-report.png" not in names
 
 
 @pytest.mark.parametrize("width", [60, 200])

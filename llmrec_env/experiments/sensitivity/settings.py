@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
@@ -120,7 +121,10 @@ def parse_values(texts: Sequence[str]) -> dict[str, tuple[Value, ...]]:
     for text in texts:
         part, _, values = text.partition("=")
         try:
-            found[part.strip()] = tuple(float(value) for value in values.split(","))
+            numbers = tuple(float(value) for value in values.split(","))
+            if not all(map(math.isfinite, numbers)):
+                raise ValueError
+            found[part.strip()] = numbers
         except ValueError:
             raise SettingError(
                 f"values must look like weight=0.1,0.5,2 (a part, then numbers); got {text!r}"

@@ -157,7 +157,9 @@ class Results:
         """Per-user test metrics by row, with ``split`` and ``seed`` (null where there is none)."""
         tables: dict[str, list[pl.DataFrame]] = {}
         for run in runs_of(self.settings):
-            users = pl.read_parquet(run.folder(self.out) / "users.parquet").with_columns(
+            users = pl.read_parquet(
+                run.folder(self.out) / "users.parquet", glob=False
+            ).with_columns(
                 pl.lit(run.split, pl.Int64).alias("split"), pl.lit(run.seed, pl.Int64).alias("seed")
             )
             tables.setdefault(run.row_name, []).append(users)
