@@ -69,7 +69,7 @@ def test_every_framework_fits_and_is_saved(
     }.get(objective, set())
     if lea:
         losses |= {"augmented"} | ({"q_augmented"} if has_q else set())
-    assert set(fitted.history[-1]) == {"step", "HR@10", "NDCG@10"} | losses
+    assert set(fitted.history[-1]) == {"step", "HR@10", "NDCG@10", "mask_seen"} | losses
     fitted.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")
     assert (loaded.config, loaded.name) == (fitted.config, fitted.name)
@@ -101,11 +101,11 @@ def test_a_killed_run_goes_on_in_its_phase(
     whole = fit(**settings)
     validate, calls = Recommender._validate, []
 
-    def killed(self: Recommender, log: InteractionLog) -> dict[str, float]:
+    def killed(self: Recommender, log: InteractionLog, masked: bool) -> dict[str, float]:
         if len(calls) > killed_after:
             raise KeyboardInterrupt
         calls.append(log)
-        return validate(self, log)
+        return validate(self, log, masked)
 
     with monkeypatch.context() as patch:
         patch.setattr(Recommender, "_validate", killed)

@@ -107,7 +107,7 @@ def test_they_are_fitted_saved_loaded_and_served_by_flat_keywords(
     assert fitted.network.encoder.decay == 0.5
     losses = {"supervised", "q_logged", "q_negative", "shrink"}
     losses |= {"augmented", "q_augmented"} if lea else set()
-    assert set(fitted.history[-1]) == {"step", "HR@10", "NDCG@10"} | losses
+    assert set(fitted.history[-1]) == {"step", "HR@10", "NDCG@10", "mask_seen"} | losses
     fitted.save(tmp_path / "model")
     loaded = Recommender.load(tmp_path / "model")
     assert loaded.config == fitted.config
