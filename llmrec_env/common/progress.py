@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import (
+from llmrec_env.common import processes
+
+_drawn = random.getstate()  # importing rich draws from the global generator
+from rich.console import Console  # noqa: E402
+from rich.progress import (  # noqa: E402
     BarColumn,
     MofNCompleteColumn,
     Progress,
@@ -28,7 +32,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from llmrec_env.common import processes
+random.setstate(_drawn)
 
 T = TypeVar("T")
 console = Console(stderr=True)

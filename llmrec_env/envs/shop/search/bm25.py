@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -48,7 +50,7 @@ class Bm25Search:
         Raises:
             MissingExtraError: bm25s or PyStemmer is not installed (extra ``shop``).
         """
-        bm25s = require("bm25s", "shop")
+        bm25s = _bm25s()
         analyzer = Analyzer()
         vocabulary: dict[str, int] = {}
         ids = []
@@ -90,7 +92,23 @@ class Bm25Search:
     @classmethod
     def open(cls, folder: Path) -> Bm25Search:
         """Map a saved index into memory; processes that open it share its pages."""
-        bm25s = require("bm25s", "shop")
+        bm25s = _bm25s()
         index = bm25s.BM25.load(str(folder), mmap=True, load_vocab=False, show_progress=False)
         stems = read_json(folder / "stems.json")
         return cls(index, {stem: number for number, stem in enumerate(stems)})
+
+
+def _bm25s() -> Any:
+    """The library, without what importing and using it would change for the whole process.
+
+    scipy adds a filter of warnings, and the lock of tqdm's bars, of which none is shown, would
+    fix the start method of multiprocessing.
+    """
+    with warnings.catch_warnings():
+        library = require("bm25s", "shop")
+    lock = require("tqdm.std", "shop").TqdmDefaultWriteLock
+    if not hasattr(lock, "mp_lock"):
+        methods = multiprocessing.get_all_start_methods()
+        method = "fork" if "fork" in methods else methods[0]
+        lock.mp_lock = multiprocessing.get_context(method).RLock()
+    return library

@@ -16,6 +16,7 @@ from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
 from llmrec_env.envs.shop.views.features import features, features_space
 from llmrec_env.envs.shop.views.rendering import SEPARATOR
+from llmrec_env.envs.shop.views.text_space import TextSpace
 
 TEXTS = ("text", "text_rich", "html", "url")
 OBSERVATIONS = (*TEXTS, "dict", "features")
@@ -55,7 +56,7 @@ class ObservationBuilder:
         elif kind == "dict":
             self.space = _structured_space(shop, self._characters)
         else:
-            self.space = spaces.Text(_longest_page(shop), min_length=0, charset=self._characters)
+            self.space = TextSpace(_longest_page(shop), min_length=0, charset=self._characters)
 
     def observe(self, shopper: Shopper, steps_left: float = 1.0) -> Any:
         """What a shopper sees now.
@@ -75,7 +76,7 @@ def action_space(shop: Shop) -> spaces.Text:
     """Texts long enough for every click and for the longest instruction as a search."""
     facts = shop.inventory.catalogue.facts
     longest = max(256, shop.goal_set.longest, facts.longest_value * 2) + len("search[]") + 2
-    return spaces.Text(longest, charset=characters(shop))
+    return TextSpace(longest, charset=characters(shop))
 
 
 def characters(shop: Shop) -> frozenset[str]:
@@ -95,7 +96,7 @@ def _structured_space(shop: Shop, known: frozenset[str]) -> spaces.Dict:
     facts: CatalogueFacts = shop.inventory.catalogue.facts
 
     def text(longest: int) -> spaces.Text:
-        return spaces.Text(max(1, longest), min_length=0, charset=known)
+        return TextSpace(max(1, longest), min_length=0, charset=known)
 
     price = spaces.Box(0.0, MAX_PRICE, (1,), np.float32)
     hit = {
