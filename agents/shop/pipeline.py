@@ -21,11 +21,11 @@ from agents.shop.reward.language_reward import LanguageReward
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.scripted import Oracle, Rule, ScriptedBrowser
 from agents.shop.shop_pool import ShopPool
-from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
+from agents.shop.trl import TRAINER, FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import local_path, read_json
-from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.common.training import Metrics
+from llmrec_env.common.run_folder import RUN, RunFolder
+from llmrec_env.common.training import Metrics, clear_checkpoint
 
 STAGES = ("behavior_cloning", "dpo", "ppo")
 TEACHERS = ("oracle", "browser")
@@ -133,7 +133,7 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
         path = root / "+".join(stages)
         with RunFolder.claim(path, "shop train", _identity(training, stages)) as folder:
             if folder.has(FINISHED):
-                folder.remove(CHECKPOINT)  # of one that was killed as it was about to
+                _clear_checkpoint(path)  # of one that was killed as it was about to
                 policy = load_policy(path)
             else:
                 policy = _train_stage(policy, training, stages, folder)
@@ -202,8 +202,16 @@ def _train_stage(
     seconds = time.perf_counter() - began
     identity = _identity(training, stages)
     folder.write(FINISHED, {"training": identity, "seconds": seconds, "curve": curve})
-    folder.remove(CHECKPOINT)
+    _clear_checkpoint(folder.path)
     return policy
+
+
+def _clear_checkpoint(stage: Path) -> None:
+    """Remove what a finished stage needs no more, and nothing that others put there."""
+    checkpoint = RunFolder(stage / CHECKPOINT)
+    checkpoint.remove(TRAINER)
+    (checkpoint.path / RUN).unlink(missing_ok=True)
+    clear_checkpoint(checkpoint.path)
 
 
 def _new_policy(training: ShopTraining) -> ScoringPolicy:

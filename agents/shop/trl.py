@@ -25,10 +25,13 @@ from agents.shop.dpo import Pair
 from agents.shop.rollouts import Decision
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.extras import require
-from llmrec_env.common.files import fingerprint
+from llmrec_env.common.files import fingerprint, local_path
+from llmrec_env.common.locks import unlock_folder
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.run_folder import RunFolder
 
+TRAINER = "trainer"
+"""What belongs to the trainer alone, who removes old checkpoints there."""
 Rows = list[dict[str, list[int]]]
 History = list[dict[str, float]]
 
@@ -172,16 +175,19 @@ def _learn(
     with contextlib.ExitStack() as stack:
         kept = folder is not None
         place = (
-            Path(folder)
+            local_path(folder, "folder")
             if folder is not None
             else Path(stack.enter_context(tempfile.TemporaryDirectory()))
         )
         checkpoint = _claim(place, policy, rows, config) if kept else None
+        stack.callback(unlock_folder, place)
         stack.enter_context(_undisturbed(policy))
         advance = stack.enter_context(progress_bar("trl", steps))
         trainer = _tokenised(trainer_class)(
             model=policy.lm,
-            args=arguments_class(**_arguments(policy, config, steps, place, kept), **more),
+            args=arguments_class(
+                **_arguments(policy, config, steps, place / TRAINER, kept), **more
+            ),
             train_dataset=require("datasets", "trl").Dataset.from_list(rows),
             processing_class=policy.tokenizer,
             callbacks=[_bar(advance)],
@@ -250,7 +256,7 @@ def _claim(place: Path, policy: CausalLMPolicy, rows: Rows, config: FineTuneConf
     settings = {"config": type(config).__name__, **asdict(config)}
     RunFolder.claim(place, "shop train", settings, contents=contents)
     # the trainer writes this file last
-    whole = [path.parent for path in place.glob("checkpoint-*/trainer_state.json")]
+    whole = [path.parent for path in (place / TRAINER).glob("checkpoint-*/trainer_state.json")]
     newest = max(whole, key=lambda path: int(path.name.split("-")[1]), default=None)
     return None if newest is None else str(newest)
 

@@ -271,6 +271,29 @@ def test_what_others_keep_in_a_run_folder_is_left(known: Catalogue) -> None:
     assert len(list(Path("thesis").rglob("*"))) == 2
 
 
+HOLD = """
+import sys
+from pathlib import Path
+from llmrec_env.common.locks import lock_folder
+lock_folder(Path(sys.argv[1]))
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_one_process_at_a_time_labels_into_a_folder(known: Catalogue) -> None:
+    log, pipe = log_of([3, 4], known), subprocess.PIPE
+    Path("out").mkdir()
+    with subprocess.Popen([sys.executable, "-c", HOLD, "out"], stdin=pipe, stdout=pipe) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(SettingError, match=f"process {other.pid} is at work in .*out; wait"):
+            shards.label(log, "out", shard_rows=4)
+        other.kill()
+    shards.label(log, "out", shard_rows=4)
+    assert not list(Path("out").glob(".*"))
+
+
 def test_names_are_no_patterns(known: Catalogue) -> None:
     for name, lengths in (("out1", [3, 3]), ("out[1]", [4, 4, 4]), ("out*", [2]), ("out?", [9])):
         log = log_of(lengths, known)

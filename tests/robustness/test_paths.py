@@ -85,6 +85,15 @@ def test_folders_of_others_are_left_alone(command: str, tmp_path: Path) -> None:
         assert [entry.name for entry in (tmp_path / place).iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("command", ["fit --out out", "shop train --catalogue 3000 --out out"])
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_learned(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMREC_CACHE", "/proc/none")
+    told = refused(command.split())
+    assert "the cache, which $LLMREC_CACHE moves: cannot write /proc/none" in told
+
+
 @pytest.mark.parametrize("command", ["fit", "train"])
 def test_the_checkpoint_of_another_is_left_alone(command: str, tmp_path: Path) -> None:
     (tmp_path / "out.checkpoint").mkdir()

@@ -310,8 +310,8 @@ def test_a_run_that_was_cut_goes_on(
     whole = run(tmp_path / "run")
     weights = {path.name for path in (tmp_path / "run").rglob("adapter_model.*")}
     assert weights == {"adapter_model.safetensors"}
-    shutil.rmtree(tmp_path / "run" / "checkpoint-6")
-    (tmp_path / "run" / "checkpoint-9").mkdir()  # was being written
+    shutil.rmtree(tmp_path / "run" / "trainer" / "checkpoint-6")
+    (tmp_path / "run" / "trainer" / "checkpoint-9").mkdir()  # was being written
     resumed = run(tmp_path / "run")
     assert likelihood(resumed, decisions) == likelihood(whole, decisions)
     assert likelihood(run(tmp_path / "run"), decisions) == likelihood(whole, decisions)

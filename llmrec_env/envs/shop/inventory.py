@@ -10,7 +10,13 @@ from numbers import Integral
 from pathlib import Path
 
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import atomic_path, cache_folder, fingerprint, local_path
+from llmrec_env.common.files import (
+    atomic_path,
+    cache_folder,
+    check_writable,
+    fingerprint,
+    local_path,
+)
 from llmrec_env.envs.shop.catalogue.generated import generate_catalogue
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
@@ -107,6 +113,7 @@ def _prepared(name: str, make: Callable[[], ProductCatalogue]) -> Inventory:
     """The inventory under a name in the cache folder, prepared where it is not there."""
     folder = cache_folder() / "shop" / name
     if not (folder / "index").is_dir():
+        check_writable(folder, "the cache, which $LLMREC_CACHE moves")
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             make().save(temporary / "catalogue")

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, 
 
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
+from llmrec_env.common.files import atomic_path, cache_folder, check_writable, fingerprint
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.lm.pretrained import quiet_transformers
@@ -78,6 +78,7 @@ def _small_base_model(texts: list[str], config: SmallModelConfig) -> Path:
     key = fingerprint([FORMAT, json.dumps(asdict(config), sort_keys=True), *texts])
     folder = cache_folder() / "base_models" / key
     if not (folder / "config.json").exists():
+        check_writable(folder, "the cache, which $LLMREC_CACHE moves")
         tokenizer = _train_tokenizer(texts, config)
         model = _pretrain(texts, tokenizer, config, folder.with_name(f"{key}.checkpoint"))
         with atomic_path(folder) as temporary, quiet_transformers():
