@@ -146,6 +146,11 @@ class InteractionLog:
         return fingerprint(sorted(self.user_ids.to_list()))
 
     @property
+    def interactions_fingerprint(self) -> str:
+        """A fingerprint of who took what in which order, by the numbers of users and items."""
+        return fingerprint([self.items.tobytes(), self.offsets.tobytes()])
+
+    @property
     def n_items(self) -> int:
         """Number of items in the catalogue."""
         return len(self.catalogue)

@@ -56,6 +56,8 @@ def read_ratings(
             "less"
         )
     rule = f"a rating of {float(liked):g} or more" if not callable(liked) else "the given rule"
+    if missing := ratings.null_count():
+        rule += f" or none at all ({missing:,})"
     users = table["user_id"].n_unique() - table.filter(taken)["user_id"].n_unique()
     return table.filter(taken), (
         f"ratings ({span}): {int(taken.sum()):,} of {table.height:,} interactions count as taken, "

@@ -62,8 +62,8 @@ class Source:
             who: what to call it in the error.
 
         Raises:
-            SimulatorError: it learned from others than the training users of this split; an LE that
-                does not say from whom is let through.
+            SimulatorError: it learned from others than the training users of this split, or from
+                other interactions of theirs; an LE that does not say so is let through.
         """
         learned = record.get("learning", {}).get("training_users")
         if learned not in (None, self.split.train.users_fingerprint):
@@ -71,6 +71,13 @@ class Source:
                 f"{who} learned from other users than those that this split trains on, and so "
                 "perhaps from those that it would be evaluated on: give the --data and --seed that "
                 "`llmrec fit` was given"
+            )
+        read = record.get("learning", {}).get("training_log")
+        if read not in (None, self.split.train.interactions_fingerprint):
+            raise SimulatorError(
+                f"{who} learned from these users, but from a log that was read otherwise: give the "
+                "options that `llmrec fit` was given (--min-rating, --events, --event, --order and "
+                "the like)"
             )
 
 

@@ -156,6 +156,7 @@ def learn(
     model.reward_sd.fill_(sd)
     model.record["learning"] = {
         "training_users": train_log.users_fingerprint,
+        "training_log": train_log.interactions_fingerprint,
         "users": log.n_users,
         "interactions": len(log),
         "mask_seen": masked,

@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from llmrec_env.common.errors import DataError
-from llmrec_env.data import InteractionLog, load
+from llmrec_env.common.errors import DataError, SimulatorError
+from llmrec_env.data import Catalogue, InteractionLog, load
+from llmrec_env.data.read_options import ReadOptions
+from llmrec_env.data.source import open_source
 from llmrec_env.offline.transitions import transitions
 
 pytestmark = pytest.mark.core
@@ -120,6 +122,22 @@ def test_rewards_of_ones_own_are_earned(tmp_path: Path) -> None:
     assert earned.tolist() == pytest.approx([0.6, 0.0, 1.0, 0.2])
 
 
+def test_an_le_of_the_same_users_read_otherwise_is_refused(tmp_path: Path) -> None:
+    rows = [f"u{user},i{item},{1 + (user + item) % 5}" for user in range(20) for item in range(6)]
+    text = "user_id,item_id,rating\n" + "\n".join(rows) + "\n"
+    (tmp_path / "interactions.csv").write_text(text, encoding="utf-8")
+    sources = [
+        open_source(tmp_path, 0, read=ReadOptions(order="file", min_rating=least))
+        for least in (None, 2)
+    ]
+    learned = sources[1].split.train
+    record = {"training_users": learned.users_fingerprint}
+    record["training_log"] = learned.interactions_fingerprint
+    sources[1].check_learned({"learning": record}, "it")
+    with pytest.raises(SimulatorError, match="--min-rating"):
+        sources[0].check_learned({"learning": record}, "it")
+
+
 def test_a_table_by_hand_may_lack_the_numbers_of_a_kind_too() -> None:
     table = pl.DataFrame(
         {
@@ -129,11 +147,6 @@ def test_a_table_by_hand_may_lack_the_numbers_of_a_kind_too() -> None:
             "weight": [2.0, float("nan")],
         }
     )
-    log = InteractionLog.from_table(load_catalogue(), table)
+    items = Catalogue(pl.DataFrame({"item_id": ["x", "y"]}))
+    log = InteractionLog.from_table(items, table)
     assert log.feedback["weight"].to_list() == [2.0, None]
-
-
-def load_catalogue():
-    from llmrec_env.data import Catalogue
-
-    return Catalogue(pl.DataFrame({"item_id": ["x", "y"]}))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from llmrec_env.data.source import Source
-from llmrec_env.evaluation.ranking import evaluate_both
+from llmrec_env.evaluation.ranking import both_step_ranks, ranking_intervals
 from llmrec_env.experiments.demo.returns import evaluate, return_estimate
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.offline.transitions import transitions
-from llmrec_env.reporting import Report, Table
+from llmrec_env.reporting import Estimate, Report, Table
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
@@ -43,9 +43,11 @@ def measure(name: str, settings: DemoSettings, source: Source, simulator: Langua
         train(algo, dataset, n_steps=steps, seed=settings.seed)
         policy = D3rlpyPolicy(algo, observation, simulator=simulator)
         row: Found = {"table": name, "algorithm": algorithm.library_name, "transitions": len(table)}
-        for masked, found in evaluate_both(policy, source.split.test, ks=(10,)).items():
-            row |= {f"{name}{', masked' if masked else ''}": found[name] for name in RANKED}
-            row["steps"] = found["steps"]
+        test = source.split.test
+        for masked, ranks in both_step_ranks(policy, test).items():
+            found = ranking_intervals(test, ranks)
+            row |= {f"{name}{', masked' if masked else ''}": list(found[name]) for name in RANKED}
+            row["steps"] = len(ranks)
         for world, users in evaluation_users(source, simulator).items():
             row[world] = evaluate(policy, users, settings, masked=True).summary()
         rows.append(row)
@@ -64,7 +66,7 @@ def write(report: Report, found: Found) -> None:
     for row in found["rows"]:
         returns = [return_estimate(row[world]) for world in worlds]
         name = f"{row['algorithm']}, {row['table']}"
-        metrics = [row[column] for column in (*RANKED, *MASKED)]
+        metrics = [Estimate(*row[column]) for column in (*RANKED, *MASKED)]
         rows.append([name, row["transitions"], *metrics, *returns])
     section.add(
         Table(

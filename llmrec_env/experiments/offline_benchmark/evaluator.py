@@ -41,8 +41,9 @@ class Evaluator:
         """The numbers of one run; under "returns" its masked returns, world by world and user
         by user."""
         ranked = evaluate_both(agent.ranker, self.test, ks=(10,))
+        row: Row = {"steps": ranked[False]["steps"]}
         shown = beyond_accuracy(agent.ranker, self.test, self.train)
-        row: Row = {name: ranked[False][name] for name in RANKED}
+        row |= {name: ranked[False][name] for name in RANKED}
         row |= {f"{name}, masked": ranked[True][name] for name in RANKED}
         row |= {name: shown[name] for name in SHOWN}
         returns = {}

@@ -122,6 +122,7 @@ def _findings(settings: OfflineSettings, groups: Grouped, world: str) -> list[El
 
 def _ranking(settings: OfflineSettings, groups: Grouped) -> Table:
     """The next items of test users, and what the lists are like that should hold them."""
+    steps = next(iter(groups.values()))[0]["steps"]
     return Table(
         "Next item of test users",
         ["run", *RANKED, *MASKED, *SHOWN],
@@ -132,10 +133,10 @@ def _ranking(settings: OfflineSettings, groups: Grouped) -> Table:
         controls=[baseline.label for baseline in BASELINES.values()],
         best=(*RANKED, *MASKED),
         note=(
-            "All items are ranked at every step; where a column says masked, those that the user "
-            "has seen stand last. Of the ten best: coverage, the share of the "
-            "catalogue that is ever among them; novelty, bits of self-information by training "
-            f"popularity; Gini of exposure, 0 if even. {_settings_text(settings)}"
+            f"All items are ranked at {steps:,} steps; where a column says masked, those that the "
+            "user has seen stand last. Of the ten best: coverage, the share of the catalogue that "
+            "is ever among them; novelty, bits of self-information by training popularity; Gini of "
+            f"exposure, 0 if even. {_settings_text(settings)}"
         ),
         command=settings.command,
     )
