@@ -42,9 +42,10 @@ def stable_order(keys: NDArray[Any]) -> IntArray:
     low, high = int(keys.min()), int(keys.max())
     if high - low >= 1 << (3 * DIGIT):
         return np.argsort(keys, kind="stable")
-    rest = keys.astype(np.int64) - low
-    order = np.argsort((rest & 0xFFFF).astype(np.uint16), kind="stable")
-    for shift in range(DIGIT, (high - low).bit_length(), DIGIT):
-        digits = (rest >> shift & 0xFFFF).astype(np.uint16)
-        order = order[np.argsort(digits[order], kind="stable")]
+    rest = keys.astype(np.int64, copy=False) - low
+    rest = rest.astype(np.uint32 if high - low < 1 << 32 else np.uint64)
+    order = np.argsort(rest.astype(np.uint16), kind="stable")  # of the lowest digit alone
+    for _ in range(DIGIT, (high - low).bit_length(), DIGIT):
+        rest >>= DIGIT
+        order = order[np.argsort(rest.astype(np.uint16)[order], kind="stable")]
     return order

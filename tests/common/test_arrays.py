@@ -29,3 +29,8 @@ def test_equal_to_numpys_stable_sort(low, high, dtype):
 
 def test_nothing_is_in_order():
     assert stable_order(np.empty(0, dtype=np.int64)).shape == (0,)
+
+
+def test_narrow_numbers_do_not_overflow():
+    keys = np.array([127, -128, 0, 127], dtype=np.int8)
+    assert stable_order(keys).tolist() == [1, 2, 0, 3]

@@ -186,3 +186,12 @@ def test_what_is_not_seen_in_a_text_is_not_read(tmp_path):
 def test_a_blank_first_line_is_told_from_an_empty_file(tmp_path):
     with pytest.raises(DataError, match="the first line is blank; expected a first line with"):
         load(write(tmp_path, {"interactions.csv": "\n" + PAIRS}))
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_comma_without_quotes_does_not_shift_the_fields_behind_it(tmp_path, quote):
+    table = f"user_id,said,item_id,more\nu,{quote}fine{quote},a,x\nu,no, thanks,b,x\n"
+    with pytest.raises(DataError, match="line 3: 5 fields, expected 4"):
+        load(write(tmp_path, {"interactions.csv": table}))
+    trailing = "user_id,said,item_id\nu,fine,a,,\nu,no,b\n"
+    assert histories(load(write(tmp_path, {"interactions.csv": trailing}))) == {"u": ["a", "b"]}

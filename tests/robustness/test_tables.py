@@ -119,7 +119,7 @@ def read_by_csv(content: bytes, separator: str) -> Histories:
     for line in lines[1:]:
         if not any(field.strip() for field in line):
             continue
-        if len(line) > len(header):
+        if any(line[len(header) :]):
             raise Unreadable
         line += [""] * (len(header) - len(line))
         rows.append({name: line[place] for name, place in places.items()})
@@ -216,7 +216,7 @@ def test_tsv(table, damage):
 def test_recbole(table, damage):
     header = "user_id:token\titem_id:token\trating:float\ttime:float\n"
     lines = "".join("\t".join(str(row[name]) for name in COLUMNS) + "\n" for row in table)
-    content = damaged((header + lines).encode(), damage)
+    content = header.encode() + damaged(lines.encode(), damage)
 
     def expected() -> Histories:
         names, _, rest = content.decode("utf-8-sig").partition("\n")
@@ -295,3 +295,36 @@ def test_damaged_parquet(values, damage):
         write(Path(folder), {"interactions.parquet": damaged(file.getvalue(), damage)})
         with contextlib.suppress(LLMRecError):
             load(folder)
+
+
+titles = st.text("abc 12\"',;\\\n", max_size=8)
+
+
+@QUICK
+@given(st.lists(titles, min_size=1, max_size=4), damages, st.booleans())
+def test_items(names, damage, quote):
+    """Titles as Python's csv reads them, but for white space and what is not seen."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL)
+    writer.writerows([["item_id", "title"], *([f"i{n}", name] for n, name in enumerate(names))])
+    content = damaged(text.getvalue().encode(), damage)
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), {"items.csv": content, "interactions.csv": "user_id,item_id\nu,i0\n"})
+        try:
+            log = load(folder)
+        except LLMRecError as error:
+            found, said = None, str(error)
+        else:
+            found, said = log.catalogue.titles, ""
+    assert "\n" not in said
+    if found is not None:
+        lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+        table = [line for line in lines if "".join(line).strip()]
+        titled = "title" in table[0]
+        expected = next(line for line in table[1:] if line[0] == "i0")[1:2] if titled else []
+        untitled = "item i0" if titled else "i0"
+        assert [seen(title) for title in found] == [seen("".join(expected)) or seen(untitled)]
+
+
+def seen(text: str) -> str:
+    return "".join(character for character in text if not character.isspace() and character >= " ")

@@ -21,9 +21,9 @@ from llmrec_env.common.wording import listed, shown
 from llmrec_env.data.formats.python_csv import dialect_of, read_by_python
 from llmrec_env.data.formats.raw_text import (
     Source,
-    chunks,
     first_bytes_of,
-    first_line_of,
+    first_line,
+    line_chunks,
     text_of,
     utf8_source,
 )
@@ -63,7 +63,7 @@ def read_delimited(
     names = _header(path, source, separator, quote) if header else list(types)
     _check_columns(path, names, types, optional)
     wanted = [name for name in names if name in types]
-    if _is_regular(source, separator, quote):
+    if _is_regular(source, len(names), len(wanted) < len(names), separator, quote):
         frame = _scan(source, names, types, separator, quote, header)
         kept = frame.select(wanted) if rows is None else frame.select(wanted).filter(rows)
         try:
@@ -90,9 +90,13 @@ def read_header(
 
 
 def _header(path: Path, source: Source, separator: str, quote: str | None) -> list[str]:
-    line = first_line_of(source)
+    start = first_bytes_of(source)
+    try:
+        line = first_line(start)
+    except UnicodeDecodeError:
+        line = first_line(text_of(path, source).encode())  # which names the line
     if not line.strip():
-        what = "the first line is blank" if first_bytes_of(source) else "the file is empty"
+        what = "the first line is blank" if start else "the file is empty"
         raise DataError(f"{path}: {what}; expected a first line with column names")
     try:
         names = next(csv.reader([line], **dialect_of(separator, quote)))
@@ -130,32 +134,43 @@ def _scan(
     )
 
 
-def _is_regular(source: Source, separator: str, quote: str | None) -> bool:
-    """Whether polars reads a file as Python's csv does: by its line ends and its quotes."""
-    returns, line_ends, quoted, last = 0, 0, False, b""
-    for chunk in chunks(source):
-        if b"\r" in chunk or last == b"\r":
-            returns += chunk.count(b"\r")
-            line_ends += chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
-        quoted = quoted or (quote is not None and quote.encode() in chunk)
-        last = chunk[-1:]
-    if returns != line_ends:
-        return False
-    return not (quoted and quote) or _has_plain_quotes(source, separator, quote)
+def _is_regular(
+    source: Source, n_fields: int, some: bool, separator: str, quote: str | None
+) -> bool:
+    """Whether polars reads a file as Python's csv does.
+
+    Args:
+        source: the file.
+        n_fields: how many fields a line has at most.
+        some: whether not all fields are read. polars then cuts a longer line without a word.
+        separator, quote: as of :func:`read_delimited`.
+    """
+    for chunk in line_chunks(source):
+        if b"\r" in chunk and chunk.count(b"\r") != chunk.count(b"\r\n"):
+            return False  # ends of lines as of old Macs
+        quoted = quote if quote is not None and quote.encode() in chunk else None
+        if (quoted or some) and _has_odd_lines(chunk, n_fields, separator, quoted):
+            return False
+    return True
 
 
-def _has_plain_quotes(source: Source, separator: str, quote: str) -> bool:
-    """Whether in every line each field is quoted as a whole, with doubled quotes in it, or not."""
-    q, s = re.escape(quote), re.escape(separator)
-    field = f"(?:[^{q}{s}]*|{q}(?:[^{q}]|{q}{q})*{q})"
-    lines = _scan(source, ["line"], {"line": pl.String}, NEVER, None, False)
-    odd = pl.col("line").str.contains(quote, literal=True) & ~pl.col("line").str.contains(
-        f"^{field}(?:{s}{field})*\r?$"
-    )
+def _has_odd_lines(chunk: bytes, n_fields: int, separator: str, quote: str | None) -> bool:
+    """Whether a line has too many fields, or quotes anywhere but around and doubled in a field."""
+    line = pl.col("line").str.strip_chars_end("\r")
+    odd = pl.lit(False)
+    if quote is not None:
+        q, s = re.escape(quote), re.escape(separator)
+        field = f"(?:[^{q}{s}]*|{q}(?:[^{q}]|{q}{q})*{q})"
+        odd = line.str.contains(quote, literal=True) & ~line.str.contains(
+            f"^{field}(?:{s}{field})*$"
+        )
+        line = line.str.replace_all(f"{q}(?:[^{q}]|{q}{q})*{q}", quote)
+    filled = line.str.strip_chars_end(separator)  # more fields with nothing in them do no harm
+    odd |= filled.str.count_matches(separator, literal=True) >= n_fields
     try:
-        return lines.filter(odd).head(1).collect().height == 0
+        return _scan(chunk, ["line"], {}, NEVER, None, False).filter(odd).collect().height > 0
     except pl.exceptions.PolarsError:
-        return False
+        return True
 
 
 def _without_blank_lines(

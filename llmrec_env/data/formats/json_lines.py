@@ -17,7 +17,7 @@ import polars as pl
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import shown
-from llmrec_env.data.formats.raw_text import CHUNK, first_line, open_utf8, utf8_source
+from llmrec_env.data.formats.raw_text import CHUNK, first_line_of, open_utf8, utf8_source
 
 Schema = Mapping[str, Any]
 
@@ -37,7 +37,7 @@ def read_json_lines(path: Path, schema: Schema, loose: bool = False) -> pl.DataF
     Raises:
         DataError: the file is empty, or a line is malformed, naming the line.
     """
-    if not first_line(path).strip():
+    if not first_line_of(path).strip():
         raise DataError(f"{path}: the file is empty; expected one JSON object a line")
     reader = _Reader(path, schema, loose)
     tables = [reader.table(number, lines) for number, lines in _stretches(path)]
@@ -47,7 +47,7 @@ def read_json_lines(path: Path, schema: Schema, loose: bool = False) -> pl.DataF
 def first_record(path: Path) -> dict[str, Any]:
     """The object in the first line, or an empty one where that is no object."""
     try:
-        return _parse(first_line(path), loose=True)
+        return _parse(first_line_of(path), loose=True)
     except ValueError:
         return {}
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
 from llmrec_env.data.formats.delimited import read_delimited, read_header
-from llmrec_env.data.formats.raw_text import first_line
+from llmrec_env.data.formats.raw_text import first_line_of
 from llmrec_env.data.formats.text import joined, natural_title
 from llmrec_env.data.reading import Reading
 
@@ -18,7 +18,7 @@ NAMES = {"userId": "user_id", "movieId": "item_id", "rating": "rating", "timesta
 
 def recognises(source: LogFiles) -> bool:
     """``movies.csv`` beside a ``ratings.csv`` that speaks of movies."""
-    return source.has("ratings.csv", "movies.csv") and "movieId" in first_line(
+    return source.has("ratings.csv", "movies.csv") and "movieId" in first_line_of(
         source.folder / "ratings.csv"
     )
 

@@ -19,7 +19,7 @@ from llmrec_env.data.formats.item_texts import (
     names_address,
     title_of,
 )
-from llmrec_env.data.formats.raw_text import first_line
+from llmrec_env.data.formats.raw_text import first_line_of
 from llmrec_env.data.formats.text import spaced
 from llmrec_env.data.parquet import parquet_columns, read_parquet
 from llmrec_env.data.reading import Reading
@@ -86,7 +86,7 @@ def _names(stem: str) -> list[str]:
 
 
 def _is_table_of_interactions(path: Path) -> bool:
-    if path.suffix != ".parquet" and not first_line(path):
+    if path.suffix != ".parquet" and not first_line_of(path):
         return False
     names = _column_names(path)
     return {"user_id", "item_id"} <= set(find_columns(names, {}, str(path), needed=()))
@@ -118,14 +118,13 @@ def _read_items(
         table = read_parquet(path, columns)
     else:
         table = _read_text(path, encoding, dict.fromkeys(columns, pl.String))
-    ids = as_ids(table[item], str(path))
-    texts = [as_texts(table[name]) for name in columns if name != item]
+    named = _named(columns, item)
+    ids = as_ids(table[item], str(path)).alias("item_id")
+    texts = [as_texts(table[name]).alias(named[name]) for name in columns if name != item]
     if text_columns is None:
-        texts = [text for text in texts if not (holds_numbers(text) or holds_addresses(text))]
-    kept = pl.DataFrame([ids, *texts]).rename(
-        {old: new for old, new in _named(columns, item).items() if old in {ids.name, *names}},
-        strict=False,
-    )
+        texts = [text for text in texts if text.name == "title" or not holds_numbers(text)]
+        texts = [text for text in texts if not holds_addresses(text)]
+    kept = pl.DataFrame([ids, *texts])
     return kept.with_columns(spaced(name) for name in LISTS if name in kept.columns)
 
 
@@ -145,7 +144,7 @@ def _separator(path: Path) -> str:
     """What stands between the names of the first line."""
     if ".tsv" in path.suffixes:
         return "\t"
-    line = first_line(path)
+    line = first_line_of(path)
     return next((separator for separator in SEPARATORS if separator in line), ",")
 
 

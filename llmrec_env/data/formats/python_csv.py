@@ -45,7 +45,7 @@ def read_by_python(
     for number, (line, fields) in enumerate(_records(path, text, dialect)):
         if number < skip:
             continue
-        if len(fields) > len(names):
+        if any(fields[len(names) :]):
             raise DataError(
                 f"{path}, line {line}: {len(fields)} fields, expected {len(names)} "
                 f"({listed(names)}); put quotes around a field that holds "

@@ -37,19 +37,24 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if zipped else path.open("rb")  # type: ignore[return-value]
 
 
-def first_line(path: Path) -> str:
+def first_line_of(path: Path) -> str:
     """The first line of a text file, without its end; empty where there is none to be read."""
     try:
         with open_bytes(path) as file:
             start = _first_bytes(file)
     except (OSError, EOFError):
         return ""
-    return _line(start.decode(_marked(start) or "utf-8", errors="replace"))
+    encoding = _marked(start)
+    return _cut(start.decode(encoding, errors="replace")) if encoding else _line(start, "replace")
 
 
-def first_line_of(source: Source) -> str:
-    """The first line of a source, without its end; empty where it is empty."""
-    return _line(first_bytes_of(source).decode("utf-8", errors="replace"))
+def first_line(start: bytes) -> str:
+    """The first line in some UTF-8 bytes, without its end.
+
+    Raises:
+        UnicodeDecodeError: they are not UTF-8.
+    """
+    return _line(start, "strict")
 
 
 def first_bytes_of(source: Source) -> bytes:
@@ -59,14 +64,17 @@ def first_bytes_of(source: Source) -> bytes:
 
 
 def _first_bytes(file: IO[bytes]) -> bytes:
-    """As much of a file as holds its first line, unless that is very long."""
     start = file.read(1 << 16)
     while b"\n" not in start and len(start) < CHUNK and (more := file.read(1 << 20)):
         start += more
     return start
 
 
-def _line(text: str) -> str:
+def _line(start: bytes, errors: str) -> str:
+    return re.split(rb"\r\n|\r|\n", start, maxsplit=1)[0].decode("utf-8", errors)
+
+
+def _cut(text: str) -> str:
     return re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]
 
 
@@ -110,11 +118,11 @@ def open_utf8(source: Source) -> IO[bytes]:
     return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
 
 
-def chunks(source: Source) -> Iterator[bytes]:
-    """The bytes of a source, in stretches."""
+def line_chunks(source: Source) -> Iterator[bytes]:
+    """The bytes of a source, in stretches of whole lines."""
     with open_utf8(source) as file:
         while chunk := file.read(CHUNK):
-            yield chunk
+            yield chunk + file.readline()
 
 
 def encoding_of(path: Path) -> str:

@@ -8,7 +8,7 @@ import polars as pl
 
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
 from llmrec_env.data.formats.delimited import read_delimited, read_header
-from llmrec_env.data.formats.raw_text import first_line
+from llmrec_env.data.formats.raw_text import first_line_of
 from llmrec_env.data.reading import Reading
 
 EVENTS = {"timestamp": pl.Int64, "visitorid": pl.String, "event": pl.String, "itemid": pl.String}
@@ -19,7 +19,7 @@ TREE = {"categoryid": pl.String, "parentid": pl.String}
 
 def recognises(source: LogFiles) -> bool:
     """An ``events.csv`` with visitors."""
-    return source.has("events.csv") and "visitorid" in first_line(source.folder / "events.csv")
+    return source.has("events.csv") and "visitorid" in first_line_of(source.folder / "events.csv")
 
 
 def read(source: LogFiles) -> RawLog:
