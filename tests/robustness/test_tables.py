@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -36,7 +35,7 @@ QUICK = settings(max_examples=120, deadline=None, derandomize=True, database=Non
 
 ids = st.text("ab1 0.\"',;\t\\é\u200b", min_size=0, max_size=4) | st.sampled_from(["u", "v", "x"])
 numbers = st.sampled_from([1, 2.5, 5, -3]) | st.integers(0, 10**10)
-odd_numbers = numbers | st.sampled_from(["", "x", "nan", "inf", "1e308", " 2 ", "2020-01-01"])
+odd_numbers = numbers | st.sampled_from(["", "x", "nan", "inf", "1e308", " 2 "])
 rows = st.lists(
     st.fixed_dictionaries(
         {"user_id": ids, "item_id": ids, "rating": st.sampled_from([1, 2.5, 5]), "time": numbers}
@@ -177,9 +176,9 @@ def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
 
 
 def histories(log: InteractionLog) -> Histories:
-    ids = np.array(log.catalogue.ids)
+    ids = log.catalogue.ids
     users = zip(log.user_ids, log.sequences(), strict=True)
-    return {user: ids[items].tolist() for user, items in users}
+    return {user: [ids[item] for item in items] for user, items in users}
 
 
 def as_csv(table: Rows, separator: str = ",", quote: bool = False, end: str = "\n") -> str:
@@ -321,7 +320,9 @@ def test_items(names, damage, quote):
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         table = [line for line in lines if "".join(line).strip()]
         titled = "title" in table[0]
-        expected = next(line for line in table[1:] if line[0] == "i0")[1:2] if titled else []
+        place = table[0].index("title") if titled else 0
+        line = next(line for line in table[1:] if line[0] == "i0")
+        expected = line[place : place + 1] if titled else []
         untitled = "item i0" if titled else "i0"
         assert [seen(title) for title in found] == [seen("".join(expected)) or seen(untitled)]
 
