@@ -47,7 +47,11 @@ COMMANDS = {
 """Each command with short settings; a folder follows."""
 SECONDS = re.compile(rb'"(?:seconds|[a-z_]*seconds)": (?:\{[^}]*\}|[0-9.e-]+)')
 NO_RESULTS = ("config.json", "report.html", ".png")
-"""Files that say how long a run took, or are pictures of the others."""
+TIMED = {
+    "bench": ("results.json", "results.md", "runs.csv", "runs.parquet"),
+    "bench offline": ("runs.csv", "runs.parquet"),
+}
+"""Files that say how long a run took, or are pictures of others; their rows stand in others too."""
 ROUNDS = 40
 
 
@@ -96,15 +100,16 @@ class Runner:
             start_new_session=True,
         )
 
-    def files(self, out: str) -> dict[str, bytes]:
+    def files(self, command: str, out: str) -> dict[str, bytes]:
         """What a command left, by name, without the seconds that it took."""
+        timed = tuple(f"{out}/{name}" for name in TIMED.get(command, ()))
         found = {}
         for path in sorted(self.folder.glob(f"{out}*")) + sorted(self.folder.glob(f".{out}*")):
             inside = sorted(path.rglob("*")) if path.is_dir() else [path]
             for file in inside:
-                if file.is_file() and not file.name.endswith(NO_RESULTS):
-                    name = file.relative_to(self.folder).as_posix().replace(out, "OUT", 1)
-                    found[name] = SECONDS.sub(b"", file.read_bytes())
+                name = file.relative_to(self.folder).as_posix()
+                if file.is_file() and not name.endswith(NO_RESULTS) and name not in timed:
+                    found[name.replace(out, "OUT", 1)] = SECONDS.sub(b"", file.read_bytes())
         return found
 
     def clear(self, out: str) -> None:
@@ -121,7 +126,7 @@ def undisturbed(runner: Runner, command: str) -> tuple[dict[str, bytes], float]:
     _, told = process.communicate()
     if process.returncode:
         raise SystemExit(f"{command} fails undisturbed:\n{told}")
-    seconds, files = time.monotonic() - began, runner.files("whole")
+    seconds, files = time.monotonic() - began, runner.files(command, "whole")
     runner.clear("whole")
     return files, seconds
 
@@ -146,7 +151,7 @@ def killed(
                 continue
         if process.returncode:
             return Outcome(kills, "refused", told.strip()[-300:])
-        return Outcome(kills, *compared(runner.files("killed"), expected))
+        return Outcome(kills, *compared(runner.files(command, "killed"), expected))
     return Outcome(kills, "lost", "it never came to its end")
 
 
