@@ -43,7 +43,7 @@ def measure(data: str | None, seeds: range, epochs: int, out: Path) -> list[Row]
                 continue
             model = copy.deepcopy(untrained)
             if share > 0:
-                learning = LearningConfig(share=share, epochs=epochs, seed=seed)
+                learning = LearningConfig(share=share, epochs=epochs, mask_seen=False, seed=seed)
                 learn(model, source.split.train, source.split.validation, learning)
             else:
                 calibrate(model, source.split.validation, seed)

@@ -14,6 +14,7 @@ import argparse
 import llmrec_env
 from agents import LEA, SNQN, Supervised
 from agents.backbones import BACKBONES
+from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
@@ -42,9 +43,11 @@ def main(data: str | None, backbone: str, users: int, epochs: int, small: bool) 
         LEA(backbone, state=True, reward=True, augment=True, epochs=epochs),
     ):
         rankers[agent.name] = agent.fit(split.train, simulator, validation=split.validation)
-    print(f"{'test users, seen items unmasked':<32}" + "".join(f"{name:>9}" for name in METRICS))
+    masked = masks_seen(split.train)  # as validation chose: nobody takes a film twice
+    title = f"test users, seen items {'masked' if masked else 'unmasked'}"
+    print(f"{title:<32}" + "".join(f"{name:>9}" for name in METRICS))
     for name, ranker in rankers.items():
-        metrics = llmrec_env.evaluate_ranking(ranker, split.test)
+        metrics = llmrec_env.evaluate_ranking(ranker, split.test, mask_seen=masked)
         print(f"{name:<32}" + "".join(f"{metrics[key]:9.4f}" for key in METRICS))
 
 
