@@ -14,6 +14,7 @@ from agents.objectives.base import Augmentation, Batch, LogFacts
 from agents.windows import Windows
 from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import UnseenItems
 from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
@@ -199,11 +200,7 @@ def _check(
         raise LLMRecError(
             f"{language.variant} learns from a simulated user: call fit(log, simulator=...)"
         )
-    if simulator.n_items != log.n_items:
-        raise LLMRecError(
-            f"the simulator knows {simulator.n_items} items and the log {log.n_items}: "
-            "they must share one catalogue"
-        )
+    check_same_catalogue(simulator.catalogue, log.catalogue, "the log, for this simulator")
 
 
 def _propose(

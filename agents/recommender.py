@@ -18,14 +18,14 @@ from agents.data import TrainingData
 from agents.item_init import check_vectors, principal_table
 from agents.network import Network
 from agents.objectives.lea import BASE
-from agents.saving import NOT_A_RECOMMENDER, SavedRecommender, no_recommender
+from agents.saving import SavedRecommender, recommender_in
 from agents.training import fit_network
 from agents.windows import Windows, last_window
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.device import check_device
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import local_path
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.repeats import masks_seen
 from llmrec_env.evaluation.ranking import evaluate_ranking
@@ -134,11 +134,8 @@ class Recommender:
                 or the device is not there.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
-        if validation is not None and validation.n_items != log.n_items:
-            raise DataError(
-                f"the validation log has {validation.n_items} items and the training log "
-                f"{log.n_items}: they must share one catalogue"
-            )
+        if validation is not None:
+            check_same_catalogue(log.catalogue, validation.catalogue, "the validation log")
         vectors = check_vectors(item_vectors, self.config.reads_vectors, log.n_items)
         device = check_device(self.config.training.device)
         began = time.process_time()  # other processes may share the cores
@@ -320,29 +317,38 @@ class Recommender:
                 (``state_to="fused"``).
 
         Raises:
-            DataError: the folder holds no recommender of this format, or one of another catalogue.
+            DataError: the folder holds no recommender of this format, not what was saved, or one
+                of another catalogue.
+            SettingError: the device is not there.
         """
-        path = local_path(folder, "recommender")
-        try:
+        path, device = local_path(folder, "recommender"), str(check_device(device))
+        with recommender_in(path):
             saved = SavedRecommender.read(path, device)
             recommender = Recommender(saved.config)
             recommender._adopt(saved.n_items, saved.state_size, saved.popularity, device)
             recommender.network.load_state_dict(saved.weights)
-        except NOT_A_RECOMMENDER as error:
-            raise no_recommender(path, error) from error
         recommender.history = saved.history
         recommender.catalogue_id = saved.catalogue_id
         recommender.simulator = simulator
-        recommender._check_catalogue(catalogue, path)
+        if catalogue is not None:
+            recommender.check_catalogue(catalogue, str(path))
         return recommender
 
-    def _check_catalogue(self, catalogue: Catalogue | None, path: Path) -> None:
-        if catalogue is None or catalogue.fingerprint == self.catalogue_id:
-            return
-        raise DataError(
-            f"{path}: fitted on another catalogue ({self.n_items} items) than the one given "
-            f"({len(catalogue)} items); item ids and their order must be the same"
-        )
+    def check_catalogue(self, catalogue: Catalogue, what: str = "this recommender") -> None:
+        """Refuse to be asked about another catalogue than it was fitted on.
+
+        Args:
+            catalogue: the items that it is to be asked about.
+            what: what to call it in the error.
+
+        Raises:
+            DataError: the item ids or their order are not the same.
+        """
+        if catalogue.fingerprint != self.catalogue_id:
+            raise DataError(
+                f"{what}: fitted on another catalogue ({self.n_items} items) than the one given "
+                f"({len(catalogue)} items); item ids and their order must be the same"
+            )
 
     def _adopt(
         self, n_items: int, state_size: int, popularity: FloatArray, device: str | torch.device

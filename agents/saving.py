@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from agents.config import RecommenderConfig
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.file_errors import told
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, write_json
+from llmrec_env.common.saved_folder import (
+    CONFIG,
+    MANIFEST,
+    check_manifest,
+    manifest_of,
+    read_config,
+)
+from llmrec_env.common.tensor_files import is_finite, read_tensors
 
+WEIGHTS = "model.safetensors"
 FORMAT = 2
 """Version of the folders that are written; version 1 is read too."""
 SPELLINGS = ("catalogue_id", "catalog_id")
@@ -64,20 +74,32 @@ class SavedRecommender:
         }
         with atomic_path(folder) as temporary:
             temporary.mkdir()
-            write_json(temporary / "config.json", about)
-            save_file(tensors, temporary / "model.safetensors")
+            save_file(tensors, temporary / WEIGHTS)
+            write_json(temporary / CONFIG, about | {MANIFEST: manifest_of(temporary, about)})
 
     @classmethod
     def read(cls, folder: Path, device: str) -> SavedRecommender:
-        """Read what :meth:`write` wrote, to serve on ``device``.
+        """Read what :meth:`write` wrote, to serve on ``device``, and check it by its manifest.
 
         Raises:
-            DataError: the format is unknown.
-            OSError, KeyError, TypeError, SafetensorError: the folder holds no recommender.
+            DataError: the format is unknown, or a file not what was saved.
+            AttributeError, KeyError, TypeError: config.json says something else.
         """
-        about = _as_written_now(read_json(folder / "config.json"), folder)
-        tensors = load_file(folder / "model.safetensors", device=device)
+        described = read_config(folder)
+        about = _as_written_now(described, folder)
+        check_manifest(folder, described)
+        tensors = read_tensors(folder / WEIGHTS, device)
+        for name, value in tensors.items():
+            if not is_finite(value):
+                raise DataError(f"{folder / WEIGHTS}: tensor {name!r} holds NaN or infinity")
+        if "popularity" not in tensors:
+            raise DataError(f"{folder / WEIGHTS}: tensor 'popularity' is missing")
         popularity = tensors.pop("popularity").cpu().numpy()
+        if popularity.shape != (about["n_items"],):
+            raise DataError(
+                f"{folder}: its weights are of {popularity.size} items, and config.json says "
+                f"{about['n_items']!r}"
+            )
         return cls(
             config=RecommenderConfig.of(**{**about["config"], "device": device}),
             n_items=about["n_items"],
@@ -89,18 +111,25 @@ class SavedRecommender:
         )
 
 
-NOT_A_RECOMMENDER = (OSError, KeyError, TypeError, RuntimeError, SafetensorError)
-"""What reading or using a folder raises that holds no recommender."""
+@contextmanager
+def recommender_in(folder: Path) -> Iterator[None]:
+    """Turn whatever reading or using a folder raises into what to tell who wanted a recommender.
 
-
-def no_recommender(folder: Path, error: Exception) -> DataError:
-    """What to tell somebody who tried to load a folder that holds no recommender."""
-    other = isinstance(error, KeyError | TypeError)
-    reason = "what its config.json says is of something else" if other else told(error)
-    return DataError(
-        f"{folder}: no saved recommender ({reason}); expected the folder, with config.json "
-        "and model.safetensors, that `llmrec train` or Recommender.save writes"
-    )
+    Raises:
+        DataError: the block raised any error.
+    """
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except Exception as error:  # a damaged network fails in many ways
+        reason = told(error)
+        if isinstance(error, AttributeError | KeyError | TypeError):
+            reason = "what its config.json says is of something else"
+        raise DataError(
+            f"{folder}: no saved recommender ({reason}); expected the folder, with config.json "
+            "and model.safetensors, that `llmrec train` or Recommender.save writes"
+        ) from error
 
 
 def _as_written_now(about: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def check_same_catalogue(expected: Catalogue, given: Catalogue, what: str) -> No
         where = f"; item {other} is {theirs[other]!r} and should be {ours[other]!r}"
     raise DataError(
         f"{what}: of another catalogue ({len(given)} items) than expected ({len(expected)} "
-        f"items){where}; item ids and their order must be the same"
+        f"items){where}; they must share one catalogue, the same item ids in the same order"
     )
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.top_k import top_k
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import Ranker, per_batch
 
@@ -151,11 +151,7 @@ def _unit(vectors: FloatArray) -> FloatArray:
 
 
 def _check(log: InteractionLog, train: InteractionLog, k: int, vectors: FloatArray | None) -> None:
-    if train.n_items != log.n_items:
-        raise DataError(
-            f"the training log knows {train.n_items} items and the held-out one {log.n_items}: "
-            "they must share one catalogue"
-        )
+    check_same_catalogue(log.catalogue, train.catalogue, "the training log")
     least = 1 if vectors is None else 2
     if not least <= k <= log.n_items:
         raise DataError(f"k must lie in [{least}, {log.n_items}], items a list; got {k}")

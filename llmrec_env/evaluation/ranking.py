@@ -62,7 +62,8 @@ def evaluate_ranking(
         ``{"HR@5": …, "NDCG@5": …, …, "steps": number of steps, "mask_seen": mask_seen}``.
 
     Raises:
-        DataError: no step is held out, or the scores are NaN or of the wrong shape.
+        DataError: no step is held out, the scores are NaN or of the wrong shape, or the ranker
+            was fitted on another catalogue.
     """
     ranks = step_ranks(ranker, log, mask_seen, batch_users)
     return {**ranking_metrics(ranks, ks), "mask_seen": mask_seen}
@@ -203,6 +204,8 @@ def _scored(
     ranker: Ranker, log: InteractionLog, batch_users: int
 ) -> Iterator[tuple[IntArray, FloatArray]]:
     """Batches of users with a held-out step, and the scores after each of their prefixes."""
+    if hasattr(ranker, "check_catalogue"):  # a number must mean the same item to both
+        ranker.check_catalogue(log.catalogue)
     users = np.flatnonzero(log.lengths > np.maximum(log.first_target, 1))
     if not len(users):
         raise DataError(

@@ -114,7 +114,7 @@ def evaluate_policy(
 
     Raises:
         SettingError: ``policy`` is none, or more episodes are asked for than users are eligible.
-        DataError: the policy's scores have another shape.
+        DataError: the policy's scores have another shape, or it was fitted on another catalogue.
     """
     if not hasattr(policy, "action_scores"):
         raise SettingError(
@@ -131,6 +131,8 @@ def evaluate_policy(
         simulator=simulator,
         **(_observation_settings(policy) | settings),
     )
+    if hasattr(policy, "check_catalogue"):
+        policy.check_catalogue(simulator.catalogue)
     if hasattr(policy, "begin"):
         policy.begin(env.n_items)
     luck = np.random.default_rng(seed).integers(2**31, size=simulator.users.n_users)

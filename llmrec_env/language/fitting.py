@@ -16,7 +16,7 @@ from llmrec_env.common import processes
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import fingerprint, is_missing_folder
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
@@ -135,6 +135,9 @@ def fit_language_environment(
         LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
     """
     config = config or FitConfig()
+    for log, what in ((validation, "the validation log"), (users, "users")):
+        if log is not None:  # before minutes go into the items
+            check_same_catalogue(train_log.catalogue, log.catalogue, what)
     model = untrained_language_environment(
         train_log,
         base_model,

@@ -32,6 +32,7 @@ from llmrec_env.common.training import (
     clear_checkpoint,
     train,
 )
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.repeats import masks_seen
@@ -114,6 +115,8 @@ def learn(
             "this LE was loaded to answer only, its adapter folded into the base model; load it "
             "with LanguageEnvironment.from_pretrained to let it learn"
         )
+    check_same_catalogue(model.catalogue, train_log.catalogue, "the training log, for this LE")
+    check_same_catalogue(train_log.catalogue, validation.catalogue, "the validation log")
     model.changed()
     config = config or LearningConfig()
     if validation.n_users == 0:

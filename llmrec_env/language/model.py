@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.saved_folder import reading
+from llmrec_env.common.saved_folder import CONFIG, reading
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Window
@@ -234,19 +234,21 @@ class LanguageEnvironment(nn.Module):
         device = check_device(device)
         saved = SavedModel.open(folder)
         tensors = saved.tensors
-        with reading(saved.folder):
+        with reading(saved.folder / CONFIG):
             settings = dict(saved.description["config"])
             settings["window"] = Window(**settings["window"])
+            config, record = LanguageEnvironmentConfig(**settings), saved.record
+        with reading(saved.folder):
             model = cls(
                 saved.catalogue,
                 saved.backend(check_dtype(dtype, device), fold),
                 tensors["item_tokens"],
                 tensors["item_features"],
-                LanguageEnvironmentConfig(**settings),
+                config,
                 ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
                 users=saved.users,
             )
-            model.record = saved.record
+            model.record = record
             model._restore(tensors, saved.folder)
             saved.restore_adapter(model.backend, fold)
         model.saved_at, model.fingerprint = saved.folder.absolute(), saved.fingerprint

@@ -87,8 +87,8 @@ class SavedModel:
         description = read_config(path)
         if description.get("format") != FORMAT:
             raise LLMRecError(
-                f"{path} has format {description.get('format')!r}, this version reads {FORMAT}; "
-                "fit it again"
+                f"{path / CONFIG} has format {description.get('format')!r}, this version reads "
+                f"{FORMAT}; fit it again"
             )
         check_manifest(path, description, MAY_CHANGE)
         stored = read_tensors(path / HEADS)
@@ -112,7 +112,9 @@ class SavedModel:
         own, adapter = self.folder / "base_model", self.folder / "adapter"
         name = self.description.get("base_model")
         check_adapter(adapter, self.description["config"])
-        if fold and name is None and Qwen3Backend.reads(own):
+        with reading(own / CONFIG):
+            fast = fold and name is None and Qwen3Backend.reads(own)
+        if fast:
             return Qwen3Backend.load(own, adapter, dtype)
         from llmrec_env.language.lm.pretrained import load_base_model
         from llmrec_env.language.lm.saving import check_base
@@ -168,8 +170,8 @@ def saved_catalogue(folder: Path) -> Catalogue:
     Raises:
         DataError: the file is missing or damaged.
     """
-    path = folder / CATALOGUE
-    path = path if path.exists() else folder / OLD_CATALOGUE
+    old = folder / OLD_CATALOGUE
+    path = old if old.exists() else folder / CATALOGUE
     with reading(path):
         return Catalogue.load(path)
 

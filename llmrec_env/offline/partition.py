@@ -20,7 +20,7 @@ from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import local_path
 from llmrec_env.common.progress import progress_bar
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.times import in_seconds
 from llmrec_env.offline.files import DAMAGED
@@ -90,11 +90,7 @@ class _LogReader:
         if isinstance(source, InteractionLog):
             self._log, self.name, self.n_rows = source, "the log", len(source)
             self.tables = self._tables_in_memory
-            if source.catalogue.ids != catalogue.ids:
-                raise DataError(
-                    f"the simulator knows other items ({len(catalogue)}) than the log "
-                    f"({source.n_items}): they must share one catalogue"
-                )
+            check_same_catalogue(catalogue, source.catalogue, "the log, for this simulator")
             if not source.lengths.all():
                 raise DataError(
                     "a user of the log has no interactions; "

@@ -16,6 +16,7 @@ import polars as pl
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.events import purchased
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, propose
@@ -114,11 +115,8 @@ def _check(
                 f"augment={augment} needs a simulator to propose actions; for a control, give the "
                 "Proposals of propose(log, method='popular') or another method"
             )
-    elif simulator.n_items != log.n_items:
-        raise DataError(
-            f"the simulator knows {simulator.n_items} items and the log {log.n_items}: "
-            "they must share one catalogue"
-        )
+    else:
+        check_same_catalogue(simulator.catalogue, log.catalogue, "the log, for this simulator")
     if isinstance(augment, Proposals) and len(augment.actions) != len(log):
         raise DataError(
             f"the proposals are for {len(augment.actions)} interactions, the log has {len(log)}"

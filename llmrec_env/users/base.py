@@ -26,7 +26,7 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 
 Histories = Sequence[IntArray]
@@ -149,7 +149,12 @@ class UserSimulator(ABC):
         """
 
     def with_users(self, users: InteractionLog) -> UserSimulator:
-        """The same simulator, whose episodes start from the users of another log."""
+        """The same simulator, whose episodes start from the users of another log.
+
+        Raises:
+            DataError: the log is of another catalogue.
+        """
+        check_same_catalogue(self.catalogue, users.catalogue, "users, for this simulator")
         simulator = copy.copy(self)
         simulator.users = users
         return simulator

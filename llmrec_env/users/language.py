@@ -16,6 +16,7 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.top_k import Pairs, leave_out
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
@@ -72,6 +73,8 @@ class LanguageUser(UserSimulator):
         self.catalogue = model.catalogue
         self.state_size = model.state_size
         self.users = users if users is not None else model.users
+        if users is not None:
+            check_same_catalogue(model.catalogue, users.catalogue, "users, for this LE")
         self._labels: WeakKeyDictionary[InteractionLog, Labels] = WeakKeyDictionary()
         self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]))
         self._set_accept_rate(accept_rate)
@@ -159,13 +162,22 @@ class LanguageUser(UserSimulator):
         """States and rewards of a log, one causal pass a sequence; kept while the log lives.
 
         Both are read-only: they are those that the next caller gets.
+
+        Raises:
+            DataError: the log is of another catalogue.
         """
+        check_same_catalogue(self.catalogue, log.catalogue, "the log, for this simulator")
         if log not in self._labels:
             self._labels[log] = Labels(*map(read_only, label_log(self.le, log)))
         return self._labels[log]
 
     def branch(self, log: InteractionLog, actions: IntArray) -> Branches:
-        """Rewards and next states of actions tried along a log, sharing each sequence's pass."""
+        """Rewards and next states of actions tried along a log, sharing each sequence's pass.
+
+        Raises:
+            DataError: the log is of another catalogue.
+        """
+        check_same_catalogue(self.catalogue, log.catalogue, "the log, for this simulator")
         rewards, states = branch_log(self.le, log, actions)
         return Branches(rewards, states)
 

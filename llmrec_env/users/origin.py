@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from llmrec_env.common.errors import SimulatorError
-from llmrec_env.common.files import read_json
+from llmrec_env.common.saved_folder import MANIFEST, read_config
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.saving import saved_fingerprint
 
@@ -62,5 +62,7 @@ def _fingerprint(folder: Path) -> str:
     config = folder / "config.json"
     if not config.is_file():
         return ""
-    manifest = read_json(config).get("manifest")
-    return str(manifest["settings"]) if manifest else saved_fingerprint(folder)
+    manifest = read_config(folder).get(MANIFEST)
+    return (
+        str(manifest.get("settings")) if isinstance(manifest, dict) else saved_fingerprint(folder)
+    )

@@ -262,7 +262,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_done(
 def test_refuses_other_catalogues(
     cycle_log: InteractionLog, user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match="40 items and the training log 12"):
+    with pytest.raises(DataError, match=r"of another catalogue \(40 items\) than expected \(12"):
         Recommender(tiny()).fit(cycle_log, validation=user.world.log)
     Recommender(tiny()).fit(cycle_log).save(tmp_path / "model")
     with pytest.raises(DataError, match="another catalogue"):
