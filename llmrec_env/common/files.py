@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -99,6 +100,7 @@ def atomic_path(path: str | os.PathLike[str], replaces: Collection[str] = ()) ->
     with file_errors("cannot write", target, SCRATCH), scratch_beside(target) as scratch:
         temporary = scratch / target.name
         yield temporary
+        _as_umask_says(temporary, scratch)
         if temporary.is_dir():
             refuse_loss(target, {entry.name for entry in temporary.iterdir()} | set(replaces))
         elif target.is_dir():
@@ -106,6 +108,16 @@ def atomic_path(path: str | os.PathLike[str], replaces: Collection[str] = ()) ->
         if target.is_dir():
             target.replace(replaced_in(scratch, target))
         temporary.replace(target)
+
+
+def _as_umask_says(written: Path, scratch: Path) -> None:
+    """Let read who may read the files that this process makes; safetensors are written for one."""
+    probe = scratch / f"{written.name}.probe"
+    probe.touch()  # asking for the umask would set it, for all threads
+    mode = stat.S_IMODE(probe.stat().st_mode)
+    for path in [written, *written.rglob("*")]:
+        if path.is_file() and not path.is_symlink():
+            path.chmod(stat.S_IMODE(path.stat().st_mode) | mode)
 
 
 def _place(path: str | os.PathLike[str]) -> Path:

@@ -34,6 +34,11 @@ PHRASES = {
 }
 
 
+INVISIBLE = r"[\p{Default_Ignorable_Code_Point}\x{2800}\x{FFF9}-\x{FFFB}]"
+"""Zero-width and bidirectional marks, soft hyphens, variation selectors, fillers, tags, …"""
+BLANKS = r"[\s\p{Cc}]+"
+
+
 @dataclass(frozen=True, eq=False)
 class Catalogue:
     """Items with their text; the row of an item is its index, 0 to ``len(catalogue) - 1``.
@@ -103,18 +108,23 @@ class Catalogue:
         """What is written about each item, as one line; the empty string where nothing is.
 
         This is the text that an item token learns to generate (LE paper, the ``S*`` template).
+        Characters that nobody sees are left out, and white space and control characters are single
+        blanks, so that two texts which look the same are read as the same.
         """
-        phrases = [
-            pl.when(pl.col(name).str.strip_chars() != "").then(
-                pl.lit(f"{PHRASES.get(name, name)} ") + pl.col(name).str.strip_chars()
-            )
+        texts = {
+            name: pl.col(name)
+            .str.replace_all(INVISIBLE, "")
+            .str.replace_all(BLANKS, " ")
+            .str.strip_chars()
             for name in self.text_columns
+        }
+        phrases = [
+            pl.when(text != "").then(pl.lit(f"{PHRASES.get(name, name)} ") + text)
+            for name, text in texts.items()
         ]
         if not phrases:
             return [""] * len(self)
-        joined = self.table.select(
-            pl.concat_str(phrases, separator=", ", ignore_nulls=True).str.replace_all(r"\s+", " ")
-        )
+        joined = self.table.select(pl.concat_str(phrases, separator=", ", ignore_nulls=True))
         return joined.to_series().to_list()
 
     @cached_property

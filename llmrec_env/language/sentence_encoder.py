@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,6 +49,7 @@ def sentence_features(
             model_kwargs={"use_safetensors": True},
             **check_source(name),
         )
+    _read_special_tokens_as_text(model.tokenizer)
     sentences = catalogue.sentences
     starts = range(0, len(sentences), BATCH)
     rows = [
@@ -57,3 +59,10 @@ def sentence_features(
         for first in track(starts, "read item texts")
     ]
     return semi_whiten(torch.cat(rows).float().cpu(), size)
+
+
+def _read_special_tokens_as_text(tokenizer: Any) -> None:
+    """Where a text spells one out, such as ``[SEP]``; what the encoder itself adds stays."""
+    for name in ("split_special_tokens", "encode_special_tokens"):  # transformers', tokenizers'
+        if hasattr(tokenizer, name):
+            setattr(tokenizer, name, True)

@@ -63,6 +63,10 @@ def save_adapter(
     config = read_json(folder / "adapter_config.json")
     # not where the base model stood on this machine
     config["base_model_name_or_path"] = base
+    # peft keeps sets, whose order differs from process to process
+    for name in ("target_modules", "exclude_modules"):
+        if isinstance(config.get(name), list):
+            config[name] = sorted(config[name])
     write_json(folder / "adapter_config.json", config)
     (folder / "README.md").unlink(missing_ok=True)  # a form of peft's that nobody filled in
 

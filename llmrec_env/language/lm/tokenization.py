@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 def token_rows(
     texts: list[str], tokenizer: PreTrainedTokenizerBase, max_tokens: int
 ) -> list[list[int]]:
-    """Token ids of each text, at most ``max_tokens``, ended by the end token where there is one."""
+    """Token ids of each text, at most ``max_tokens``, ended by the end token where there is one.
+
+    A special token that a text spells out, such as ``</s>``, is text like any other.
+    """
     end = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     encoded = tokenizer(
-        texts, add_special_tokens=False, truncation=True, max_length=max_tokens - len(end)
+        texts,
+        add_special_tokens=False,
+        split_special_tokens=True,
+        truncation=True,
+        max_length=max_tokens - len(end),
     )["input_ids"]
     return [ids + end for ids in encoded]
 
