@@ -94,7 +94,7 @@ def page_text(session: Session, actions: Sequence[str], steps: int, limit: int |
 
 def ending(reward: float, info: Mapping[str, Any], steps: int) -> str:
     """What the episode earned, and what the reward is made of."""
-    if "rewards" not in info:
+    if not info["rewards"]:
         return f"The {steps} steps are over, and nothing was bought: reward {reward:.2f}"
     verdict = "all that was asked for" if info["success"] else "not all that was asked for"
     lines = [f"Reward {reward:.2f} after {steps} steps: {verdict}"]

@@ -135,7 +135,7 @@ def test_next_step_ignores_the_action_and_opens_a_new_episode(even_user: EvenUse
     observation, rewards, terminations, _, infos = envs.step(np.array([6, 6]))
     assert rewards.tolist() == [0.0, pytest.approx(0.06)]
     assert not terminations.any()
-    assert infos["_accepted"].tolist() == [False, True]
+    assert infos["item_id"].tolist() == ["", "i6"]
     np.testing.assert_allclose(observation[0], [0.6, 1 / 3, 1.0, 1.0, 0.0], rtol=1e-6)
 
 
@@ -152,7 +152,7 @@ def test_same_step_keeps_what_the_episode_ended_with(even_user: EvenUser) -> Non
     assert (final["user_id"], final["item_id"]) == ("ann", "i7")
     assert not final["action_mask"][7]
     assert infos["action_mask"][0].sum() == even_user.n_items - 3
-    assert "item_id" not in row_infos(infos, envs.num_envs)[0]
+    assert row_infos(infos, envs.num_envs)[0]["item_id"] == ""
 
 
 def test_disabled_waits_for_the_callers_reset(even_user: EvenUser) -> None:

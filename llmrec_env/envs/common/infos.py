@@ -8,10 +8,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray
+
+
+class NumericInfo(gym.Wrapper[Any, Any, Any, Any]):
+    """Leaves numbers alone in ``info``, for libraries that store it: TorchRL, Minari.
+
+    Texts and lists of texts are left out, and the entries of a dictionary stand beside it:
+    ``rewards_shown`` for ``rewards["shown"]``. Every value is an array, of one shape and dtype
+    throughout, as far as the environment's are.
+    """
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """As the environment."""
+        observation, info = self.env.reset(**kwargs)
+        return observation, numbers_within(info)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """As the environment."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        return observation, reward, terminated, truncated, numbers_within(info)
+
+
+def numbers_within(info: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """The numbers of an info as arrays, those of dictionaries beside them."""
+    found: dict[str, Any] = {}
+    for name, value in info.items():
+        if isinstance(value, dict):
+            found |= numbers_within(value, f"{before}{name}_")
+        elif isinstance(value, (bool, int, float, np.generic, np.ndarray)):
+            array = np.asarray(value)
+            if array.dtype.kind in "biuf":
+                found[before + name] = array
+    return found
+
 
 Columns = dict[str, Any]
 """N values by name, or further dictionaries of them."""

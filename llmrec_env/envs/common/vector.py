@@ -75,6 +75,12 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
 
+    @property
+    def autoreset_mode(self) -> Any:
+        """Gymnasium's name of ``autoreset``, as its own vector environments have it (1.1 and
+        later); None before, where there is no such enum."""
+        return self.metadata.get("autoreset_mode")
+
     @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The generators of the rows."""

@@ -64,9 +64,11 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     it), or the user has seen every item. Truncation: after `max_episode_steps`.
 
     ## Information
-    `reset` gives `user_id`; `step` adds `item_id`, `title`, `accepted` and `rewards` (a dictionary
-    of the terms `"shown"` and `"accept"`). Both give `action_mask` (int8, as `Discrete.sample`
-    takes it), or, without a mask, `seen` (int64, the seen items in ascending order).
+    `user_id`, and of the last step `item_id`, `title`, `accepted` and `rewards` (a dictionary of
+    the terms `"shown"` and `"accept"`), which `reset` gives too: empty, false, and zeros. Then
+    `action_mask` (int8, as `Discrete.sample` takes it), or, without a mask, `seen` (int64, the seen
+    items in ascending order). Libraries that store infos as numbers (TorchRL, Minari) take neither
+    texts nor dictionaries: put `llmrec_env.envs.common.infos.NumericInfo` around the environment.
 
     ## Arguments
     * `simulator`: a `UserSimulator`, the folder of a saved language user, `"embedded"` (the

@@ -9,7 +9,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import BoolArray
 from llmrec_env.envs.common.infos import Columns, row_of, with_masks
-from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.rules import REWARDS, NextItemRules, Outcome
 
 MAX_MASKED_ITEMS = 50_000
 """Catalogues above this size say which items are seen by a list, not by a mask."""
@@ -29,18 +29,16 @@ class InfoBuilder:
         self._action_mask = action_mask
 
     def infos(self, rows: BoolArray, begun: BoolArray, outcome: Outcome | None) -> Columns:
-        """The vector form: who the users of ``rows`` are, and what was shown unless ``begun``."""
-        told = with_masks(self._user_columns(), rows)
-        if outcome is not None:
-            told |= with_masks(self._step_columns(outcome), rows & ~begun)
-        return told
+        """The vector form: who the users of ``rows`` are, and what was shown, nothing if begun."""
+        columns = self._user_columns() | self._step_columns(outcome)
+        if outcome is not None and begun.any():
+            for name, nothing in self._step_columns(None).items():
+                columns[name] = _where(begun, nothing, columns[name])
+        return with_masks(columns, rows)
 
     def first_info(self, outcome: Outcome | None) -> dict[str, Any]:
-        """The first user, and what was shown in the last step."""
-        columns = self._user_columns()
-        if outcome is not None:
-            columns |= self._step_columns(outcome)
-        info = row_of(columns, 0)
+        """The first user, and what was shown in the last step, if there was one."""
+        info = row_of(self._user_columns() | self._step_columns(outcome), 0)
         if not self._action_mask:
             info["seen"] = self._rules.seen.of(0)
         return info
@@ -60,11 +58,27 @@ class InfoBuilder:
             columns["action_mask"] = self._rules.action_masks().view(np.int8)
         return columns
 
-    def _step_columns(self, outcome: Outcome) -> Columns:
-        """What was shown and how the users answered."""
+    def _step_columns(self, outcome: Outcome | None) -> Columns:
+        """What was shown and how the users answered; empty values of the same kinds for None."""
+        if outcome is None:
+            return self._nothing()
         return {
             "item_id": self._item_ids[outcome.items],
             "title": self._titles[outcome.items],
             "accepted": outcome.accepted.copy(),
             "rewards": {name: values.copy() for name, values in outcome.rewards.items()},
         }
+
+    def _nothing(self) -> Columns:
+        n = self._rules.num_rows
+        texts = np.full(n, "", dtype=object)
+        rewards = {name: np.zeros(n, dtype=np.float32) for name in REWARDS}
+        accepted = np.zeros(n, dtype=np.bool_)
+        return {"item_id": texts, "title": texts.copy(), "accepted": accepted, "rewards": rewards}
+
+
+def _where(rows: BoolArray, values: Any, otherwise: Any) -> Any:
+    """Columns with the ``values`` of ``rows`` and what stands ``otherwise`` in the others."""
+    if isinstance(values, dict):
+        return {name: _where(rows, value, otherwise[name]) for name, value in values.items()}
+    return np.where(rows, values, otherwise)

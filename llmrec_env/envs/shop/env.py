@@ -74,9 +74,10 @@ class ShopEnv(RulesEnv[Outcome]):
 
     ## Information
     `goal_index`, `valid_actions` (a tuple of texts; on the index page the three searches),
-    `can_search` (any words are valid), `invalid_action`, `success` (the reward was 1);
-    `instruction` after a reset; `rewards` (the terms by name) after a purchase; in index mode
-    `action_mask` (int8, as `Discrete.sample` takes it).
+    `can_search` (any words are valid), `invalid_action`, `success` (the reward was 1),
+    `instruction`, and `rewards` (the terms by name; empty before a purchase); in index mode
+    `action_mask` (int8, as `Discrete.sample` takes it). `reset` and `step` have the same names. As
+    numbers alone: `llmrec_env.envs.common.infos.NumericInfo` around the environment.
 
     ## Arguments
     * `catalogue`: a number of products to generate (1,000 by default, up to millions), a folder

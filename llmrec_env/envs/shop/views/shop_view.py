@@ -57,7 +57,7 @@ class ShopView:
         return self._builder.observe(self._rules.shoppers[0], float(self._rules.steps_left()[0]))
 
     def infos(self, rows: BoolArray, begun: BoolArray, outcome: Outcome | None) -> Columns:
-        """The vector form; ``instruction`` for those who have begun, ``rewards`` for buyers."""
+        """The vector form; ``rewards`` has terms for buyers only."""
         rules = self._rules
         columns: Columns = {
             "goal_index": rules.goal_indices.copy(),
@@ -65,17 +65,12 @@ class ShopView:
             "can_search": np.array([s.session.page.is_index for s in rules.shoppers]),
             "invalid_action": rules.invalid.copy(),
             "success": rules.success.copy(),
+            "instruction": objects([s.session.goal.instruction for s in rules.shoppers]),
         }
         if rules.by_number:
             columns["action_mask"] = rules.action_masks().view(np.int8)
         infos = with_masks(columns, rows)
-        if begun.any():
-            texts = objects([shopper.session.goal.instruction for shopper in rules.shoppers])
-            infos |= with_masks({"instruction": texts}, begun)
-        buyers = rules.bought & rows
-        if buyers.any():
-            infos |= {"rewards": self._terms(buyers), "_rewards": buyers}
-        return infos
+        return infos | {"rewards": self._terms(rules.bought & rows), "_rewards": rows}
 
     def first_info(self, outcome: Outcome | None) -> dict[str, Any]:
         """The same of the first shopper, without arrays on the way."""
@@ -87,13 +82,11 @@ class ShopView:
             "can_search": session.can_search,
             "invalid_action": bool(rules.invalid[0]),
             "success": bool(rules.success[0]),
+            "instruction": session.goal.instruction,
+            "rewards": {} if session.verdict is None else dict(session.verdict.parts),
         }
         if rules.by_number:
             info["action_mask"] = shopper.mask()
-        if outcome is None:
-            info["instruction"] = session.goal.instruction
-        if session.verdict is not None:
-            info["rewards"] = dict(session.verdict.parts)
         return info
 
     def _terms(self, buyers: BoolArray) -> Columns:
