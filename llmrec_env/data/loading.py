@@ -23,6 +23,8 @@ from llmrec_env.data.ratings import Liked, read_ratings
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.transforms import shuffle_items
 
+WEIGHTS = "weights are kept and change nothing: every row counts as one interaction"
+
 
 @fork_safe
 def load(
@@ -125,7 +127,8 @@ def _with_meanings(
         raise DataError(f"{raw.path}: every row has an event that is to be dropped")
     table, ratings = read_ratings(table, raw.path, liked)
     said = "; ".join(text for text in (labels, kinds) if text)
-    reading = replace(raw.reading, ratings=ratings, events=said, event_rewards=rewards)
+    notes = (*raw.reading.notes, *([WEIGHTS] if "weight" in table.columns else []))
+    reading = replace(raw.reading, ratings=ratings, events=said, event_rewards=rewards, notes=notes)
     return replace(raw, interactions=table, reading=reading)
 
 

@@ -100,6 +100,7 @@ def test_steam_as_published_has_hours_for_plays_alone(tmp_path: Path) -> None:
     log = read(tmp_path, STEAM)
     assert len(log) == 4
     assert log.feedback["weight"].to_list() == [None, 12.5, None, None]
+    assert any(note.startswith("weights are kept and change nothing") for note in log.reading.notes)
     assert transitions(log, reward="event").reward.tolist() == pytest.approx([0.2, 1.0])
 
 
