@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.data import InteractionLog, load
 from llmrec_env.data.columns import find_columns
+from llmrec_env.data.formats.item_texts import title_of
 
 pytestmark = pytest.mark.core
 
@@ -319,8 +320,9 @@ def test_items(names, damage, quote):
     if found is not None:
         lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
         table = [line for line in lines if "".join(line).strip()]
-        titled = "title" in table[0]
-        place = table[0].index("title") if titled else 0
+        title = title_of(table[0][1:])  # names are tried in tests/data
+        titled = title is not None
+        place = table[0].index(title) if title is not None else 0
         line = next(line for line in table[1:] if line[0] == "i0")
         expected = line[place : place + 1] if titled else []
         untitled = "item i0" if titled else "i0"
