@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -187,7 +189,8 @@ def _connected(ray: Any, address: str | None, cores: int) -> Iterator[None]:
         }
     try:
         _knock(address)
-        ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
+        with _own_signals():
+            ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except (OSError, RuntimeError, ValueError) as error:
         where = f"at {address!r}" if address else "on this machine"
         raise LLMRecError(
@@ -198,6 +201,19 @@ def _connected(ray: Any, address: str | None, cores: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep what this process does at SIGTERM, which Ray would replace by leaving at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _knock(address: str | None) -> None:

@@ -202,8 +202,8 @@ def saved_folder(simulator: str | os.PathLike[str]) -> Path:
     folder = EMBEDDED if simulator == "embedded" else local_path(simulator, "simulator")
     if not (folder / "config.json").exists():
         raise SimulatorError(
-            f"no saved LE in {os.fspath(simulator)!r}: shards are labelled by one that can be "
-            'loaded anew, "embedded" or a folder that `llmrec fit` wrote'
+            f"no saved LE in {os.fspath(simulator)!r}; expected a folder that `llmrec fit` wrote, "
+            'or "embedded", the one that comes with the package'
         )
     return folder
 
