@@ -11,7 +11,6 @@ run took.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import re
@@ -205,10 +204,10 @@ def main() -> None:
             results[command] = []
             for outcome in outcomes(runner, command, arguments.kills, rng):
                 results[command].append(outcome)
+                plain = {name: [vars(one) for one in listed] for name, listed in results.items()}
+                write_json(arguments.out, plain)
                 if outcome.told:
                     Console(stderr=True).print(f"{command}: {outcome}", markup=False)
-        plain = {name: [vars(one) for one in listed] for name, listed in results.items()}
-        write_json(arguments.out, json.loads(json.dumps(plain)))
     Console().print(table(results))
 
 
