@@ -31,6 +31,7 @@ from agents.shop.shop_pool import ShopAgent, ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.jobs import available_cores, run_jobs
+from llmrec_env.envs.shop.goals import GoalSet, paraphrase
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500
@@ -40,6 +41,8 @@ PATHS = {
     "behavior cloning + PPO": ("behavior_cloning", "ppo"),
     "behavior cloning + DPO + PPO": ("behavior_cloning", "dpo", "ppo"),
 }
+KNOWN = ", in words of training"
+"""Ends the name of a row that judges the same policy on the same test goals in other words."""
 LM_PATHS = {
     "LoRA causal LM, fine-tuned": ("behavior_cloning",),
     "LoRA causal LM, fine-tuned + DPO": ("behavior_cloning", "dpo"),
@@ -126,6 +129,17 @@ def learn_and_judge(name: str, training: ShopTraining, out: Path, before: float 
     seconds = sum(read_json(path / "stage.json")["seconds"] for path in folders)
     test = {**training.settings, "split": "test"}
     judge(name, policy, test, folder / "test.json", sampled=True, seconds=before + seconds)
+    if test.get("instructions") == "paraphrased":
+        known = in_known_words(test)
+        judge(name + KNOWN, policy, known, folder / "known.json", sampled=False)
+
+
+def in_known_words(settings: dict[str, Any]) -> dict[str, Any]:
+    """The shop with the same test goals, said in the words that training goals have."""
+    goals, seed = ShopPool(settings).shop.goals, settings["goal_seed"]
+    said = GoalSet(paraphrase(goals, ["train"] * len(goals), seed))
+    others = {name: value for name, value in settings.items() if name != "goals_per_product"}
+    return {**others, "instructions": said, "split": "all"}
 
 
 def judge(
@@ -152,7 +166,8 @@ def judge(
 def gather(out: Path) -> dict[str, list[dict[str, Any]]]:
     """All rows by agent."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted([*out.glob("split*/*.json"), *out.glob("split*/*/*/test.json")]):
+    learned = [*out.glob("split*/*/*/test.json"), *out.glob("split*/*/*/known.json")]
+    for path in sorted([*out.glob("split*/*.json"), *learned]):
         row = read_json(path)
         rows.setdefault(row["agent"], []).append(row)
     return rows
@@ -246,7 +261,8 @@ def main() -> None:
                 run_training, task, data, split, seed, here / f"seed{seed}", paths
             )
     run_jobs(jobs, options.workers)
-    order = ["first hit, options copied", "scripted browser", "oracle", *PATHS, *LM_PATHS]
+    rules = ["first hit, options copied", "scripted browser", "oracle"]
+    order = [*rules, *PATHS, *(path + KNOWN for path in PATHS), *LM_PATHS]
     print(table(gather(out), order))
 
 

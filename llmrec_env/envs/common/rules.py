@@ -103,6 +103,10 @@ class Rules(ABC, Generic[OutcomeT]):
             return np.zeros(self.num_rows, dtype=np.bool_)
         return self.steps >= self.limit
 
+    def first_over_limit(self) -> bool:
+        """Whether the first row's episode has had all its steps, without arrays on the way."""
+        return self.limit is not None and bool(self.steps[0] >= self.limit)
+
     def steps_left(self) -> Float64Array:
         """Steps left as a share of the limit, float64 (N,); 1 where there is none."""
         if self.limit is None:

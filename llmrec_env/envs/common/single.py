@@ -79,8 +79,9 @@ class RulesEnv(RulesBased[OutcomeT], gym.Env[Any, Any]):
         self.rules.generators = [self.np_random]  # whoever set another is heard at once
         outcome = self.rules.step([action], PLAYING)
         self._outcome = outcome
-        terminated, truncated = bool(outcome.terminated[0]), bool(self.rules.over_limit()[0])
-        self._playing = not terminated
+        terminated, truncated = bool(outcome.terminated[0]), self.rules.first_over_limit()
+        if terminated:
+            self._playing = False
         self._show()
         seen, info = self._observations.observe_first(), self._infos.first_info(outcome)
         return seen, float(outcome.reward[0]), terminated, truncated, info

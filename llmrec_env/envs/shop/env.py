@@ -83,8 +83,9 @@ class ShopEnv(RulesEnv[Outcome]):
     * `catalogue`: a number of products to generate (1,000 by default, up to millions), a folder
       with the public WebShop files or a saved catalogue, or a `Catalogue`.
     * `instructions`: `"synthetic"`; `"human"`, where the catalogue has them; `"paraphrased"`
-      (generated catalogues): options and attributes in other words, with distractors and several
-      limits; or a `GoalSet` with goals of one's own.
+      (generated catalogues): options and attributes in other words, of which validation and test
+      goals have their own, with distractors and several limits; or a `GoalSet` with goals of one's
+      own.
     * `reward`: `"repaired"`, `"webshop"` or a callable.
     * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` or
       `"goal"`, what the splits do not share.

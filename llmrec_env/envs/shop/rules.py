@@ -22,6 +22,9 @@ from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
 from llmrec_env.envs.shop.views.observations import action_space
 
+FIRST = [0]
+"""The rows of a single environment."""
+
 
 class Outcome(NamedTuple):
     """What one step brought to N rows.
@@ -102,7 +105,8 @@ class ShopRules(Rules[Outcome]):
         Raises:
             InvalidAction: the actions do not fit the rows, or one is neither.
         """
-        rows = [row for row, plays in enumerate(playing.tolist()) if plays]
+        plays = FIRST if playing[0] else []
+        rows: list[int] = plays if self.num_rows == 1 else playing.nonzero()[0].tolist()
         texts = self._texts(actions, rows)
         rewards, terminated = np.zeros(self.num_rows), np.zeros(self.num_rows, dtype=np.bool_)
         for row, text in zip(rows, texts, strict=True):
@@ -110,7 +114,7 @@ class ShopRules(Rules[Outcome]):
             self.steps[row] += 1
             self.invalid[row] = invalid = text is None or not session.act(text)
             if invalid:
-                rewards[row] -= self.action_settings.invalid_penalty  # 0, not -0, for none
+                rewards[row] = 0.0 - self.action_settings.invalid_penalty  # 0, not -0, for none
             elif session.verdict is not None:
                 rewards[row] = reward = session.verdict.reward
                 terminated[row] = self.bought[row] = True
@@ -127,8 +131,10 @@ class ShopRules(Rules[Outcome]):
             slots = self.action_settings.max_actions
             numbers = check_choices(actions, self.num_rows, slots, "the number of an action")
             return [self.shoppers[row].in_slot(int(numbers[row])) for row in rows]
-        listed = isinstance(actions, (list, tuple, np.ndarray))
-        if not listed or np.shape(actions)[:1] != (self.num_rows,):
+        listed = isinstance(actions, (list, tuple)) or (
+            isinstance(actions, np.ndarray) and actions.ndim > 0
+        )
+        if not listed or len(actions) != self.num_rows:
             raise InvalidAction(f"expected {self.num_rows} actions, one a row, got {actions!r}")
         texts = [actions[row] for row in rows]
         for text in texts:
