@@ -10,6 +10,9 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.formats.base import RawLog
 from llmrec_env.data.formats.text import clean
 
+MOST_TEXTS = 1_000
+"""Columns of text that an item may have: more are no description, and take for ever to clean."""
+
 EXAMPLES = 2
 """Ids that a message shows of each kind."""
 
@@ -35,6 +38,11 @@ def catalogue_of(
     seen = seen_ids.alias("item_id").to_frame()
     if raw.items is None:
         return Catalogue(seen), []
+    if raw.items.width > MOST_TEXTS:
+        raise DataError(
+            f"{raw.items_path}: {raw.items.width - 1:,} columns of text; expected at most "
+            f"{MOST_TEXTS:,}, so name those that describe an item: text_columns=['title', …]"
+        )
     _refuse_duplicates(raw.items["item_id"], str(raw.items_path))
     unknown = seen.join(raw.items, on="item_id", how="anti", maintain_order="left")
     notes = _about_unknown(raw, seen.height, unknown["item_id"]) if unknown.height else []

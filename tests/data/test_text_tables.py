@@ -175,6 +175,19 @@ def test_a_table_of_very_many_columns_does_not_hang(tmp_path):
     assert time.monotonic() - begin < 30
 
 
+def test_a_table_of_items_with_very_many_columns_does_not_hang(tmp_path):
+    names = ",".join(f"c{i}" for i in range(3_000))
+    write(tmp_path, {"interactions.csv": "user_id,item_id\nu,a\n"})
+    numbers = ",".join("1" for _ in range(3_000))
+    write(tmp_path, {"items.csv": f"item_id,title,{names}\na,A,{numbers}\n"})
+    assert load(tmp_path).catalogue.text_columns == ["title"]
+    words = numbers.replace("1", "one")
+    write(tmp_path, {"items.csv": f"item_id,title,{names}\na,A,{words}\n"})
+    with pytest.raises(DataError, match=r"items\.csv: 3,001 columns of text; expected at most"):
+        load(tmp_path)
+    assert load(tmp_path, text_columns=["title"]).catalogue.titles == ["A"]
+
+
 def test_what_is_not_seen_in_a_text_is_not_read(tmp_path):
     hidden = "T\u200bo\u200dy\u2060 \u202eSto\u00adry\ufeff\x00\x07\u2066!\ufe0f"
     table = pl.DataFrame({"item_id": list("abc"), "title": [hidden, "A\x0bB\u2028C", "&#8203;D"]})

@@ -27,6 +27,7 @@ from llmrec_env.data.times import in_seconds, unit_of
 from llmrec_env.data.values import as_ids
 
 ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+MOST_COLUMNS = 10_000  # of items, each of which is read to see whether it is text
 SEPARATORS = ",\t;|"
 LISTS = ("category", "categories", "genres", "tags")
 
@@ -76,7 +77,8 @@ def read(
     if item not in names:
         item = find_columns(names, {}, str(found[0]), needed=["item_id"])["item_id"]
     items = _read_items(found[0], encoding, names, item, text_columns)
-    used = {name: as_ for name, as_ in _named(names, item).items() if as_ in items.columns}
+    kept = set(items.columns)
+    used = {name: as_ for name, as_ in _named(names, item).items() if as_ in kept}
     tables = (reading, table_reading(found[0], names, used))
     return RawLog(interactions, path, items, found[0], True, Reading(tables=tables))
 
@@ -108,12 +110,18 @@ def _read_items(
     path: Path, encoding: str, names: list[str], item: str, text_columns: Sequence[str] | None
 ) -> pl.DataFrame:
     wanted = names if text_columns is None else list(text_columns)
+    present = set(names)
     for name in wanted:
-        if name not in names:
+        if name not in present:
             raise DataError(f"{path}: no column {name!r} among {listed(names)}")
     columns = list(dict.fromkeys([item, *wanted]))
     if text_columns is None:
         columns = [name for name in columns if name == item or not names_address(name)]
+        if len(columns) > MOST_COLUMNS:
+            raise DataError(
+                f"{path}: {len(columns):,} columns; expected at most {MOST_COLUMNS:,}, so name "
+                "those that describe an item: text_columns=['title', …]"
+            )
     if path.suffix == ".parquet":
         table = read_parquet(path, columns)
     else:

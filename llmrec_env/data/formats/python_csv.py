@@ -39,7 +39,7 @@ def read_by_python(
         DataError: a line has too many fields, a field that is no number where one is expected, or
             quotes that end nowhere.
     """
-    places = [(names.index(name), name, types[name]) for name in types if name in names]
+    places = [(place, name, types[name]) for place, name in enumerate(names) if name in types]
     tables: list[pl.DataFrame] = []
     columns: list[list[Any]] = [[] for _ in places]
     for number, (line, fields) in enumerate(_records(path, text, dialect)):
