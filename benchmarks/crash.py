@@ -44,8 +44,8 @@ COMMANDS = {
     "--steps 30 --episodes 5 --workers 1 --out",
 }
 """Each command with short settings; a folder follows."""
-SECONDS = re.compile(rb'"(?:seconds|[a-z_]*seconds)": (?:\{[^}]*\}|[0-9.e-]+)')
-NO_RESULTS = ("config.json", "report.html", ".png")
+SECONDS = re.compile(rb'"(?:[^"]*seconds[^"]*|serving)": (?:\{[^}]*\}|[0-9.e-]+)')
+NO_RESULTS = ("config.json", "report.html", ".png", "seconds.json", "costs.json")
 TIMED = {
     "bench": ("results.json", "results.md", "runs.csv", "runs.parquet"),
     "bench offline": ("runs.csv", "runs.parquet"),
