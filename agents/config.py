@@ -29,6 +29,7 @@ from agents.objectives import (
 from agents.objectives.lea import LANGUAGE
 from agents.settings import check_choice, check_positive, settings_of
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.softmax import Precision
 
 ItemInit = Literal["random", "text"]
@@ -69,6 +70,7 @@ class RecommenderTraining:
     """Torch device that learns and serves."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_positive(self, "learning_rate", "epochs", "batch_size", "validation_users")
         check_choice(self, "precision", Precision)
 
@@ -118,6 +120,8 @@ class RecommenderConfig:
         for name, value in values.items():
             object.__setattr__(self, name, value)
         check_choice(self, "item_init", ItemInit)
+        if not isinstance(tied, bool):
+            raise SettingError(f"tied must be True or False, got {tied!r}")
         names = [*values, *(key for part in PARTS for key in settings_of(values[part]))]
         twice = [name for name, count in Counter(names).items() if count > 1]
         if twice:

@@ -61,9 +61,9 @@ class Registry(dict[str, type[M]], Generic[M]):
         Raises:
             SettingError: no config has the name.
         """
-        if not isinstance(config, str):
+        if is_dataclass(config) and not isinstance(config, str | type):
             return config
-        if config not in self:
+        if not isinstance(config, str) or config not in self:
             raise SettingError(
                 f"{self.kind} must be one of {', '.join(self)}, got {config!r}; one of your own "
                 f"must be registered first ({self._register})"

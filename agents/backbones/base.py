@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from agents.settings import Registry, check_positive, check_share
+from llmrec_env.common.settings_types import check_types
 
 INITIAL_STD = 0.02
 """Standard deviation of initial embeddings and linear maps."""
@@ -55,6 +56,7 @@ class BackboneConfig(ABC):
     """Items of a history that the encoder reads, at most."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_positive(self, "dim", "max_length")
         check_share(self, "dropout", below_one=True)
 

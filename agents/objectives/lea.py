@@ -18,6 +18,7 @@ from agents.objectives.framework import ObjectiveConfig
 from agents.objectives.q_learning import QLearningConfig
 from agents.settings import check_choice, check_not_negative, check_positive, check_share
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.settings_types import check_types
 
 StateTo = Literal["q_head", "fused", "distilled"]
 Moves = Literal["constant", "rise", "fall"]
@@ -146,6 +147,7 @@ class LanguageConfig:
     """Who proposes: the simulator ("language") or a control without language."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice(self, "state_to", StateTo)
         check_choice(self, "augment_schedule", Moves)
         check_choice(self, "teacher", Teacher)

@@ -10,6 +10,7 @@ from torch import Tensor
 from agents.objectives.base import Batch, LossTerm, Outputs
 from agents.objectives.framework import ObjectiveConfig
 from agents.settings import check_share
+from llmrec_env.common.settings_types import check_types
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class SupervisedConfig(ObjectiveConfig):
     """Probability mass of the target that is spread over all items, in [0, 1]."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_share(self, "label_smoothing")
 
     def terms(self) -> list[LossTerm]:

@@ -31,7 +31,7 @@ from llmrec_env.common.files import (
 from llmrec_env.common.run_folder import RUN, RunFolder
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 RESULT = "result"
 

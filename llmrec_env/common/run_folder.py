@@ -25,7 +25,7 @@ from llmrec_env.common.locks import LOCK, holds_lock, lock_folder, unlock_folder
 from llmrec_env.common.scratch import SCRATCH, clear_all_scratch
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 RUN = "run.json"
 FORMAT = 2

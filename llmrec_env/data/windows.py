@@ -21,6 +21,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.log import InteractionLog
 
 
@@ -38,6 +39,7 @@ class Window:
     """Items by which the start moves (B); a cache is rebuilt once in so many steps."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 1 <= self.block <= self.size:
             raise SettingError(
                 f"a window of {self.size} items cannot move by blocks of {self.block}; "

@@ -20,7 +20,7 @@ from typing import (
 from llmrec_env.common.errors import SettingError
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 class RunSettings:

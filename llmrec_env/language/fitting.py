@@ -16,6 +16,7 @@ from llmrec_env.common import processes
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import fingerprint, is_missing_folder
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.item_tokens import (
@@ -60,6 +61,7 @@ class FitConfig:
     either, none is pretrained: features are bags of the texts' words."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.items not in (kinds := ("text", "pooled", "random")):
             raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
         if self.items == "random" and self.item_encoder is not None:

@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.progress import progress_bar, track
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.lm.decoder import text_decoder, word_embeddings
 from llmrec_env.language.lm.tokenization import padded, token_rows
@@ -38,6 +39,9 @@ class ItemTokenConfig:
     """Items learned together."""
     max_tokens: int = 64
     """Tokens of an item's sentence that are read."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 def pooled_tokens(

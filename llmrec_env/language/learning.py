@@ -23,6 +23,7 @@ from llmrec_env.common import processes
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.softmax import Precision, log_normaliser, product_dtype
 from llmrec_env.common.training import (
     Losses,
@@ -88,6 +89,7 @@ class LearningConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_types(self)
         if not 0 < self.share <= 1:
             raise DataError(f"share of the training users must lie in (0, 1], got {self.share}")
         for name, least in (("epochs", 1), ("min_steps", 0)):

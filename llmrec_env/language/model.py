@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.saved_folder import CONFIG, reading
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Window
@@ -45,6 +46,7 @@ class LanguageEnvironmentConfig:
     """Seed of the first weights of adapter and heads."""
 
     def __post_init__(self) -> None:
+        check_types(self)
         if self.output_scale is not None and not 0 < self.output_scale < math.inf:
             raise SettingError(
                 f"output_scale must be a number above 0, or None, got {self.output_scale}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +124,53 @@ def test_what_is_loaded_knows_where_it_stands_until_it_learns(
     assert loaded.saved_at is loaded.fingerprint is None
     loaded.save_pretrained(tmp_path / "le")
     assert LanguageEnvironment.from_pretrained(tmp_path / "le").fingerprint not in names
+
+
+def test_a_saved_le_is_for_whom_the_umask_lets_read(
+    learned: LanguageEnvironment, tmp_path: Path
+) -> None:
+    before = os.umask(0o027)
+    try:
+        learned.save_pretrained(tmp_path / "le")
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "le").rglob("*") if path.is_file()]
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
+
+
+FIT = """
+import sys
+import torch
+from tiny_models import TINY
+from llmrec_env.data.splits import split_by_user
+from llmrec_env.data.world.generated import generate_world
+from llmrec_env.language.fitting import fit_language_environment
+
+torch.set_num_threads(int(sys.argv[2]))
+split = split_by_user(generate_world(seed=0, n_items=60, n_users=80).log, seed=0)
+model = fit_language_environment(split.train, split.validation, config=TINY)
+model.save_pretrained(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_fit_writes_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    for threads in (1, 2):
+        folders = [tmp_path / f"{threads} threads" / str(seed) for seed in (1, 2)]
+        for seed, folder in enumerate(folders, start=1):
+            paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+            own = {
+                "PYTHONHASHSEED": str(seed),
+                "LLMREC_CACHE": f"{folder}.cache",
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONPATH": os.pathsep.join([*paths, os.environ.get("PYTHONPATH", "")]),
+            }
+            command = [sys.executable, "-c", FIT, str(folder), str(threads)]
+            subprocess.run(command, check=True, env=os.environ | own, capture_output=True)
+        names = {p.relative_to(folders[0]) for p in folders[0].rglob("*") if p.is_file()}
+        assert "config.json" in map(str, names)
+        for name in names:
+            assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
 
 
 def test_saving_again_replaces_the_folder(

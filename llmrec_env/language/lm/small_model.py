@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, 
 from llmrec_env.common import processes
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, cache_folder, check_writable, fingerprint
+from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.training import TrainingConfig, bucketed_batches, clear_checkpoint, train
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.lm.pretrained import quiet_transformers
@@ -48,6 +49,9 @@ class SmallModelConfig:
     """Sentences a step."""
     learning_rate: float = 3e-3
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
 
 
 def small_base_model(catalogue: Catalogue, config: SmallModelConfig | None = None) -> Path:
