@@ -13,7 +13,7 @@ import pytest
 
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.common.files import write_json
-from llmrec_env.common.run_folder import RunFolder, check_same
+from llmrec_env.common.run_folder import FORMAT, RunFolder, check_same
 
 pytestmark = pytest.mark.core
 SETTINGS: dict[str, Any] = {"epochs": 3, "seeds": 2, "methods": ("plain", "SNQN")}
@@ -91,9 +91,10 @@ def test_a_run_of_another_format_is_refused(tmp_path: Path) -> None:
         claim(tmp_path)
 
 
+NOW = f'"format": {FORMAT}'
 DAMAGED = (
-    *("", "{", "[]", "5", "\x00", "[" * 5000, '{"format": 1}', '{"kind": "bench", "format": 1}'),
-    '{"kind": "bench", "settings": [], "contents": {}, "format": 1}',
+    *("", "{", "[]", "5", "\x00", "[" * 5000, f"{{{NOW}}}", f'{{"kind": "bench", {NOW}}}'),
+    f'{{"kind": "bench", "settings": [], "contents": {{}}, {NOW}}}',
 )
 
 
