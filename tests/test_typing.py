@@ -52,19 +52,21 @@ llmrec_env.load(path=3)
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What mypy says of a user's three files."""
+    """What mypy says of a user's files."""
     pytest.importorskip("mypy")
     folder = tmp_path_factory.mktemp("user")
     asked = [f"reveal_type({module.__name__}.{name})" for name, module in NAMES.items()]
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
     files = {
         "mypy.ini": SETTINGS,
         "program.py": PROGRAM,
         "mistakes.py": MISTAKES,
+        "readme.py": "\n".join(readme),
         "names.py": "\n".join(["import agents, llmrec_env", *asked]),
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "program.py", "mistakes.py", "names.py"]
+    command = [sys.executable, "-m", "mypy", *(name for name in files if name != "mypy.ini")]
     result = subprocess.run(
         command,
         cwd=folder,
@@ -95,6 +97,11 @@ def test_a_type_checker_knows_every_public_name(told: list[str]) -> None:
 @pytest.mark.slow
 def test_a_type_checker_accepts_a_users_program(told: list[str]) -> None:
     assert not [line for line in told if line.startswith("program.py")]
+
+
+@pytest.mark.slow
+def test_a_type_checker_accepts_the_blocks_of_the_readme(told: list[str]) -> None:
+    assert not [line for line in told if line.startswith("readme.py")]
 
 
 @pytest.mark.slow

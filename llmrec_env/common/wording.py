@@ -13,7 +13,7 @@ NAMES = 20
 
 def shown(value: object) -> str:
     """A value as Python writes it, in one line and cut where it is long."""
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= CHARACTERS else f"{text[:CHARACTERS]}… ({len(text)} characters)"
 
 

@@ -56,6 +56,9 @@ class LanguageUser(UserSimulator):
             range.
     """
 
+    # None where an LE without users was given none; environments refuse that by name
+    users: InteractionLog
+
     def __init__(
         self,
         model: LanguageEnvironment,
@@ -72,7 +75,7 @@ class LanguageUser(UserSimulator):
         self._origin: Origin | None = None
         self.catalogue = model.catalogue
         self.state_size = model.state_size
-        self.users = users if users is not None else model.users
+        self.users = users if users is not None else model.users  # type: ignore[assignment]
         if users is not None:
             check_same_catalogue(model.catalogue, users.catalogue, "users, for this LE")
         self._labels: WeakKeyDictionary[InteractionLog, Labels] = WeakKeyDictionary()
@@ -124,7 +127,7 @@ class LanguageUser(UserSimulator):
             self.model = self._origin.open()
             self.catalogue = self.model.catalogue
         if "users" not in state:
-            self.users = self.model.users
+            self.users = self.model.users  # type: ignore[assignment]
         self._labels = WeakKeyDictionary()
 
     def with_accept_rate(self, accept_rate: float) -> LanguageUser:

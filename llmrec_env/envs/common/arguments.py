@@ -50,8 +50,11 @@ class Arguments:
             }
         self.__dict__["_spec"] = spec
 
-    def set_wrapper_attr(self, name: str, value: Any, **kwargs: Any) -> None:
+    def set_wrapper_attr(self, name: str, value: Any, **kwargs: Any) -> bool:
         """Set a setting or an attribute that is there, as Gymnasium's wrappers do.
+
+        Returns:
+            True: it was set here, so no wrapper around needs to.
 
         Raises:
             SettingError: there is no such attribute, or it holds for good.
@@ -59,6 +62,7 @@ class Arguments:
         if not hasattr(self, name):
             raise unknown_name(name, self.changeable, "attribute")
         setattr(self, name, value)
+        return True
 
 
 def named_arguments(make: Callable[Concatenate[E, P], None]) -> Callable[Concatenate[E, P], None]:

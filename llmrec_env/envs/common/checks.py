@@ -101,7 +101,9 @@ def check_per_row(name: str, values: Sequence[Any] | None, num_rows: int) -> lis
     if values is None:
         return [None] * num_rows
     if isinstance(values, str) or np.ndim(values) != 1 or len(values) != num_rows:
-        raise SettingError(f"{name} must have one value for each of {num_rows} rows: {values!r}")
+        raise SettingError(
+            f"{name} must have one value for each of {num_rows} rows: {shown(values)}"
+        )
     return list(values)
 
 
@@ -111,7 +113,7 @@ def check_seed(seed: int | None) -> int | None:
         return None
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
         raise SettingError(
-            f"a seed must be a whole number of at least 0, or None to go on; got {seed!r}"
+            f"a seed must be a whole number of at least 0, or None to go on; got {shown(seed)}"
         )
     return int(seed)
 

@@ -37,7 +37,10 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
     * ``"next_step"``: the next ``step`` ignores the row's action and returns the start of a new
       episode, reward 0.
     * ``"same_step"``: the same ``step`` already returns the start of a new episode; the last
-      observation and info are in ``infos["final_obs"]`` and ``infos["final_info"]``.
+      observation and info are in ``infos["final_obs"]`` and ``infos["final_info"]``. Gymnasium's
+      vector wrappers know this mode from version 1.1 on. Those of 1.0 take every step for one of
+      ``"next_step"``: ``RecordEpisodeStatistics`` counts wrong lengths there, and wrappers of
+      observations leave ``final_obs`` as it was. Use ``"next_step"`` with them, or a newer version.
     * ``"disabled"``: the caller starts it with ``reset(options={"reset_mask": ...})``.
 
     Args:

@@ -52,7 +52,10 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Starting State
     A user of the simulator's held-out `users`, drawn with the environment's seed among those with
-    enough interactions, or the one that `reset(options={"user_id": ...})` names. The initial
+    enough interactions, or the one that `reset(options={"user_id": ...})` names. The same seed
+    gives the same episodes on the same machine with the same number of threads
+    (`torch.set_num_threads`): another number changes the last digits of a language model's answers,
+    and so, rarely, whether an item is taken. The initial
     history is the first half of the user's sequence, at least 3 items; at least one item stays out.
 
     ## Rewards

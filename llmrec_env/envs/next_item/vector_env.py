@@ -23,7 +23,9 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
     ## Description
     Row `i`, seeded with `s`, behaves like the single environment seeded with `s + i`: each row has
     a generator of its own, which an auto-reset never seeds anew. Actions, observations, starting
-    state and rewards are those of :class:`NextItemEnv`, in arrays of `num_envs` rows.
+    state and rewards are those of :class:`NextItemEnv`, in arrays of `num_envs` rows. The last
+    digits of a language model's answers depend on how many rows are asked at once and on the number
+    of threads (`torch.set_num_threads`; a forked worker of `AsyncVectorEnv` has one).
 
     ## Episode End
     `autoreset` says what happens to a row whose episode ended, on every gymnasium version:
@@ -32,6 +34,9 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
       episode, reward 0.
     * `"same_step"`: the same `step` already returns the start of a new episode; the last
       observation is in `infos["final_obs"]`, what the step brought in `infos["final_info"]`.
+      Vector wrappers of Gymnasium 1.0 do not know this mode (wrong episode lengths in
+      `RecordEpisodeStatistics`, `final_obs` untouched by wrappers of observations): use
+      `"next_step"` with them, or a later Gymnasium.
     * `"disabled"`: the caller resets with `reset(options={"reset_mask": ...})`, bool `(num_envs,)`.
 
     `metadata["autoreset_mode"]` says it too where gymnasium has the enum (1.1 and later).
