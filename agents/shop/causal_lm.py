@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -20,7 +19,9 @@ from agents.shop.prompts import Prompts, pack
 from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.file_errors import told
+from llmrec_env.common.files import atomic_path
+from llmrec_env.common.saved_folder import read_described, read_finite, write_described
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
 from llmrec_env.language.lm.saving import COPY_BASE_BELOW, save_adapter, save_base
 from llmrec_env.language.lm.transformers_backend import TransformersBackend, model_mask
@@ -207,7 +208,7 @@ class CausalLMPolicy(ScoringPolicy):
                 "config": asdict(self.config),
                 "versions": {name: importlib.metadata.version(name) for name in packages},
             }
-            write_json(temporary / "config.json", description)
+            write_described(temporary, description)
 
     @classmethod
     def load(
@@ -220,7 +221,8 @@ class CausalLMPolicy(ScoringPolicy):
         """Read what :meth:`save` wrote.
 
         Raises:
-            DataError: the folder holds no such policy, or its parts do not fit each other.
+            DataError: the folder holds no such policy, is not as it was saved, or its parts do not
+                fit each other.
             LLMRecError: its base model, which was named and not copied, cannot be loaded.
         """
         from peft import set_peft_model_state_dict
@@ -248,15 +250,16 @@ def _read(
 ) -> tuple[dict[str, Any], CausalLMConfig, dict[str, Tensor], dict[str, Tensor]]:
     """Description, settings, adapter and value head in the folder of a saved policy."""
     try:
-        description = read_json(path / "config.json")
+        description = read_described(path)
         if (description["policy"], description["format"]) != ("causal_lm", FORMAT):
             raise ValueError(f"format {description['format']!r} of {description['policy']!r}")
         config = CausalLMConfig(**description["config"])
-        adapter = load_file(path / "adapter" / "adapter_model.safetensors")
-        return description, config, adapter, load_file(path / "value_head.safetensors")
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        adapter = read_finite(path / "adapter" / "adapter_model.safetensors")
+        return description, config, adapter, read_finite(path / "value_head.safetensors")
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} holds no causal LM policy ({error!r}); expected what CausalLMPolicy.save wrote"
+            f"{path} holds no causal LM policy ({told(error)}); expected what CausalLMPolicy.save "
+            "wrote"
         ) from None
 
 

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from agents.shop.policy import ScoringPolicy
 from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.file_errors import told
+from llmrec_env.common.files import atomic_path
+from llmrec_env.common.saved_folder import read_described, read_finite, write_described
 from llmrec_env.envs.shop.views.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
 
 
@@ -106,20 +107,22 @@ class CompactPolicy(ScoringPolicy):
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             save_file(self.state_dict(), temporary / self.WEIGHTS)
-            write_json(temporary / "config.json", asdict(self.config))
+            write_described(temporary, asdict(self.config))
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> CompactPolicy:
         """Read what :meth:`save` wrote, ready to act.
 
         Raises:
-            DataError: the folder holds no such policy.
+            DataError: the folder holds no such policy, or one that is not as it was saved.
         """
+        path = Path(folder)
         try:
-            policy = cls(CompactConfig(**read_json(Path(folder) / "config.json")))
-            policy.load_state_dict(load_file(Path(folder) / cls.WEIGHTS))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            policy = cls(CompactConfig(**read_described(path)))
+            policy.load_state_dict(read_finite(path / cls.WEIGHTS))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise DataError(
-                f"{folder}: no compact policy ({error!r:.200}); expected a folder that save() wrote"
+                f"{folder}: no compact policy ({told(error):.300}); expected a folder that save() "
+                "wrote"
             ) from None
         return policy.eval()

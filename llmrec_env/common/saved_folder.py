@@ -19,9 +19,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from torch import Tensor
+
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import fingerprint, read_json
-from llmrec_env.common.tensor_files import check_lines, read_tensors, refuse_pointer, tensor_lines
+from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.tensor_files import (
+    check_lines,
+    is_finite,
+    read_tensors,
+    refuse_pointer,
+    tensor_lines,
+)
 
 CONFIG = "config.json"
 MANIFEST = "manifest"
@@ -49,6 +57,36 @@ def manifest_of(
         **about,
     }
     return manifest | {"settings": _settings_fingerprint(settings, manifest, free)}
+
+
+def write_described(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Write the config.json of a folder that is complete but for it, with its manifest."""
+    write_json(folder / CONFIG, {**settings, MANIFEST: manifest_of(folder, settings)})
+
+
+def read_described(folder: Path) -> dict[str, Any]:
+    """What :func:`write_described` was given, if the folder is as it was; one without a manifest
+    passes.
+
+    Raises:
+        DataError: something in it is missing, damaged or exchanged.
+    """
+    config = read_config(folder)
+    check_manifest(folder, config)
+    return {name: value for name, value in config.items() if name != MANIFEST}
+
+
+def read_finite(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, all finite.
+
+    Raises:
+        DataError: the file is damaged, or holds NaN or infinity.
+    """
+    tensors = read_tensors(path)
+    for name, value in tensors.items():
+        if not is_finite(value):
+            raise DataError(f"{path}: tensor {name!r} holds NaN or infinity")
+    return tensors
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -346,6 +347,11 @@ def test_bad_folders_give_one_clear_error(policy: CausalLMPolicy, tmp_path: Path
         CausalLMPolicy.load(tmp_path / "nowhere")
     policy.save(tmp_path / "policy")
     save_file({"weight": torch.zeros(1, 3)}, tmp_path / "policy" / "value_head.safetensors")
+    with pytest.raises(DataError, match="holds no causal LM policy"):
+        CausalLMPolicy.load(tmp_path / "policy")
+    config = tmp_path / "policy" / "config.json"
+    without = {k: v for k, v in json.loads(config.read_text()).items() if k != "manifest"}
+    config.write_text(json.dumps(without))  # as earlier versions wrote it
     with pytest.raises(DataError, match="does not fit its base model"):
         CausalLMPolicy.load(tmp_path / "policy")
     (tmp_path / "policy" / "value_head.safetensors").write_bytes(b"nothing")

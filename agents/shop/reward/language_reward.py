@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from agents.shop.reward.model import RewardModel, RewardModelConfig
 from agents.shop.reward.purchases import Agreement, JudgedPurchase, agreement
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import atomic_path, local_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, local_path
+from llmrec_env.common.saved_folder import read_described, read_finite, write_described
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.reward import Purchase, Verdict
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
@@ -32,7 +32,7 @@ BATCH = 64
 """Pairs read at once when nothing is learned."""
 KEPT = 65_536
 """Judgements kept; the oldest goes first."""
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError)
 """What reading a broken folder raises."""
 
 
@@ -113,16 +113,14 @@ class LanguageReward:
                 base.save_pretrained(temporary / "base_model")
                 model.tokenizer.save_pretrained(temporary / "base_model")
             save_file(_own_tensors(model), temporary / "weights.safetensors")
-            write_json(
-                temporary / "config.json",
-                {
-                    "format": FORMAT,
-                    "base_model": None if copied else model.name,
-                    "config": asdict(model.config),
-                    "threshold": self.threshold,
-                    "record": self.record,
-                },
-            )
+            described = {
+                "format": FORMAT,
+                "base_model": None if copied else model.name,
+                "config": asdict(model.config),
+                "threshold": self.threshold,
+                "record": self.record,
+            }
+            write_described(temporary, described)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> LanguageReward:
@@ -133,11 +131,11 @@ class LanguageReward:
         """
         folder = local_path(folder, "reward model")
         try:
-            saved = read_json(folder / "config.json")
+            saved = read_described(folder)
             if saved["format"] != FORMAT:
                 raise ValueError(f"format {saved['format']!r}, this version reads {FORMAT}")
             config = RewardModelConfig(**saved["config"])
-            tensors = load_file(folder / "weights.safetensors")
+            tensors = read_finite(folder / "weights.safetensors")
             name = saved["base_model"] or str(folder / "base_model")
             base, tokenizer = load_base_model(name)
             model = RewardModel(base, tokenizer, config, name)
