@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from agents import LossTerm, Recommender, RecommenderConfig
 from agents.objectives import FRAMEWORKS, Batch, ObjectiveConfig, Outputs, SNQNConfig, register
 from agents.objectives.supervised import NextItem
-from llmrec_env.common.errors import LLMRecError, SettingError
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -157,7 +157,7 @@ def test_a_term_of_ones_own_joins_any_framework(
     fitted.save(tmp_path / "model")
     assert np.array_equal(Recommender.load(tmp_path / "model").score([[1]]), fitted.score([[1]]))
     del FRAMEWORKS["snqn_odd"]
-    with pytest.raises(SettingError, match=r"'snqn_odd'.*registered first"):
+    with pytest.raises(DataError, match=r"'snqn_odd'.*registered first"):
         Recommender.load(tmp_path / "model")
 
 

@@ -23,7 +23,7 @@ from agents.objectives import (
     register,
 )
 from agents.settings import check_share
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
@@ -113,7 +113,7 @@ def test_they_are_fitted_saved_loaded_and_served_by_flat_keywords(
     assert loaded.config == fitted.config
     assert np.array_equal(loaded.recommend([[1, 2]], k=5), fitted.recommend([[1, 2]], k=5))
     del BACKBONES["fading_mean"]
-    with pytest.raises(SettingError, match=r"'fading_mean'.*agents\.backbones\.register_backbone"):
+    with pytest.raises(DataError, match=r"'fading_mean'.*agents\.backbones\.register_backbone"):
         Recommender.load(tmp_path / "model")
 
 

@@ -169,7 +169,6 @@ def test_the_command_line_has_the_defaults_of_the_settings() -> None:
     [
         (["--algorithms", "bc,dqm"], "algorithms must be some of bc, dqn, double_dqn, cql, bcq"),
         (["--datasets", "logged,logged"], "each named once; got logged,logged"),
-        (["--seeds", "0"], "seeds must be at least 1, got 0"),
         (["--seed", "1"], "learn one with `llmrec fit`"),
         (["--data", "somewhere"], "name its folder with --simulator"),
     ],

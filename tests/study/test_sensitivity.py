@@ -213,10 +213,11 @@ def test_a_catalogue_without_kinds_is_told_of_in_one_note(
 ) -> None:
     monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
     rng = np.random.default_rng(0)
-    rows = [(f"u{u}", f"i{i}") for u in range(30) for i in rng.integers(12, size=5)]
+    taken = [(u, i) for u in range(30) for i in rng.integers(12, size=5)]
+    rows = [(f"u{user}", f"i{item}", time) for time, (user, item) in enumerate(taken)]
     data = tmp_path / "data"
     data.mkdir()
-    pl.DataFrame(rows, schema=["user_id", "item_id"], orient="row").write_csv(
+    pl.DataFrame(rows, schema=["user_id", "item_id", "time"], orient="row").write_csv(
         data / "interactions.csv"
     )
     items = {"item_id": [f"i{i}" for i in range(12)], "title": [f"thing {i}" for i in range(12)]}

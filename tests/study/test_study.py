@@ -168,7 +168,7 @@ def saved_log(folder: Path) -> Path:
     """Another log, in the plain format."""
     folder.mkdir()
     users, items = [f"u{i % 20}" for i in range(100)], ["a", "b"] * 50
-    table = pl.DataFrame({"user_id": users, "item_id": items})
+    table = pl.DataFrame({"user_id": users, "item_id": items, "time": range(100)})
     table.write_csv(folder / "interactions.csv")
     return folder
 

@@ -91,5 +91,7 @@ def _checked(sweep: Sweep, values: tuple[Value, ...]) -> tuple[Value, ...]:
     for value in values:
         if whole and value != int(value):
             raise SettingError(f"{sweep.setting} takes whole numbers, got {value}")
-        METHODS[sweep.method].config(DEFAULT_BACKBONE, **{sweep.setting: value})
-    return tuple(sorted({int(value) if whole else float(value) for value in values}))
+    meant = sorted({int(value) if whole else float(value) for value in values})
+    for number in meant:
+        METHODS[sweep.method].config(DEFAULT_BACKBONE, **{sweep.setting: number})
+    return tuple(meant)
