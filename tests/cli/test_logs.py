@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from commands import run, runner
 
+pytest.importorskip("d3rlpy")
+pytest.importorskip("stable_baselines3")
 from agents import Recommender
 from llmrec_env.cli import app
 from llmrec_env.common import progress
@@ -17,9 +19,6 @@ from llmrec_env.experiments.offline_benchmark import OfflineSettings
 from llmrec_env.experiments.sensitivity import SensitivitySettings
 from llmrec_env.experiments.settings import RunSettings
 from llmrec_env.experiments.study import StudySettings
-
-pytest.importorskip("d3rlpy")
-pytest.importorskip("stable_baselines3")
 
 COMMANDS = ("fit", "train", "evaluate", "demo", "bench", "bench offline", "bench sensitivity")
 

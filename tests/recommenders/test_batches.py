@@ -140,7 +140,5 @@ def test_refusals_name_the_mend(make_log: MakeLog, user: TrueTasteUser, tiny: Ma
         TrainingData.prepare(make_log([[0], [1]], n_items=3), None, tiny())
     with pytest.raises(LLMRecError, match="simulator="):
         TrainingData.prepare(log, None, tiny(objective="snqn", reward=True))
-    with pytest.raises(
-        LLMRecError, match=r"another catalogue \(3 items\)"
-    ):
+    with pytest.raises(LLMRecError, match=r"another catalogue \(3 items\)"):
         TrainingData.prepare(log, user, tiny(augment=True))
