@@ -85,3 +85,9 @@ def test_no_title_reaches_the_terminal_unclean() -> None:
     env.step(8)
     assert "\x1b" not in env.render()
     assert len(env.render().splitlines()) == 4
+
+
+def test_a_large_patience_is_a_number(even_user: EvenUser) -> None:
+    env = gym.make("LLMRec/NextItem-v0", simulator=even_user, patience=10**9, render_mode="ansi")
+    env.reset(seed=0)
+    assert "patience 1000000000 of 1000000000" in env.render()

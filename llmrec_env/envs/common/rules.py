@@ -33,7 +33,7 @@ class Outcome(Protocol):
 
 
 LARGEST = 100_000_000
-"""Rows, items of a history or skips at most."""
+"""Rows, or items of a history, at most: each takes memory."""
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 TellsOf = TypeVar("TellsOf", bound=Outcome, contravariant=True)
@@ -143,11 +143,11 @@ class Infos(Protocol[TellsOf]):
         """The first row's, in plain values."""
 
 
-def check_counts(**counts: int) -> None:
-    """Refuse what is no whole number of at least 1, or too large to count up to."""
+def check_counts(most: int = LARGEST, /, **counts: int) -> None:
+    """Refuse what is no whole number of at least 1, or above ``most``."""
     for name, value in counts.items():
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or value < 1:
             raise SettingError(f"{name} must be a whole number of at least 1, got {shown(value)}")
-        if value > LARGEST:
-            raise SettingError(f"{name} must be at most {LARGEST:,}, got {shown(value)}")
+        if value > most:
+            raise SettingError(f"{name} must be at most {most:,}, got {shown(value)}")

@@ -8,6 +8,7 @@ from llmrec_env.envs.common.rendering import WIDTH, clean
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 
 SEPARATOR = " | "
+MAX_DOTS = 20
 
 
 def draw(rules: NextItemRules, row: int, outcome: Outcome | None) -> str:
@@ -28,7 +29,12 @@ def _headline(rules: NextItemRules, row: int) -> str:
     user = clean(str(rules.initial_histories.ids[rules.users[row]]))
     steps = f"step {rules.steps[row]}" + ("" if rules.limit is None else f" of {rules.limit}")
     left = int(rules.patience_left[row])
-    return f"user {user} · {steps} · patience {'●' * left}{'○' * (rules.patience - left)}"
+    return f"user {user} · {steps} · patience {_patience(left, rules.patience)}"
+
+
+def _patience(left: int, whole: int) -> str:
+    """A dot for each skip that is borne, or numbers where there are many."""
+    return "●" * left + "○" * (whole - left) if whole <= MAX_DOTS else f"{left} of {whole}"
 
 
 def _history(rules: NextItemRules, row: int) -> str:

@@ -31,6 +31,8 @@ from llmrec_env.users.base import Response, Session, UserSimulator
 
 REWARDS = ("shown", "accept")
 MIN_INITIAL_ITEMS = 3
+ENDLESS = 2**62
+"""The largest patience, which no episode uses up."""
 STATE_TOLERANCE = 1e-3
 """By how much a state may lie outside [-1, 1]: the last bits of a unit vector."""
 
@@ -166,7 +168,7 @@ class NextItemRules(Rules[Outcome]):
 
     @patience.setter
     def patience(self, patience: int) -> None:
-        check_counts(patience=patience)
+        check_counts(ENDLESS, patience=patience)
         self._patience = int(patience)
         self.patience_left = np.minimum(self.patience_left, self._patience)
 
