@@ -16,15 +16,9 @@ from agents.config import RecommenderConfig
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.file_errors import told
-from llmrec_env.common.files import atomic_path, write_json
-from llmrec_env.common.saved_folder import (
-    CONFIG,
-    MANIFEST,
-    check_manifest,
-    manifest_of,
-    read_config,
-)
-from llmrec_env.common.tensor_files import is_finite, read_tensors
+from llmrec_env.common.files import atomic_path
+from llmrec_env.common.saved_folder import check_manifest, read_config, write_described
+from llmrec_env.common.tensor_files import read_finite
 
 WEIGHTS = "model.safetensors"
 FORMAT = 2
@@ -75,7 +69,7 @@ class SavedRecommender:
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             save_file(tensors, temporary / WEIGHTS)
-            write_json(temporary / CONFIG, about | {MANIFEST: manifest_of(temporary, about)})
+            write_described(temporary, about)
 
     @classmethod
     def read(cls, folder: Path, device: str) -> SavedRecommender:
@@ -88,10 +82,7 @@ class SavedRecommender:
         described = read_config(folder)
         about = _as_written_now(described, folder)
         check_manifest(folder, described)
-        tensors = read_tensors(folder / WEIGHTS, device)
-        for name, value in tensors.items():
-            if not is_finite(value):
-                raise DataError(f"{folder / WEIGHTS}: tensor {name!r} holds NaN or infinity")
+        tensors = read_finite(folder / WEIGHTS, device)
         if "popularity" not in tensors:
             raise DataError(f"{folder / WEIGHTS}: tensor 'popularity' is missing")
         popularity = tensors.pop("popularity").cpu().numpy()

@@ -21,7 +21,8 @@ from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.file_errors import told
 from llmrec_env.common.files import atomic_path
-from llmrec_env.common.saved_folder import read_described, read_finite, write_described
+from llmrec_env.common.saved_folder import read_described, write_described
+from llmrec_env.common.tensor_files import read_finite
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers
 from llmrec_env.language.lm.saving import COPY_BASE_BELOW, save_adapter, save_base
 from llmrec_env.language.lm.transformers_backend import TransformersBackend, model_mask

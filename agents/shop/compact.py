@@ -17,7 +17,8 @@ from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.file_errors import told
 from llmrec_env.common.files import atomic_path
-from llmrec_env.common.saved_folder import read_described, read_finite, write_described
+from llmrec_env.common.saved_folder import read_described, write_described
+from llmrec_env.common.tensor_files import read_finite
 from llmrec_env.envs.shop.views.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
 
 

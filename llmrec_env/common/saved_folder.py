@@ -19,33 +19,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
-
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint, read_json, write_json
-from llmrec_env.common.tensor_files import (
-    check_lines,
-    is_finite,
-    read_tensors,
-    refuse_pointer,
-    tensor_lines,
-)
+from llmrec_env.common.tensor_files import check_lines, read_tensors, refuse_pointer, tensor_lines
 
 CONFIG = "config.json"
 MANIFEST = "manifest"
 
 
-def manifest_of(
+def write_described(
     folder: Path,
     settings: Mapping[str, Any],
     free: Collection[str] = (),
     about: Mapping[str, Any] = MappingProxyType({}),
-) -> dict[str, Any]:
-    """The manifest of a folder that is complete but for its config.json.
+) -> None:
+    """Write the config.json of a folder that is complete but for it, with the manifest.
 
     Args:
-        folder: what to read.
-        settings: what config.json will say beside the manifest.
+        folder: what the manifest is to speak of.
+        settings: what config.json says beside the manifest.
         free: keys of ``settings`` that may change later.
         about: what else the manifest is to say.
     """
@@ -56,12 +48,8 @@ def manifest_of(
         "tensors": {name: tensor_lines(read_tensors(folder / name)) for name in weights},
         **about,
     }
-    return manifest | {"settings": _settings_fingerprint(settings, manifest, free)}
-
-
-def write_described(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Write the config.json of a folder that is complete but for it, with its manifest."""
-    write_json(folder / CONFIG, {**settings, MANIFEST: manifest_of(folder, settings)})
+    manifest["settings"] = _settings_fingerprint(settings, manifest, free)
+    write_json(folder / CONFIG, {**settings, MANIFEST: manifest})
 
 
 def read_described(folder: Path) -> dict[str, Any]:
@@ -76,19 +64,6 @@ def read_described(folder: Path) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name != MANIFEST}
 
 
-def read_finite(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file, all finite.
-
-    Raises:
-        DataError: the file is damaged, or holds NaN or infinity.
-    """
-    tensors = read_tensors(path)
-    for name, value in tensors.items():
-        if not is_finite(value):
-            raise DataError(f"{path}: tensor {name!r} holds NaN or infinity")
-    return tensors
-
-
 def read_config(folder: Path) -> dict[str, Any]:
     """What config.json of a saved folder says.
 
@@ -97,10 +72,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     refuse_pointer(path)
-    try:
-        config = read_json(path)
-    except ValueError as error:
-        raise DataError(f"{path} is no JSON ({error}); copy it again from where it came") from error
+    config = read_json(path)
     if not isinstance(config, dict):
         raise DataError(f"{path} holds {type(config).__name__}, expected a JSON object")
     return config

@@ -35,6 +35,20 @@ def read_tensors(
         raise _not_whole(path, error) from error
 
 
+def read_finite(
+    path: str | os.PathLike[str], device: str | torch.device = "cpu"
+) -> dict[str, Tensor]:
+    """As :func:`read_tensors`, where every number must be one.
+
+    Raises:
+        DataError: the file cannot be read, or a tensor holds NaN or infinity.
+    """
+    tensors = read_tensors(path, device)
+    for name, value in tensors.items():
+        _refuse_infinite(path, name, value)
+    return tensors
+
+
 def refuse_pointer(path: str | os.PathLike[str]) -> None:
     """Refuse a file that is not there, or that Git LFS has not fetched.
 
@@ -162,8 +176,12 @@ def check_shapes(
         kind = "integers" if name in integers else "floats"
         if value.is_floating_point() != (kind == "floats") or value.dtype == torch.bool:
             raise DataError(f"{path}: tensor {name!r} is {_form(value)}, expected {kind}")
-        if not is_finite(value):
-            raise DataError(f"{path}: tensor {name!r} holds NaN or infinity")
+        _refuse_infinite(path, name, value)
+
+
+def _refuse_infinite(path: str | os.PathLike[str], name: str, value: Tensor) -> None:
+    if not is_finite(value):
+        raise DataError(f"{path}: tensor {name!r} holds NaN or infinity")
 
 
 def is_finite(value: Tensor) -> bool:

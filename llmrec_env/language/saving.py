@@ -23,20 +23,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import (
-    atomic_path,
-    fingerprint,
-    folder_fingerprint,
-    local_path,
-    write_json,
-)
+from llmrec_env.common.files import atomic_path, fingerprint, folder_fingerprint, local_path
 from llmrec_env.common.saved_folder import (
     CONFIG,
     MANIFEST,
     check_manifest,
-    manifest_of,
     read_config,
     reading,
+    write_described,
 )
 from llmrec_env.common.tensor_files import read_tensors
 from llmrec_env.data.catalogue import Catalogue
@@ -226,9 +220,7 @@ def write_folder(
             "versions": {package: importlib.metadata.version(package) for package in packages},
         }
         about = {"catalogue": catalogue.fingerprint, "base_model": elsewhere}
-        settings = known | description
-        manifest = manifest_of(temporary, settings, MAY_CHANGE, about)
-        write_json(temporary / CONFIG, settings | {MANIFEST: manifest})
+        write_described(temporary, known | description, MAY_CHANGE, about)
 
 
 def _learning_backend(backend: LMBackend) -> TransformersBackend:

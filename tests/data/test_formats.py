@@ -7,11 +7,11 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
+from tables import histories, texts
 
-from llmrec_env.data import InteractionLog, load
+from llmrec_env.data import load
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 
 pytestmark = pytest.mark.core
@@ -27,18 +27,6 @@ def write(folder: Path, files: dict[str, str], encoding: str = "utf-8") -> Path:
 
 def lines(*records: dict) -> str:
     return "".join(json.dumps(record) + "\n" for record in records)
-
-
-def histories(log: InteractionLog) -> dict[str, list[str]]:
-    """The item ids of each user, oldest first."""
-    ids = np.array(log.catalogue.ids)
-    return {
-        user: ids[items].tolist() for user, items in zip(log.user_ids, log.sequences(), strict=True)
-    }
-
-
-def texts(log: InteractionLog, column: str) -> dict[str, str]:
-    return dict(log.catalogue.table.select("item_id", column).iter_rows())
 
 
 def test_movielens_100k(tmp_path):

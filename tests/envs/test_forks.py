@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh_process import printed_by
 
 pytestmark = [
     pytest.mark.core,
@@ -49,15 +48,4 @@ print("no fork waited")
 
 
 def test_forked_workers_answer_after_their_parent_used_torch_and_polars(tmp_path: Path) -> None:
-    script = tmp_path / "forks.py"
-    script.write_text(SCRIPT)
-    done = subprocess.run(
-        [sys.executable, script],
-        env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "no fork waited" in done.stdout
+    assert "no fork waited" in printed_by(SCRIPT, tmp_path)

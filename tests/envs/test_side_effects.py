@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
+from fresh_process import printed_by
 
 pytestmark = pytest.mark.core
 SCRIPT = """
@@ -54,14 +53,5 @@ print("nothing changed")
 """
 
 
-def test_environments_have_no_global_side_effects() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "nothing changed" in done.stdout
+def test_environments_have_no_global_side_effects(tmp_path: Path) -> None:
+    assert "nothing changed" in printed_by(SCRIPT, tmp_path)

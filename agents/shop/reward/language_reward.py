@@ -21,7 +21,8 @@ from agents.shop.reward.purchases import Agreement, JudgedPurchase, agreement
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, local_path
-from llmrec_env.common.saved_folder import read_described, read_finite, write_described
+from llmrec_env.common.saved_folder import read_described, write_described
+from llmrec_env.common.tensor_files import read_finite
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.reward import Purchase, Verdict
 from llmrec_env.language.lm.pretrained import load_base_model, quiet_transformers

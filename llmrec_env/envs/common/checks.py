@@ -50,10 +50,11 @@ def check_options(options: dict[str, Any] | None, *names: str) -> dict[str, Any]
     return options or {}
 
 
-def check_name(name: str, value: Any, names: Collection[str]) -> str:
-    """One of several names."""
+def check_name(name: str, value: Any, names: Collection[str], *others: str) -> str:
+    """One of several names; ``others`` say what else the caller could have passed."""
     if not isinstance(value, str) or value not in names:
-        raise SettingError(f"{name} must be one of {tuple(names)}, got {shown(value)}")
+        choice = " or ".join([f"one of {tuple(names)}", *others])
+        raise SettingError(f"{name} must be {choice}, got {shown(value)}")
     return value
 
 

@@ -1,9 +1,8 @@
-"""Checks of what callers pass to the shop: whole numbers, amounts, names out of a list."""
+"""Checks of what callers pass to the shop: whole numbers and amounts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
@@ -33,15 +32,3 @@ def check_amount(name: str, value: Any) -> float:
     if not fits or not math.isfinite(value) or value < 0.0:
         raise SettingError(f"{name} must be a finite number of at least 0, got {value!r:.80}")
     return float(value)
-
-
-def check_name(name: str, value: Any, names: Collection[str], *others: str) -> str:
-    """One of several names; ``others`` say what else the caller could have passed.
-
-    Raises:
-        SettingError: it is none of them.
-    """
-    if not isinstance(value, str) or value not in names:
-        choice = " or ".join([f"one of {tuple(names)}", *others])
-        raise SettingError(f"{name} must be {choice}, got {value!r:.80}")
-    return value

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.envs.shop.checks import check_amount, check_name, check_whole
+from llmrec_env.envs.common.checks import check_name
+from llmrec_env.envs.shop.checks import check_amount, check_whole
 from llmrec_env.envs.shop.pages import action_slots
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop

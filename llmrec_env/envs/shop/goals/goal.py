@@ -11,7 +11,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.checks import check_name
+from llmrec_env.envs.common.checks import check_name
 
 NO_LIMIT = 1_000_000.0
 """The upper price of a goal without a price limit, in dollars."""

@@ -9,8 +9,8 @@ import numpy as np
 from gymnasium import spaces
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.shop.catalogue.products import FIVE_STARS, MAX_PRICE, CatalogueFacts
-from llmrec_env.envs.shop.checks import check_name
 from llmrec_env.envs.shop.pages import PAGE_SIZE, Kind
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
