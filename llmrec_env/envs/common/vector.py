@@ -51,9 +51,17 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         autoreset: ``"next_step"``, ``"same_step"`` or ``"disabled"``.
         render_mode: ``"ansi"``, ``"human"`` or None.
 
+    Attributes:
+        keeps_final_masks: whether ``final_masks`` is kept, for a wrapper that tells it.
+        final_masks: bool (num_envs, number of actions), with ``"same_step"`` the action masks as
+            they were when the last episodes ended; a copy costs time, so it is opt-in.
+
     Raises:
         SettingError: there is no such limit, auto-reset or render mode.
     """
+
+    keeps_final_masks = False
+    final_masks: BoolArray | None = None
 
     def __init__(
         self,
@@ -201,6 +209,8 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
 
     def _final(self, ended: BoolArray, outcome: OutcomeT) -> dict[str, Any]:
         """What the episodes that have just ended came to."""
+        if self.keeps_final_masks:
+            self.final_masks = self.rules.action_masks()
         final = with_masks({"final_obs": self._observations.observe()}, ended)
         told = self._infos.infos(ended, np.zeros_like(ended), outcome)
         return final | {"final_info": told, "_final_info": ended}
