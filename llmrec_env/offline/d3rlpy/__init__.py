@@ -1,9 +1,11 @@
 """d3rlpy integration: datasets for its algorithms, and these as policies and rankers."""
 
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, Algorithm
-from llmrec_env.offline.d3rlpy.dataset import to_mdp_dataset, train
+from llmrec_env.offline.d3rlpy.collecting import collect_episodes
+from llmrec_env.offline.d3rlpy.dataset import to_mdp_dataset
 from llmrec_env.offline.d3rlpy.history_encoder import HistoryEncoderFactory
 from llmrec_env.offline.d3rlpy.policy import D3rlpyPolicy
+from llmrec_env.offline.d3rlpy.training import train
 from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 
 __all__ = [
@@ -12,6 +14,7 @@ __all__ = [
     "D3rlpyPolicy",
     "HistoryEncoderFactory",
     "TransitionsDataset",
+    "collect_episodes",
     "to_mdp_dataset",
     "train",
 ]

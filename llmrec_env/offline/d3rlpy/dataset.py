@@ -1,4 +1,4 @@
-"""Converts transitions to d3rlpy datasets, and trains d3rlpy's algorithms on them."""
+"""``to_mdp_dataset``: a log, or a table of its transitions, as a dataset of d3rlpy."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.common.errors import DataError
-from llmrec_env.common.progress import progress_bar
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
 from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 from llmrec_env.offline.table import Transitions
 from llmrec_env.offline.transitions import transitions
@@ -20,6 +18,7 @@ def to_mdp_dataset(
     source: Transitions | InteractionLog,
     simulator: UserSimulator | None = None,
     augmented: bool = True,
+    max_episode_steps: int | None = None,
     **options: Any,
 ) -> TransitionsDataset:
     """A ``d3rlpy.dataset.MDPDataset`` over discrete actions, the items of the catalogue.
@@ -32,16 +31,26 @@ def to_mdp_dataset(
     States are as long as the simulator's: ``gym.make(..., observation="bare_state")`` observes
     the same, to evaluate with d3rlpy's ``EnvironmentEvaluator`` and to go on learning online.
 
+    An episode ends, terminal, where the user's log ends: a log does not say when patience was used
+    up, and everything in it was taken. The return to go of a logged step is therefore what the rest
+    of the log pays, which for a long log is more than an episode of the environment can.
+    ``max_episode_steps`` cuts logs into episodes of the environment's length; their cuts are no
+    terminals, and every transition stays.
+
     Args:
         source: a table of transitions, or a log to make one of.
         simulator: who labels and augments the log; only with a log.
         augmented: whether augmented rows go along.
+        max_episode_steps: the most steps of an episode; a user's whole log is one where None.
         options: further arguments of :func:`llmrec_env.offline.transitions`; only with a log.
 
     Raises:
         DataError: a table came with a simulator or options, or its logged rows are no whole
             episodes, or :func:`llmrec_env.offline.transitions` refuses the log.
+        SettingError: ``max_episode_steps`` is below 1.
     """
+    if max_episode_steps is not None and max_episode_steps < 1:
+        raise SettingError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
     if isinstance(source, InteractionLog):
         table = transitions(source, simulator, **options)
     elif simulator is None and not options:
@@ -56,34 +65,5 @@ def to_mdp_dataset(
             "the logged rows are no whole episodes: each user's rows must stand together and in "
             "order, the last one terminal (has the table been filtered or shuffled?)"
         )
-    return TransitionsDataset.of(table if augmented else table.rows(logged))
-
-
-def train(
-    algo: Any, dataset: Any, n_steps: int, seed: int = 0, log_every: int = 1000
-) -> list[dict[str, float]]:
-    """Fit a d3rlpy algorithm quietly: no log lines, no folder of files, our progress bar.
-
-    d3rlpy draws from the global generators; they are seeded here and put back afterwards.
-
-    Args:
-        algo: a d3rlpy algorithm over discrete actions.
-        dataset: what :func:`to_mdp_dataset` gave.
-        n_steps: gradient steps, above ``log_every`` rounded down to a multiple of it.
-        seed: seeds the initial weights (of an algorithm not built yet) and the batches.
-        log_every: steps between two rows of the result.
-
-    Returns:
-        One row each ``log_every`` steps: "step" and the means of d3rlpy's metrics over them.
-    """
-    per_row = min(n_steps, log_every)
-    with quiet(), seeded(seed), progress_bar(type(algo).__name__, n_steps) as advance:
-        results = algo.fit(
-            dataset,
-            n_steps=n_steps,
-            n_steps_per_epoch=per_row,
-            logger_adapter=d3rlpy.logging.NoopAdapterFactory(),
-            show_progress=False,
-            callback=lambda algo, epoch, step: advance(1, ""),
-        )
-    return [{"step": float(epoch * per_row), **metrics} for epoch, metrics in results]
+    chosen = table if augmented else table.rows(logged)
+    return TransitionsDataset.of(chosen, max_episode_steps=max_episode_steps)

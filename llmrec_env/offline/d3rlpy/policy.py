@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -10,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -20,6 +18,7 @@ from llmrec_env.common.files import atomic_path, local_path, read_json, write_js
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.library import d3rlpy
+from llmrec_env.offline.d3rlpy.scoring import scorer
 from llmrec_env.offline.transitions import padded_histories
 from llmrec_env.users.base import UserSimulator
 
@@ -27,11 +26,10 @@ CHUNK_CELLS = 4_000_000  # scores computed at once
 
 
 class D3rlpyPolicy:
-    """A d3rlpy algorithm of discrete actions that recommends: in environments and as a ranker.
+    """A d3rlpy algorithm that recommends: in environments and as a ranker.
 
-    DiscreteBC scores items by log-probability, Q-learners (DQN, DoubleDQN, DiscreteCQL) by value,
-    DiscreteBCQ by value among the items that its imitator finds likely enough, above all others,
-    which follow in the imitator's order.
+    Its best-scored item is what the algorithm itself would show:
+    :func:`llmrec_env.offline.d3rlpy.scoring.scorer` says how each scores all of them.
 
     Args:
         algo: a d3rlpy algorithm that has been fitted (or built).
@@ -57,14 +55,7 @@ class D3rlpyPolicy:
         self.simulator = simulator
         self.n_items: int = algo.impl.action_size
         self.input_size: int = algo.impl.observation_shape[0]
-        modules = algo.impl.modules.get_torch_modules()
-        self._imitator = modules.get("imitator")
-        self._q_funcs = modules.get("q_funcs")
-        if self._imitator is None and self._q_funcs is None:
-            raise DataError(
-                f"{type(algo).__name__} scores no items; use DiscreteBC, DQN, DoubleDQN, "
-                "DiscreteCQL or DiscreteBCQ"
-            )
+        self._scores = scorer(algo)
 
     def action_scores(self, observation: Any) -> FloatArray:
         """Scores of all items, float32 (N, n_items).
@@ -162,28 +153,6 @@ class D3rlpyPolicy:
             for module, network in self.algo.impl.modules.get_torch_modules().items()
             for name, tensor in network.state_dict().items()
         }
-
-    def _scores(self, values: NDArray[np.generic]) -> FloatArray:
-        impl = self.algo.impl
-        impl.modules.set_eval()
-        x = torch.as_tensor(values.astype(np.float32), device=impl.device)
-        with torch.no_grad():
-            if self.algo.config.observation_scaler is not None:
-                x = self.algo.config.observation_scaler.transform(x)
-            return self._network_scores(x).cpu().numpy()
-
-    def _network_scores(self, x: Tensor) -> Tensor:
-        if self._q_funcs is None:
-            assert self._imitator is not None
-            scores: Tensor = self._imitator(x).logits
-            return scores
-        values = torch.stack([q_func(x).q_value for q_func in self._q_funcs]).mean(dim=0)
-        if self._imitator is None:
-            return values
-        logits = self._imitator(x).logits
-        ratio = logits - logits.max(dim=1, keepdim=True).values
-        likely = ratio > math.log(self.algo.config.action_flexibility)
-        return torch.where(likely, values, values.min(dim=1, keepdim=True).values + ratio - 1.0)
 
 
 def _catalogue(n_items: int) -> Catalogue:

@@ -1,0 +1,79 @@
+"""``train``: fits an algorithm of d3rlpy, without its log lines and folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.progress import progress_bar
+from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
+
+Row = dict[str, float]
+
+
+def train(
+    algo: Any, dataset: Any, n_steps: int, seed: int = 0, log_every: int = 1000, **options: Any
+) -> list[Row]:
+    """Fit a d3rlpy algorithm quietly: no log lines, no folder of files, our progress bar.
+
+    d3rlpy draws from the global generators; they are seeded here and put back afterwards.
+
+    Args:
+        algo: an algorithm of d3rlpy: one that learns values or imitates, fitted Q evaluation, or a
+            decision transformer.
+        dataset: what :func:`to_mdp_dataset` or :func:`collect_episodes` gave, or any
+            ``ReplayBuffer``.
+        n_steps: gradient steps, above ``log_every`` rounded down to a multiple of it.
+        seed: seeds the initial weights (of an algorithm not built yet) and the batches.
+        log_every: steps between two rows of the result.
+        options: further arguments of the algorithm's ``fit``, such as ``evaluators={"environment":
+            d3rlpy.metrics.EnvironmentEvaluator(env)}``; ``eval_env`` and ``eval_target_return`` for
+            a decision transformer.
+
+    Returns:
+        One row each ``log_every`` steps: "step" and the means of d3rlpy's metrics over them, and
+        what the evaluators found.
+
+    Raises:
+        DataError: an episode is longer than the decision transformer has places in time.
+    """
+    _check_lengths(algo, dataset)
+    rows = _Rows()
+    with quiet(), seeded(seed), progress_bar(type(algo).__name__, n_steps) as advance:
+        algo.fit(
+            dataset,
+            n_steps=n_steps,
+            n_steps_per_epoch=min(n_steps, log_every),
+            logger_adapter=rows,
+            show_progress=False,
+            callback=lambda algo, epoch, step: advance(1, ""),
+            **options,
+        )
+    return list(rows.by_step.values())
+
+
+def _check_lengths(algo: Any, dataset: Any) -> None:
+    """Beyond ``max_timestep`` d3rlpy would look for an embedding that is not there."""
+    most = getattr(algo.config, "max_timestep", None)
+    if most is None:
+        return
+    longest = max(episode.transition_count for episode in dataset.episodes)
+    if longest > most:
+        raise DataError(
+            f"the longest episode has {longest:,} steps, and {type(algo).__name__} knows "
+            f"max_timestep={most:,} of them: cut the log into shorter ones "
+            "(to_mdp_dataset(…, max_episode_steps=50)) or raise max_timestep"
+        )
+
+
+class _Rows(d3rlpy.logging.NoopAdapterFactory, d3rlpy.logging.NoopAdapter):  # type: ignore[name-defined]
+    """Keeps what d3rlpy logs: decision transformers' ``fit`` returns nothing."""
+
+    def __init__(self) -> None:
+        self.by_step: dict[int, Row] = {}
+
+    def create(self, algo: Any, experiment_name: str, n_steps_per_epoch: int) -> _Rows:
+        return self
+
+    def write_metric(self, epoch: int, step: int, name: str, value: float) -> None:
+        self.by_step.setdefault(step, {"step": float(step)})[name] = float(value)

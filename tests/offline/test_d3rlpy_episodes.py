@@ -1,0 +1,130 @@
+"""Episodes that are episodes: of logs, of somebody who acts, and for decision transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+d3rlpy = pytest.importorskip("d3rlpy")
+from d3rlpy_world import QUIET, STEPS, TABLE, USER, configs, make, small  # noqa: E402
+
+from llmrec_env.common.errors import DataError, SettingError  # noqa: E402
+from llmrec_env.offline.d3rlpy import D3rlpyPolicy, collect_episodes, to_mdp_dataset, train  # noqa: E402
+from llmrec_env.offline.d3rlpy.library import quiet  # noqa: E402
+
+LOGGED = TABLE.rows(~TABLE.augmented)
+
+
+def transformer(config: Any, **options: Any) -> Any:
+    return small(config, **({"context_size": 4, "num_heads": 2, "num_layers": 1} | options))
+
+
+@pytest.mark.parametrize("most", [1, 3, 4, 1000])
+def test_a_cut_log_has_the_same_transitions(most: int) -> None:
+    whole, cut = to_mdp_dataset(TABLE), to_mdp_dataset(TABLE, max_episode_steps=most)
+    assert cut.transition_count == whole.transition_count
+    assert max(episode.transition_count for episode in cut.episodes) <= most
+    for index in range(cut.transition_count):
+        one, other = (d.transition_picker(*d.buffer[index]) for d in (whole, cut))
+        np.testing.assert_array_equal(one.observation, other.observation)
+        np.testing.assert_array_equal(one.next_observation, other.next_observation)
+        assert (one.action, one.reward, one.terminal) == (
+            other.action,
+            other.reward,
+            other.terminal,
+        )
+
+
+def test_the_return_to_go_is_what_the_rest_of_the_episode_pays() -> None:
+    cut = to_mdp_dataset(TABLE, max_episode_steps=STEPS)
+    users = [LOGGED.reward[LOGGED.user == user] for user in np.unique(LOGGED.user)]
+    parts = [part[first : first + STEPS] for part in users for first in range(0, len(part), STEPS)]
+    assert len(parts) == cut.size()
+    for episode, rewards in zip(cut.episodes, parts, strict=True):
+        for end in range(episode.transition_count):
+            window = cut.trajectory_slicer(episode, end, 3)
+            real = np.flatnonzero(window.masks)
+            first = int(window.timesteps[real[0]]) - 1
+            togo = rewards[first:][::-1].cumsum()[::-1][: len(real)]
+            np.testing.assert_allclose(window.returns_to_go[real, 0], togo, rtol=1e-5, atol=1e-5)
+
+
+def test_windows_hold_one_user_each() -> None:
+    dataset = to_mdp_dataset(TABLE, max_episode_steps=STEPS)
+    owner = {
+        (state.tobytes(), int(action)): int(user)
+        for state, action, user in zip(LOGGED.state, LOGGED.action, LOGGED.user, strict=True)
+    }
+    for _ in range(300):
+        part = dataset.sample_trajectory(4)
+        real = np.flatnonzero(part.masks)
+        owners = {owner[part.observations[i].tobytes(), int(part.actions[i, 0])] for i in real}
+        assert len(owners) == 1
+
+
+@pytest.mark.parametrize("acted", [False, True], ids=["log", "acted"])
+@pytest.mark.parametrize("config", configs("DISCRETE", transformer=True), ids=lambda c: c.__name__)
+def test_a_decision_transformer_learns_and_acts(config: Any, acted: bool) -> None:
+    env = make(observation="state" if acted else "bare_state")
+    if acted:
+        dataset = collect_episodes(env, lambda _: env.action_space.sample(), episodes=6)
+    else:
+        dataset = to_mdp_dataset(TABLE, max_episode_steps=STEPS)
+    algo = transformer(config)
+    rows = train(algo, dataset, 4, log_every=2, eval_env=env, eval_target_return=3.0)
+    assert all(0.0 <= row["environment"] <= STEPS and np.isfinite(row["loss"]) for row in rows)
+    player = algo.as_stateful_wrapper(3.0, d3rlpy.algos.GreedyTransformerActionSampler())
+    assert 0.0 <= d3rlpy.metrics.evaluate_transformer_with_environment(player, env, 2) <= STEPS
+    with pytest.raises(DataError, match="as_stateful_wrapper"):
+        D3rlpyPolicy(algo)
+
+
+def test_more_steps_than_a_transformer_knows_are_refused() -> None:
+    algo = transformer(d3rlpy.algos.DiscreteDecisionTransformerConfig, max_timestep=STEPS)
+    with pytest.raises(DataError, match=r"longest episode has \d+ steps.*max_timestep=5"):
+        train(algo, to_mdp_dataset(TABLE), n_steps=1)
+    train(algo, to_mdp_dataset(TABLE, max_episode_steps=STEPS), n_steps=1)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("observation", ["state", "bare_state", "history"])
+def test_collected_episodes_are_those_of_the_environment(observation: str, patience: int) -> None:
+    env = gym.wrappers.RecordEpisodeStatistics(make(observation=observation, patience=patience))
+    dataset = collect_episodes(env, lambda _: env.action_space.sample(), episodes=8, seed=3)
+    assert dataset.size() == 8
+    lengths = np.array([episode.transition_count for episode in dataset.episodes])
+    np.testing.assert_array_equal(lengths, np.array(env.length_queue).ravel())
+    earned = [episode.compute_return() for episode in dataset.episodes]
+    np.testing.assert_allclose(earned, np.array(env.return_queue).ravel(), rtol=1e-5)
+    assert all(e.terminated or e.transition_count == STEPS for e in dataset.episodes)
+    signature = dataset.dataset_info.observation_signature
+    assert signature.shape[0] == env.observation_space.shape
+    assert signature.dtype[0] == env.observation_space.dtype
+    assert dataset.dataset_info.action_size == USER.n_items
+    again = collect_episodes(env, lambda _: env.action_space.sample(), episodes=8, seed=3)
+    assert earned == [episode.compute_return() for episode in again.episodes]
+
+
+def test_collected_episodes_are_learned_from_and_gone_on_with() -> None:
+    env = make(observation="state", patience=1)
+    dataset = collect_episodes(env, lambda _: env.action_space.sample(), episodes=12)
+    algo = small(d3rlpy.algos.DQNConfig)
+    judge = d3rlpy.metrics.EnvironmentEvaluator(env, n_trials=2)
+    train(algo, dataset, 2, evaluators={"environment": judge})
+    before = dataset.transition_count
+    with quiet():
+        algo.fit_online(env, dataset, n_steps=10, n_steps_per_epoch=5, **QUIET)
+    assert dataset.transition_count > before
+
+
+def test_what_d3rlpy_does_not_know_is_said_at_the_door() -> None:
+    env = make(observation="both")
+    with pytest.raises(SettingError, match="d3rlpy reads arrays"):
+        collect_episodes(env, lambda _: 0, 1)
+    with pytest.raises(SettingError, match="episodes must be at least 1"):
+        collect_episodes(make(), lambda _: 0, 0)
+    with pytest.raises(SettingError, match="max_episode_steps must be at least 1"):
+        to_mdp_dataset(TABLE, max_episode_steps=0)
