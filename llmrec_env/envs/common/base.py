@@ -58,6 +58,11 @@ class RulesBased(Arguments, Generic[OutcomeT]):
             )
         self.rules.limit = limit
 
+    @property
+    def outcome(self) -> OutcomeT | None:
+        """What the last step brought to the rows, for wrappers; None before it."""
+        return self._outcome
+
     def cut_outside(self, limit: int | None) -> None:
         """Take over the limit of a ``TimeLimit`` around, which no later setting can exceed."""
         self._longest = None

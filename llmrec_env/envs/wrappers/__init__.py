@@ -1,0 +1,6 @@
+"""Wrappers in Gymnasium's style around the recommending environments, single and batched."""
+
+from llmrec_env.envs.wrappers.retention import RetentionReward, VectorRetentionReward
+from llmrec_env.envs.wrappers.return_at_end import ReturnAtEnd, VectorReturnAtEnd
+
+__all__ = ["RetentionReward", "ReturnAtEnd", "VectorRetentionReward", "VectorReturnAtEnd"]
