@@ -25,6 +25,8 @@ Environments and datasets:
 
 Evaluation:
     ``evaluate_policy``: returns of a policy in episodes with simulated users.
+    ``evaluate_agent``: the same for an agent of any library, a function of a batch of users.
+    ``compare_agents``: several agents beside random actions.
     ``evaluate_ranking``: how high a recommender ranks the items that test users took next.
 """
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from llmrec_env.envs.sb3 import make_vec_env
     from llmrec_env.envs.shop.env import ShopEnv
     from llmrec_env.envs.shop.vector_env import ShopVectorEnv
+    from llmrec_env.evaluation.agents import compare_agents, evaluate_agent
     from llmrec_env.evaluation.ranking import evaluate_ranking
     from llmrec_env.evaluation.returns import evaluate_policy
     from llmrec_env.offline.transitions import transitions
@@ -76,6 +79,8 @@ __all__ = [
     "transitions",
     # evaluation
     "evaluate_policy",
+    "evaluate_agent",
+    "compare_agents",
     "evaluate_ranking",
     # the package
     "__version__",
@@ -102,6 +107,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and refuses oth
         "make_vec_env": "envs.sb3",
         "transitions": "offline.transitions",
         "evaluate_policy": "evaluation.returns",
+        "evaluate_agent": "evaluation.agents",
+        "compare_agents": "evaluation.agents",
         "evaluate_ranking": "evaluation.ranking",
     }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+TRUE = ("--id", "LLMRec/TrueTaste-v0")
 Run = Callable[..., str]
 
 
@@ -57,6 +58,42 @@ def test_sb3_ppo(run: Run) -> None:
     printed = run("sb3_ppo.py", "--steps", "1024", "--episodes", "8")
     assert re.findall(r"^(\w+) +return ", printed, re.MULTILINE) == ["random", "popular", "PPO"]
     assert "PPO above popular: " in printed
+
+
+def check_comparison(printed: str) -> None:
+    """Random and two ways of the agent, with their distance from random."""
+    rows = re.findall(r"^(\w+) +return +(\d+\.\d\d) ± \d+\.\d\d(.*)$", printed, re.MULTILINE)
+    assert [name for name, _, _ in rows] == ["random", "greedy", "sampled"], printed
+    assert [row[-1].endswith("standard errors above random") for row in rows] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["ppo", "a2c", "dqn", "maskable_ppo", "recurrent_ppo", "qrdqn"]
+)
+def test_sb3_any(run: Run, algorithm: str) -> None:
+    pytest.importorskip("sb3_contrib")
+    small = ("--algorithm", algorithm, "--count", "1", "--steps", "110", "--episodes", "4", *TRUE)
+    check_comparison(run("sb3_any.py", *small))
+
+
+def test_sb3_any_in_processes_of_its_own(run: Run) -> None:
+    pytest.importorskip("sb3_contrib")
+    small = ("--algorithm", "a2c", "--count", "2", "--steps", "20", "--episodes", "4", *TRUE)
+    check_comparison(run("sb3_any.py", "--envs", "subproc", *small))
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("how", [(), ("--vectorization", "async")])
+def test_cleanrl_ppo(run: Run, how: tuple[str, ...]) -> None:
+    printed = run("cleanrl_ppo.py", "--steps", "1024", "--episodes", "4", *how, *TRUE)
+    assert "1,024 steps · return of an episode" in printed
+    check_comparison(printed)
+
+
+@pytest.mark.core
+def test_cleanrl_dqn(run: Run) -> None:
+    printed = run("cleanrl_dqn.py", "--steps", "640", "--episodes", "4", *TRUE)
+    check_comparison(printed)
 
 
 def test_sb3_maskable_ppo(run: Run) -> None:

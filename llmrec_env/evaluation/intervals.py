@@ -20,6 +20,11 @@ class Interval(NamedTuple):
     high: float
 
 
+def standard_error(values: Float64Array) -> float:
+    """Standard error of the mean over users; NaN for one user."""
+    return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+
+
 def interval(values: Float64Array) -> Interval:
     """Mean over users with its 95% interval (normal approximation)."""
     mean = float(values.mean())

@@ -11,18 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
+from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
-from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.envs.next_item.rules import InitialHistories
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
-from llmrec_env.evaluation.intervals import Interval, interval
+from llmrec_env.evaluation.episodes import Seats, Turn, choose_users, luck_of, play
+from llmrec_env.evaluation.intervals import Interval, interval, standard_error
 from llmrec_env.evaluation.policies import Policy, greedy_actions
 from llmrec_env.users.base import UserSimulator
 
@@ -51,6 +49,11 @@ class PolicyReturns:
     def mean(self) -> float:
         """Mean return."""
         return float(self.returns.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of the mean return, over users; NaN for one user."""
+        return standard_error(self.returns)
 
     @property
     def ci95(self) -> tuple[float, float]:
@@ -123,7 +126,7 @@ def evaluate_policy(
         )
     simulator = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
     assert simulator.users is not None
-    chosen = _choose(InitialHistories(simulator.users), episodes, seed)
+    chosen = choose_users(InitialHistories(simulator.users), episodes, seed)
     env = NextItemVectorEnv(
         num_envs=min(batch_users, len(chosen)),
         max_episode_steps=max_episode_steps,
@@ -135,9 +138,15 @@ def evaluate_policy(
         policy.check_catalogue(simulator.catalogue)
     if hasattr(policy, "begin"):
         policy.begin(env.n_items)
-    luck = np.random.default_rng(seed).integers(2**31, size=simulator.users.n_users)
-    seats = _Seats(env, env.rules.initial_histories.ids[chosen], luck[chosen])
-    results = _play(policy, seats, mask_seen)
+    luck = luck_of(simulator.users.n_users, seed)[chosen]
+    seats = Seats(env, env.rules.initial_histories.ids[chosen], luck)
+    everything = np.ones((env.num_envs, env.n_items), dtype=np.bool_)
+
+    def recommend(turn: Turn) -> IntArray:
+        allowed = turn.masks() if mask_seen else everything
+        return greedy_actions(policy, turn.observations, allowed)
+
+    results = play(recommend, seats)
     ids = tuple(str(user_id) for user_id in seats.user_ids)
     return PolicyReturns(ids, *results, mask_seen=mask_seen, seed=seed)
 
@@ -151,64 +160,3 @@ def _observation_settings(policy: Policy) -> dict[str, Any]:
     """The form of observation that a policy asks for."""
     wanted = {name: getattr(policy, name, None) for name in ("observation", "history_length")}
     return {"observation": "both"} | {k: v for k, v in wanted.items() if v is not None}
-
-
-def _choose(initial_histories: InitialHistories, episodes: int | None, seed: int) -> IntArray:
-    """The users of an evaluation, rows of the log."""
-    eligible = initial_histories.eligible
-    count = len(eligible) if episodes is None else episodes
-    if not 1 <= count <= len(eligible):
-        raise SettingError(
-            f"episodes must lie in [1, {len(eligible)}], the number of eligible users; got {count}"
-        )
-    return np.random.default_rng(seed).permutation(eligible)[:count]
-
-
-class _Seats:
-    """The rows of an environment, taken by one user after the other.
-
-    Rows for which no user is left replay the last one, as an episode behind the results.
-    """
-
-    def __init__(self, env: NextItemVectorEnv, user_ids: NDArray[Any], seeds: IntArray) -> None:
-        self.env = env
-        self.user_ids = user_ids
-        self.episodes = len(user_ids)
-        self.sitting = np.arange(env.num_envs)
-        self._seeds = seeds
-
-    def open(self, rows: BoolArray) -> Observation:
-        """Open the episodes of those who sit in ``rows``, each with a seed of its own."""
-        episode = np.minimum(self.sitting, self.episodes - 1)
-        options = {"reset_mask": rows, "user_id": self.user_ids[episode]}
-        return self.env.reset(seed=self._seeds[episode].tolist(), options=options)[0]
-
-    def pass_on(self, rows: BoolArray) -> None:
-        """Seat the next users in ``rows``."""
-        following = self.sitting.max() + 1 + np.arange(np.count_nonzero(rows))
-        self.sitting[rows] = np.minimum(following, self.episodes)
-
-
-def _play(
-    policy: Policy, seats: _Seats, mask_seen: bool
-) -> tuple[Float64Array, IntArray, IntArray]:
-    """Returns, accepted items and lengths of all episodes."""
-    env, sitting, episodes = seats.env, seats.sitting, seats.episodes
-    returns = np.zeros(episodes + 1)
-    accepted, lengths = np.zeros((2, episodes + 1), dtype=np.int64)
-    everything = np.ones((env.num_envs, env.n_items), dtype=np.bool_)
-    observation = seats.open(np.ones(env.num_envs, dtype=np.bool_))
-    with progress_bar("episodes", episodes) as advance:
-        while (sitting < episodes).any():
-            allowed = env.action_masks() if mask_seen else everything
-            actions = greedy_actions(policy, observation, allowed)
-            observation, rewards, terminated, truncated, infos = env.step(actions)
-            returns[sitting] += rewards
-            accepted[sitting] += infos["accepted"]
-            lengths[sitting] += 1
-            ended = terminated | truncated
-            if ended.any():
-                advance(int((sitting[ended] < episodes).sum()), "")
-                seats.pass_on(ended)
-                observation = seats.open(ended)
-    return returns[:-1], accepted[:-1], lengths[:-1]

@@ -1,0 +1,76 @@
+"""Any algorithm of stable-baselines3 or sb3-contrib, with its defaults.
+
+You see a progress bar while it learns from the training users, then what random items and the
+agent, greedy and sampled, earn from the same held-out users with the same luck.
+
+    python examples/sb3_any.py --algorithm ppo --steps 50000
+    python examples/sb3_any.py --algorithm dqn --id LLMRec/TrueTaste-v0 --envs subproc
+"""
+
+import argparse
+
+import sb3_contrib
+import stable_baselines3
+from stable_baselines3.common.env_util import make_vec_env as make_workers
+from stable_baselines3.common.vec_env import SubprocVecEnv
+
+import llmrec_env
+from llmrec_env.data.splits import split_by_user
+from llmrec_env.evaluation.agents import compare_agents
+
+EACH_STEP = {"gradient_steps": -1}  # as many as items shown, however many users are asked at once
+FEW = {"policy_kwargs": {"n_quantiles": 10}}  # for each item: 200, the default, would be slow
+ALGORITHMS = {
+    "ppo": (stable_baselines3.PPO, "MlpPolicy", {}),
+    "a2c": (stable_baselines3.A2C, "MlpPolicy", {}),
+    "dqn": (stable_baselines3.DQN, "MlpPolicy", EACH_STEP),
+    "maskable_ppo": (sb3_contrib.MaskablePPO, "MlpPolicy", {}),
+    "recurrent_ppo": (sb3_contrib.RecurrentPPO, "MlpLstmPolicy", {}),
+    "qrdqn": (sb3_contrib.QRDQN, "MlpPolicy", EACH_STEP | FEW),
+}
+
+
+class Recommender:
+    """Asks a model for the actions of many users; remembers for recurrent policies."""
+
+    def __init__(self, model, greedy):
+        self.model, self.greedy, self.memory = model, greedy, None
+
+    def __call__(self, turn):
+        masks = {}
+        if isinstance(self.model, sb3_contrib.MaskablePPO):
+            masks = {"action_masks": turn.masks()}
+        actions, self.memory = self.model.predict(
+            turn.observations, self.memory, turn.starts, deterministic=self.greedy, **masks
+        )
+        return actions
+
+
+def make_envs(id, envs, count, seed, users):
+    """Users asked in one batch, or each in a process of its own."""
+    if envs == "batched":
+        return llmrec_env.make_vec_env(count, seed, id, users=users)
+    id = f"llmrec_env:{id}"  # a new process imports the package by this name
+    return make_workers(id, count, seed, env_kwargs={"users": users}, vec_env_cls=SubprocVecEnv)
+
+
+def main(algorithm, id, envs, count, steps, episodes, seed):
+    """Learn from the training users, compare among the test users."""
+    users = split_by_user(llmrec_env.generate_world().log)
+    kind, policy, settings = ALGORITHMS[algorithm]
+    model = kind(policy, make_envs(id, envs, count, seed, users.train), seed=seed, **settings)
+    model.learn(steps, progress_bar=True)
+    agents = {"greedy": Recommender(model, True), "sampled": Recommender(model, False)}
+    print(compare_agents(agents, id, episodes, users=users.test))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo")
+    parser.add_argument("--id", default="LLMRec/NextItem-v0", help="the environment")
+    parser.add_argument("--envs", choices=("batched", "subproc"), default="batched")
+    parser.add_argument("--count", type=int, default=8, help="users who are asked at once")
+    parser.add_argument("--steps", type=int, default=50_000, help="items shown in training")
+    parser.add_argument("--episodes", type=int, default=100, help="held-out users")
+    parser.add_argument("--seed", type=int, default=0)
+    main(**vars(parser.parse_args()))
