@@ -2,5 +2,12 @@
 
 from llmrec_env.envs.wrappers.retention import RetentionReward, VectorRetentionReward
 from llmrec_env.envs.wrappers.return_at_end import ReturnAtEnd, VectorReturnAtEnd
+from llmrec_env.envs.wrappers.text_tools import TextTools
 
-__all__ = ["RetentionReward", "ReturnAtEnd", "VectorRetentionReward", "VectorReturnAtEnd"]
+__all__ = [
+    "RetentionReward",
+    "ReturnAtEnd",
+    "TextTools",
+    "VectorRetentionReward",
+    "VectorReturnAtEnd",
+]

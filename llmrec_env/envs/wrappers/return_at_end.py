@@ -62,7 +62,7 @@ class VectorReturnAtEnd(gym.vector.VectorWrapper, gym.utils.RecordConstructorArg
         """Start the episodes, as the environment does."""
         mask = (options or {}).get("reset_mask")  # before an environment takes it out
         observations, infos = self.env.reset(seed=seed, options=options)
-        rows = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
+        rows = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask.copy()
         self._earned[rows] = 0.0
         return observations, told(infos, {ORIGINAL: np.zeros(self.num_envs)}, rows, rows)
 

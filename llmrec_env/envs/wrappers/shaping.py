@@ -84,7 +84,7 @@ class VectorShapedReward(gym.vector.VectorWrapper, gym.utils.RecordConstructorAr
         """Start the episodes, as the environment does."""
         observations, infos = self.env.reset(seed=seed, options=options)
         rows = (options or {}).get("reset_mask")
-        rows = np.ones(self.num_envs, dtype=np.bool_) if rows is None else rows
+        rows = np.ones(self.num_envs, dtype=np.bool_) if rows is None else rows.copy()
         self._ended &= ~rows
         self._term.begin(np.flatnonzero(rows))
         nothing = np.zeros(self.num_envs)

@@ -1,0 +1,121 @@
+"""``ItemTexts``: the items of a catalogue as an agent reads and names them."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import defaultdict
+from collections.abc import Collection
+from functools import cached_property, lru_cache
+from typing import Any
+
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.envs.common.rendering import clean
+from llmrec_env.envs.shop.search.bm25 import Bm25Search
+from llmrec_env.envs.shop.search.engine import SearchEngine
+from llmrec_env.envs.wrappers.tool_calls import CallError
+
+ID_WIDTH, TITLE_WIDTH, TEXT_WIDTH = 40, 60, 160
+LABEL = re.compile(r".*\[([^\[\]]+)\]", re.DOTALL)
+"""``Title [id]``, as items are shown."""
+
+
+class ItemTexts:
+    """What items are called, and how they are found. Everything handed out is one line, cut where
+    it is long, and without control characters: a catalogue's texts may hold anything.
+
+    Args:
+        catalogue: the items.
+        engine: finds items by words; BM25 over titles and descriptions where None.
+
+    Raises:
+        MissingExtraError: the extra ``shop``, which brings BM25, is not installed.
+    """
+
+    def __init__(self, catalogue: Catalogue, engine: SearchEngine | None = None) -> None:
+        self._arguments = (catalogue, engine)
+        self._ids, self._titles, self._texts = catalogue.ids, catalogue.titles, catalogue.sentences
+        if engine is None:
+            documents = zip(self._titles, self._texts, strict=True)
+            engine = Bm25Search.of(f"{title} {text}".lower() for title, text in documents)
+        self._engine = engine
+
+    def __deepcopy__(self, memo: object) -> ItemTexts:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What is pickled: the catalogue, which is indexed again, and an engine of one's own."""
+        catalogue, engine = self._arguments
+        return (item_texts, (catalogue,)) if engine is None else (ItemTexts, (catalogue, engine))
+
+    def id_of(self, item: int) -> str:
+        """The external id."""
+        return self._ids[item]
+
+    def label(self, item: int) -> str:
+        """``Title [id]``."""
+        return f"{clean(self._titles[item], TITLE_WIDTH)} [{clean(self._ids[item], ID_WIDTH)}]"
+
+    def description(self, item: int) -> str:
+        """``Title [id]`` and what else is written about it."""
+        text = self._texts[item].removeprefix(f"is titled {self._titles[item]}, ")
+        return f"{self.label(item)}: {clean(text, TEXT_WIDTH)}"
+
+    def search(self, query: str, k: int, left_out: Collection[int]) -> list[int]:
+        """The K best items for a query that are not left out, best first."""
+        found = self._engine.search(query, k + len(left_out)).tolist()
+        return [item for item in found if item not in left_out][:k]
+
+    def find(self, name: str) -> int:
+        """The item of an id or title, or of both as :meth:`label` writes them.
+
+        Raises:
+            CallError: there is none, or more than one.
+        """
+        label = LABEL.fullmatch(name)
+        found: list[int] = []
+        for candidate in [name, *([label[1]] if label else [])]:
+            found = found or self._by_id.get(clean(candidate, ID_WIDTH), [])
+        found = found or self._by_title.get(clean(name, TITLE_WIDTH).casefold(), [])
+        exact = [item for item in found if self._ids[item] == name]
+        found = exact or found
+        if not found:
+            raise CallError(f'no item is called "{clean(name, TITLE_WIDTH)}": search for it first')
+        if len(found) > 1:
+            some = ", ".join(clean(self._ids[item], ID_WIDTH) for item in found[:3])
+            raise CallError(f"{len(found)} items are called that: name one by its id, as {some}")
+        return found[0]
+
+    @cached_property
+    def characters(self) -> frozenset[str]:
+        """Every character that may occur, printable ASCII and the end of a line among them."""
+        known = set(string.ascii_letters + string.digits + string.punctuation + " \n…")
+        for texts in (self._ids, self._titles, self._texts):
+            known |= set().union(*texts)
+        return frozenset(c for c in known if c in " \n" or _is_visible(c))
+
+    @cached_property
+    def _by_id(self) -> dict[str, list[int]]:
+        return _grouped([clean(name, ID_WIDTH) for name in self._ids])
+
+    @cached_property
+    def _by_title(self) -> dict[str, list[int]]:
+        return _grouped([clean(title, TITLE_WIDTH).casefold() for title in self._titles])
+
+
+@lru_cache(maxsize=4)
+def item_texts(catalogue: Catalogue) -> ItemTexts:
+    """One index for all environments of a catalogue."""
+    return ItemTexts(catalogue)
+
+
+def _grouped(names: list[str]) -> dict[str, list[int]]:
+    items = defaultdict(list)
+    for item, name in enumerate(names):
+        items[name].append(item)
+    return dict(items)
+
+
+def _is_visible(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character)[0] != "C"
