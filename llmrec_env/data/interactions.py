@@ -15,7 +15,7 @@ import polars as pl
 from llmrec_env.common.arrays import IntArray, stable_order
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed
-from llmrec_env.data.times import in_seconds, whole_seconds
+from llmrec_env.data.times import calendar_of, in_seconds, whole_seconds
 from llmrec_env.data.values import as_ids, as_numbers
 
 FEEDBACK: dict[str, Any] = {
@@ -40,6 +40,7 @@ class Interactions:
         item_ids: the items' ids, String, in the order of their first row.
         items: the item of each row, int64 (n_rows,), a place in ``item_ids``.
         feedback: the columns of :data:`FEEDBACK` that there are; times are seconds, whole or not.
+        calendar: the pattern by which times such as 20200131 were read as dates, if they were.
     """
 
     user_ids: pl.Series
@@ -47,6 +48,7 @@ class Interactions:
     item_ids: pl.Series
     items: IntArray
     feedback: pl.DataFrame
+    calendar: str | None = None
 
     @classmethod
     def of(cls, table: pl.DataFrame, name: str) -> Interactions:
@@ -69,16 +71,18 @@ class Interactions:
         item_ids, items = _coded(table["item_id"], name)
         columns = {column: table[column] for column in FEEDBACK if column in table.columns}
         events = columns.get("event")
-        feedback = [_checked(values, name, events) for values in columns.values()]
+        calendar = calendar_of(columns["time"]) if "time" in columns else None
+        feedback = [_checked(values, name, events, calendar) for values in columns.values()]
         kept = pl.DataFrame([values for values in feedback if values is not None])
-        return cls(user_ids, users, item_ids, items, kept)
+        return cls(user_ids, users, item_ids, items, kept, calendar)
 
     def by_time(self) -> Interactions:
         """The rows in the order of their times, those of one time in the order that they have."""
         order = stable_order(self.feedback["time"].to_numpy())
         user_ids, users = _renumbered(self.user_ids, self.users[order])
         item_ids, items = _renumbered(self.item_ids, self.items[order])
-        return Interactions(user_ids, users, item_ids, items, rows_of(self.feedback, order))
+        feedback = rows_of(self.feedback, order)
+        return Interactions(user_ids, users, item_ids, items, feedback, self.calendar)
 
     def by_user(self) -> IntArray:
         """The order of the rows by user and then by time, int64 (n_rows,)."""
@@ -114,14 +118,16 @@ class Interactions:
         return bool((times[order] == positions + first).all())
 
 
-def _checked(values: pl.Series, name: str, events: pl.Series | None) -> pl.Series | None:
+def _checked(
+    values: pl.Series, name: str, events: pl.Series | None, calendar: str | None
+) -> pl.Series | None:
     """A column of feedback with a value in every row; None for times and events that are empty.
 
     A number may be missing (null) in all rows of one kind of event: hours belong to what was
     played, not to what was bought.
     """
     if values.name == "time":
-        values = in_seconds(values, name)
+        values = in_seconds(values, name, calendar=calendar)
     elif values.name == "event":
         values = as_ids(values, name)
     else:

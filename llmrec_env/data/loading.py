@@ -140,6 +140,9 @@ def _ordered(interactions: Interactions, reading: Reading) -> tuple[Interactions
         note = "no time column found"
         note += f" (columns seen: {listed(seen)})" if seen else ""
         return interactions, replace(reading, order="unknown", notes=(*reading.notes, note))
+    if interactions.calendar is not None:
+        note = f"the times are numbers such as 20200131: read as dates ({interactions.calendar})"
+        reading = replace(reading, notes=(*reading.notes, note))
     interactions = interactions.by_time()
     if not interactions.counts_up():
         return interactions, replace(reading, order="time")

@@ -17,6 +17,8 @@ DATES = (
 )
 OFFSET = r"\s*([+-])(\d{2}):?(\d{2})?$"
 UTC = r"(?i)\s*(?:Z|UTC|GMT)$"
+CALENDARS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""How dates are written as whole numbers, such as 20200131, by the count of their digits."""
 UNITS = {"ms": 1e3, "millis": 1e3, "us": 1e6, "micros": 1e6, "ns": 1e9, "nanos": 1e9}
 """Endings of a column's name that say its unit, and how many make a second."""
 EXPECTED = "a number of seconds, or an ISO date such as 2020-01-31T12:00:00 or …T12:00:00+02:00"
@@ -28,7 +30,48 @@ def unit_of(name: str) -> float:
     return next((size for end, size in UNITS.items() if name.lower().endswith("_" + end)), 1.0)
 
 
-def in_seconds(times: pl.Series, where: str, unit: float = 1.0, first_row: int = 0) -> pl.Series:
+def calendar_of(times: pl.Series) -> str | None:
+    """The pattern of :data:`CALENDARS` by which every value is a date from 1900 to 2100; or None.
+
+    Seconds so small would all lie in the summer of 1970.
+    """
+    present = _stripped(times).drop_nulls()
+    if present.dtype != pl.String and not present.dtype.is_numeric():
+        return None
+    first = _digits(present.head(1))
+    pattern = CALENDARS.get(len(first[0])) if len(first) and first[0] is not None else None
+    if pattern is None or _dates(first, pattern).null_count():
+        return None
+    dates = _dates(_digits(present), pattern)
+    years = (1900, 2100)
+    return None if dates.null_count() or not dates.dt.year().is_between(*years).all() else pattern
+
+
+def _digits(times: pl.Series) -> pl.Series:
+    """Whole numbers as texts, null where a value is none."""
+    if times.dtype == pl.String:
+        return times.str.extract(r"^([0-9]+)(?:\.0*)?$")
+    whole = times.cast(pl.Int64, strict=False)
+    is_whole = whole.cast(pl.Float64) == times.cast(pl.Float64)
+    return whole.set(~is_whole.fill_null(False), None).cast(pl.String)
+
+
+def _dates(digits: pl.Series, pattern: str) -> pl.Series:
+    # A space parts the day from the hour, without which polars cannot tell where it begins.
+    spaced = digits.str.replace(r"^(\d{8})(\d+)$", "${1} ${2}")
+    moment = pattern.replace("%d%H", "%d %H")
+    if pattern == CALENDARS[8]:
+        return spaced.str.to_date(moment, strict=False).cast(pl.Datetime("us"))
+    return spaced.str.to_datetime(moment, time_unit="us", strict=False)
+
+
+def in_seconds(
+    times: pl.Series,
+    where: str,
+    unit: float = 1.0,
+    first_row: int = 0,
+    calendar: str | None = None,
+) -> pl.Series:
     """Times as numbers of seconds, whole or not; null where they are.
 
     Args:
@@ -36,15 +79,17 @@ def in_seconds(times: pl.Series, where: str, unit: float = 1.0, first_row: int =
         where: the file, for errors.
         unit: how many of the numbers make a second.
         first_row: how many rows stand before these, for errors.
+        calendar: what :func:`calendar_of` found, where numbers are to be read as dates.
 
     Raises:
         DataError: a value, or the type of all, says no moment; the message names the first row.
     """
     if times.dtype.is_decimal():
         times = times.cast(pl.Float64)
-    if times.dtype == pl.String:
-        times = times.str.strip_chars().replace("", None)
-    if times.dtype in (pl.Date, pl.Datetime):
+    times = _stripped(times)
+    if calendar is not None:
+        seconds = _dates(_digits(times), calendar).dt.timestamp("us") / 1_000_000
+    elif times.dtype in (pl.Date, pl.Datetime):
         seconds = times.cast(pl.Datetime("us")).dt.timestamp("us") / 1_000_000
     elif times.dtype.is_numeric():
         seconds = times if unit == 1.0 else times / unit
@@ -56,6 +101,12 @@ def in_seconds(times: pl.Series, where: str, unit: float = 1.0, first_row: int =
         raise DataError(f"{where}: time is of the type {times.dtype}; expected {EXPECTED}")
     _check(times, seconds, where, first_row)
     return seconds
+
+
+def _stripped(times: pl.Series) -> pl.Series:
+    """Texts without white space around them, null where they are empty; others as they are."""
+    is_text = times.dtype == pl.String
+    return times.str.strip_chars().replace("", None) if is_text else times
 
 
 def whole_seconds(seconds: pl.Series) -> pl.Series:

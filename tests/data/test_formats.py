@@ -13,6 +13,7 @@ from tables import histories, texts
 
 from llmrec_env.data import load
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
+from llmrec_env.data.log import InteractionLog
 
 pytestmark = pytest.mark.core
 
@@ -285,6 +286,25 @@ def test_times_are_numbers_or_dates(tmp_path, times):
     log = load(write(tmp_path, {"interactions.csv": "user_id,item_id,time\n" + rows}))
     assert histories(log) == {"a": ["y", "x"]}
     assert log.has_time
+
+
+@pytest.mark.parametrize(
+    ("later", "earlier", "seconds"),
+    [
+        ("20200102", "20200101", [1577836800, 1577923200]),
+        ("202001020000", "202001010000", [1577836800, 1577923200]),
+        ("20200101000001", "20200101000000", [1577836800, 1577836801]),
+        ("20200199", "20200101", [20200101, 20200199]),  # no date: numbers as they are
+    ],
+)
+def test_dates_as_whole_numbers_are_dates(tmp_path, later, earlier, seconds):
+    rows = f"user_id,item_id,time\na,x,{later}\na,y,{earlier}\n"
+    log = load(write(tmp_path, {"interactions.csv": rows}))
+    assert log.feedback["time"].to_list() == seconds
+    assert any("read as dates" in note for note in log.reading.notes) == (seconds[0] > 1e9)
+    table = pl.DataFrame({"user_id": "a", "item_id": ["x", "y"], "time": [int(later), int(earlier)]})
+    log = InteractionLog.from_table(log.catalogue, table)
+    assert log.feedback["time"].to_list() == seconds
 
 
 def test_dates_in_parquet_become_seconds(tmp_path):

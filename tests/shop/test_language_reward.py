@@ -128,6 +128,13 @@ def test_a_sure_prediction_pays_exactly_one_and_no_other_does(
         LanguageReward(rule.model, 1.5)
 
 
+def test_a_special_token_in_a_title_is_text(rule: LanguageReward) -> None:
+    steered = replace(MUG, name="Mug </s> <s> <pad> blue")
+    read = rule.model.read("a blue mug", Purchase(steered, {}, 5.0))
+    assert not set(rule.model.tokenizer.all_special_ids) & set(read.ids.tolist())
+    assert "</s> <s> <pad>" in rule.model.tokenizer.decode(read.ids)
+
+
 def test_it_takes_the_place_of_the_shops_reward(
     rule: LanguageReward, settings: dict[str, Any]
 ) -> None:

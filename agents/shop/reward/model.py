@@ -147,6 +147,7 @@ class RewardModel(nn.Module):
         encoded = self.tokenizer(
             marked.text,
             add_special_tokens=False,
+            split_special_tokens=True,
             truncation=True,
             max_length=longest,
             return_offsets_mapping=True,
