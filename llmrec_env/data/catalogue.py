@@ -18,6 +18,7 @@ from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import shown
 from llmrec_env.data.parquet import read_parquet
+from llmrec_env.data.repeated_sentences import repeated_sentences, without_repeated_sentences
 from llmrec_env.data.values import as_ids
 
 # The words that introduce each well-known column in an item's sentence, in the sentence's order;
@@ -109,23 +110,28 @@ class Catalogue:
 
         This is the text that an item token learns to generate (LE paper, the ``S*`` template).
         Characters that nobody sees are left out, and white space and control characters are single
-        blanks, so that two texts which look the same are read as the same.
+        blanks, so that two texts which look the same are read as the same. So are sentences that
+        many titles hold (:mod:`llmrec_env.data.repeated_sentences`).
         """
-        texts = {
-            name: pl.col(name)
-            .str.replace_all(INVISIBLE, "")
-            .str.replace_all(BLANKS, " ")
-            .str.strip_chars()
-            for name in self.text_columns
-        }
-        phrases = [
-            pl.when(text != "").then(pl.lit(f"{PHRASES.get(name, name)} ") + text)
-            for name, text in texts.items()
-        ]
-        if not phrases:
+        names = self.text_columns
+        if not names:
             return [""] * len(self)
-        joined = self.table.select(pl.concat_str(phrases, separator=", ", ignore_nulls=True))
+        table = self.table.select(_as_read(name) for name in names)
+        if "title" in names:
+            table = table.with_columns(without_repeated_sentences(table["title"]))
+        phrases = [
+            pl.when(pl.col(name) != "").then(pl.lit(f"{PHRASES.get(name, name)} ") + pl.col(name))
+            for name in names
+        ]
+        joined = table.select(pl.concat_str(phrases, separator=", ", ignore_nulls=True))
         return joined.to_series().to_list()
+
+    @cached_property
+    def repeated_sentences(self) -> dict[str, int]:
+        """Sentences that are not read, each with the number of titles that hold it."""
+        if "title" not in self.table.columns:
+            return {}
+        return repeated_sentences(self.table.select(_as_read("title")).to_series())
 
     @cached_property
     def has_text(self) -> bool:
@@ -166,6 +172,12 @@ class Catalogue:
     def load(cls, path: str | os.PathLike[str]) -> Catalogue:
         """Read a catalogue that :meth:`save` wrote."""
         return cls(read_parquet(Path(path)))
+
+
+def _as_read(name: str) -> pl.Expr:
+    """A column of texts as it looks."""
+    visible = pl.col(name).str.replace_all(INVISIBLE, "")
+    return visible.str.replace_all(BLANKS, " ").str.strip_chars()
 
 
 def check_same_catalogue(expected: Catalogue, given: Catalogue, what: str) -> None:

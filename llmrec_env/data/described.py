@@ -29,7 +29,8 @@ def catalogue_of(
         max_characters: longer texts are cut.
 
     Returns:
-        The catalogue, and what to tell about seen items that the table does not describe.
+        The catalogue, and what to tell about seen items that the table does not describe, and
+        about sentences that many titles hold.
 
     Raises:
         DataError: an item is described twice or has no id, no seen item is described, or one is
@@ -50,7 +51,8 @@ def catalogue_of(
     if not keep_unseen_items:
         items = items.join(seen, on="item_id", how="semi", maintain_order="left")
     table = pl.concat([items, unknown], how="diagonal") if unknown.height else items
-    return Catalogue(clean(table, max_characters)), notes
+    catalogue = Catalogue(clean(table, max_characters))
+    return catalogue, [*notes, *_about_repeated(catalogue)]
 
 
 def _about_unknown(raw: RawLog, n_seen: int, unknown: pl.Series) -> list[str]:
@@ -72,6 +74,14 @@ def _about_unknown(raw: RawLog, n_seen: int, unknown: pl.Series) -> list[str]:
             "items, or remove it to go on without texts"
         )
     return [fact + ": items without text"]
+
+
+def _about_repeated(catalogue: Catalogue) -> list[str]:
+    return [
+        f"{count:,} titles hold the sentence {shown(sentence)}: it says nothing about any one of "
+        "them, and no language model reads it"
+        for sentence, count in catalogue.repeated_sentences.items()
+    ]
 
 
 def _examples(ids: pl.Series) -> str:

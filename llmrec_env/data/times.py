@@ -66,11 +66,7 @@ def _dates(digits: pl.Series, pattern: str) -> pl.Series:
 
 
 def in_seconds(
-    times: pl.Series,
-    where: str,
-    unit: float = 1.0,
-    first_row: int = 0,
-    calendar: str | None = None,
+    times: pl.Series, where: str, unit: float = 1.0, first_row: int = 0, calendar: str | None = None
 ) -> pl.Series:
     """Times as numbers of seconds, whole or not; null where they are.
 

@@ -302,7 +302,9 @@ def test_dates_as_whole_numbers_are_dates(tmp_path, later, earlier, seconds):
     log = load(write(tmp_path, {"interactions.csv": rows}))
     assert log.feedback["time"].to_list() == seconds
     assert any("read as dates" in note for note in log.reading.notes) == (seconds[0] > 1e9)
-    table = pl.DataFrame({"user_id": "a", "item_id": ["x", "y"], "time": [int(later), int(earlier)]})
+    table = pl.DataFrame(
+        {"user_id": "a", "item_id": ["x", "y"], "time": [int(later), int(earlier)]}
+    )
     log = InteractionLog.from_table(log.catalogue, table)
     assert log.feedback["time"].to_list() == seconds
 
