@@ -8,16 +8,18 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
-from even_user import EvenUser
+from even_user import EvenUser, make_log
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_vector import MODES, alone, together
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.wrappers import (
+    NoveltyReward,
     RetentionReward,
     ReturnAtEnd,
+    VectorNoveltyReward,
     VectorRetentionReward,
     VectorReturnAtEnd,
 )
@@ -32,6 +34,7 @@ ID = "LLMRec/TrueTaste-v0"
 Wrap = Callable[..., Any]
 PAIRS: dict[str, tuple[Wrap, Wrap, dict[str, float]]] = {
     "retention": (RetentionReward, VectorRetentionReward, {"stay": 0.25, "leave": 2.0}),
+    "novelty": (NoveltyReward, VectorNoveltyReward, {"weight": 0.75}),
     "return": (ReturnAtEnd, VectorReturnAtEnd, {}),
 }
 SHAPING = [name for name in PAIRS if name != "return"]
@@ -173,6 +176,30 @@ def test_who_is_cut_off_or_has_seen_everything_has_not_left(even_user: EvenUser)
     assert not any(info["rewards"]["leave"] for *_, info in steps)
 
 
+def test_rare_items_pay_more_as_far_as_they_are_liked(even_user: EvenUser) -> None:
+    log = make_log({"a": [6, 6, 6, 8], "b": [6, 6, 8, 8], "c": [6, 6, 5, 5]})
+    env = NoveltyReward(gym.make(ID, simulator=even_user), weight=2.0, log=log)
+    env.reset(options={"user_id": "ann"})
+    bits = -np.log2(np.array([8, 4, 3, 1]) / 24)  # of 6, of 8, of 5, of an item that nobody took
+    scaled = (bits - bits.min()) / (bits.max() - bits.min())
+    for item, novelty in zip((6, 8, 5, 11), scaled, strict=True):
+        _, reward, *_, info = env.step(item)
+        liking = pytest.approx(item / 100)
+        assert info["original_reward"] == liking
+        assert info["rewards"]["novelty"] == pytest.approx(2.0 * novelty * item / 100)
+        assert reward == pytest.approx((1.0 + 2.0 * novelty) * item / 100)
+    assert env.step(11)[1] == 0.0  # seen
+
+
+def test_novelty_follows_what_is_paid_and_the_users_of_the_simulator(even_user: EvenUser) -> None:
+    env = NoveltyReward(gym.make(ID, simulator=even_user, reward_on="accept"))
+    env.reset(options={"user_id": "ann"})
+    assert env.step(5)[1] == 0.0  # liked a little, and skipped
+    env = NoveltyReward(gym.make(ID, simulator=EvenUser(make_log({"ann": [0, 1, 2, 3]}, 4))))
+    env.reset(seed=0)
+    assert env.step(3)[-1]["rewards"]["novelty"] == 0.0  # all are alike
+
+
 @every_wrapper
 def test_it_is_made_again_from_its_spec(name: str) -> None:
     single, _, kwargs = PAIRS[name]
@@ -191,6 +218,10 @@ def test_wrong_settings_are_refused(even_user: EvenUser) -> None:
         RetentionReward(gym.make(ID), stay="much")
     with pytest.raises(SettingError, match="is no environment in which one item a step"):
         RetentionReward(gym.make("CartPole-v1"))
+    with pytest.raises(DataError, match="log, for novelty: of another catalogue"):
+        NoveltyReward(gym.make(ID, simulator=even_user), log=make_log({"a": [0]}, 3))
+    with pytest.raises(DataError, match="log must be an InteractionLog, got list"):
+        NoveltyReward(gym.make(ID, simulator=even_user), log=[0])
     side_by_side = gym.make_vec(ID, num_envs=2, vectorization_mode="sync")
     with pytest.raises(SettingError, match="runs several side by side"):
         VectorRetentionReward(side_by_side)
