@@ -23,6 +23,10 @@ class SettingError(LLMRecError, ValueError):
     """An option has a value that does not exist or lies out of range."""
 
 
+class UnknownArgumentError(SettingError, TypeError):
+    """An argument does not exist; a ``TypeError`` too, as Python's own, which libraries catch."""
+
+
 class DivergedError(LLMRecError, ArithmeticError):
     """A training's loss is no number any more."""
 

@@ -20,10 +20,12 @@ NAME = "LLMRec/NextItem-v0"
 
 
 def test_a_misspelt_argument_is_refused_with_the_nearest_name(even_user: EvenUser) -> None:
-    with pytest.raises(SettingError, match=r"no argument 'patiance'; did you mean 'patience'\?"):
+    with pytest.raises(SettingError, match=r"'patiance'; did you mean 'patience'\?"):
         gym.make(NAME, simulator=even_user, patiance=3)
-    with pytest.raises(SettingError, match="no argument 'zzz'; there is accept_rate"):
+    with pytest.raises(SettingError, match="keyword argument 'zzz'; there is accept_rate"):
         gym.make_vec(NAME, num_envs=2, simulator=even_user, zzz=3)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
+        gym.make(NAME, simulator=even_user, frameskip=1)  # TorchRL's GymEnv tries it
 
 
 @pytest.mark.parametrize(

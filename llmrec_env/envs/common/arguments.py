@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from gymnasium.envs.registration import EnvSpec
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import SettingError, UnknownArgumentError
 
 P = ParamSpec("P")
 E = TypeVar("E", bound="Arguments")
@@ -60,20 +60,25 @@ class Arguments:
             SettingError: there is no such attribute, or it holds for good.
         """
         if not hasattr(self, name):
-            raise unknown_name(name, self.changeable, "attribute")
+            raise SettingError(f"no attribute {name!r}; {_hint(name, self.changeable)}")
         setattr(self, name, value)
         return True
 
 
 def named_arguments(make: Callable[Concatenate[E, P], None]) -> Callable[Concatenate[E, P], None]:
-    """An ``__init__`` that refuses an argument it does not know, and names the nearest."""
+    """An ``__init__`` that refuses an argument it does not know, and names the nearest.
+
+    The error has Python's own words and type: TorchRL's ``GymEnv`` tries ``frameskip=1``, and does
+    without it where it reads them.
+    """
     known = list(inspect.signature(make).parameters)[1:]
 
     @functools.wraps(make)
     def checked(self: E, *args: P.args, **kwargs: P.kwargs) -> None:
         for name in kwargs:
             if name not in known:
-                raise unknown_name(name, known, "argument")
+                hint = _hint(name, known)
+                raise UnknownArgumentError(f"unexpected keyword argument {name!r}; {hint}")
         make(self, *args, **kwargs)
         self._arguments = frozenset(known)
         self._made = True
@@ -81,8 +86,6 @@ def named_arguments(make: Callable[Concatenate[E, P], None]) -> Callable[Concate
     return cast("Callable[Concatenate[E, P], None]", checked)
 
 
-def unknown_name(name: str, known: list[str] | frozenset[str], what: str) -> SettingError:
-    """The error about a name that does not exist."""
+def _hint(name: str, known: list[str] | frozenset[str]) -> str:
     near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known))}"
-    return SettingError(f"no {what} {name!r}; {hint}")
+    return f"did you mean {near[0]!r}?" if near else f"there is {', '.join(sorted(known))}"
