@@ -60,6 +60,14 @@ def test_sb3_ppo(run: Run) -> None:
     assert "PPO above popular: " in printed
 
 
+@pytest.mark.core
+def test_popular(run: Run) -> None:
+    small = ("--episodes", "20", *TRUE)
+    once, masked = run("popular.py", *small), run("popular.py", "--masks", *small)
+    earned = [float(re.search(r"^greedy +return +(\S+)", text, re.M)[1]) for text in (once, masked)]
+    assert earned[1] > 2 * earned[0], "a seen item pays nothing"
+
+
 def check_comparison(printed: str) -> None:
     """Random and two ways of the agent, with their distance from random."""
     rows = re.findall(r"^(\w+) +return +(\d+\.\d\d) ± \d+\.\d\d(.*)$", printed, re.MULTILINE)
