@@ -53,22 +53,7 @@ class Catalogue:
     table: pl.DataFrame
 
     def __post_init__(self) -> None:
-        if "item_id" not in self.table.columns:
-            raise DataError(
-                f"catalogue: no column 'item_id' among {self.table.columns}; every item needs one"
-            )
-        ids = as_ids(self.table["item_id"], "catalogue")
-        if ids.null_count():
-            row = int(ids.is_null().arg_true()[0]) + 1
-            raise DataError(f"catalogue: the item id of row {row} is missing; every item needs one")
-        texts = [as_texts(self.table[name]) for name in self.table.columns if name != "item_id"]
-        table = self.table.with_columns(ids, *texts)
-        repeated = table["item_id"].filter(table["item_id"].is_duplicated())
-        if len(repeated):
-            raise DataError(
-                f"catalogue: item id {shown(repeated[0])} occurs more than once; ids must be unique"
-            )
-        object.__setattr__(self, "table", table)
+        object.__setattr__(self, "table", _checked(self.table))
 
     def __len__(self) -> int:
         return self.table.height
@@ -113,25 +98,14 @@ class Catalogue:
         blanks, so that two texts which look the same are read as the same. So are sentences that
         many titles hold (:mod:`llmrec_env.data.repeated_sentences`).
         """
-        names = self.text_columns
-        if not names:
-            return [""] * len(self)
-        table = self.table.select(_as_read(name) for name in names)
-        if "title" in names:
-            table = table.with_columns(without_repeated_sentences(table["title"]))
-        phrases = [
-            pl.when(pl.col(name) != "").then(pl.lit(f"{PHRASES.get(name, name)} ") + pl.col(name))
-            for name in names
-        ]
-        joined = table.select(pl.concat_str(phrases, separator=", ", ignore_nulls=True))
-        return joined.to_series().to_list()
+        return _sentences(self)
 
     @cached_property
     def repeated_sentences(self) -> dict[str, int]:
         """Sentences that are not read, each with the number of titles that hold it."""
         if "title" not in self.table.columns:
             return {}
-        return repeated_sentences(self.table.select(_as_read("title")).to_series())
+        return _repeated(self)
 
     @cached_property
     def has_text(self) -> bool:
@@ -142,6 +116,7 @@ class Catalogue:
     def _index(self) -> pl.DataFrame:
         return self.table.select("item_id").with_row_index("index")
 
+    @fork_safe
     def index_of(self, ids: Iterable[str] | pl.Series) -> IntArray:
         """Indices of external ids.
 
@@ -160,8 +135,10 @@ class Catalogue:
 
     def take(self, indices: Sequence[int] | IntArray) -> Catalogue:
         """The catalogue of the items at ``indices``, in that order."""
-        return Catalogue(self.table[np.asarray(indices, dtype=np.int64)])
+        rows = np.asarray(indices, dtype=np.int64)
+        return Catalogue(pl.DataFrame([column[rows] for column in self.table]))
 
+    @fork_safe
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the catalogue as parquet."""
         with atomic_path(path) as temporary:
@@ -172,6 +149,48 @@ class Catalogue:
     def load(cls, path: str | os.PathLike[str]) -> Catalogue:
         """Read a catalogue that :meth:`save` wrote."""
         return cls(read_parquet(Path(path)))
+
+
+@fork_safe
+def _checked(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with ids and texts as String, none of them missing."""
+    if "item_id" not in table.columns:
+        raise DataError(
+            f"catalogue: no column 'item_id' among {table.columns}; every item needs one"
+        )
+    ids = as_ids(table["item_id"], "catalogue")
+    if ids.null_count():
+        row = int(ids.is_null().arg_true()[0]) + 1
+        raise DataError(f"catalogue: the item id of row {row} is missing; every item needs one")
+    texts = [as_texts(table[name]) for name in table.columns if name != "item_id"]
+    table = table.with_columns(ids, *texts)
+    repeated = table["item_id"].filter(table["item_id"].is_duplicated())
+    if len(repeated):
+        raise DataError(
+            f"catalogue: item id {shown(repeated[0])} occurs more than once; ids must be unique"
+        )
+    return table
+
+
+@fork_safe
+def _sentences(items: Catalogue) -> list[str]:
+    names = items.text_columns
+    if not names:
+        return [""] * len(items)
+    texts = items.table.select(_as_read(name) for name in names)
+    if "title" in names:
+        texts = texts.with_columns(without_repeated_sentences(texts["title"]))
+    phrases = [
+        pl.when(pl.col(name) != "").then(pl.lit(f"{PHRASES.get(name, name)} ") + pl.col(name))
+        for name in names
+    ]
+    joined = texts.select(pl.concat_str(phrases, separator=", ", ignore_nulls=True))
+    return joined.to_series().to_list()
+
+
+@fork_safe
+def _repeated(items: Catalogue) -> dict[str, int]:
+    return repeated_sentences(items.table.select(_as_read("title")).to_series())
 
 
 def _as_read(name: str) -> pl.Expr:

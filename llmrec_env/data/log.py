@@ -73,6 +73,7 @@ class InteractionLog:
         return self
 
     @classmethod
+    @fork_safe
     def from_table(
         cls,
         catalogue: Catalogue,
@@ -230,7 +231,7 @@ class InteractionLog:
             user_ids=self.user_ids[users],
             offsets=np.concatenate([[0], np.cumsum(counts[users])]).astype(np.int64),
             items=self.items[rows],
-            feedback=self.feedback.filter(rows) if self.feedback.width else self.feedback,
+            feedback=rows_of(self.feedback, np.flatnonzero(rows)),
             first_target=self.first_target[users],
         )
 
@@ -258,7 +259,7 @@ class InteractionLog:
             user_ids=self.user_ids[chosen],
             offsets=offsets,
             items=self.items[rows],
-            feedback=self.feedback[rows] if self.feedback.width else self.feedback,
+            feedback=rows_of(self.feedback, rows),
             first_target=self.first_target[chosen],
         )
 
@@ -276,6 +277,7 @@ class InteractionLog:
         )
         return pl.concat([table, self.feedback], how="horizontal") if self.feedback.width else table
 
+    @fork_safe
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the interactions as parquet (the catalogue is saved apart)."""
         held_out = pl.Series(HELD_OUT, self.first_target[self.row_users])

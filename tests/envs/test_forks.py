@@ -23,6 +23,11 @@ def rewards(users):
     histories = [users.users.sequence(row)[:5] for row in range(100)]
     return users.open(histories).respond(np.arange(100)).reward
 
+def part_of(log):
+    few = log.select_users(np.arange(5))
+    few = few.keep(few.items < 400)
+    return few.user_ids.to_list(), few.feedback.columns, few.catalogue.take([3, 1]).sentences
+
 def read_and_ask(folder):  # reads parquet too, with polars
     return torch.get_num_threads(), rewards(LanguageUser.from_pretrained(folder))
 
@@ -30,6 +35,8 @@ torch.set_num_threads(2)
 here = rewards(LanguageUser.from_pretrained(EMBEDDED))  # both pools have begun
 with multiprocessing.get_context("fork").Pool(1) as pool:
     threads, there = pool.map(read_and_ask, [EMBEDDED])[0]
+    log = llmrec_env.generate_world().log
+    assert pool.map(part_of, [log])[0] == part_of(log)
 assert threads == 1 and np.allclose(here, there, atol=1e-5)
 envs = gym.make_vec(
     "LLMRec/NextItem-v0", num_envs=2, vectorization_mode="async", vector_kwargs={"context": "fork"}
