@@ -157,7 +157,7 @@ class Bench:
     def single_step(self) -> list[Ratio]:
         """A step of the single environment, as ``gym.make`` gives it, against a raw decode."""
         env = gym.make(
-            "LLMRec/NextItem-v0",
+            "LLMRec/NextItem-v1",
             simulator=self.user,
             patience=FOREVER,
             max_episode_steps=FOREVER,
@@ -338,7 +338,7 @@ class Bench:
         from llmrec_env.envs.sb3 import make_vec_env
 
         def make() -> gym.Env[Any, Any]:
-            return gym.make("LLMRec/NextItem-v0", simulator=self.user, disable_env_checker=True)
+            return gym.make("LLMRec/NextItem-v1", simulator=self.user, disable_env_checker=True)
 
         steps = 16
         envs = {

@@ -51,7 +51,7 @@ def play(seed: int = SEED, steps: int = STEPS) -> dict[str, Any]:
     train = split_by_user(llmrec_env.generate_world().log).train
     ranker = ItemKNN(train)
     gym.register_envs(llmrec_env)
-    env = gym.make("LLMRec/NextItem-v0", observation="history")
+    env = gym.make("LLMRec/NextItem-v1", observation="history")
     titles, nothing = train.catalogue.titles, len(train.catalogue)
     generator = np.random.default_rng(seed)
     history, info = env.reset(seed=seed)

@@ -47,7 +47,7 @@ def main(steps: int, episodes: int) -> None:
     """Watch one session, then compare two policies over many users."""
     simulator = LoyalUser(llmrec_env.generate_world().log)
     agent = SameMaker(simulator.makers)
-    env = gym.make("LLMRec/NextItem-v0", simulator=simulator, render_mode="human")
+    env = gym.make("LLMRec/NextItem-v1", simulator=simulator, render_mode="human")
     observation, info = env.reset(seed=0)
     for _ in range(steps):
         scores = agent.action_scores(observation[None])[0]

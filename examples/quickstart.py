@@ -17,7 +17,7 @@ gym.register_envs(llmrec_env)
 
 def main(steps: int, seed: int) -> None:
     """Recommend at random among the items that the user has not seen."""
-    env = gym.make("LLMRec/NextItem-v0", render_mode="ansi")
+    env = gym.make("LLMRec/NextItem-v1", render_mode="ansi")
     env.action_space.seed(seed)
     _, info = env.reset(seed=seed)
     print(env.render())

@@ -33,7 +33,7 @@ def main(steps: int, seed: int) -> None:
     )
     model.learn(steps, progress_bar=True)
 
-    env = gym.make("LLMRec/NextItem-v0")
+    env = gym.make("LLMRec/NextItem-v1")
     observation, info = env.reset(seed=seed)
     print(f"user {info['user_id']}")
     terminated = truncated = False

@@ -1,6 +1,6 @@
 """Gymnasium environments in which a language model is the user of a recommender system.
 
-Importing the package registers ``LLMRec/NextItem-v0``, ``LLMRec/TrueTaste-v0`` and
+Importing the package registers ``LLMRec/NextItem-v1``, ``LLMRec/TrueTaste-v1`` and
 ``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names load their modules, and
 what those need, on first use.
 

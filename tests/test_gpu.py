@@ -30,7 +30,7 @@ from llmrec_env.users.origin import EMBEDDED
 gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
-ID = "LLMRec/NextItem-v0"
+ID = "LLMRec/NextItem-v1"
 TINY: dict[str, Any] = {"dim": 16, "batch_size": 64, "epochs": 2, "augment_k": 3}
 
 

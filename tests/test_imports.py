@@ -79,7 +79,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_making_the_embedded_environment_imports_no_transformers() -> None:
     code = (
         "import sys, gymnasium, llmrec_env; "
-        "gymnasium.make('LLMRec/NextItem-v0').reset(seed=0); "
+        "gymnasium.make('LLMRec/NextItem-v1').reset(seed=0); "
         "print([name for name in ('transformers', 'peft') if name in sys.modules])"
     )
     assert printed_by(code) == "[]"

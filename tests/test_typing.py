@@ -31,8 +31,8 @@ import llmrec_env
 from agents import Recommender, RecommenderConfig
 
 gym.register_envs(llmrec_env)
-env = gym.make("LLMRec/NextItem-v0", autoreset="same_step")
-users = gym.make_vec("LLMRec/NextItem-v0", num_envs=4)
+env = gym.make("LLMRec/NextItem-v1", autoreset="same_step")
+users = gym.make_vec("LLMRec/NextItem-v1", num_envs=4)
 observation, info = env.reset(seed=0)
 world = llmrec_env.generate_world(seed=0, n_items=50, n_users=30)
 recommender = Recommender(RecommenderConfig.of("gru4rec", epochs=1))

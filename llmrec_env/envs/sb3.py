@@ -24,7 +24,7 @@ BY_ROW = ("action_masks", "render")
 
 
 def make_vec_env(
-    num_envs: int, seed: int | None = None, id: str = "LLMRec/NextItem-v0", **kwargs: Any
+    num_envs: int, seed: int | None = None, id: str = "LLMRec/NextItem-v1", **kwargs: Any
 ) -> VecMonitor:
     """One batched environment for stable-baselines3 and sb3-contrib's ``MaskablePPO``.
 

@@ -17,7 +17,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.wording import shown
 from llmrec_env.envs.common.registration import register_environments
 from llmrec_env.envs.common.vector import RulesVectorEnv
-from llmrec_env.envs.next_item.rules import InitialHistories
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.episodes import Agent, Seats, Turn, choose_users, luck_of, play
 from llmrec_env.evaluation.intervals import standard_error
 from llmrec_env.evaluation.returns import PolicyReturns

@@ -14,7 +14,7 @@ from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.envs.common.vector import RulesVectorEnv
-from llmrec_env.envs.next_item.rules import InitialHistories
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 
 
 @dataclass(frozen=True, eq=False)

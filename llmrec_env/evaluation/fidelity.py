@@ -18,7 +18,7 @@ from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
-from llmrec_env.envs.next_item.rules import InitialHistories
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.intervals import Interval, clustered, interval
 from llmrec_env.evaluation.ranking import (
     Popularity,

@@ -16,7 +16,7 @@ from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
-from llmrec_env.envs.next_item.rules import InitialHistories
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.episodes import Seats, Turn, choose_users, luck_of, play

@@ -23,6 +23,7 @@ from llmrec_env.common import processes
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
+from llmrec_env.common.nearest import EXACT_ITEMS
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.softmax import Precision, log_normaliser, product_dtype
 from llmrec_env.common.training import (
@@ -40,7 +41,6 @@ from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
-from llmrec_env.language.item_index import EXACT_ITEMS
 from llmrec_env.language.labelling import pad
 from llmrec_env.language.model import LanguageEnvironment
 

@@ -28,6 +28,7 @@ from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.random_indexing import random_indexing
 
 Histories = Sequence[IntArray]
 BESIDE_STATE = 3
@@ -163,6 +164,22 @@ class UserSimulator(ABC):
     def n_items(self) -> int:
         """Number of items in the catalogue."""
         return len(self.catalogue)
+
+    @property
+    def item_vectors(self) -> FloatArray:
+        """Where items lie: float32 (n_items, D), items that are alike close together.
+
+        This default knows items by who took them, :func:`random_indexing` of ``users``.
+
+        Raises:
+            SimulatorError: there are no users.
+        """
+        if self.users is None:
+            raise SimulatorError(
+                f"{type(self).__name__} has no users from whom to tell where items lie; set users, "
+                "or override item_vectors"
+            )
+        return random_indexing(self.users)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UserSimulator:
         """Itself: a simulator is immutable, so copies of an environment share it."""

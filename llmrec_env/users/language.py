@@ -15,13 +15,13 @@ import torch
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
+from llmrec_env.common.nearest import EXACT_ITEMS, VectorIndex
 from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
-from llmrec_env.language.item_index import EXACT_ITEMS, ItemIndex
 from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import (
@@ -198,8 +198,8 @@ class LanguageUser(UserSimulator):
         self._offset = self._acceptance.offset(accept_rate)
 
     @cached_property
-    def _index(self) -> ItemIndex:
-        return ItemIndex(self.item_vectors)
+    def _index(self) -> VectorIndex:
+        return VectorIndex(self.item_vectors)
 
     @cached_property
     def le(self) -> AnsweringLE:

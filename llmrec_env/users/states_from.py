@@ -37,6 +37,11 @@ class StatesFrom(UserSimulator):
         self.state_size = observer.state_size
         self.users = answering.users
 
+    @property
+    def item_vectors(self) -> FloatArray:
+        """Where items lie for the observer."""
+        return self.observer.item_vectors
+
     def open(self, histories: Histories, users: IntArray | None = None) -> Session:
         """Begin to ask N users, and to observe them."""
         return _StatesFromSession(self, histories, users)

@@ -85,6 +85,11 @@ class TrueTasteUser(UserSimulator):
         taste, satiation = np.split(mind, 2, axis=1)
         return self.world.model.utilities(Mind(taste, satiation)).astype(np.float32)
 
+    @property
+    def item_vectors(self) -> FloatArray:
+        """The items' true factors, unit rows float32 (n_items, n_factors)."""
+        return self.world.factors.astype(np.float32)
+
     def minds(self, histories: Histories, users: IntArray | None = None) -> Mind:
         """The minds of N users who took ``histories``."""
         return self.world.model.after(self._first_tastes(histories, users), histories)

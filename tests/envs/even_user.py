@@ -31,6 +31,8 @@ class EvenUser(HistoryUser):
     """Takes every even item and no odd one; likes item ``i`` by ``i / 100``."""
 
     state_size = 2
+    PATIENCE_LEFT, STEPS_LEFT, LAST_ANSWER = 2, 3, 4
+    """Places in an observation, after the state."""
 
     def __init__(self, users: InteractionLog) -> None:
         self.catalogue = users.catalogue

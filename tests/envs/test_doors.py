@@ -16,7 +16,7 @@ from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.users.base import Histories
 
 pytestmark = pytest.mark.core
-IDS = ("LLMRec/NextItem-v0", "LLMRec/Shop-v0")
+IDS = ("LLMRec/NextItem-v1", "LLMRec/Shop-v0")
 
 
 class OddStates(EvenUser):
@@ -35,7 +35,7 @@ class OddStates(EvenUser):
 
 @pytest.mark.parametrize("later", [(np.nan, 0.0), (50.0, 0.0), (np.inf, 0.0), (0.1, 0.2, 0.3)])
 def test_a_simulators_unsound_states_are_refused_at_the_step_that_brings_them(later: Any) -> None:
-    envs = gym.make_vec("LLMRec/NextItem-v0", num_envs=2, simulator=OddStates(later))
+    envs = gym.make_vec("LLMRec/NextItem-v1", num_envs=2, simulator=OddStates(later))
     envs.reset(seed=0, options={"user_id": ["ann", "bob"]})
     envs.step(np.array([11, 11]))  # skipped: nothing changes
     with pytest.raises(SimulatorError, match="gave states"):
@@ -57,7 +57,7 @@ def test_what_needs_an_episode_says_so_before_the_first_reset(name: str, method:
 
 def test_a_generator_that_is_set_is_heard_at_once(even_user: EvenUser) -> None:
     def probabilities(set_before_reset: bool) -> list[bool]:
-        env: Any = gym.make("LLMRec/NextItem-v0", simulator=CoinUser()).unwrapped
+        env: Any = gym.make("LLMRec/NextItem-v1", simulator=CoinUser()).unwrapped
         env.reset(seed=5, options={"user_id": "ann"})
         env.np_random = np.random.default_rng(1)
         if set_before_reset:
@@ -82,21 +82,21 @@ class CoinUser(EvenUser):
 
 @pytest.mark.parametrize("seed", [np.arange(3, 5), (3, 4), [np.int64(3), 4]])
 def test_seeds_may_come_as_any_sequence_of_whole_numbers(even_user: EvenUser, seed: Any) -> None:
-    envs = gym.make_vec("LLMRec/NextItem-v0", num_envs=2, simulator=even_user)
+    envs = gym.make_vec("LLMRec/NextItem-v1", num_envs=2, simulator=even_user)
     envs.reset(seed=seed)
     assert envs.unwrapped.np_random_seed == (3, 4)
 
 
 @pytest.mark.parametrize("seed", [[0.5, 1], ["a", 1], np.array([0.5, 1.0])])
 def test_a_seed_that_is_no_whole_number_is_refused(even_user: EvenUser, seed: Any) -> None:
-    envs = gym.make_vec("LLMRec/NextItem-v0", num_envs=2, simulator=even_user)
+    envs = gym.make_vec("LLMRec/NextItem-v1", num_envs=2, simulator=even_user)
     with pytest.raises(SettingError, match="a seed must be a whole number"):
         envs.reset(seed=seed)
 
 
 def test_minus_one_is_no_limit_through_every_door(even_user: EvenUser) -> None:
-    one = gym.make("LLMRec/NextItem-v0", simulator=even_user, max_episode_steps=-1)
-    many = gym.make_vec("LLMRec/NextItem-v0", 2, simulator=even_user, max_episode_steps=-1)
+    one = gym.make("LLMRec/NextItem-v1", simulator=even_user, max_episode_steps=-1)
+    many = gym.make_vec("LLMRec/NextItem-v1", 2, simulator=even_user, max_episode_steps=-1)
     assert one.unwrapped.max_episode_steps is None  # type: ignore[attr-defined]
     assert many.unwrapped.max_episode_steps is None  # type: ignore[attr-defined]
 
@@ -104,7 +104,7 @@ def test_minus_one_is_no_limit_through_every_door(even_user: EvenUser) -> None:
 @pytest.mark.parametrize("limit", [0, -2, 2.5])
 def test_a_limit_that_is_none_is_refused(even_user: EvenUser, limit: Any) -> None:
     with pytest.raises(SettingError, match="max_episode_steps must be at least 1"):
-        gym.make_vec("LLMRec/NextItem-v0", 2, simulator=even_user, max_episode_steps=limit)
+        gym.make_vec("LLMRec/NextItem-v1", 2, simulator=even_user, max_episode_steps=limit)
 
 
 def test_a_device_of_number_zero_is_not_passed_over(even_user: EvenUser) -> None:

@@ -39,7 +39,7 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
     assert pool.map(part_of, [log])[0] == part_of(log)
 assert threads == 1 and np.allclose(here, there, atol=1e-5)
 envs = gym.make_vec(
-    "LLMRec/NextItem-v0", num_envs=2, vectorization_mode="async", vector_kwargs={"context": "fork"}
+    "LLMRec/NextItem-v1", num_envs=2, vectorization_mode="async", vector_kwargs={"context": "fork"}
 )
 observations, infos = envs.reset(seed=3)
 name = infos["user_id"][0]
@@ -47,7 +47,7 @@ envs.step(np.array([1, 2]))
 _, infos = envs.reset(options={"user_id": name})
 assert list(infos["user_id"]) == [name, name]
 envs.close()
-alone = gym.make("LLMRec/NextItem-v0").reset(seed=4)[0]
+alone = gym.make("LLMRec/NextItem-v1").reset(seed=4)[0]
 assert np.allclose(observations[1], alone, atol=1e-5)
 assert torch.get_num_threads() == 2  # the parent keeps its own
 print("no fork waited")

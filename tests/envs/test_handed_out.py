@@ -81,8 +81,8 @@ def test_a_worlds_truth_is_read_only(true_user: TrueTasteUser) -> None:
 
 NEXT_ITEM: list[dict[str, Any]] = [{"observation": o} for o in ("state", "history", "both")]
 SHOP: list[dict[str, Any]] = [{"observation": "features", "action_mode": "index"}]
-CASES = [("LLMRec/TrueTaste-v0", kwargs) for kwargs in NEXT_ITEM] + [
-    ("LLMRec/NextItem-v0", NEXT_ITEM[0]),
+CASES = [("LLMRec/TrueTaste-v1", kwargs) for kwargs in NEXT_ITEM] + [
+    ("LLMRec/NextItem-v1", NEXT_ITEM[0]),
     ("LLMRec/Shop-v0", SHOP[0]),
 ]
 

@@ -20,7 +20,7 @@ def kinds(info: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_reset_and_step_have_the_same_names_and_types(even_user: EvenUser) -> None:
-    env = gym.make("LLMRec/NextItem-v0", simulator=even_user)
+    env = gym.make("LLMRec/NextItem-v1", simulator=even_user)
     _, begun = env.reset(seed=0)
     *_, stepped = env.step(8)
     assert kinds(begun) == kinds(stepped)
@@ -31,7 +31,7 @@ def test_reset_and_step_have_the_same_names_and_types(even_user: EvenUser) -> No
 @pytest.mark.parametrize("autoreset", ["next_step", "same_step", "disabled"])
 def test_rows_of_many_have_them_too(even_user: EvenUser, autoreset: str) -> None:
     envs = gym.make_vec(
-        "LLMRec/NextItem-v0", 2, simulator=even_user, patience=1, autoreset=autoreset
+        "LLMRec/NextItem-v1", 2, simulator=even_user, patience=1, autoreset=autoreset
     )
     told = [envs.reset(seed=0, options={"user_id": ["ann", "bob"]})[1]]
     told.append(envs.step(np.array([8, 11]))[4])  # bob leaves
@@ -56,9 +56,9 @@ def test_the_shops_infos_have_the_same_names() -> None:
 
 
 def test_numbers_alone_for_libraries_that_store_infos(even_user: EvenUser) -> None:
-    env = NumericInfo(gym.make("LLMRec/NextItem-v0", simulator=even_user))
+    env = NumericInfo(gym.make("LLMRec/NextItem-v1", simulator=even_user))
     infos = [env.reset(seed=0)[1], env.step(8)[4]]
-    names = {"action_mask", "accepted", "rewards_shown", "rewards_accept"}
+    names = {"action_mask", "accepted", "replaced", "rewards_shown", "rewards_accept"}
     for info in infos:
         assert info.keys() == names
     assert infos[1]["rewards_shown"] == pytest.approx(0.08)
@@ -68,7 +68,7 @@ def test_numbers_alone_for_libraries_that_store_infos(even_user: EvenUser) -> No
 
 @pytest.mark.parametrize("autoreset", ["next_step", "same_step", "disabled"])
 def test_the_mode_of_auto_reset_is_an_attribute(even_user: EvenUser, autoreset: str) -> None:
-    envs: Any = gym.make_vec("LLMRec/NextItem-v0", 2, simulator=even_user, autoreset=autoreset)
+    envs: Any = gym.make_vec("LLMRec/NextItem-v1", 2, simulator=even_user, autoreset=autoreset)
     mode = envs.unwrapped.autoreset_mode
     if hasattr(gym.vector, "AutoresetMode"):
         assert mode == gym.vector.AutoresetMode[autoreset.upper()]

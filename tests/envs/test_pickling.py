@@ -66,8 +66,8 @@ def test_users_of_an_le_that_learns_are_pickled_with_its_tensors() -> None:
 
 
 ENVIRONMENTS: list[tuple[str, dict[str, Any], list[Any]]] = [
-    ("LLMRec/NextItem-v0", {"accept_rate": 0.5}, [3, 40, 5]),
-    ("LLMRec/TrueTaste-v0", {"accept_rate": 0.5}, [3, 40, 5]),
+    ("LLMRec/NextItem-v1", {"accept_rate": 0.5}, [3, 40, 5]),
+    ("LLMRec/TrueTaste-v1", {"accept_rate": 0.5}, [3, 40, 5]),
     ("LLMRec/Shop-v0", {}, ["search[shoes]", "click[next >]", "click[back to search]"]),
     ("LLMRec/Shop-v0", {"observation": "features", "action_mode": "index"}, [1, 2, 0]),
 ]
@@ -93,7 +93,7 @@ def test_an_environment_goes_on_where_it_was_pickled(
 
 
 def test_a_vector_environment_goes_on_where_it_was_pickled() -> None:
-    envs = gym.make_vec("LLMRec/NextItem-v0", num_envs=3, accept_rate=0.5, patience=2)
+    envs = gym.make_vec("LLMRec/NextItem-v1", num_envs=3, accept_rate=0.5, patience=2)
     envs.reset(seed=1)
     envs.step(np.array([4, 5, 6]))
     twin = pickle.loads(pickle.dumps(envs))

@@ -23,7 +23,7 @@ ANN = {"user_id": "ann"}
 
 
 def make(simulator: object, **kwargs: object) -> gym.Env:
-    return gym.make("LLMRec/NextItem-v0", simulator=simulator, **kwargs)
+    return gym.make("LLMRec/NextItem-v1", simulator=simulator, **kwargs)
 
 
 def test_an_unmet_item_pays_its_liking_taken_or_not(even_user: EvenUser) -> None:
@@ -52,14 +52,14 @@ def test_reward_on_accept_pays_only_what_is_taken(even_user: EvenUser) -> None:
 def test_a_met_item_pays_nothing_is_never_taken_and_costs_patience(
     even_user: EvenUser, seen: int
 ) -> None:
-    env = make(even_user, patience=4)
+    env = make(even_user, patience=4, seen="pay_nothing")
     env.reset(options=ANN)
     if seen > 5:
         env.step(seen)
     before = env.unwrapped.rules.patience_left[0]
     observation, reward, _, _, info = env.step(seen)
     assert (reward, info["accepted"]) == (0.0, False)
-    assert observation[-3] == pytest.approx((before - 1) / 4)
+    assert observation[EvenUser.PATIENCE_LEFT] == pytest.approx((before - 1) / 4)
 
 
 def test_a_met_item_consumes_its_draw(true_user: TrueTasteUser) -> None:
@@ -94,11 +94,11 @@ def test_meeting_every_item_ends_the_episode(even_user: EvenUser) -> None:
 def test_the_limit_truncates_and_does_not_terminate(even_user: EvenUser) -> None:
     env = make(even_user, max_episode_steps=2)
     observation, _ = env.reset(options=ANN)
-    assert observation[-2] == 1.0
+    assert observation[EvenUser.STEPS_LEFT] == 1.0
     observation, *_ = env.step(4)
-    assert observation[-2] == 0.5
+    assert observation[EvenUser.STEPS_LEFT] == 0.5
     observation, _, terminated, truncated, _ = env.step(6)
-    assert observation[-2] == 0.0
+    assert observation[EvenUser.STEPS_LEFT] == 0.0
     assert (terminated, truncated) == (False, True)
 
 
@@ -108,14 +108,14 @@ def test_the_observation_counts_the_steps_of_the_limit_in_force(
 ) -> None:
     env = make(even_user, max_episode_steps=limit)
     env.reset(options=ANN)
-    assert env.step(4)[0][-2] == pytest.approx(left)
+    assert env.step(4)[0][EvenUser.STEPS_LEFT] == pytest.approx(left)
     direct = NextItemEnv(even_user)
     direct.reset(options=ANN)
-    assert direct.step(4)[0][-2] == 1.0
+    assert direct.step(4)[0][EvenUser.STEPS_LEFT] == 1.0
 
 
 def test_the_state_is_joined_with_patience_and_the_last_answer(even_user: EvenUser) -> None:
-    env = make(even_user, patience=4)
+    env = make(even_user, patience=4, shown_length=0)
     observation, _ = env.reset(options=ANN)
     np.testing.assert_allclose(observation, [0.6, 1 / 3, 1.0, 1.0, 0.0], rtol=1e-6)
     observation, *_ = env.step(5)

@@ -23,6 +23,7 @@ from llmrec_env.envs.sb3 import NextItemVecEnv, make_vec_env  # noqa: E402
 POLICIES = {"state": "MlpPolicy", "history": "MlpPolicy", "both": "MultiInputPolicy"}
 
 
+@pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")  # v0 stays
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", sorted(IDS))
 @pytest.mark.parametrize("observation", POLICIES)
@@ -55,7 +56,7 @@ def test_dqn_learns_from_the_last_observation_of_an_episode(true_user: TrueTaste
     model = sb3.DQN("MlpPolicy", env, learning_starts=8, buffer_size=200, seed=0).learn(64)
     buffer = model.replay_buffer
     ended = buffer.dones[: buffer.pos].astype(bool)
-    steps_left = buffer.next_observations[: buffer.pos][..., -2]
+    steps_left = buffer.next_observations[: buffer.pos][..., true_user.state_size + 1]
     assert ended.any()
     assert (steps_left[buffer.timeouts[: buffer.pos].astype(bool)] == 0.0).all()
     assert (steps_left[ended] < 1.0).all()
@@ -78,8 +79,8 @@ def test_the_single_environment_works_under_stable_baselines3s_own_maker(
     true_user: TrueTasteUser,
 ) -> None:
     maker = pytest.importorskip("stable_baselines3.common.env_util").make_vec_env
-    env = maker("LLMRec/NextItem-v0", n_envs=2, env_kwargs={"simulator": true_user})
-    assert env.reset().shape == (2, true_user.state_size + 3)
+    env = maker("LLMRec/NextItem-v1", n_envs=2, env_kwargs={"simulator": true_user})
+    assert env.reset().shape == (2, *env.observation_space.shape)
     assert env.env_method("action_masks")[1].shape == (true_user.n_items,)
 
 
@@ -94,9 +95,9 @@ def test_infos_tell_what_the_step_brought(even_user: EvenUser) -> None:
     assert infos[0]["user_id"] == "ann"
     assert [info["item_id"] for info in infos] == ["i7", "i8"]
     assert [info["TimeLimit.truncated"] for info in infos] == [False, False]
-    np.testing.assert_allclose(infos[0]["terminal_observation"][-3:], [0.0, 0.98, -1.0], rtol=1e-6)
+    np.testing.assert_allclose(infos[0]["terminal_observation"][2:5], [0.0, 0.98, -1.0], rtol=1e-6)
     assert "terminal_observation" not in infos[1]
-    assert observation[0, -1] == 0.0
+    assert observation[0, EvenUser.LAST_ANSWER] == 0.0
 
 
 def test_the_time_limit_alone_counts_as_truncated(even_user: EvenUser) -> None:

@@ -16,7 +16,7 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.users.origin import EMBEDDED
 
 pytestmark = pytest.mark.core
-NAME = "LLMRec/NextItem-v0"
+NAME = "LLMRec/NextItem-v1"
 
 
 def test_a_misspelt_argument_is_refused_with_the_nearest_name(even_user: EvenUser) -> None:
@@ -36,6 +36,11 @@ def test_a_misspelt_argument_is_refused_with_the_nearest_name(even_user: EvenUse
         *[("history_length", value) for value in (2.0, -1, 10**12)],
         *[("observation", value) for value in (["state"], np.array(["state"]), None)],
         *[("reward_on", value) for value in ({}, 1)],
+        *[("seen", value) for value in ("skip", None, 1)],
+        *[("shown_length", value) for value in (-1, 2.0, True, 10**12)],
+        *[("actions", value) for value in ("point", None)],
+        *[("candidates", value) for value in (0, 13, 2.0, "3")],
+        *[("retrieve", value) for value in (3, "le")],
         *[("accept_rate", value) for value in ("0.1", [0.1], True, np.nan, 0, 1)],
         *[("max_episode_steps", value) for value in (True, 2.5, "5", -2)],
         *[("render_mode", value) for value in (["ansi"], "rgb")],
@@ -62,7 +67,7 @@ def test_patience_may_change_during_an_episode(even_user: EvenUser) -> None:
     env: Any = gym.make(NAME, simulator=even_user, patience=5)
     env.reset(seed=0, options={"user_id": "ann"})
     observation, *_ = env.step(11)  # skipped
-    assert observation[-3] == np.float32(4 / 5)
+    assert observation[EvenUser.PATIENCE_LEFT] == np.float32(4 / 5)
     env.set_wrapper_attr("patience", 2)
     assert env.get_wrapper_attr("patience") == 2
     ends = [env.step(item)[2] for item in (9, 7)]

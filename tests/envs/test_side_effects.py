@@ -32,7 +32,7 @@ def state():
         "hooks": (sys.excepthook, sys.stdout, sys.stderr),
     }
 
-names = ["LLMRec/TrueTaste-v0", "LLMRec/NextItem-v0"]
+names = ["LLMRec/TrueTaste-v1", "LLMRec/NextItem-v1"]
 if importlib.util.find_spec("bm25s") is not None:
     names.append("LLMRec/Shop-v0")
 for name in names:

@@ -20,23 +20,23 @@ from llmrec_env.envs.next_item.env import NextItemEnv
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 
 pytestmark = [pytest.mark.core, pytest.mark.filterwarnings("error")]
-ID = "LLMRec/NextItem-v0"
+ID = "LLMRec/NextItem-v1"
 LIMITS = [(None, MAX_EPISODE_STEPS), (4, 4), (60, 60), (-1, None)]
 
 
 def check(env: gym.Env, limit: int | None) -> None:
     """Steps left are counted down to 0, and the episode is cut at 0 and not before."""
     assert env.unwrapped.max_episode_steps == limit
-    assert env.reset(options={"user_id": "ann"})[0][-2] == 1.0
+    assert env.reset(options={"user_id": "ann"})[0][EvenUser.STEPS_LEFT] == 1.0
     for step in range(1, 61 if limit is None else limit + 1):
         observation, _, terminated, truncated, _ = env.step(4)
         left = 1.0 if limit is None else 1.0 - step / limit
-        assert observation[-2] == pytest.approx(left, abs=1e-6)
+        assert observation[EvenUser.STEPS_LEFT] == pytest.approx(left, abs=1e-6)
         assert (terminated, truncated) == (False, left == 0.0)
 
 
 def make(user: EvenUser, **kwargs: Any) -> gym.Env:
-    return gym.make(ID, simulator=user, patience=1000, **kwargs)
+    return gym.make(ID, simulator=user, patience=1000, seen="pay_nothing", **kwargs)
 
 
 @pytest.mark.parametrize(("given", "limit"), LIMITS)
@@ -82,14 +82,22 @@ def test_every_vector_form(
 ) -> None:
     kwargs = {} if given is None else {"max_episode_steps": given}
     envs = gym.make_vec(
-        ID, 2, vectorization_mode=mode, simulator=even_user, patience=1000, **kwargs
+        ID,
+        2,
+        vectorization_mode=mode,
+        simulator=even_user,
+        patience=1000,
+        seen="pay_nothing",
+        **kwargs,
     )
     observation, _ = envs.reset(seed=0)
-    assert observation[:, -2].tolist() == [1.0, 1.0]
+    assert observation[:, EvenUser.STEPS_LEFT].tolist() == [1.0, 1.0]
     for step in range(1, limit + 1):
         observation, _, terminations, truncations, _ = envs.step(np.array([4, 4]))
         assert not terminations.any()
-        np.testing.assert_allclose(observation[:, -2], 1.0 - step / limit, atol=1e-6)
+        np.testing.assert_allclose(
+            observation[:, EvenUser.STEPS_LEFT], 1.0 - step / limit, atol=1e-6
+        )
         assert truncations.tolist() == [step == limit] * 2
     envs.close()
 

@@ -27,7 +27,7 @@ MODES = ("next_step", "same_step", "disabled")
 
 
 def make_vec(simulator: object, num_envs: int = 2, **kwargs: object) -> gym.vector.VectorEnv:
-    return gym.make_vec("LLMRec/NextItem-v0", num_envs=num_envs, simulator=simulator, **kwargs)
+    return gym.make_vec("LLMRec/NextItem-v1", num_envs=num_envs, simulator=simulator, **kwargs)
 
 
 def row_of(observation: Any, row: int) -> Any:
@@ -98,10 +98,10 @@ def test_each_row_is_the_single_environment_with_its_own_seed(
     }
     items = data.draw(st.sampled_from([5, 60]), label="items")
     actions = np.random.default_rng(seed).integers(items, size=(25, num_envs))
-    envs = gym.make_vec("LLMRec/TrueTaste-v0", num_envs=num_envs, autoreset=autoreset, **kwargs)
+    envs = gym.make_vec("LLMRec/TrueTaste-v1", num_envs=num_envs, autoreset=autoreset, **kwargs)
     rows = together(envs, seed, actions)
     for i, row in enumerate(rows):
-        env = gym.make("LLMRec/TrueTaste-v0", **kwargs)
+        env = gym.make("LLMRec/TrueTaste-v1", **kwargs)
         expected = list(alone(env, seed + i, actions[:, i].tolist(), autoreset))
         assert len(row) == len(expected)
         for mine, theirs in zip(row, expected, strict=True):
@@ -127,7 +127,7 @@ def test_it_speaks_like_gymnasiums_own_vector_environment(
 
 
 def test_next_step_ignores_the_action_and_opens_a_new_episode(even_user: EvenUser) -> None:
-    envs = make_vec(even_user, patience=1, autoreset="next_step")
+    envs = make_vec(even_user, patience=1, autoreset="next_step", shown_length=0)
     envs.reset(options=BOTH)
     *_, terminations, _, infos = envs.step(np.array([7, 8]))
     assert terminations.tolist() == [True, False]
@@ -140,7 +140,7 @@ def test_next_step_ignores_the_action_and_opens_a_new_episode(even_user: EvenUse
 
 
 def test_same_step_keeps_what_the_episode_ended_with(even_user: EvenUser) -> None:
-    envs = make_vec(even_user, patience=1, autoreset="same_step", action_mask=True)
+    envs = make_vec(even_user, patience=1, autoreset="same_step", action_mask=True, shown_length=0)
     envs.reset(options=BOTH)
     observation, rewards, terminations, _, infos = envs.step(np.array([7, 8]))
     assert rewards.tolist() == [pytest.approx(0.07), pytest.approx(0.08)]

@@ -64,7 +64,7 @@ def test_the_numbers_are_those_of_episodes_played_by_hand(simulator: TrueTasteUs
     taken = evaluate_policy(FirstPolicy(), forced, episodes=5, seed=3, max_episode_steps=9)
     assert taken.accepted.tolist() == taken.lengths.tolist() == [9] * 5
     for row, user_id in enumerate(taken.user_ids):
-        env = gym.make("LLMRec/TrueTaste-v0", simulator=forced, max_episode_steps=9)
+        env = gym.make("LLMRec/TrueTaste-v1", simulator=forced, max_episode_steps=9)
         _, info = env.reset(seed=0, options={"user_id": user_id})
         total = 0.0
         for _ in range(9):
@@ -186,6 +186,6 @@ def test_models_that_score_no_items_are_refused(simulator: TrueTasteUser) -> Non
     contrib = pytest.importorskip("sb3_contrib")
     with pytest.raises(SettingError, match="among items"):
         SB3Policy(sb3.PPO("MlpPolicy", "Pendulum-v1"))
-    env = gym.make("LLMRec/TrueTaste-v0", simulator=simulator)
+    env = gym.make("LLMRec/TrueTaste-v1", simulator=simulator)
     with pytest.raises(SettingError, match="RecurrentPPO does not score"):
         SB3Policy(contrib.RecurrentPPO("MlpLstmPolicy", env))

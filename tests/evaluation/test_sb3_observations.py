@@ -24,7 +24,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFram
 from agents.sb3 import SequenceFeatures
 from llmrec_env.envs.sb3 import make_vec_env
 
-NAME = "LLMRec/TrueTaste-v0"
+NAME = "LLMRec/TrueTaste-v1"
 USER = TrueTasteUser(generate_world(seed=1, n_items=30, n_users=20))
 Wrap = Callable[[gym.Env[Any, Any]], gym.Env[Any, Any]]
 

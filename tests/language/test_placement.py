@@ -20,7 +20,7 @@ from llmrec_env.users.language import LanguageUser
 gym.register_envs(llmrec_env)
 
 pytestmark = pytest.mark.core
-ID = "LLMRec/NextItem-v0"
+ID = "LLMRec/NextItem-v1"
 
 
 @pytest.fixture(scope="module")

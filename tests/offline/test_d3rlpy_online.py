@@ -33,7 +33,7 @@ TABLE = transitions(USER.users, USER, augment=1)
 
 def make(observation: str = "bare_state") -> Any:
     return gym.make(
-        "LLMRec/NextItem-v0", simulator=USER, observation=observation, max_episode_steps=5
+        "LLMRec/NextItem-v1", simulator=USER, observation=observation, max_episode_steps=5
     )
 
 
@@ -69,8 +69,8 @@ def test_dataset_and_environment_have_one_space() -> None:
 @pytest.mark.parametrize("user", [USER, embedded_user()])
 def test_preferences_read_states_and_observations_alike(user: Any) -> None:
     kwargs = {"simulator": user, "num_envs": 2}
-    wide, _ = gym.make_vec("LLMRec/NextItem-v0", **kwargs).reset(seed=0)
-    bare, _ = gym.make_vec("LLMRec/NextItem-v0", observation="bare_state", **kwargs).reset(seed=0)
+    wide, _ = gym.make_vec("LLMRec/NextItem-v1", **kwargs).reset(seed=0)
+    bare, _ = gym.make_vec("LLMRec/NextItem-v1", observation="bare_state", **kwargs).reset(seed=0)
     np.testing.assert_allclose(user.preferences(wide), user.preferences(bare), rtol=1e-5)
     with pytest.raises(SimulatorError, match="expected states of"):
         user.preferences(bare[:, :-1])

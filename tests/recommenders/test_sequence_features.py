@@ -250,7 +250,7 @@ def test_dropout_is_off_unless_asked_for(user: TrueTasteUser) -> None:
 
 def test_a_single_environment_serves_as_well(user: TrueTasteUser) -> None:
     env = gym.make(
-        "LLMRec/NextItem-v0", simulator=user, observation="history", history_length=LENGTH
+        "LLMRec/NextItem-v1", simulator=user, observation="history", history_length=LENGTH
     )
     model = model_of("dqn", env, n_items=N_ITEMS).learn(16)
     observation, _ = env.reset(seed=0)

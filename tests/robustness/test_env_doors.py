@@ -68,7 +68,7 @@ def make(name: str, many: bool, **kwargs: Any) -> Any:
     return gym.make_vec(name, 2, **kwargs) if many else gym.make(name, **kwargs).unwrapped
 
 
-@pytest.fixture(params=["LLMRec/NextItem-v0", "LLMRec/Shop-v0"])
+@pytest.fixture(params=["LLMRec/NextItem-v1", "LLMRec/Shop-v0"])
 def name(request: pytest.FixtureRequest) -> str:
     """Each kind of environment."""
     if "Shop" in request.param:

@@ -53,7 +53,7 @@ def renamed(log: InteractionLog) -> InteractionLog:
 
 DOORS: dict[str, Callable[[InteractionLog, InteractionLog], object]] = {
     "gym.make": lambda own, other: gym.make(
-        "LLMRec/NextItem-v0", simulator=embedded_user(), users=other
+        "LLMRec/NextItem-v1", simulator=embedded_user(), users=other
     ),
     "transitions": lambda own, other: transitions(other, embedded_user()),
     "label": lambda own, other: embedded_user().label(other),

@@ -16,8 +16,16 @@ import gymnasium as gym
 from llmrec_env.envs.common.time_limit import ADDITIONAL_WRAPPERS
 
 MAX_EPISODE_STEPS = 50
-IDS = {"LLMRec/NextItem-v0": "embedded", "LLMRec/TrueTaste-v0": "true-taste"}
-"""Each id with the name of the simulator that it opens by default."""
+MARKOV = {"seen": "replace", "shown_length": 5}
+"""Arguments since v1: a seen item is replaced, and the observation tells what was shown."""
+IDS: dict[str, dict[str, Any]] = {
+    "LLMRec/NextItem-v0": {"simulator": "embedded"},
+    "LLMRec/NextItem-v1": {"simulator": "embedded", **MARKOV},
+    "LLMRec/TrueTaste-v0": {"simulator": "true-taste"},
+    "LLMRec/TrueTaste-v1": {"simulator": "true-taste", **MARKOV},
+    "LLMRec/ItemEmbedding-v0": {"simulator": "embedded", "actions": "embedding", **MARKOV},
+}
+"""Each id of the next-item environment with the arguments that it opens with."""
 
 SHOP_ID = "LLMRec/Shop-v0"
 MAX_SHOP_STEPS = 15
@@ -52,13 +60,13 @@ def register(
 
 def register_environments() -> None:
     """Make the ids known to ``gym.make`` and ``gym.make_vec``; a second call changes nothing."""
-    for name, simulator in IDS.items():
+    for name, kwargs in IDS.items():
         register(
             name,
             "llmrec_env.envs.next_item.env:NextItemEnv",
             "llmrec_env.envs.next_item.vector_env:NextItemVectorEnv",
             MAX_EPISODE_STEPS,
-            {"simulator": simulator},
+            dict(kwargs),
         )
     register(
         SHOP_ID,

@@ -143,11 +143,13 @@ class Infos(Protocol[TellsOf]):
         """The first row's, in plain values."""
 
 
-def check_counts(most: int = LARGEST, /, **counts: int) -> None:
-    """Refuse what is no whole number of at least 1, or above ``most``."""
+def check_counts(most: int = LARGEST, least: int = 1, /, **counts: int) -> None:
+    """Refuse what is no whole number of at least ``least``, or above ``most``."""
     for name, value in counts.items():
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise SettingError(f"{name} must be a whole number of at least 1, got {shown(value)}")
+        if not whole or value < least:
+            raise SettingError(
+                f"{name} must be a whole number of at least {least}, got {shown(value)}"
+            )
         if value > most:
             raise SettingError(f"{name} must be at most {most:,}, got {shown(value)}")

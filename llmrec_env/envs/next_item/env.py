@@ -1,14 +1,15 @@
-"""``NextItemEnv``: recommend items to one simulated user, ``gym.make("LLMRec/NextItem-v0")``."""
+"""``NextItemEnv``: recommend items to one simulated user, ``gym.make("LLMRec/NextItem-v1")``."""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
-from llmrec_env.envs.common.checks import check_flag
 from llmrec_env.envs.common.single import RulesEnv
-from llmrec_env.envs.next_item.infos import MAX_MASKED_ITEMS, InfoBuilder
+from llmrec_env.envs.next_item.action_arguments import resolve_actions
+from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
@@ -75,8 +76,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Arguments
     * `simulator`: a `UserSimulator`, the folder of a saved language user, `"embedded"` (the
-      language user that ships with the package, the default of `LLMRec/NextItem-v0`) or
-      `"true-taste"` (the default of `LLMRec/TrueTaste-v0`, no language model).
+      language user that ships with the package, the default of `LLMRec/NextItem-v1`) or
+      `"true-taste"` (the default of `LLMRec/TrueTaste-v1`, no language model).
     * `users`: an `InteractionLog` whose users start the episodes, instead of the simulator's own.
     * `observation`: `"state"`, `"bare_state"`, `"history"` or `"both"`.
     * `reward_on`: `"shown"` or `"accept"`.
@@ -101,7 +102,7 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ```python
     import gymnasium as gym, llmrec_env
-    env = gym.make("LLMRec/NextItem-v0", patience=3, max_episode_steps=20)
+    env = gym.make("LLMRec/NextItem-v1", patience=3, max_episode_steps=20)
     ```
 
     ## Version History
@@ -126,17 +127,28 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
         render_mode: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        seen: str = "pay_nothing",
+        shown_length: int = 0,
+        actions: str = "item",
+        candidates: int | None = None,
+        retrieve: Any = None,
     ) -> None:
         self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
-        rules = NextItemRules(self.simulator, 1, patience, reward_on, history_length)
+        rules = NextItemRules(
+            self.simulator,
+            1,
+            patience,
+            reward_on,
+            history_length,
+            seen,
+            shown_length,
+            resolve_actions(self.simulator, actions, candidates, retrieve),
+        )
         self.n_items = rules.n_items
-        masked = check_flag("action_mask", action_mask)
-        if masked is None:
-            masked = rules.n_items <= MAX_MASKED_ITEMS
         super().__init__(
             rules,
             ObservationBuilder(rules, observation),
-            InfoBuilder(rules, masked),
+            InfoBuilder(rules, tells_masks(rules, action_mask)),
             max_episode_steps,
             render_mode,
         )

@@ -9,6 +9,7 @@ from gymnasium import spaces
 
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.envs.common.checks import check_name
+from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.rules import NextItemRules
 from llmrec_env.users.base import BESIDE_STATE
 
@@ -23,7 +24,8 @@ class ObservationBuilder:
 
     The state is joined with what makes the process Markov: patience left (as a share of the whole),
     steps left (as a share of the limit; 1 without one) and the last answer (-1 skipped, 0 none yet,
-    1 taken); ``"bare_state"`` leaves these out, as offline datasets do, where nobody knows them.
+    1 taken); then, where the rules keep them, the items shown and the candidates. ``"bare_state"``
+    leaves all of these out, as offline datasets do, where nobody knows them.
 
     Args:
         rules: the users.
@@ -39,9 +41,10 @@ class ObservationBuilder:
     def __init__(self, rules: NextItemRules, kind: str) -> None:
         self._rules = rules
         self._kind = kind = check_name("observation", kind, KINDS)
+        state_size = rules.simulator.state_size
         parts: dict[str, spaces.Space[Any]] = {
-            "state": self._state_space(BESIDE_STATE),
-            "bare_state": self._state_space(0),
+            "state": _unit_box(state_size + BESIDE_STATE + self._size_of_rest()),
+            "bare_state": _unit_box(state_size),
             "history": self._history_space(),
         }
         both = {"state": parts["state"], "history": parts["history"]}
@@ -64,19 +67,33 @@ class ObservationBuilder:
             return {name: values[0] for name, values in observation.items()}
         return observation[0]
 
-    def _state_space(self, beside: int) -> spaces.Box:
-        size = self._rules.simulator.state_size + beside
-        return spaces.Box(-1.0, 1.0, shape=(size,), dtype=np.float32)
-
     def _history_space(self) -> spaces.Box:
         shape = self._rules.recent.shape[1:]
         return spaces.Box(0, self._rules.n_items, shape=shape, dtype=np.int64)
 
+    def _size_of_rest(self) -> int:
+        rules, size = self._rules, 0
+        if rules.shown is not None:
+            size += rules.shown.size
+        if isinstance(rules.actions, CandidateActions):
+            size += rules.actions.size
+        return size
+
     def _states(self) -> FloatArray:
         rules = self._rules
-        result = np.empty((rules.num_rows, rules.states.shape[1] + BESIDE_STATE), dtype=np.float32)
-        np.clip(rules.states, -1.0, 1.0, out=result[:, :-BESIDE_STATE])
-        result[:, -3] = rules.patience_left / rules.patience
-        result[:, -2] = rules.steps_left()
-        result[:, -1] = rules.last_answer
-        return result
+        n, size = rules.states.shape
+        beside = np.empty((n, size + BESIDE_STATE), dtype=np.float32)
+        np.clip(rules.states, -1.0, 1.0, out=beside[:, :size])
+        beside[:, size] = rules.patience_left / rules.patience
+        beside[:, size + 1] = rules.steps_left()
+        beside[:, size + 2] = rules.last_answer
+        if rules.shown is None:
+            return beside
+        parts = [beside, *rules.shown.observations()]
+        if isinstance(rules.actions, CandidateActions):
+            parts.append(rules.actions.features.reshape(n, -1))
+        return np.concatenate(parts, axis=1)
+
+
+def _unit_box(size: int) -> spaces.Box:
+    return spaces.Box(-1.0, 1.0, shape=(size,), dtype=np.float32)

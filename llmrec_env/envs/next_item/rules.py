@@ -6,8 +6,9 @@ A row is one user in one episode. :class:`NextItemEnv` is these rules with one r
 * An item is *seen* when it stands in the initial history or was shown in this episode.
 * The reward of an unseen item is the user's liking of it; the user accepts it with their accept
   probability.
-* The reward of a seen item is 0. It is never accepted, but still consumes a random draw, so that
-  two policies with the same seed face the same luck.
+* With ``seen="pay_nothing"`` the reward of a seen item is 0. It is never accepted, but still
+  consumes a random draw, so that two policies with the same seed face the same luck.
+* With ``seen="replace"`` the unseen item nearest to it is shown in its place.
 * Each skip costs one patience, accepting an item restores it; without patience the user leaves.
   A user who has seen every item leaves too; the time limit stands in ``envs/common/rules.py``.
 """
@@ -19,18 +20,21 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium import spaces
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
-from llmrec_env.common.errors import DataError, SimulatorError
-from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.common.checks import check_choices, check_name
-from llmrec_env.envs.common.rules import Rules, check_counts
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.envs.common.checks import check_name
+from llmrec_env.envs.common.rules import LARGEST, Rules, check_counts
+from llmrec_env.envs.next_item.actions import ActionMap, ItemActions
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.seen import SeenItems
+from llmrec_env.envs.next_item.shown import ShownItems
+from llmrec_env.envs.next_item.users_now import UsersNow
 from llmrec_env.users.base import Response, Session, UserSimulator
+from llmrec_env.users.item_space import item_space_of
 
 REWARDS = ("shown", "accept")
-MIN_INITIAL_ITEMS = 3
+SEEN = ("replace", "pay_nothing")
 ENDLESS = 2**62
 """The largest patience, which no episode uses up."""
 STATE_TOLERANCE = 1e-3
@@ -42,6 +46,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         items: int64 (N,), the items shown.
+        replaced: bool (N,), whether the item stands in the place of a seen one.
         rewards: the named terms, float32 (N,) each; ``"shown"``: the liking of an unseen item,
             ``"accept"``: the same where it was taken.
         reward: float32 (N,), the term that ``reward_on`` names.
@@ -50,64 +55,11 @@ class Outcome(NamedTuple):
     """
 
     items: IntArray
+    replaced: BoolArray
     rewards: dict[str, FloatArray]
     reward: FloatArray
     accepted: BoolArray
     terminated: BoolArray
-
-
-class InitialHistories:
-    """The users from whom episodes start and their initial histories. Immutable.
-
-    An initial history is the first half of the user's sequence, at least three items; a user is
-    eligible when at least one item remains after it.
-
-    Raises:
-        DataError: no user is eligible.
-    """
-
-    def __init__(self, log: InteractionLog) -> None:
-        self.log = log
-        self.ids = read_only(np.array(log.user_ids.to_list(), dtype=object))
-        self.cuts = read_only(np.maximum(log.lengths // 2, MIN_INITIAL_ITEMS))
-        self.eligible = read_only(np.flatnonzero(log.lengths > self.cuts))
-        if len(self.eligible) == 0:
-            raise DataError(
-                f"none of the {log.n_users} users can start an episode: one needs at least "
-                f"{MIN_INITIAL_ITEMS + 1} interactions"
-            )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> InitialHistories:
-        return self
-
-    def draw(self, generator: np.random.Generator) -> int:
-        """The index of an eligible user, drawn uniformly."""
-        return int(self.eligible[generator.integers(len(self.eligible))])
-
-    def find(self, user_id: str) -> int:
-        """The index of a user.
-
-        Raises:
-            DataError: there is no such user, or its sequence is too short.
-        """
-        found = np.flatnonzero(self.ids == str(user_id))  # polars would wait in a forked child
-        if not len(found):
-            some = ", ".join(self.ids[:3])
-            raise DataError(
-                f"user {user_id!r} is not among the {self.log.n_users} held-out users who start "
-                f"episodes ({some}, …); make the environment with users=log for others"
-            )
-        user = int(found[0])
-        if self.log.lengths[user] <= self.cuts[user]:
-            raise DataError(
-                f"user {user_id!r} has {self.log.lengths[user]} interactions; "
-                f"an episode needs at least {MIN_INITIAL_ITEMS + 1}"
-            )
-        return user
-
-    def history(self, user: int) -> IntArray:
-        """The initial history of a user, int64, oldest first."""
-        return self.log.sequence(user)[: self.cuts[user]]
 
 
 class NextItemRules(Rules[Outcome]):
@@ -119,10 +71,17 @@ class NextItemRules(Rules[Outcome]):
         patience: skips in a row that a user bears.
         reward_on: which reward term is paid, ``"shown"`` or ``"accept"``.
         history_length: how many of the last items ``recent`` keeps.
+        seen: what becomes of a seen item, ``"replace"`` or ``"pay_nothing"``.
+        shown_length: how many of the items shown in the episode ``shown`` keeps; 0 where nobody
+            looks at them.
+        actions: what an action stands for; the index of an item where None.
 
     Attributes:
         n_items: items that can be shown.
+        replaces: whether a seen item is replaced.
         seen: what each user has seen.
+        shown: what each user was shown in this episode, or None where nobody looks.
+        actions: what an action stands for.
         recent: int64 (N, history_length), the last items that each user took, most recent last,
             padded on the left with ``n_items``.
         users: int64 (N,), rows of ``initial_histories.log``.
@@ -143,15 +102,24 @@ class NextItemRules(Rules[Outcome]):
         patience: int = 5,
         reward_on: str = "shown",
         history_length: int = 50,
+        seen: str = "pay_nothing",
+        shown_length: int = 0,
+        actions: ActionMap | None = None,
     ) -> None:
         super().__init__(num_rows)
         check_counts(history_length=history_length)
+        check_counts(LARGEST, 0, shown_length=shown_length)
         if simulator.users is None:
             raise SimulatorError(f"{type(simulator).__name__} brings no users to start from")
         self.simulator = simulator
         self.initial_histories = InitialHistories(simulator.users)
         self.n_items = simulator.n_items
-        self.action_space = spaces.Discrete(self.n_items)
+        self.actions = ItemActions(self.n_items) if actions is None else actions
+        self.action_space = self.actions.space
+        self.replaces = check_name("seen", seen, SEEN) == "replace"
+        self.shown: ShownItems | None = None
+        if shown_length or not isinstance(self.actions, ItemActions):
+            self.shown = ShownItems(num_rows, shown_length, item_space_of(simulator).points)
         self.users = np.zeros(num_rows, dtype=np.int64)
         self.seen = SeenItems(num_rows, self.n_items)
         self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
@@ -202,8 +170,12 @@ class NextItemRules(Rules[Outcome]):
         return self.session.states
 
     def action_masks(self) -> BoolArray:
-        """Bool (N, n_items), true where the user has not seen the item."""
-        return self.seen.unseen_masks()
+        """Bool (N, number of actions), true where an action stands for an unseen item."""
+        return self.actions.masks(self.now())
+
+    def now(self) -> UsersNow:
+        """The users as they are now."""
+        return UsersNow(self.states, self.recent, self.seen, self.shown)
 
     def starts(self, wanted: Sequence[str | None]) -> list[int | None]:
         """The users of external ids, rows of ``initial_histories.log``; None where None.
@@ -240,32 +212,39 @@ class NextItemRules(Rules[Outcome]):
         self.last_answer[rows] = 0
         for row, history in zip(rows, histories, strict=True):
             self._open_row(row, history)
+        if self.shown is not None:
+            self.shown.begin(rows)
+        self.actions.look(self.now())
 
     def step(self, actions: Any, playing: BoolArray) -> Outcome:
-        """Show item ``actions[i]`` to the user of each row that is playing.
+        """Show the item of ``actions[i]`` to the user of each row that is playing.
 
         Args:
-            actions: integers (N,), in [0, n_items).
+            actions: N actions, as :attr:`actions` reads them.
             playing: bool (N,); a row that is not playing draws nothing and does not change.
 
         Raises:
-            InvalidAction: the actions do not fit the rows, or there is no such item.
+            InvalidAction: the actions do not fit the rows, or one is none.
         """
-        actions = check_choices(actions, self.num_rows, self.n_items, "an item index")
+        items = self.actions.items_of(actions, self.now())
         uniform = self._draw(playing)
-        unseen = playing & ~self.seen.has(actions)
-        response = self.session.respond(actions)
+        seen = playing & self.seen.has(items)
+        replaced = seen & self.replaces
+        items = self._replace(items, replaced)
+        unseen = playing & (replaced | ~seen)
+        response = self.session.respond(items)
         self._check_response(response)
         accepted = unseen & (uniform < response.accept_probability)
         self.session.commit(accepted)
         self._check_states()
-        self._remember(actions, unseen, accepted)
+        self._remember(playing, items, unseen, accepted)
         self._tire(playing, accepted)
+        self.actions.look(self.now())
         shown = np.where(unseen, response.reward, np.float32(0.0))
         taken = np.where(accepted, shown, np.float32(0.0))
         terminated = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
         rewards = {"shown": shown, "accept": taken}
-        return Outcome(actions, rewards, rewards[self.reward_on], accepted, terminated)
+        return Outcome(items, replaced, rewards, rewards[self.reward_on], accepted, terminated)
 
     def _open_row(self, row: int, history: IntArray) -> None:
         self.seen.begin(row, history)
@@ -273,17 +252,30 @@ class NextItemRules(Rules[Outcome]):
         self.recent[row] = self.n_items
         self.recent[row, self.recent.shape[1] - len(last) :] = last
 
+    def _replace(self, items: IntArray, rows: BoolArray) -> IntArray:
+        """The unseen item nearest to the user's own, in the place of those of ``rows``."""
+        if not rows.any():
+            return items
+        space, items = item_space_of(self.simulator), items.copy()
+        for row in np.flatnonzero(rows).tolist():
+            items[row] = space.nearest(space.points[items[row]], self.seen.of(row))
+        return items
+
     def _draw(self, playing: BoolArray) -> Float64Array:
         """One uniform draw for each row that plays, from the row's own generator."""
         pairs = zip(self.generators, playing.tolist(), strict=True)
         return np.array([generator.random() if plays else 0.0 for generator, plays in pairs])
 
-    def _remember(self, actions: IntArray, unseen: BoolArray, accepted: BoolArray) -> None:
-        self.seen.add(unseen, actions)
+    def _remember(
+        self, playing: BoolArray, items: IntArray, unseen: BoolArray, accepted: BoolArray
+    ) -> None:
+        self.seen.add(unseen, items)
+        if self.shown is not None:
+            self.shown.add(playing, items, accepted)
         takers = self._rows[accepted]
         if len(takers):
             self.recent[takers, :-1] = self.recent[takers, 1:]
-            self.recent[takers, -1] = actions[takers]
+            self.recent[takers, -1] = items[takers]
 
     def _tire(self, playing: BoolArray, accepted: BoolArray) -> None:
         self.patience_left = np.where(accepted, self.patience, self.patience_left - playing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.top_k import Pairs
 
 NOTHING = -1
 
@@ -39,6 +40,11 @@ class SeenItems:
         found: BoolArray = (self._items == items[:, None]).any(axis=1)
         return found
 
+    def has_each(self, items: IntArray) -> BoolArray:
+        """Whether each user has seen each item of their row of int64 (N, K); bool (N, K)."""
+        found: BoolArray = (self._items[:, None] == items[:, :, None]).any(axis=2)
+        return found
+
     def add(self, rows: BoolArray, items: IntArray) -> None:
         """The users of ``rows`` bool (N,) see their item of int64 (N,) for the first time."""
         self._make_room(int(self.counts.max()) + 1)
@@ -49,11 +55,15 @@ class SeenItems:
         """The items that one user has seen, ascending."""
         return np.sort(self._items[row, : self.counts[row]])
 
+    def pairs(self) -> Pairs:
+        """What everybody has seen, as rows and items, int64 (P,) each."""
+        rows, places = np.nonzero(self._items != NOTHING)
+        return rows, self._items[rows, places]
+
     def unseen_masks(self) -> BoolArray:
         """Bool (N, n_items), true where the user has not seen the item."""
         masks = np.ones((len(self.counts), self._n_items), dtype=np.bool_)
-        rows, places = np.nonzero(self._items != NOTHING)
-        masks[rows, self._items[rows, places]] = False
+        masks[self.pairs()] = False
         return masks
 
     def _make_room(self, width: int) -> None:

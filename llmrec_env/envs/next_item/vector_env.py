@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
-from llmrec_env.envs.common.checks import check_flag
 from llmrec_env.envs.common.vector import RulesVectorEnv
-from llmrec_env.envs.next_item.infos import InfoBuilder
+from llmrec_env.envs.next_item.action_arguments import resolve_actions
+from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
@@ -53,7 +54,7 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
 
     ```python
     import gymnasium as gym, llmrec_env
-    envs = gym.make_vec("LLMRec/NextItem-v0", num_envs=64, autoreset="same_step")
+    envs = gym.make_vec("LLMRec/NextItem-v1", num_envs=64, autoreset="same_step")
     ```
 
     ## Version History
@@ -80,14 +81,28 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
         render_mode: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        seen: str = "pay_nothing",
+        shown_length: int = 0,
+        actions: str = "item",
+        candidates: int | None = None,
+        retrieve: Any = None,
     ) -> None:
         self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
-        rules = NextItemRules(self.simulator, num_envs, patience, reward_on, history_length)
+        rules = NextItemRules(
+            self.simulator,
+            num_envs,
+            patience,
+            reward_on,
+            history_length,
+            seen,
+            shown_length,
+            resolve_actions(self.simulator, actions, candidates, retrieve),
+        )
         self.n_items = rules.n_items
         super().__init__(
             rules,
             ObservationBuilder(rules, observation),
-            InfoBuilder(rules, bool(check_flag("action_mask", action_mask))),
+            InfoBuilder(rules, tells_masks(rules, False if action_mask is None else action_mask)),
             max_episode_steps,
             autoreset,
             render_mode,

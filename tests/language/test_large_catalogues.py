@@ -9,7 +9,7 @@ import pytest
 from tiny_models import ARCHITECTURES, log_of, tiny_le
 
 from llmrec_env.common.errors import MissingExtraError
-from llmrec_env.language.item_index import ItemIndex
+from llmrec_env.common.nearest import VectorIndex
 from llmrec_env.offline.augmentation import propose
 from llmrec_env.users import language
 from llmrec_env.users.language import LanguageUser
@@ -31,7 +31,7 @@ def test_the_index_finds_nearly_all_of_the_nearest() -> None:
     centres = rng.standard_normal((300, 32))
     vectors = centres[rng.integers(0, 300, N_ITEMS)] + rng.standard_normal((N_ITEMS, 32))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    items, cosines = ItemIndex(vectors).search(vectors[:100], 20)
+    items, cosines = VectorIndex(vectors).search(vectors[:100], 20)
     exact = np.argsort(-(vectors[:100] @ vectors.T), axis=1)[:, :20]
     assert (items[:, 0] == np.arange(100)).all()
     assert (np.diff(cosines, axis=1) <= 0).all()
