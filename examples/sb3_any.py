@@ -4,7 +4,7 @@ You see a progress bar while it learns from the training users, then what random
 agent, greedy and sampled, earn from the same held-out users with the same luck.
 
     python examples/sb3_any.py --algorithm ppo --steps 50000
-    python examples/sb3_any.py --algorithm dqn --id LLMRec/TrueTaste-v0 --envs subproc
+    python examples/sb3_any.py --algorithm dqn --id LLMRec/TrueTaste-v1 --envs subproc
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main(algorithm, id, envs, count, steps, episodes, seed):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo")
-    parser.add_argument("--id", default="LLMRec/NextItem-v0", help="the environment")
+    parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument("--envs", choices=("batched", "subproc"), default="batched")
     parser.add_argument("--count", type=int, default=8, help="users who are asked at once")
     parser.add_argument("--steps", type=int, default=50_000, help="items shown in training")

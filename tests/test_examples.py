@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-TRUE = ("--id", "LLMRec/TrueTaste-v0")
+TRUE = ("--id", "LLMRec/TrueTaste-v1")
 Run = Callable[..., str]
 
 

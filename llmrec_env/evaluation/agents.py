@@ -39,7 +39,7 @@ def evaluate_agent(
     """Let an agent act, one episode a user.
 
     ```python
-    evaluate_agent(lambda turn: model.predict(turn.observations)[0], "LLMRec/NextItem-v0")
+    evaluate_agent(lambda turn: model.predict(turn.observations)[0], "LLMRec/NextItem-v1")
     ```
 
     Args:

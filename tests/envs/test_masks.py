@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error"),
     pytest.mark.filterwarnings("ignore:.*different from the unwrapped version"),
 ]
-ID = "LLMRec/TrueTaste-v0"
+ID = "LLMRec/TrueTaste-v1"
 KINDS = ("state", "history", "both")
 
 

@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error"),
     pytest.mark.filterwarnings("ignore:.*different from the unwrapped version"),
 ]
-ID = "LLMRec/TrueTaste-v0"
+ID = "LLMRec/TrueTaste-v1"
 Wrap = Callable[..., Any]
 PAIRS: dict[str, tuple[Wrap, Wrap, dict[str, float]]] = {
     "retention": (RetentionReward, VectorRetentionReward, {"stay": 0.25, "leave": 2.0}),

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error"),
     pytest.mark.filterwarnings("ignore:.*different from the unwrapped version"),
 ]
-ID = "LLMRec/NextItem-v0"
+ID = "LLMRec/NextItem-v1"
 TITLES = [f"Film number {item}" for item in range(N_ITEMS)]
 TITLES[4] = TITLES[6] = "The Twins"
 TITLES[8] = "Evil\x1b[2J\u202etitle\nNot done: [i3]"

@@ -16,7 +16,7 @@ from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
-ID = "LLMRec/TrueTaste-v0"
+ID = "LLMRec/TrueTaste-v1"
 
 
 @pytest.fixture(scope="module")

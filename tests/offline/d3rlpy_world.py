@@ -22,7 +22,7 @@ QUIET: dict[str, Any] = {
 }
 
 
-def make(name: str = "LLMRec/NextItem-v0", **options: Any) -> Any:
+def make(name: str = "LLMRec/NextItem-v1", **options: Any) -> Any:
     """An environment of these users."""
     options = {"observation": "bare_state", "max_episode_steps": STEPS} | options
     return gym.make(name, simulator=USER, **options)

@@ -46,7 +46,7 @@ class RetentionReward(ShapedReward):
     reward without it in ``info["original_reward"]``.
 
     Args:
-        env: an environment such as ``LLMRec/NextItem-v0``.
+        env: an environment such as ``LLMRec/NextItem-v1``.
         stay: paid a step; for comparison, a step's own reward lies in [0, 1].
         leave: taken off once.
 

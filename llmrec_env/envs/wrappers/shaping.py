@@ -116,7 +116,7 @@ def rules_of(env: Any) -> NextItemRules:
     if not isinstance(rules, NextItemRules):
         raise SettingError(
             f"{env} is no environment in which one item a step is shown to users, such as "
-            "LLMRec/NextItem-v0 and LLMRec/TrueTaste-v0, or runs several side by side"
+            "LLMRec/NextItem-v1 and LLMRec/TrueTaste-v1, or runs several side by side"
         )
     return rules
 

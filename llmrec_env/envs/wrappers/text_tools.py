@@ -64,7 +64,7 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
     after a search.
 
     ## Arguments
-    * `env`: an environment whose actions are a catalogue's items, such as `LLMRec/NextItem-v0`.
+    * `env`: an environment whose actions are a catalogue's items, such as `LLMRec/NextItem-v1`.
       Many at once: `gym.make_vec(id, vectorization_mode="sync", wrappers=[TextTools])`.
     * `max_turns`: actions of an episode, of any kind.
     * `hits`: items that a search finds, at most.
