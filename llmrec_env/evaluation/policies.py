@@ -127,7 +127,7 @@ class SB3Policy:
             seen_by(model) if observations is None else (model.observation_space, [observations])
         )
         self.observation, self.history_length = _form(space)
-        self._cut = space.shape[0] if self.observation == "state" and space.shape else None
+        self._cut = _state_width(space)
         if not isinstance(model.action_space, spaces.Discrete):
             raise SettingError(f"a recommender chooses among items, not {model.action_space}")
         self._scores = _score_function(model)
@@ -136,14 +136,29 @@ class SB3Policy:
         """Logits or Q-values, float32 (N, n_items)."""
         import torch
 
-        if self._cut is not None and not isinstance(observation, dict):
-            observation = observation[:, : self._cut]
+        observation = self._within_space(observation)
         for transform in self._transforms:
             observation = transform(observation)
         self.model.policy.set_training_mode(False)
         with torch.no_grad():
             tensor, _ = self.model.policy.obs_to_tensor(observation)
             return self._scores(tensor).float().cpu().numpy()
+
+    def _within_space(self, observation: Observation) -> Observation:
+        """What of it the model was made for: an older version of the environment told less."""
+        if self._cut is None:
+            return observation
+        if isinstance(observation, dict):
+            return observation | {"state": observation["state"][:, : self._cut]}
+        return observation[:, : self._cut]
+
+
+def _state_width(space: spaces.Space[Any]) -> int | None:
+    """How many numbers of an observation's state part a model sees; None where it sees none."""
+    if isinstance(space, spaces.Dict):
+        return _state_width(space["state"])
+    assert space.shape is not None
+    return None if space.dtype == np.int64 else space.shape[0]
 
 
 def _score_function(model: Any) -> Any:

@@ -34,6 +34,8 @@ Histories = Sequence[IntArray]
 BESIDE_STATE = 3
 """Numbers that an environment's observation has after the user's state: patience left, steps left,
 the last answer."""
+ITEM_SIZE = 16
+"""Numbers that tell where an item lies, at most: the axes of :class:`ItemSpace`."""
 
 
 class Response(NamedTuple):
@@ -110,17 +112,27 @@ class Branches:
     states: FloatArray
 
 
-def states_within(observations: Any, state_size: int) -> FloatArray:
-    """The users' states in states (N, state_size) or in observations (N, state_size + 3).
+def states_within(observations: Any, state_size: int, vector_size: int) -> FloatArray:
+    """The users' states in states (N, state_size) or in observations, which begin with them.
+
+    Args:
+        observations: float (N, …).
+        state_size: length of a state.
+        vector_size: length of an item vector, from which follows how long observations are.
 
     Raises:
         SimulatorError: these are of another length, such as the states of another simulator.
     """
     values = np.asarray(observations)
-    if values.ndim != 2 or values.shape[1] not in (state_size, state_size + BESIDE_STATE):
+    axes = min(ITEM_SIZE, vector_size)
+    sound = values.ndim == 2
+    if sound and values.shape[1] not in (state_size, state_size + BESIDE_STATE):
+        shown = values.shape[1] - state_size - BESIDE_STATE - axes  # an answer and a point each
+        sound = shown > 0 and shown % (axes + 1) == 0
+    if not sound:
         raise SimulatorError(
-            f"expected states of {state_size} numbers, or observations, which have "
-            f"{BESIDE_STATE} more, one row a user; got an array of shape {values.shape}"
+            f"expected states of {state_size} numbers, or an environment's observations, which "
+            f"have at least {BESIDE_STATE} more, one row a user; got shape {values.shape}"
         )
     return values[:, :state_size]
 

@@ -10,9 +10,8 @@ import numpy as np
 from llmrec_env.common.arrays import FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.nearest import NearestLeft
-from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.base import ITEM_SIZE, UserSimulator
 
-ITEM_SIZE = 16
 WITHIN = 0.99
 """The share of the items whose first coordinate lies within [-1, 1]; the rest is clipped to it."""
 

@@ -144,7 +144,7 @@ class LanguageUser(UserSimulator):
         """Action-model logits cos(s, v_j) / tau, float32 (N, n_items)."""
         scale = self.model.heads.log_scale.detach().exp()
         with torch.inference_mode():
-            known = states_within(states, self.state_size)
+            known = states_within(states, self.state_size, self.state_size)
             given = torch.tensor(known, dtype=torch.float32, device=self.model.device)
             return (given @ self.le.tables.vectors.T * scale).cpu().numpy()
 
@@ -156,7 +156,7 @@ class LanguageUser(UserSimulator):
         if self.n_items <= EXACT_ITEMS:
             return super().best_items(states, k, exclude)
         longest = int(np.bincount(exclude[0], minlength=1).max())
-        states = states_within(states, self.state_size)
+        states = states_within(states, self.state_size, self.state_size)
         items, cosines = self._index.search(states, min(k + longest, self.n_items))
         scale = float(self.model.heads.log_scale.detach().exp())
         return leave_out(items, cosines * np.float32(scale), exclude, k)

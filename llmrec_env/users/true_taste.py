@@ -80,7 +80,7 @@ class TrueTasteUser(UserSimulator):
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """True utilities of every item, float32 (N, n_items), for states (N, state_size)."""
-        states = states_within(states, self.state_size)
+        states = states_within(states, self.state_size, self.world.factors.shape[1])
         mind = states[:, :-1].astype(np.float64) / states[:, -1:]
         taste, satiation = np.split(mind, 2, axis=1)
         return self.world.model.utilities(Mind(taste, satiation)).astype(np.float32)

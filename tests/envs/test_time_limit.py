@@ -103,8 +103,8 @@ def test_every_vector_form(
 
 
 def test_built_by_hand(even_user: EvenUser) -> None:
-    check(NextItemEnv(even_user, patience=1000), None)
-    check(NextItemEnv(even_user, patience=1000, max_episode_steps=3), 3)
+    check(NextItemEnv(even_user, patience=1000, seen="pay_nothing"), None)
+    check(NextItemEnv(even_user, patience=1000, max_episode_steps=3, seen="pay_nothing"), 3)
     assert NextItemVectorEnv(2, 3, simulator=even_user).max_episode_steps == 3
     with pytest.raises(SettingError, match="max_episode_steps must be at least 1"):
         NextItemEnv(even_user, max_episode_steps=0)

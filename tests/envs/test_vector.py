@@ -177,7 +177,7 @@ def test_truncation_is_not_termination(even_user: EvenUser) -> None:
     assert truncations.all()
     assert envs.spec.max_episode_steps == 50
     endless = NextItemVectorEnv(2, simulator=even_user)
-    assert endless.reset(options=BOTH)[0][0, -2] == 1.0
+    assert endless.reset(options=BOTH)[0][0, EvenUser.STEPS_LEFT] == 1.0
 
 
 def test_the_metadata_name_the_mode_where_gymnasium_has_names(even_user: EvenUser) -> None:

@@ -178,7 +178,7 @@ def test_who_is_cut_off_or_has_seen_everything_has_not_left(even_user: EvenUser)
 
 def test_rare_items_pay_more_as_far_as_they_are_liked(even_user: EvenUser) -> None:
     log = make_log({"a": [6, 6, 6, 8], "b": [6, 6, 8, 8], "c": [6, 6, 5, 5]})
-    env = NoveltyReward(gym.make(ID, simulator=even_user), weight=2.0, log=log)
+    env = NoveltyReward(gym.make(ID, simulator=even_user, seen="pay_nothing"), weight=2.0, log=log)
     env.reset(options={"user_id": "ann"})
     bits = -np.log2(np.array([8, 4, 3, 1]) / 24)  # of 6, of 8, of 5, of an item that nobody took
     scaled = (bits - bits.min()) / (bits.max() - bits.min())

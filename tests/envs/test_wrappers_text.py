@@ -42,7 +42,7 @@ class Everything:
 
 def make(user: EvenUser | None = None, **kwargs: Any) -> TextTools:
     user = user or EvenUser(make_log(SEQUENCES, titles=TITLES))
-    inside = {name: kwargs.pop(name) for name in ("patience",) if name in kwargs}
+    inside = {name: kwargs.pop(name) for name in ("patience", "seen") if name in kwargs}
     return TextTools(gym.make(ID, simulator=user, **inside), search=Everything(), **kwargs)
 
 
@@ -154,9 +154,12 @@ def test_titles_cannot_write_lines_of_their_own() -> None:
 
 
 def test_a_seen_item_is_said_to_be_one() -> None:
-    text, reward, *_ = opened().step("recommend[i0]")
+    text, reward, *_ = opened(seen="pay_nothing").step("recommend[i0]")
     assert reward == 0.0
     assert "Film number 0 [i0], which this user had seen already: skipped." in text
+    text, reward, *_ = opened(seen="replace").step("recommend[i0]")
+    assert reward > 0.0
+    assert "Film number 0 [i0], which this user had seen already; shown instead was" in text
 
 
 def test_an_episode_ends_with_the_user_and_after_its_turns() -> None:

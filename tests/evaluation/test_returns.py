@@ -33,7 +33,7 @@ class KnowingPolicy:
 
     def action_scores(self, observation: dict[str, np.ndarray]) -> FloatArray:
         """The true utilities."""
-        return self._simulator.preferences(observation["state"][:, :-3])
+        return self._simulator.preferences(observation["state"])
 
 
 class FirstPolicy:
@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_numbers(simulator: TrueTasteUser) -> None:
 def test_an_unmasked_policy_repeats_itself_and_bores_its_users(simulator: TrueTasteUser) -> None:
     popular = PopularPolicy(simulator.users)
     masked = evaluate_policy(popular, simulator, seed=8)
-    unmasked = evaluate_policy(popular, simulator, seed=8, mask_seen=False)
+    unmasked = evaluate_policy(popular, simulator, seed=8, mask_seen=False, seen="pay_nothing")
     assert (unmasked.accepted <= 1).all()
     assert masked.difference(unmasked).low > 0
     assert (masked.summary()["mask_seen"], unmasked.summary()["mask_seen"]) == (True, False)

@@ -14,6 +14,7 @@ from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.offline.transitions import transitions
+from llmrec_env.users.base import BESIDE_STATE
 from llmrec_env.users.language import embedded_user
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -62,7 +63,7 @@ def test_dataset_and_environment_have_one_space() -> None:
     assert dataset.dataset_info.observation_signature.shape[0] == env.observation_space.shape
     observation, _ = env.reset(seed=0)
     with_patience, _ = make("state").reset(seed=0)
-    np.testing.assert_array_equal(observation, with_patience[:-3])
+    np.testing.assert_array_equal(observation, with_patience[: len(observation)])
     assert env.observation_space.contains(observation)
 
 
@@ -71,7 +72,13 @@ def test_preferences_read_states_and_observations_alike(user: Any) -> None:
     kwargs = {"simulator": user, "num_envs": 2}
     wide, _ = gym.make_vec("LLMRec/NextItem-v1", **kwargs).reset(seed=0)
     bare, _ = gym.make_vec("LLMRec/NextItem-v1", observation="bare_state", **kwargs).reset(seed=0)
-    np.testing.assert_allclose(user.preferences(wide), user.preferences(bare), rtol=1e-5)
+    told = user.state_size + BESIDE_STATE
+    for observations in (wide, wide[:, :told]):
+        np.testing.assert_allclose(
+            user.preferences(observations), user.preferences(bare), rtol=1e-5
+        )
+    with pytest.raises(SimulatorError, match="expected states of"):
+        user.preferences(wide[:, : told + 7])
     with pytest.raises(SimulatorError, match="expected states of"):
         user.preferences(bare[:, :-1])
     with pytest.raises(SimulatorError, match="expected states of"):

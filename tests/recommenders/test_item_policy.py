@@ -58,7 +58,7 @@ def user(make_log: Any) -> DotUser:
 
 
 def learn(algorithm: Any, policy: Any, user: DotUser, steps: int, **settings: Any) -> Any:
-    env = make_vec_env(16, seed=0, simulator=user, max_episode_steps=STEPS)
+    env = make_vec_env(16, seed=0, simulator=user, max_episode_steps=STEPS, shown_length=0)
     model = algorithm(
         policy, env, n_steps=16, batch_size=64, gamma=0.5, seed=0, learning_rate=1e-3, **settings
     )

@@ -16,14 +16,14 @@ import gymnasium as gym
 from llmrec_env.envs.common.time_limit import ADDITIONAL_WRAPPERS
 
 MAX_EPISODE_STEPS = 50
-MARKOV = {"seen": "replace", "shown_length": 5}
-"""Arguments since v1: a seen item is replaced, and the observation tells what was shown."""
+V0 = {"seen": "pay_nothing", "shown_length": 0}
+"""Arguments of the first version, whose observation does not tell what was shown."""
 IDS: dict[str, dict[str, Any]] = {
-    "LLMRec/NextItem-v0": {"simulator": "embedded"},
-    "LLMRec/NextItem-v1": {"simulator": "embedded", **MARKOV},
-    "LLMRec/TrueTaste-v0": {"simulator": "true-taste"},
-    "LLMRec/TrueTaste-v1": {"simulator": "true-taste", **MARKOV},
-    "LLMRec/ItemEmbedding-v0": {"simulator": "embedded", "actions": "embedding", **MARKOV},
+    "LLMRec/NextItem-v0": {"simulator": "embedded", **V0},
+    "LLMRec/NextItem-v1": {"simulator": "embedded"},
+    "LLMRec/TrueTaste-v0": {"simulator": "true-taste", **V0},
+    "LLMRec/TrueTaste-v1": {"simulator": "true-taste"},
+    "LLMRec/ItemEmbedding-v0": {"simulator": "embedded", "actions": "embedding"},
 }
 """Each id of the next-item environment with the arguments that it opens with."""
 

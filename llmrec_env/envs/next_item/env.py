@@ -12,7 +12,7 @@ from llmrec_env.envs.next_item.action_arguments import resolve_actions
 from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
-from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.rules import SHOWN_LENGTH, NextItemRules, Outcome
 from llmrec_env.envs.next_item.settings import NextItemSettings
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.users.base import UserSimulator
@@ -127,8 +127,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
         render_mode: str | None = None,
         device: str | None = None,
         dtype: str | None = None,
-        seen: str = "pay_nothing",
-        shown_length: int = 0,
+        seen: str = "replace",
+        shown_length: int = SHOWN_LENGTH,
         actions: str = "item",
         candidates: int | None = None,
         retrieve: Any = None,

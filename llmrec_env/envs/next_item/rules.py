@@ -35,6 +35,7 @@ from llmrec_env.users.item_space import item_space_of
 
 REWARDS = ("shown", "accept")
 SEEN = ("replace", "pay_nothing")
+SHOWN_LENGTH = 5
 ENDLESS = 2**62
 """The largest patience, which no episode uses up."""
 STATE_TOLERANCE = 1e-3
@@ -102,8 +103,8 @@ class NextItemRules(Rules[Outcome]):
         patience: int = 5,
         reward_on: str = "shown",
         history_length: int = 50,
-        seen: str = "pay_nothing",
-        shown_length: int = 0,
+        seen: str = "replace",
+        shown_length: int = SHOWN_LENGTH,
         actions: ActionMap | None = None,
     ) -> None:
         super().__init__(num_rows)
