@@ -35,7 +35,7 @@ from llmrec_env.common.files import write_json
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 USERS = ("LE", "TRUE")
-ITEMS = {"LE": "LLMRec/NextItem-v0", "TRUE": "LLMRec/TrueTaste-v0"}
+ITEMS = {"LE": "LLMRec/NextItem-v1", "TRUE": "LLMRec/TrueTaste-v1"}
 LINE = re.compile(
     r"^(?P<name>\w+) +return +(?P<mean>-?[\d.]+) ± (?P<error>[\d.]+|nan)"
     r"(?: · (?P<above>[+-][\d.]+) standard errors above random)?$",

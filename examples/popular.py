@@ -28,7 +28,7 @@ def main(id, masks, episodes):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--id", default="LLMRec/NextItem-v0", help="the environment")
+    parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument("--masks", action="store_true", help="never a seen item")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
     main(**vars(parser.parse_args()))

@@ -33,7 +33,7 @@ def test_the_example_of_a_library_runs(library: str, tmp_path: Path) -> None:
     python = MAKE_VENV["python_of"](library)
     if not python.is_file():
         pytest.skip(f"no {python}: run examples/other_libraries/make_venv.py {library}")
-    small = ["--id", "LLMRec/TrueTaste-v0", "--steps", "2048", "--episodes", "4"]
+    small = ["--id", "LLMRec/TrueTaste-v1", "--steps", "2048", "--episodes", "4"]
     done = subprocess.run(
         [python, HERE / f"{library}_ppo.py", *small],
         cwd=tmp_path,
