@@ -16,13 +16,16 @@ from test_vector import MODES, alone, together
 
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.wrappers import (
+    DiversityReward,
     NoveltyReward,
     RetentionReward,
     ReturnAtEnd,
+    VectorDiversityReward,
     VectorNoveltyReward,
     VectorRetentionReward,
     VectorReturnAtEnd,
 )
+from llmrec_env.users.item_space import item_space_of
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = [
@@ -32,9 +35,11 @@ pytestmark = [
 ]
 ID = "LLMRec/TrueTaste-v1"
 Wrap = Callable[..., Any]
-PAIRS: dict[str, tuple[Wrap, Wrap, dict[str, float]]] = {
+PAIRS: dict[str, tuple[Wrap, Wrap, dict[str, Any]]] = {
     "retention": (RetentionReward, VectorRetentionReward, {"stay": 0.25, "leave": 2.0}),
     "novelty": (NoveltyReward, VectorNoveltyReward, {"weight": 0.75}),
+    "shown": (DiversityReward, VectorDiversityReward, {"weight": 0.5, "window": 3}),
+    "taken": (DiversityReward, VectorDiversityReward, {"weight": 2.0, "among": "taken"}),
     "return": (ReturnAtEnd, VectorReturnAtEnd, {}),
 }
 SHAPING = [name for name in PAIRS if name != "return"]
@@ -200,6 +205,38 @@ def test_novelty_follows_what_is_paid_and_the_users_of_the_simulator(even_user: 
     assert env.step(3)[-1]["rewards"]["novelty"] == 0.0  # all are alike
 
 
+@pytest.mark.parametrize("among", ["shown", "taken"])
+def test_what_is_unlike_the_session_pays_more(among: str, true_user: TrueTasteUser) -> None:
+    points = item_space_of(true_user).points.astype(np.float64)
+    directions = points / np.linalg.norm(points, axis=1, keepdims=True)
+    env = gym.make(ID, simulator=true_user, patience=50)
+    env = DiversityReward(env, weight=0.5, window=4, among=among)
+    env.reset(seed=2)
+    session: list[int] = []
+    for action in range(20, 40):
+        _, reward, *_, info = env.step(action)
+        item = int(env.unwrapped.outcome.items[0])  # another, where the user had seen that one
+        distances = [(1.0 - directions[item] @ directions[other]) / 2.0 for other in session[-4:]]
+        expected = 0.5 * np.mean(distances or [0.0]) * info["original_reward"]
+        assert info["rewards"]["diversity"] == pytest.approx(expected)
+        assert reward == pytest.approx(info["original_reward"] + expected)
+        if among == "shown" or info["accepted"]:
+            session.append(item)
+    assert len(session) > 4
+
+
+def test_the_order_of_rewards_does_not_matter(true_user: TrueTasteUser) -> None:
+    def made() -> gym.Env:
+        return gym.make(ID, simulator=true_user)
+
+    one = episode(ReturnAtEnd(NoveltyReward(DiversityReward(RetentionReward(made())))), 4)
+    other = episode(ReturnAtEnd(RetentionReward(DiversityReward(NoveltyReward(made())))), 4)
+    assert one[-1][0] == pytest.approx(other[-1][0])
+    for (*_, mine), (*_, theirs) in zip(one, other, strict=True):
+        assert mine["rewards"] == theirs["rewards"]
+        assert mine["original_reward"] == theirs["original_reward"] == mine["rewards"]["shown"]
+
+
 @every_wrapper
 def test_it_is_made_again_from_its_spec(name: str) -> None:
     single, _, kwargs = PAIRS[name]
@@ -218,6 +255,10 @@ def test_wrong_settings_are_refused(even_user: EvenUser) -> None:
         RetentionReward(gym.make(ID), stay="much")
     with pytest.raises(SettingError, match="is no environment in which one item a step"):
         RetentionReward(gym.make("CartPole-v1"))
+    with pytest.raises(SettingError, match="among must be one of"):
+        DiversityReward(gym.make(ID), among="liked")
+    with pytest.raises(SettingError, match="window must be a whole number of at least 1"):
+        DiversityReward(gym.make(ID), window=0)
     with pytest.raises(DataError, match="log, for novelty: of another catalogue"):
         NoveltyReward(gym.make(ID, simulator=even_user), log=make_log({"a": [0]}, 3))
     with pytest.raises(DataError, match="log must be an InteractionLog, got list"):

@@ -240,6 +240,9 @@ def test_wrong_settings_are_refused() -> None:
         make(max_turns=0)
     with pytest.raises(SettingError, match="bad_call must be a finite number"):
         make(bad_call="much")
+    candidates = gym.make(ID, simulator=EvenUser(make_log(SEQUENCES)), candidates=4)
+    with pytest.raises(SettingError, match="not candidates or points"):
+        TextTools(candidates)
     with pytest.raises(SettingError, match="is no environment in which one item a step"):
         TextTools(gym.make("CartPole-v1"))
 

@@ -26,6 +26,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.common.rules import LARGEST, Rules, check_counts
 from llmrec_env.envs.next_item.actions import ActionMap, ItemActions
+from llmrec_env.envs.next_item.elsewhere import Elsewhere
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.seen import SeenItems
 from llmrec_env.envs.next_item.shown import ShownItems
@@ -88,6 +89,7 @@ class NextItemRules(Rules[Outcome]):
         users: int64 (N,), rows of ``initial_histories.log``.
         patience_left: int64 (N,).
         last_answer: int64 (N,), -1 skipped, 0 none yet, 1 taken.
+        elsewhere: what users do beside the environment; nothing where None.
 
     Raises:
         SettingError: an argument is out of range.
@@ -95,6 +97,7 @@ class NextItemRules(Rules[Outcome]):
 
     option = "user_id"
     session: Session
+    elsewhere: Elsewhere | None = None
 
     def __init__(
         self,
@@ -216,6 +219,17 @@ class NextItemRules(Rules[Outcome]):
         if self.shown is not None:
             self.shown.begin(rows)
         self.actions.look(self.now())
+        if self.elsewhere is not None:
+            self.elsewhere.begin(rows)
+
+    def take(self, rows: BoolArray, items: IntArray) -> None:
+        """The users of ``rows``, bool (N,), take an unseen item, int64 (N,), that nobody showed."""
+        self.session.respond(items)
+        self.session.commit(rows)
+        self._check_states()
+        self.seen.add(rows, items)
+        self._append(rows, items)
+        self.actions.look(self.now())
 
     def step(self, actions: Any, playing: BoolArray) -> Outcome:
         """Show the item of ``actions[i]`` to the user of each row that is playing.
@@ -244,6 +258,8 @@ class NextItemRules(Rules[Outcome]):
         shown = np.where(unseen, response.reward, np.float32(0.0))
         taken = np.where(accepted, shown, np.float32(0.0))
         terminated = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
+        if self.elsewhere is not None:
+            self.elsewhere.step(playing & ~terminated)
         rewards = {"shown": shown, "accept": taken}
         return Outcome(items, replaced, rewards, rewards[self.reward_on], accepted, terminated)
 
@@ -273,7 +289,11 @@ class NextItemRules(Rules[Outcome]):
         self.seen.add(unseen, items)
         if self.shown is not None:
             self.shown.add(playing, items, accepted)
-        takers = self._rows[accepted]
+        self._append(accepted, items)
+
+    def _append(self, rows: BoolArray, items: IntArray) -> None:
+        """Items that the users of ``rows`` took are their most recent ones."""
+        takers = self._rows[rows]
         if len(takers):
             self.recent[takers, :-1] = self.recent[takers, 1:]
             self.recent[takers, -1] = items[takers]

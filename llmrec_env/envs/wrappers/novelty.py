@@ -69,7 +69,7 @@ class NoveltyReward(ShapedReward):
     it in ``info["original_reward"]``.
 
     Args:
-        env: an environment such as ``LLMRec/NextItem-v0``.
+        env: an environment such as ``LLMRec/NextItem-v1``.
         weight: by how much the reward of the rarest item is larger, as a share of it.
         log: tells what is popular; where None, the users from whom episodes start do.
 

@@ -18,6 +18,7 @@ from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.single import FIRST, PLAYING
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.wrappers.episodes import Episodes
 from llmrec_env.envs.wrappers.telling import told
 
 ORIGINAL = "original_reward"
@@ -76,16 +77,14 @@ class VectorShapedReward(gym.vector.VectorWrapper, gym.utils.RecordConstructorAr
     def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any], term: RewardTerm) -> None:
         super().__init__(env)
         self._term = term
-        self._ended = np.zeros(env.num_envs, dtype=np.bool_)
+        self._episodes = Episodes(env)
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
         """Start the episodes, as the environment does."""
         observations, infos = self.env.reset(seed=seed, options=options)
-        rows = (options or {}).get("reset_mask")
-        rows = np.ones(self.num_envs, dtype=np.bool_) if rows is None else rows.copy()
-        self._ended &= ~rows
+        rows = self._episodes.reset(options)
         self._term.begin(np.flatnonzero(rows))
         nothing = np.zeros(self.num_envs)
         columns = {ORIGINAL: nothing, "rewards": dict.fromkeys(self._term.names, nothing)}
@@ -93,16 +92,13 @@ class VectorShapedReward(gym.vector.VectorWrapper, gym.utils.RecordConstructorAr
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Do the actions; the rewards are the environment's and the term's."""
-        starting = self._ended
         observations, rewards, terminated, truncated, infos = self.env.step(actions)
-        terms = self._term.pay(self.env.unwrapped.outcome, ~starting)
-        self._ended = ended = terminated | truncated
-        if self.env.unwrapped.autoreset == "same_step":
-            starting, self._ended = ended, np.zeros_like(ended)
+        playing, starting = self._episodes.step(terminated | truncated)
+        terms = self._term.pay(self.env.unwrapped.outcome, playing)
         if starting.any():
             self._term.begin(np.flatnonzero(starting))
         columns = {ORIGINAL: rewards, "rewards": terms}
-        infos = told(infos, columns, np.ones_like(ended), starting)
+        infos = told(infos, columns, np.ones_like(starting), starting)
         return observations, rewards + sum(terms.values()), terminated, truncated, infos
 
 

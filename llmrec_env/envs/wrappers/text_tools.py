@@ -7,12 +7,12 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 from gymnasium.error import ResetNeeded
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.rendering import clean
 from llmrec_env.envs.common.rules import check_counts
+from llmrec_env.envs.next_item.actions import ItemActions
 from llmrec_env.envs.shop.search.engine import SearchEngine
 from llmrec_env.envs.shop.views.text_space import TextSpace
 from llmrec_env.envs.wrappers.item_texts import (
@@ -97,9 +97,9 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         check_counts(max_turns=max_turns, hits=hits, remembered=remembered)
         super().__init__(env)
         self._rules = rules_of(env)
-        if env.action_space != spaces.Discrete(self._rules.n_items):
+        if not isinstance(self._rules.actions, ItemActions):
             raise SettingError(
-                f"an action must be an item of the catalogue, not {env.action_space}"
+                f"actions must be items, not candidates or points as in {env.action_space}"
             )
         catalogue = self._rules.simulator.catalogue
         self._texts = item_texts(catalogue) if search is None else ItemTexts(catalogue, search)
