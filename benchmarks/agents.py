@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ from llmrec_env.common.files import write_json
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 USERS = ("LE", "TRUE")
-ITEMS = {"LE": "LLMRec/NextItem-v1", "TRUE": "LLMRec/TrueTaste-v1"}
+Where = dict[str, tuple[str, ...]]
+ITEMS: Where = {"LE": ("--id", "LLMRec/NextItem-v1"), "TRUE": ("--id", "LLMRec/TrueTaste-v1")}
+"""The options that name the environment of either kind of users."""
 LINE = re.compile(
     r"^(?P<name>\w+) +return +(?P<mean>-?[\d.]+) ± (?P<error>[\d.]+|nan)"
     r"(?: · (?P<above>[+-][\d.]+) standard errors above random)?$",
@@ -54,8 +56,8 @@ class Case:
         options: further options of it.
         needs: what the agent needed beside ``gym.make_vec``.
         steps: actions in training; 0 where nothing is learned.
-        actions: what it chooses among, the table's first column.
-        ids: the environments of the two kinds of users.
+        actions: what it chooses among; a case of other actions has another ``where``.
+        where: the options that name the environments of the two kinds of users.
         venv: the environment that it runs in, where it is not this one.
     """
 
@@ -65,20 +67,16 @@ class Case:
     needs: str = "nothing"
     steps: int = 50_000
     actions: str = "items"
-    ids: tuple[tuple[str, str], ...] = tuple(ITEMS.items())
+    where: Where = field(default_factory=lambda: ITEMS)
     venv: str | None = None
-
-    def id_of(self, users: str) -> str:
-        """The environment of one kind of users."""
-        return dict(self.ids)[users]
 
     def command(self, users: str, seed: int, episodes: int) -> list[str]:
         """What to run, without the interpreter."""
-        told = {"id": self.id_of(users), "episodes": episodes}
+        told = {"episodes": episodes}
         if self.steps:
             told |= {"steps": self.steps, "seed": seed}
         named = [word for name, value in told.items() for word in (f"--{name}", str(value))]
-        return [f"examples/{self.example}", *self.options, *named]
+        return [f"examples/{self.example}", *self.options, *self.where[users], *named]
 
     def python(self) -> str:
         """The interpreter."""
@@ -108,7 +106,7 @@ CASES = (
     Case("popular items", "popular.py", steps=0),
     Case("popular items, masked", "popular.py", ("--masks",), needs="masks", steps=0),
 )
-"""The rows of the table; those of other kinds of actions are cases with other ids."""
+"""The rows of the table; those of other actions are cases with another ``where``."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from torch import nn
 
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.evaluation.agents import compare_agents
 
 ENVS, BATCH, BUFFER, FIRST, SYNC, REPORT = 8, 128, 50_000, 2_000, 500, 5_000
 RATE, GAMMA, EXPLORED, LAST_EPSILON = 5e-4, 0.9, 0.5, 0.05
@@ -109,7 +108,7 @@ def main(id, steps, episodes, seed):
         "greedy": lambda turn: greedy(turn.observations),
         "sampled": lambda turn: sampled(turn.observations),
     }
-    print(compare_agents(agents, id, episodes, users=users.test))
+    print(llmrec_env.compare_agents(agents, id, episodes, users=users.test))
 
 
 if __name__ == "__main__":

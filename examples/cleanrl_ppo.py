@@ -17,7 +17,6 @@ from torch.distributions import Categorical
 
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.evaluation.agents import compare_agents
 
 ENVS, LENGTH, EPOCHS, MINIBATCH = 8, 128, 10, 64
 RATE, GAMMA, LAMBDA, CLIP, VALUE, ENTROPY, MAX_NORM = 3e-4, 0.99, 0.95, 0.2, 0.5, 0.0, 0.5
@@ -108,7 +107,11 @@ def main(id, vectorization, steps, episodes, seed):
     def sampled(turn):
         return Categorical(logits=actor(torch.from_numpy(turn.observations))).sample().numpy()
 
-    print(compare_agents({"greedy": greedy, "sampled": sampled}, id, episodes, users=users.test))
+    print(
+        llmrec_env.compare_agents(
+            {"greedy": greedy, "sampled": sampled}, id, episodes, users=users.test
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ agent, greedy and sampled, earn from the same held-out users with the same luck.
 
     python examples/sb3_any.py --algorithm ppo --steps 50000
     python examples/sb3_any.py --algorithm dqn --id LLMRec/TrueTaste-v1 --envs subproc
+    python examples/sb3_any.py --algorithm ppo --settings candidates=100
+    python examples/sb3_any.py --algorithm sac --id LLMRec/ItemEmbedding-v0
 """
 
 import argparse
@@ -16,7 +18,6 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.evaluation.agents import compare_agents
 
 EACH_STEP = {"gradient_steps": -1}  # as many as items shown, however many users are asked at once
 FEW = {"policy_kwargs": {"n_quantiles": 10}}  # for each item: 200, the default, would be slow
@@ -27,6 +28,8 @@ ALGORITHMS = {
     "maskable_ppo": (sb3_contrib.MaskablePPO, "MlpPolicy", {}),
     "recurrent_ppo": (sb3_contrib.RecurrentPPO, "MlpLstmPolicy", {}),
     "qrdqn": (sb3_contrib.QRDQN, "MlpPolicy", EACH_STEP | FEW),
+    "sac": (stable_baselines3.SAC, "MlpPolicy", EACH_STEP),  # where actions are points
+    "td3": (stable_baselines3.TD3, "MlpPolicy", EACH_STEP),
 }
 
 
@@ -46,31 +49,41 @@ class Recommender:
         return actions
 
 
-def make_envs(id, envs, count, seed, users):
+def make_envs(id, envs, count, seed, settings):
     """Users asked in one batch, or each in a process of its own."""
     if envs == "batched":
-        return llmrec_env.make_vec_env(count, seed, id, users=users)
+        return llmrec_env.make_vec_env(count, seed, id, **settings)
     id = f"llmrec_env:{id}"  # a new process imports the package by this name
-    return make_workers(id, count, seed, env_kwargs={"users": users}, vec_env_cls=SubprocVecEnv)
+    return make_workers(id, count, seed, env_kwargs=settings, vec_env_cls=SubprocVecEnv)
 
 
-def main(algorithm, id, envs, count, steps, episodes, seed):
+def main(algorithm, id, settings, envs, count, steps, episodes, seed):
     """Learn from the training users, compare among the test users."""
     users = split_by_user(llmrec_env.generate_world().log)
-    kind, policy, settings = ALGORITHMS[algorithm]
-    model = kind(policy, make_envs(id, envs, count, seed, users.train), seed=seed, **settings)
-    model.learn(steps, progress_bar=True)
+    kind, policy, choices = ALGORITHMS[algorithm]
+    training = make_envs(id, envs, count, seed, settings | {"users": users.train})
+    model = kind(policy, training, seed=seed, **choices).learn(steps, progress_bar=True)
     agents = {"greedy": Recommender(model, True), "sampled": Recommender(model, False)}
-    print(compare_agents(agents, id, episodes, users=users.test))
+    settings |= {"users": users.test}
+    print(llmrec_env.compare_agents(agents, id, episodes, **settings))
+
+
+def setting(text):
+    """``candidates=100`` as a name and a value."""
+    name, _, value = text.partition("=")
+    return name, int(value) if value.isdigit() else value
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo")
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
+    parser.add_argument("--settings", nargs="*", type=setting, default=[], help="of it: name=value")
     parser.add_argument("--envs", choices=("batched", "subproc"), default="batched")
     parser.add_argument("--count", type=int, default=8, help="users who are asked at once")
     parser.add_argument("--steps", type=int, default=50_000, help="items shown in training")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
     parser.add_argument("--seed", type=int, default=0)
-    main(**vars(parser.parse_args()))
+    arguments = parser.parse_args()
+    arguments.settings = dict(arguments.settings)
+    main(**vars(arguments))

@@ -84,6 +84,20 @@ def test_sb3_any(run: Run, algorithm: str) -> None:
     check_comparison(run("sb3_any.py", *small))
 
 
+@pytest.mark.parametrize(
+    ("algorithm", "more"),
+    [
+        ("dqn", (*TRUE, "--settings", "candidates=20")),
+        ("td3", ("--id", "LLMRec/ItemEmbedding-v0", "--settings", "simulator=true-taste")),
+        ("sac", ("--id", "LLMRec/ItemEmbedding-v0", "--settings", "simulator=true-taste")),
+    ],
+)
+def test_sb3_any_with_other_actions(run: Run, algorithm: str, more: tuple[str, ...]) -> None:
+    pytest.importorskip("sb3_contrib")
+    small = ("--algorithm", algorithm, "--count", "2", "--steps", "104", "--episodes", "4", *more)
+    check_comparison(run("sb3_any.py", *small))
+
+
 def test_sb3_any_in_processes_of_its_own(run: Run) -> None:
     pytest.importorskip("sb3_contrib")
     small = ("--algorithm", "a2c", "--count", "2", "--steps", "20", "--episodes", "4", *TRUE)

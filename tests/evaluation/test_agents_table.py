@@ -24,7 +24,7 @@ def test_a_case_runs_its_example_and_gives_a_row(program: dict[str, Any], tmp_pa
     row = program["run"](case, "TRUE", seed=0, episodes=5, log=tmp_path / "log", timeout=120)
     assert row.failure is None
     assert set(row.returns) == {"random", "greedy"}
-    options = f"--masks --id {case.id_of('TRUE')} --episodes 5"
+    options = "--masks --id LLMRec/TrueTaste-v1 --episodes 5"
     assert row.command == f"python examples/popular.py {options}"
     assert "return" in (tmp_path / "log").read_text()
     text = program["table"]([vars(row)])
@@ -50,4 +50,4 @@ def test_lines_of_user_code_are_those_with_code(program: dict[str, Any], tmp_pat
 def test_every_case_has_its_example(program: dict[str, Any]) -> None:
     for case in program["CASES"]:
         assert (ROOT / "examples" / case.example).is_file()
-        assert set(dict(case.ids)) == set(program["USERS"])
+        assert set(case.where) == set(program["USERS"])
