@@ -68,7 +68,7 @@ FORMS = {
     "tianshou": Form("obs", "mask", np.bool_, _truths),
     "torchrl": Form("observation", "action_mask", np.bool_, _truths),
 }
-"""By the name of the library. TorchRL takes a mask of another dtype for a list of indices."""
+"""By the name of the library."""
 
 
 class MaskInObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
