@@ -1,47 +1,60 @@
-"""d3rlpy learns from a log that a language model has labelled and augmented.
+"""d3rlpy learns from a log that a language model has labelled, then goes on among the users.
 
-You see progress bars while the LE reads the log and proposes actions and while the algorithms
-learn, then a line for each of DiscreteBC and DiscreteCQL, without and with augmentation: what it
-earns from held-out users in the environment, beside random recommendations.
+You see progress bars while the LE reads the log and while the algorithm learns, then what random
+actions and the algorithm, after the log and after the users, earn from the same held-out users with
+the same luck: greedy, without masks.
 
-    python examples/d3rlpy_offline.py --steps 2000
+    python examples/d3rlpy_offline.py
+    python examples/d3rlpy_offline.py --algorithm td3_bc
 """
 
 import argparse
 
+import d3rlpy
+import gymnasium as gym
+
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
-from llmrec_env.evaluation.policies import RandomPolicy
-from llmrec_env.offline.d3rlpy import ALGORITHMS, D3rlpyPolicy, to_mdp_dataset, train
+from llmrec_env.evaluation.agents import Comparison, evaluate_agent, random_agent
+from llmrec_env.offline.d3rlpy import ALGORITHMS, to_mdp_dataset, train, train_online
 from llmrec_env.users.language import embedded_user
 
+IDS = {"item": "LLMRec/NextItem-v1", "embedding": "LLMRec/ItemEmbedding-v0"}
+EXPLORERS = {"item": d3rlpy.algos.ConstantEpsilonGreedy(0.1), "embedding": None}
 
-def main(users: int, steps: int, episodes: int) -> None:
-    """Log -> transitions -> MDPDataset -> algorithm -> returns."""
-    simulator = embedded_user()
-    log = split_by_user(llmrec_env.generate_world().log).train.select_users(range(users))
-    random = llmrec_env.evaluate_policy(RandomPolicy(seed=0), simulator, episodes=episodes)
-    report = [f"{'random':<25} return {random.mean:6.2f}"]
-    for augment in (0, 1):
-        table = llmrec_env.transitions(log, simulator, augment=augment, ask_follow_up=False)
-        dataset = to_mdp_dataset(table)
-        for algorithm in (ALGORITHMS["bc"], ALGORITHMS["cql"]):
-            algo = algorithm.create(table.kind, table.n_items, hidden=(256, 256))
-            train(algo, dataset, n_steps=steps)
-            policy = D3rlpyPolicy(algo)
-            returns = llmrec_env.evaluate_policy(policy, simulator, episodes=episodes)
-            kind = f"{algorithm.library_name} {'augmented' if augment else 'logged'}"
-            gain = returns.difference(random)
-            report.append(
-                f"{kind:<25} return {returns.mean:6.2f} · above random {gain.mean:+.2f} "
-                f"[{gain.low:+.2f}, {gain.high:+.2f}] · {dataset.transition_count:,} transitions"
-            )
-    print("\n".join(report))
+
+def main(algorithm, users, steps, online, episodes, augment):
+    """Log -> dataset -> algorithm -> returns -> environment -> returns."""
+    learner, user = ALGORITHMS[algorithm], embedded_user()
+    split = split_by_user(llmrec_env.generate_world().log)
+    log = split.train.select_users(range(users))
+    table = llmrec_env.transitions(log, user, augment=augment, ask_follow_up=False)
+    labeller = user if learner.actions == "embedding" else None
+    dataset = to_mdp_dataset(table, labeller, actions=learner.actions)
+    algo = learner.create(table.kind, table.n_items)
+
+    def returns(agent):
+        known = {"observation": "bare_state", "users": split.test}
+        return evaluate_agent(agent, IDS[learner.actions], episodes, **known)
+
+    def greedy(turn):
+        return algo.predict(turn.observations)
+
+    train(algo, dataset, n_steps=steps)
+    found = {"offline": returns(greedy)}
+    env = gym.make(IDS[learner.actions], observation="bare_state", users=split.train)
+    train_online(algo, env, online, buffer=dataset, explorer=EXPLORERS[learner.actions])
+    found["online"] = returns(greedy)
+    print(f"{learner.library_name}, {dataset.transition_count:,} transitions")
+    print(Comparison(returns(random_agent), found))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--users", type=int, default=400, help="training users")
-    parser.add_argument("--steps", type=int, default=2000, help="gradient steps of each algorithm")
+    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="cql")
+    parser.add_argument("--users", type=int, default=400, help="training users of the log")
+    parser.add_argument("--steps", type=int, default=1000, help="gradient steps on the log")
+    parser.add_argument("--online", type=int, default=2000, help="items shown to users after it")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
+    parser.add_argument("--augment", type=int, default=0, help="actions added to each step")
     main(**vars(parser.parse_args()))

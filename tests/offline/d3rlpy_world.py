@@ -16,10 +16,6 @@ USER = TrueTasteUser(generate_world(seed=2, n_items=40, n_users=12))
 TABLE = transitions(USER.users, USER, augment=1)
 STEPS = 5
 NARROW = d3rlpy.models.VectorEncoderFactory([16])
-QUIET: dict[str, Any] = {
-    "logger_adapter": d3rlpy.logging.NoopAdapterFactory(),
-    "show_progress": False,
-}
 
 
 def make(name: str = "LLMRec/NextItem-v1", **options: Any) -> Any:

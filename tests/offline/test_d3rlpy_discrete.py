@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 d3rlpy = pytest.importorskip("d3rlpy")
-from d3rlpy_world import QUIET, STEPS, TABLE, configs, make, small  # noqa: E402
+from d3rlpy_world import STEPS, TABLE, configs, make, small  # noqa: E402
 
 from llmrec_env.common.errors import DataError  # noqa: E402
-from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train  # noqa: E402
-from llmrec_env.offline.d3rlpy.library import quiet  # noqa: E402
+from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train, train_online  # noqa: E402
 
 CONFIGS = configs("DISCRETE")
 DATASET = to_mdp_dataset(TABLE)
@@ -48,8 +47,8 @@ def test_it_learns_offline_is_judged_among_users_and_goes_on_online(
     np.testing.assert_array_equal(
         again.action_scores(TABLE.state), policy.action_scores(TABLE.state)
     )
-    with quiet():
-        algo.fit_online(env, n_steps=16, n_steps_per_epoch=8, update_start_step=2, **QUIET)
+    rows = train_online(algo, env, n_steps=16, log_every=8, update_start_step=2)
+    assert [row["step"] for row in rows] == [8, 16]
     assert 0.0 <= judge(algo, DATASET) <= STEPS
 
 

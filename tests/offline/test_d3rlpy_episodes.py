@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 
 d3rlpy = pytest.importorskip("d3rlpy")
-from d3rlpy_world import QUIET, STEPS, TABLE, USER, configs, make, small  # noqa: E402
+from d3rlpy_world import STEPS, TABLE, USER, configs, make, small  # noqa: E402
 
 from llmrec_env.common.errors import DataError, SettingError  # noqa: E402
-from llmrec_env.offline.d3rlpy import D3rlpyPolicy, collect_episodes, to_mdp_dataset, train  # noqa: E402
-from llmrec_env.offline.d3rlpy.library import quiet  # noqa: E402
+from llmrec_env.offline.d3rlpy import (  # noqa: E402
+    D3rlpyPolicy,
+    collect_episodes,
+    to_mdp_dataset,
+    train,
+    train_online,
+)
 
 LOGGED = TABLE.rows(~TABLE.augmented)
 
@@ -115,9 +120,28 @@ def test_collected_episodes_are_learned_from_and_gone_on_with() -> None:
     judge = d3rlpy.metrics.EnvironmentEvaluator(env, n_trials=2)
     train(algo, dataset, 2, evaluators={"environment": judge})
     before = dataset.transition_count
-    with quiet():
-        algo.fit_online(env, dataset, n_steps=10, n_steps_per_epoch=5, **QUIET)
+    train_online(algo, env, n_steps=10, buffer=dataset)
     assert dataset.transition_count > before
+
+
+def test_what_is_done_online_joins_the_log() -> None:
+    dataset, algo = to_mdp_dataset(TABLE), small(d3rlpy.algos.DQNConfig)
+    train(algo, dataset, 2)
+    before = dataset.size()
+    train_online(algo, make(), n_steps=12, buffer=dataset)
+    assert dataset.size() > before
+    assert all(len(dataset.sample_trajectory(3)) == 3 for _ in range(50))
+
+
+def test_the_same_seed_does_the_same_online() -> None:
+    learned = []
+    for _ in range(2):
+        algo, env = small(d3rlpy.algos.DQNConfig), make()
+        explorer = d3rlpy.algos.ConstantEpsilonGreedy(0.5)
+        rows = train_online(algo, env, n_steps=30, seed=4, log_every=10, explorer=explorer)
+        earned = [row["rollout_return"] for row in rows if "rollout_return" in row]
+        learned.append((earned, D3rlpyPolicy(algo).action_scores(TABLE.state[:5]).tolist()))
+    assert learned[0] == learned[1]
 
 
 def test_what_d3rlpy_does_not_know_is_said_at_the_door() -> None:

@@ -242,23 +242,36 @@ def test_datasets_differ_in_what_their_names_say(
 def test_every_algorithm_learns_from_histories_and_from_states(
     name: str, dataset: str, tables: dict[str, Transitions], small: Any
 ) -> None:
-    table = tables[dataset]
-    algo = ALGORITHMS[name].create(table.kind, table.n_items)
-    for option, value in ALGORITHMS[name].settings.items():
+    table, algorithm = tables[dataset], ALGORITHMS[name]
+    algo = algorithm.create(table.kind, table.n_items)
+    for option, value in algorithm.settings.items():
         assert getattr(algo.config, option) == value
-    train(algo, to_mdp_dataset(table), n_steps=1)
+    labeller = small[1] if algorithm.actions == "embedding" else None
+    train(algo, to_mdp_dataset(table, labeller, actions=algorithm.actions), n_steps=1)
     policy = D3rlpyPolicy(algo, "history" if dataset == "logged" else "state", small[1])
     assert policy.action_scores(table.state[:3]).shape == (3, 30)
 
 
 def test_targets_of_q_learning_are_copied_while_it_learns() -> None:
-    """d3rlpy's own interval is 8,000 steps; the demo takes 400, the example 2,000."""
-    learners = [a for a in ALGORITHMS.values() if a.label != "BC"]
-    assert len(learners) == 4
+    """d3rlpy's own interval is 8,000 steps; the demo takes 400, the example 1,000."""
+    learners = [a for a in ALGORITHMS.values() if a.label not in ("BC", "BC of points")]
+    assert len(learners) == len(ALGORITHMS) - 2
     for algorithm in learners:
         config = algorithm.create("language", 30).config
-        assert config.target_update_interval == 100
+        assert getattr(config, "target_update_interval", 100) == 100
         assert config.gamma == 0.5
+
+
+def test_algorithms_of_points_stand_beside_those_of_items(tmp_path: Path) -> None:
+    settings = replace(TINY, algorithms=("cql", "td3_bc"), datasets=("state",))
+    run_offline(settings, tmp_path / "out", workers=1)
+    table = pl.read_csv(tmp_path / "out" / "runs.csv")
+    learned = table.filter(pl.col("algorithm") == "td3_bc")
+    assert set(learned["dataset"]) == {"state"}
+    assert learned["HR@10"].is_between(0, 1).all()
+    page = (tmp_path / "out" / "results.md").read_text()
+    assert "| TD3+BC | TD3PlusBC | points |" in page
+    assert "| CQL | DiscreteCQL | items |" in page
 
 
 def test_differences_are_taken_user_by_user_and_seed_by_seed() -> None:

@@ -26,7 +26,12 @@ def offline(
     ] = None,
     out: options.RunFolder = Path("runs/bench-offline"),
     algorithms: Annotated[
-        str, typer.Option(help="Algorithms of d3rlpy, with commas.")
+        str,
+        typer.Option(
+            help="Algorithms of d3rlpy, with commas: those of items (bc, dqn, double_dqn, cql, "
+            "bcq, nfq, sac) and those of points in item space (point_bc, td3_bc, iql, point_cql, "
+            "awac)."
+        ),
     ] = "bc,dqn,double_dqn,cql,bcq",
     datasets: Annotated[
         str, typer.Option(help="Datasets that they learn from, with commas.")

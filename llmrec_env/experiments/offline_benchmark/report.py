@@ -50,7 +50,7 @@ def build_report(settings: OfflineSettings, source: Source, rows: Sequence[Row])
     report = begin_report(
         settings,
         source,
-        "d3rlpy's algorithms of discrete actions on the log as it is, with the LE's rewards and "
+        "d3rlpy's algorithms on the log as it is, with the LE's rewards and "
         "states, and with actions added, evaluated on users nobody learned from.",
         {"split": settings.seed, "first of training": settings.seed},
     )
@@ -248,15 +248,19 @@ def _algorithms(settings: OfflineSettings) -> Table:
     rows: list[list[Any]] = []
     for name in settings.algorithms:
         algorithm = ALGORITHMS[name]
-        rows.append([algorithm.label, algorithm.library_name, _options(algorithm.settings)])
+        actions = "items" if algorithm.actions == "item" else "points"
+        rows.append(
+            [algorithm.label, algorithm.library_name, actions, _options(algorithm.settings)]
+        )
     return Table(
         "Algorithms",
-        ["algorithm", "in d3rlpy", "settings, the same for every dataset"],
+        ["algorithm", "in d3rlpy", "actions", "settings, the same for every dataset"],
         rows,
         note=(
             f"Everything else as d3rlpy has it. Heads stand on one hidden layer of {HIDDEN}: over "
             "the LE's state, or over the recency-weighted mean of item embeddings (64) where a "
-            "dataset has histories. BC learns no values: it is the control for all that do."
+            "dataset has histories. BC learns no values: it is the control for all that do. Who "
+            "chooses a point in item space shows, and ranks first, the item nearest to it."
         ),
         command=settings.command,
     )

@@ -30,6 +30,7 @@ from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
 from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.offline.d3rlpy import ALGORITHMS, D3rlpyPolicy, to_mdp_dataset, train
+from llmrec_env.offline.d3rlpy.algorithms import Actions
 from llmrec_env.offline.table import Transitions
 from llmrec_env.reporting import Report
 from llmrec_env.users.language import LanguageUser
@@ -116,9 +117,9 @@ def _run(settings: OfflineSettings, own: RunFolder, run: Run) -> None:
 
 def _learn(settings: OfflineSettings, path: Path, run: Run) -> tuple[int, Agent]:
     """The number of transitions, and the algorithm that has learned from them."""
-    dataset, kind = _dataset(path)
-    simulator = _simulator(settings)
-    algo = ALGORITHMS[run.algorithm].create(kind, simulator.n_items)
+    algorithm, simulator = ALGORITHMS[run.algorithm], _simulator(settings)
+    dataset, kind = _dataset(settings, path, algorithm.actions)
+    algo = algorithm.create(kind, simulator.n_items)
     train(algo, dataset, settings.steps, run.seed)
     policy = D3rlpyPolicy(algo, "history" if kind == "history" else "state", simulator)
     return dataset.transition_count, Agent(policy, policy)
@@ -137,10 +138,11 @@ def _evaluator(settings: OfflineSettings) -> Evaluator:
 
 
 @lru_cache(maxsize=1)
-def _dataset(path: Path) -> tuple[Any, str]:
+def _dataset(settings: OfflineSettings, path: Path, actions: Actions) -> tuple[Any, str]:
     """A dataset as d3rlpy knows it, read once while runs of it follow each other."""
     table = Transitions.load(path)
-    return to_mdp_dataset(table), table.kind
+    labeller = _simulator(settings) if actions == "embedding" else None
+    return to_mdp_dataset(table, labeller, actions=actions), table.kind
 
 
 def _dataset_piece(run: Run) -> str:

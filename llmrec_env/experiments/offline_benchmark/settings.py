@@ -15,7 +15,7 @@ from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.settings import RunSettings
-from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS
+from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, COMPARED
 from llmrec_env.users.origin import EMBEDDED
 
 
@@ -54,7 +54,8 @@ class OfflineSettings(ReadOptions, RunSettings):
     simulator: str | None = None
     """Folder of a saved LE that learned from the training users of this split; None is the
     embedded one."""
-    algorithms: tuple[str, ...] = tuple(ALGORITHMS)
+    algorithms: tuple[str, ...] = COMPARED
+    """Names in :data:`ALGORITHMS`, of items or of points."""
     datasets: tuple[str, ...] = tuple(DATASETS)
     seeds: int = 3
     """Runs of each algorithm on each dataset, with training seeds of their own."""

@@ -5,7 +5,7 @@ from llmrec_env.offline.d3rlpy.collecting import collect_episodes
 from llmrec_env.offline.d3rlpy.dataset import to_mdp_dataset
 from llmrec_env.offline.d3rlpy.history_encoder import HistoryEncoderFactory
 from llmrec_env.offline.d3rlpy.policy import D3rlpyPolicy
-from llmrec_env.offline.d3rlpy.training import train
+from llmrec_env.offline.d3rlpy.training import train, train_online
 from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "collect_episodes",
     "to_mdp_dataset",
     "train",
+    "train_online",
 ]

@@ -6,8 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.offline.d3rlpy.algorithms import Actions
+from llmrec_env.offline.d3rlpy.points import points_of_items
 from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 from llmrec_env.offline.table import Transitions
 from llmrec_env.offline.transitions import transitions
@@ -18,10 +21,12 @@ def to_mdp_dataset(
     source: Transitions | InteractionLog,
     simulator: UserSimulator | None = None,
     augmented: bool = True,
+    actions: Actions = "item",
+    item_points: FloatArray | None = None,
     max_episode_steps: int | None = None,
     **options: Any,
 ) -> TransitionsDataset:
-    """A ``d3rlpy.dataset.MDPDataset`` over discrete actions, the items of the catalogue.
+    """A ``d3rlpy.dataset.MDPDataset`` whose actions are items, or the points where they lie.
 
     Its ``transition_count`` is the number of rows of the table, and every transition sampled from
     it is a row of the table. Its ``episodes`` are the users' logged sequences: augmented rows are
@@ -39,24 +44,36 @@ def to_mdp_dataset(
 
     Args:
         source: a table of transitions, or a log to make one of.
-        simulator: who labels and augments the log; only with a log.
+        simulator: who labels and augments the log; with a table only where ``actions`` are
+            embeddings, to say where items lie.
         augmented: whether augmented rows go along.
+        actions: "item", its index, for d3rlpy's discrete algorithms and ``LLMRec/NextItem-v1``; or
+            "embedding", the point in item space where it lies, float32 (d,) in [-1, 1], for the
+            continuous ones and ``LLMRec/ItemEmbedding-v0``.
+        item_points: float32 (n_items, d), where items lie, for "embedding"; where None, where the
+            environment has them for this simulator.
         max_episode_steps: the most steps of an episode; a user's whole log is one where None.
         options: further arguments of :func:`llmrec_env.offline.transitions`; only with a log.
 
     Raises:
-        DataError: a table came with a simulator or options, or its logged rows are no whole
+        DataError: a table came with what belongs to a log, or its logged rows are no whole
             episodes, or :func:`llmrec_env.offline.transitions` refuses the log.
-        SettingError: ``max_episode_steps`` is below 1.
+        SettingError: ``actions`` is neither, nobody says where items lie, or
+            ``max_episode_steps`` is below 1.
     """
+    if actions not in ("item", "embedding"):
+        raise SettingError(f"actions must be 'item' or 'embedding', got {actions!r}")
     if max_episode_steps is not None and max_episode_steps < 1:
         raise SettingError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
     if isinstance(source, InteractionLog):
         table = transitions(source, simulator, **options)
-    elif simulator is None and not options:
+    elif (simulator is None or actions == "embedding") and not options:
         table = source
     else:
         raise DataError("simulator and options belong to a log; this table is already made")
+    points = None
+    if actions == "embedding":
+        points = points_of_items(item_points, simulator, (table.n_items, None))
     logged = ~table.augmented
     users, terminal = table.user[logged], table.terminal[logged]
     ends = np.append(users[1:] != users[:-1], True)
@@ -66,4 +83,4 @@ def to_mdp_dataset(
             "order, the last one terminal (has the table been filtered or shuffled?)"
         )
     chosen = table if augmented else table.rows(logged)
-    return TransitionsDataset.of(chosen, max_episode_steps=max_episode_steps)
+    return TransitionsDataset.of(chosen, points, max_episode_steps)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.indices import as_item_indices
 
@@ -19,23 +20,22 @@ PROBED_ROWS = 2
 """Rows of random numbers with which d3rlpy asks a new encoder how wide its output is."""
 
 
-class HistoryEncoder(Encoder):
-    """Mean of the items' embeddings, each step back weighing less, then one hidden layer.
+class PooledHistory(nn.Module):
+    """Mean of the items' embeddings, each step back weighing less.
 
     With d steps back weighing ``w = sigmoid(decay) ** d`` (``decay`` is learned)::
 
-        h = relu(W * (sum_d w_d e_d / sum_d w_d) + b)
+        sum_d w_d e_d / sum_d w_d
     """
 
-    def __init__(self, n_items: int, embedding_size: int, hidden_size: int) -> None:
+    def __init__(self, n_items: int, embedding_size: int) -> None:
         super().__init__()
         self.n_items = n_items
         self.items = nn.Embedding(n_items + 1, embedding_size, padding_idx=n_items)
         self.decay = nn.Parameter(torch.tensor(1.5))
-        self.hidden = nn.Linear(embedding_size, hidden_size)
 
-    def forward(self, x: TorchObservation) -> Tensor:
-        """Float or integer item indices (N, history_length), right-aligned -> (N, hidden_size)."""
+    def pooled(self, x: TorchObservation) -> Tensor:
+        """Float or integer item indices (N, history_length), right-aligned -> (N, embedding)."""
         assert isinstance(x, Tensor)
         probed = len(x) == PROBED_ROWS and not torch.is_grad_enabled()
         items = x.long()
@@ -44,13 +44,38 @@ class HistoryEncoder(Encoder):
         steps_back = torch.arange(items.shape[1] - 1, -1, -1, device=items.device)
         weights = torch.sigmoid(self.decay) ** steps_back * (items != self.n_items)
         total = weights.sum(dim=1, keepdim=True).clamp_min(1e-6)
-        pooled = ((weights / total).unsqueeze(-1) * self.items(items)).sum(dim=1)
-        return torch.relu(self.hidden(pooled))
+        return ((weights / total).unsqueeze(-1) * self.items(items)).sum(dim=1)
+
+
+class HistoryEncoder(PooledHistory, Encoder):
+    """The pooled history h, then one hidden layer, ``relu(W h + b)``."""
+
+    def __init__(self, n_items: int, embedding_size: int, hidden_size: int) -> None:
+        super().__init__(n_items, embedding_size)
+        self.hidden = nn.Linear(embedding_size, hidden_size)
+
+    def forward(self, x: TorchObservation) -> Tensor:
+        """Item indices (N, history_length) -> (N, hidden_size)."""
+        return torch.relu(self.hidden(self.pooled(x)))
+
+
+class HistoryEncoderWithAction(PooledHistory, EncoderWithAction):
+    """The pooled history h and a point a, then one hidden layer, ``relu(W [h, a] + b)``."""
+
+    def __init__(
+        self, n_items: int, embedding_size: int, hidden_size: int, action_size: int
+    ) -> None:
+        super().__init__(n_items, embedding_size)
+        self.hidden = nn.Linear(embedding_size + action_size, hidden_size)
+
+    def forward(self, x: TorchObservation, action: Tensor) -> Tensor:
+        """Item indices (N, history_length) and points (N, action_size) -> (N, hidden_size)."""
+        return torch.relu(self.hidden(torch.cat([self.pooled(x), action], dim=1)))
 
 
 @dataclass()
 class HistoryEncoderFactory(EncoderFactory):
-    """Makes a :class:`HistoryEncoder`; registered with d3rlpy as "llmrec_history".
+    """Makes encoders of histories; registered with d3rlpy as "llmrec_history".
 
     Give it to an algorithm that learns from ``state="history"`` transitions::
 
@@ -73,9 +98,15 @@ class HistoryEncoderFactory(EncoderFactory):
     def create_with_action(
         self, observation_shape: Shape, action_size: int, discrete_action: bool = False
     ) -> EncoderWithAction:
-        """Refused: actions are items, which every discrete algorithm scores at once."""
-        raise NotImplementedError(
-            "HistoryEncoderFactory serves algorithms of discrete actions only"
+        """The encoder of an observation and of an action that is a point.
+
+        Raises:
+            SettingError: the action is an item, which every algorithm for items scores at once.
+        """
+        if discrete_action:
+            raise SettingError("HistoryEncoderFactory reads no action that is an item")
+        return HistoryEncoderWithAction(
+            self.n_items, self.embedding_size, self.hidden_size, action_size
         )
 
     @staticmethod

@@ -18,26 +18,34 @@ from llmrec_env.common.files import atomic_path, local_path, read_json, write_js
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.library import d3rlpy
+from llmrec_env.offline.d3rlpy.points import points_of_items
 from llmrec_env.offline.d3rlpy.scoring import scorer
 from llmrec_env.offline.transitions import padded_histories
 from llmrec_env.users.base import UserSimulator
 
 CHUNK_CELLS = 4_000_000  # scores computed at once
+ITEM_POINTS = "item_points"
+"""Among the weights of a saved policy, where the items lie."""
 
 
 class D3rlpyPolicy:
     """A d3rlpy algorithm that recommends: in environments and as a ranker.
 
     Its best-scored item is what the algorithm itself would show:
-    :func:`llmrec_env.offline.d3rlpy.scoring.scorer` says how each scores all of them.
+    :func:`llmrec_env.offline.d3rlpy.scoring.scorer` says how each scores all of them. One whose
+    actions are points scores an item by how near it lies.
 
     Args:
         algo: a d3rlpy algorithm that has been fitted (or built).
         observation: what it learned from: "state" (language states) or "history" (last items).
-        simulator: who gives the states of sequences to :meth:`score_steps`; for "state" only.
+        simulator: who gives the states of sequences to :meth:`score_steps`, for "state" only; and
+            where the items lie, for an algorithm whose actions are points.
+        item_points: float32 (n_items, d), where the items lie, if not where the simulator's do.
 
     Raises:
         DataError: the algorithm is not built, or scores no items.
+        SettingError: its actions are points, and nobody says where items lie, or in a space of
+            another size than its actions.
     """
 
     def __init__(
@@ -45,6 +53,7 @@ class D3rlpyPolicy:
         algo: Any,
         observation: Literal["state", "history"] = "state",
         simulator: UserSimulator | None = None,
+        item_points: FloatArray | None = None,
     ) -> None:
         if observation not in ("state", "history"):
             raise DataError(f"observation must be 'state' or 'history', got {observation!r}")
@@ -53,9 +62,13 @@ class D3rlpyPolicy:
         self.algo = algo
         self.observation = observation
         self.simulator = simulator
+        self._points: FloatArray | None = None
         self.n_items: int = algo.impl.action_size
+        if algo.get_action_type() == d3rlpy.ActionSpace.CONTINUOUS:
+            self._points = points_of_items(item_points, simulator, (None, self.n_items))
+            self.n_items = len(self._points)
         self.input_size: int = algo.impl.observation_shape[0]
-        self._scores = scorer(algo)
+        self._scores = scorer(algo, self._points)
 
     def action_scores(self, observation: Any) -> FloatArray:
         """Scores of all items, float32 (N, n_items).
@@ -118,6 +131,8 @@ class D3rlpyPolicy:
         )
         config = {"observation": self.observation, "algorithm": algorithm.serialize_to_dict()}
         weights = {name: tensor.detach().clone() for name, tensor in self._weights().items()}
+        if self._points is not None:
+            weights[ITEM_POINTS] = torch.tensor(self._points)
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             save_file(weights, temporary / "model.safetensors")
@@ -139,9 +154,10 @@ class D3rlpyPolicy:
             )
         config = read_json(path / "config.json")
         shaped = d3rlpy.base.LearnableConfigWithShape.deserialize_from_dict(config["algorithm"])
-        policy = cls(shaped.create(), config["observation"], simulator)
+        saved = load_file(path / "model.safetensors")
+        points = saved[ITEM_POINTS].numpy() if ITEM_POINTS in saved else None
+        policy = cls(shaped.create(), config["observation"], simulator, points)
         with torch.no_grad():
-            saved = load_file(path / "model.safetensors")
             for name, tensor in policy._weights().items():
                 tensor.copy_(saved[name])
         return policy

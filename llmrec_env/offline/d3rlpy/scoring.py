@@ -13,7 +13,7 @@ from torch import Tensor
 
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.offline.d3rlpy.library import d3rlpy
+from llmrec_env.offline.d3rlpy.library import d3rlpy, seeded
 
 Scorer = Callable[[NDArray[np.generic]], FloatArray]
 """From observations (N, width) to scores float32 (N, n_items), the highest being what is shown."""
@@ -91,7 +91,8 @@ class _Nearness:
         self._half_squares = (points * points).sum(axis=1) / 2
 
     def __call__(self, observations: NDArray[np.generic]) -> FloatArray:
+        with seeded(0):  # BCQ, BEAR and CRR draw points and name the best of them
+            named = self._algo.predict(observations.astype(np.float32))
         # |a - p|^2 is smallest where a . p - |p|^2 / 2 is largest
-        named = self._algo.predict(observations.astype(np.float32))
         scores: FloatArray = named.astype(np.float32) @ self._points.T - self._half_squares
         return scores

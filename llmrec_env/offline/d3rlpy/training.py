@@ -1,7 +1,8 @@
-"""``train``: fits an algorithm of d3rlpy, without its log lines and folders."""
+"""``train`` and ``train_online``: d3rlpy's ``fit`` and ``fit_online`` without their log lines."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llmrec_env.common.errors import DataError
@@ -38,10 +39,37 @@ def train(
         DataError: an episode is longer than the decision transformer has places in time.
     """
     _check_lengths(algo, dataset)
+    return _fit(algo, algo.fit, seed, log_every, dataset=dataset, n_steps=n_steps, **options)
+
+
+def train_online(
+    algo: Any, env: Any, n_steps: int, seed: int = 0, log_every: int = 1000, **options: Any
+) -> list[Row]:
+    """Let a d3rlpy algorithm act in an environment and learn from it, as quietly as :func:`train`.
+
+    Args:
+        algo: an algorithm that reads an observation, fitted before or not.
+        env: where it acts, with the observations and actions of the dataset that it was fitted on.
+        n_steps: steps in the environment.
+        seed: seeds the environment, what is tried, and the batches.
+        log_every: steps between two rows of the result.
+        options: further arguments of ``fit_online``, such as ``buffer`` (a dataset that what it
+            does is added to; an empty one where it is not given), ``explorer`` and ``eval_env``.
+
+    Returns:
+        As :func:`train`; "rollout_return" is what episodes that ended meanwhile paid.
+    """
+    env.reset(seed=seed)
+    env.action_space.seed(seed)
+    return _fit(algo, algo.fit_online, seed, log_every, env=env, n_steps=n_steps, **options)
+
+
+def _fit(
+    algo: Any, fit: Callable[..., Any], seed: int, log_every: int, n_steps: int, **options: Any
+) -> list[Row]:
     rows = _Rows()
     with quiet(), seeded(seed), progress_bar(type(algo).__name__, n_steps) as advance:
-        algo.fit(
-            dataset,
+        fit(
             n_steps=n_steps,
             n_steps_per_epoch=min(n_steps, log_every),
             logger_adapter=rows,
