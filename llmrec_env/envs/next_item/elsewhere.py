@@ -8,7 +8,7 @@ from llmrec_env.common.arrays import BoolArray, IntArray
 
 
 class Elsewhere(Protocol):
-    """Lets N users take items that the rules did not show: ``NextItemRules.take``."""
+    """Lets N users take items that the rules did not show: ``UsersInEpisodes.take``."""
 
     def begin(self, rows: IntArray) -> None:
         """Episodes have just begun in ``rows``, int64 (M,)."""

@@ -12,9 +12,10 @@ from llmrec_env.envs.next_item.action_arguments import resolve_actions
 from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
-from llmrec_env.envs.next_item.rules import SHOWN_LENGTH, NextItemRules, Outcome
+from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 from llmrec_env.envs.next_item.settings import NextItemSettings
 from llmrec_env.envs.next_item.simulators import resolve_simulator
+from llmrec_env.envs.next_item.users_in_episodes import SHOWN_LENGTH
 from llmrec_env.users.base import UserSimulator
 
 

@@ -1,9 +1,10 @@
-"""``InfoBuilder``: writes the ``info`` of N users, as columns."""
+"""``UserInfos``: writes the ``info`` of N users, as columns; ``InfoBuilder`` after single items."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 from gymnasium import spaces
@@ -12,21 +13,23 @@ from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_flag
 from llmrec_env.envs.common.infos import Columns, row_of, with_masks
+from llmrec_env.envs.common.rules import OutcomeT
 from llmrec_env.envs.next_item.candidates import CandidateActions
-from llmrec_env.envs.next_item.rules import REWARDS, NextItemRules, Outcome
+from llmrec_env.envs.next_item.rules import Outcome
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 
 MAX_MASKED_ITEMS = 50_000
 """Above this number of actions the items that are seen are told by a list, not by a mask."""
 
 
-def tells_masks(rules: NextItemRules, action_mask: bool | None) -> bool:
+def tells_masks(rules: UsersInEpisodes[Any], action_mask: bool | None) -> bool:
     """Whether ``info`` has a mask; None means where there are few enough actions.
 
     Raises:
         SettingError: a mask is asked for where actions are points.
     """
     asked = check_flag("action_mask", action_mask)
-    space = rules.action_space
+    space = rules.actions.space
     if not isinstance(space, spaces.Discrete):
         if asked:
             raise SettingError("action_mask=True: actions that are points have no mask")
@@ -34,7 +37,7 @@ def tells_masks(rules: NextItemRules, action_mask: bool | None) -> bool:
     return bool(space.n <= MAX_MASKED_ITEMS) if asked is None else asked
 
 
-class InfoBuilder:
+class UserInfos(ABC, Generic[OutcomeT]):
     """Writes ``info`` about the users of ``rules``.
 
     Args:
@@ -43,11 +46,11 @@ class InfoBuilder:
             action stands for an unseen item. The single environment lists the seen ones without it.
     """
 
-    def __init__(self, rules: NextItemRules, action_mask: bool) -> None:
+    def __init__(self, rules: UsersInEpisodes[OutcomeT], action_mask: bool) -> None:
         self._rules = rules
         self._action_mask = action_mask
 
-    def infos(self, rows: BoolArray, begun: BoolArray, outcome: Outcome | None) -> Columns:
+    def infos(self, rows: BoolArray, begun: BoolArray, outcome: OutcomeT | None) -> Columns:
         """The vector form: who the users of ``rows`` are, and what was shown, nothing if begun."""
         columns = self._user_columns() | self._step_columns(outcome)
         if outcome is not None and begun.any():
@@ -55,7 +58,7 @@ class InfoBuilder:
                 columns[name] = _where(begun, nothing, columns[name])
         return with_masks(columns, rows)
 
-    def first_info(self, outcome: Outcome | None) -> dict[str, Any]:
+    def first_info(self, outcome: OutcomeT | None) -> dict[str, Any]:
         """The first user, and what was shown in the last step, if there was one."""
         info = row_of(self._user_columns() | self._step_columns(outcome), 0)
         if not self._action_mask:
@@ -74,15 +77,33 @@ class InfoBuilder:
         """Who the users are and what they may be shown."""
         columns: Columns = {"user_id": self._rules.initial_histories.ids[self._rules.users]}
         if self._action_mask:
-            columns["action_mask"] = self._rules.action_masks().view(np.int8)
+            masks = self._rules.actions.masks(self._rules.now())
+            columns["action_mask"] = masks.view(np.int8)
         if isinstance(self._rules.actions, CandidateActions):
             columns["candidates"] = self._rules.actions.items.copy()
         return columns
 
-    def _step_columns(self, outcome: Outcome | None) -> Columns:
+    def _step_columns(self, outcome: OutcomeT | None) -> Columns:
         """What was shown and how the users answered; empty values of the same kinds for None."""
-        if outcome is None:
-            return self._nothing()
+        return self._nothing() if outcome is None else self._told(outcome)
+
+    @abstractmethod
+    def _told(self, outcome: OutcomeT) -> Columns:
+        """What the step brought."""
+
+    def _nothing(self) -> Columns:
+        """Before a step."""
+        n = self._rules.num_rows
+        texts = np.full(n, "", dtype=object)
+        rewards = {name: np.zeros(n, dtype=np.float32) for name in self._rules.terms}
+        no = np.zeros(n, dtype=np.bool_)
+        return {"item_id": texts, "title": texts.copy(), "accepted": no, "rewards": rewards}
+
+
+class InfoBuilder(UserInfos[Outcome]):
+    """Tells of single items."""
+
+    def _told(self, outcome: Outcome) -> Columns:
         columns: Columns = {
             "item_id": self._item_ids[outcome.items],
             "title": self._titles[outcome.items],
@@ -94,16 +115,14 @@ class InfoBuilder:
         return columns
 
     def _nothing(self) -> Columns:
-        n = self._rules.num_rows
-        texts = np.full(n, "", dtype=object)
-        rewards = {name: np.zeros(n, dtype=np.float32) for name in REWARDS}
-        no = np.zeros(n, dtype=np.bool_)
-        columns = {"item_id": texts, "title": texts.copy(), "accepted": no, "rewards": rewards}
-        return columns | {"replaced": no.copy()} if self._rules.replaces else columns
+        columns = super()._nothing()
+        if self._rules.replaces:
+            columns["replaced"] = np.zeros(self._rules.num_rows, dtype=np.bool_)
+        return columns
 
 
 def _where(rows: BoolArray, values: Any, otherwise: Any) -> Any:
     """Columns with the ``values`` of ``rows`` and what stands ``otherwise`` in the others."""
     if isinstance(values, dict):
         return {name: _where(rows, value, otherwise[name]) for name, value in values.items()}
-    return np.where(rows, values, otherwise)
+    return np.where(rows.reshape(-1, *[1] * (values.ndim - 1)), values, otherwise)

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.next_item.candidates import CandidateActions
-from llmrec_env.envs.next_item.rules import NextItemRules
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.users.base import BESIDE_STATE
 
 Observation = Any
@@ -38,7 +38,7 @@ class ObservationBuilder:
         SettingError: no such kind.
     """
 
-    def __init__(self, rules: NextItemRules, kind: str) -> None:
+    def __init__(self, rules: UsersInEpisodes[Any], kind: str) -> None:
         self._rules = rules
         self._kind = kind = check_name("observation", kind, KINDS)
         state_size = rules.simulator.state_size

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from llmrec_env.envs.common.rendering import WIDTH, clean
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 
 SEPARATOR = " | "
 MAX_DOTS = 20
@@ -19,13 +21,14 @@ def draw(rules: NextItemRules, row: int, outcome: Outcome | None) -> str:
         row: which of them.
         outcome: what the last step brought, or None before it.
     """
-    lines = [_headline(rules, row), f"  took    {_history(rules, row)}"]
+    lines = [headline(rules, row), f"  took    {history(rules, row)}"]
     if outcome is not None and rules.last_answer[row] != 0:
         lines += _answer(rules, row, outcome)
     return "\n".join(lines)
 
 
-def _headline(rules: NextItemRules, row: int) -> str:
+def headline(rules: UsersInEpisodes[Any], row: int) -> str:
+    """Who the user is, which step, and how much patience is left."""
     user = clean(str(rules.initial_histories.ids[rules.users[row]]))
     steps = f"step {rules.steps[row]}" + ("" if rules.limit is None else f" of {rules.limit}")
     left = int(rules.patience_left[row])
@@ -37,7 +40,8 @@ def _patience(left: int, whole: int) -> str:
     return "●" * left + "○" * (whole - left) if whole <= MAX_DOTS else f"{left} of {whole}"
 
 
-def _history(rules: NextItemRules, row: int) -> str:
+def history(rules: UsersInEpisodes[Any], row: int) -> str:
+    """The titles of the items that the user took, as many as fit."""
     items = rules.recent[row]
     catalogue = rules.simulator.catalogue
     return _last_of([clean(catalogue.titles[item]) for item in items if item < len(catalogue)])

@@ -1,16 +1,18 @@
-"""``NextItemSettings``: what may change of a next-item environment while it is used."""
+"""``NextItemSettings``: what may change of an environment with users while it is used."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from llmrec_env.envs.common.arguments import Arguments
-from llmrec_env.envs.next_item.rules import NextItemRules
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 
 
 class NextItemSettings(Arguments):
     """``patience`` and ``reward_on``, which hold at once when they are set, for a curriculum."""
 
     changeable = Arguments.changeable | {"patience", "reward_on"}
-    rules: NextItemRules
+    rules: UsersInEpisodes[Any]
 
     @property
     def patience(self) -> int:
@@ -24,7 +26,7 @@ class NextItemSettings(Arguments):
 
     @property
     def reward_on(self) -> str:
-        """Which reward term is paid, ``"shown"`` or ``"accept"``."""
+        """Which reward term is paid, such as ``"shown"`` or ``"accept"``."""
         return self.rules.reward_on
 
     @reward_on.setter
