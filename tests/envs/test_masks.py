@@ -74,6 +74,17 @@ def test_an_agent_that_follows_the_mask_never_shows_a_seen_item(true_user: TrueT
     assert len(set(shown)) == len(shown) > 1
 
 
+def test_the_places_of_candidates_are_masked_alike(true_user: TrueTasteUser) -> None:
+    kwargs: dict[str, Any] = {"simulator": true_user, "candidates": 10}
+    env = MaskInObservation(gym.make(ID, **kwargs), "torchrl")
+    observation, _ = env.reset(seed=0)
+    assert observation["action_mask"].shape == (10,)
+    envs = VectorMaskInObservation(gym.make_vec(ID, num_envs=2, **kwargs), "torchrl")
+    assert envs.reset(seed=0)[0]["action_mask"].shape == (2, 10)
+    with pytest.raises(SettingError, match="for Discrete actions"):
+        MaskInObservation(gym.make("LLMRec/ItemEmbedding-v0", simulator=true_user))
+
+
 @pytest.mark.parametrize("autoreset", MODES)
 @pytest.mark.parametrize("library", sorted(FORMS))
 @pytest.mark.parametrize("observation", KINDS)

@@ -247,9 +247,22 @@ def test_wrong_settings_are_refused() -> None:
         TextTools(gym.make("CartPole-v1"))
 
 
+@pytest.mark.parametrize("found", [[3, N_ITEMS], [-1], [0.5], [[3]], ["i3"]])
+def test_a_search_that_finds_no_items_of_the_catalogue_is_refused(found: list[Any]) -> None:
+    class Astray:
+        def search(self, query: str, k: int = 50) -> list[Any]:
+            return found
+
+    env = gym.make(ID, simulator=EvenUser(make_log(SEQUENCES)))
+    env = TextTools(env, search=Astray())
+    env.reset(seed=0)
+    with pytest.raises(SettingError, match="search must give rows of the catalogue"):
+        env.step("search[film]")
+
+
 def test_words_are_found_by_bm25() -> None:
     pytest.importorskip("bm25s")
-    env = TextTools(gym.make(ID), max_turns=7)
+    env = TextTools(gym.make("LLMRec/TrueTaste-v1"), max_turns=7)
     _, info = env.reset(seed=0)
     *_, info = env.step("search[fantasy music]")
     catalogue = env.unwrapped.simulator.catalogue

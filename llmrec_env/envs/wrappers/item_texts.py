@@ -10,6 +10,10 @@ from collections.abc import Collection
 from functools import cached_property, lru_cache
 from typing import Any
 
+import numpy as np
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.wording import shown
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.envs.common.rendering import clean
 from llmrec_env.envs.shop.search.bm25 import Bm25Search
@@ -63,9 +67,16 @@ class ItemTexts:
         return f"{self.label(item)}: {clean(text, TEXT_WIDTH)}"
 
     def search(self, query: str, k: int, left_out: Collection[int]) -> list[int]:
-        """The K best items for a query that are not left out, best first."""
-        found = self._engine.search(query, k + len(left_out)).tolist()
-        return [item for item in found if item not in left_out][:k]
+        """The K best items for a query that are not left out, best first.
+
+        Raises:
+            SettingError: an engine of one's own found what is no item.
+        """
+        found = np.asarray(self._engine.search(query, k + len(left_out)))
+        rows = found.ndim == 1 and found.dtype.kind in "iu"
+        if found.size and not (rows and 0 <= found.min() <= found.max() < len(self._ids)):
+            raise SettingError(f"search must give rows of the catalogue, got {shown(found)}")
+        return [item for item in found.tolist() if item not in left_out][:k]
 
     def find(self, name: str) -> int:
         """The item of an id or title, or of both as :meth:`label` writes them.

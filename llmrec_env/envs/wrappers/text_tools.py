@@ -68,7 +68,8 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
       Many at once: `gym.make_vec(id, vectorization_mode="sync", wrappers=[TextTools])`.
     * `max_turns`: actions of an episode, of any kind.
     * `hits`: items that a search finds, at most.
-    * `remembered`: of the items taken before, and of those recommended, the last so many are told.
+    * `remembered`: of the items taken, as far as the environment's `history_length` goes, and of
+      those recommended, the last so many are told.
     * `bad_call`: the reward of an action that is none.
     * `search`: finds rows of the catalogue, `search(query, k)`; BM25 over titles and descriptions
       where None, which needs the extra `shop`.
