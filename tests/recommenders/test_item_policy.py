@@ -124,7 +124,7 @@ def test_the_policy_alone_can_be_saved(user: DotUser, tmp_path: Path) -> None:
 
 def test_maskable_ppo_draws_no_met_item(user: DotUser) -> None:
     model = learn(contrib.MaskablePPO, MaskableItemPolicy, user, steps=512, **vectors_of(user))
-    env = gym.make("LLMRec/NextItem-v1", simulator=user)
+    env = gym.make("LLMRec/NextItem-v1", simulator=user, shown_length=0)
     observation, _ = env.reset(seed=0)
     for _ in range(10):
         mask = env.get_wrapper_attr("action_masks")()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from torch import nn
@@ -21,6 +23,7 @@ from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.training import Loss, TrainingConfig
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -368,3 +371,16 @@ def test_processes_share_the_passes_and_overwrite_their_copies_together(
     batches = WindowBatches(data.windows, 16, config.training.seed).per_epoch
     assert settings[0].evaluate_every == -(-batches // processes)
     assert settings[0].steps == 3 * settings[0].evaluate_every
+
+
+def test_it_names_the_candidates_of_an_environment(
+    fitted: Recommender, user: TrueTasteUser
+) -> None:
+    env: Any = gym.make("LLMRec/NextItem-v1", simulator=user, candidates=6, retrieve=fitted)
+    _, info = env.reset(seed=0)
+    rules = env.unwrapped.rules
+    history = [rules.initial_histories.history(int(rules.users[0]))]
+    np.testing.assert_array_equal(info["candidates"], fitted.recommend(history, k=6)[0])
+    other = TrueTasteUser(generate_world(seed=0, n_items=41, n_users=30))
+    with pytest.raises(DataError, match="catalogue"):
+        gym.make("LLMRec/NextItem-v1", simulator=other, candidates=6, retrieve=fitted)

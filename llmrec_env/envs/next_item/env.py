@@ -31,18 +31,43 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Action Space
     `Discrete(n_items)`: the index of the item to show. An item is *seen* once it stands in the
-    initial history or was shown in this episode, taken or not. Showing a seen item is allowed and
-    useless; `action_masks()` is true where an item is unseen.
+    initial history or was shown in this episode, taken or not. As on real platforms, nobody is
+    shown an item again: with `seen="replace"` the unseen item nearest to it in item space is shown
+    in its place, so an agent without masks can learn; with `seen="pay_nothing"` the seen item is
+    shown, earns nothing and is skipped. `action_masks()` is true where an action stands for an
+    unseen item.
+
+    With `actions="embedding"`, `Box(-1, 1, (d,), float32)`: a point in item space; the unseen item
+    nearest to it is shown. Points outside are moved to the border; NaN is refused. No masks.
+
+    With `candidates=K`, `Discrete(K)`: a place in a list of items that `retrieve` names anew after
+    every step, best first, for catalogues too large to be an action space. Where fewer are left the
+    first fills the places that are over, masked.
+
+    *Item space* is `simulator.item_vectors`, reduced to their d <= 16 first principal components
+    and scaled to [-1, 1] (:class:`llmrec_env.users.item_space.ItemSpace`). Above 50,000 items the
+    nearest is looked up by faiss (`pip install llmrec-env[ann]`).
 
     ## Observation Space
-    With `observation="state"`, `Box(-1, 1, (state_size + 3,), float32)`:
+    With `observation="state"`, a `Box(-1, 1, dtype=float32)` of these parts in this order, where s
+    is `state_size`, d the axes of item space and L `shown_length`:
 
-    | Index | Meaning | Values |
+    | Numbers | Meaning | Values |
     |---|---|---|
-    | 0 to state_size - 1 | the user's state, of length 1 for a language user | [-1, 1] |
-    | -3 | patience left, as a share of `patience` | [0, 1] |
-    | -2 | steps left, as a share of the time limit; 1 where there is none | [0, 1] |
-    | -1 | the last answer: skipped, none yet, taken | -1, 0, 1 |
+    | s | the user's state, of length 1 for a language user | [-1, 1] |
+    | 1 | patience left, as a share of `patience` | [0, 1] |
+    | 1 | steps left, as a share of the time limit; 1 where there is none | [0, 1] |
+    | 1 | the last answer: skipped, none yet, taken | -1, 0, 1 |
+    | d | the mean point of all items shown in the episode; 0 before the first | [-1, 1] |
+    | L * d | where the last L items shown lie, most recent last; 0 before the first | [-1, 1] |
+    | L | how the user answered each of them: skipped, none, taken | -1, 0, 1 |
+    | K * (4 + d) | with `candidates=K`, the features of each of them | [-1, 1] |
+
+    The features of a candidate: its score, centred and scaled within the list; its popularity
+    (logarithm of its count); its closeness to the last item taken and to the mean of those shown
+    (cosines); and its point in item space.
+
+    With `shown_length=0` the observation ends after the last answer (unless there are candidates).
 
     With `observation="bare_state"`, `Box(-1, 1, (state_size,), float32)`: the state alone, as
     offline datasets have it, for agents that learned from one. It does not tell how much patience
@@ -62,7 +87,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Rewards
     The user's liking of the item shown, in [0, 1], taken or not; with `reward_on="accept"` only
-    where it is taken. A seen item earns 0. Both terms are in `info["rewards"]`.
+    where it is taken. A seen item that is not replaced earns 0. Both terms are in
+    `info["rewards"]`.
 
     ## Episode End
     Termination: the user's patience is used up (`patience` skips in a row; taking an item restores
@@ -70,7 +96,9 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Information
     `user_id`, and of the last step `item_id`, `title`, `accepted` and `rewards` (a dictionary of
-    the terms `"shown"` and `"accept"`), which `reset` gives too: empty, false, and zeros. Then
+    the terms `"shown"` and `"accept"`), which `reset` gives too: empty, false, and zeros; with
+    `seen="replace"` also `replaced`, whether the item stood in the place of a seen one; with
+    candidates the `candidates` of the next step (int64, their item indices). Then
     `action_mask` (int8, as `Discrete.sample` takes it), or, without a mask, `seen` (int64, the seen
     items in ascending order). Libraries that store infos as numbers (TorchRL, Minari) take neither
     texts nor dictionaries: put `llmrec_env.envs.common.infos.NumericInfo` around the environment.
@@ -97,6 +125,14 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
       arguments cannot be set. (SB3's own `DummyVecEnv.set_attr` sets an attribute of the outermost
       wrapper, which nobody reads: call `env_method("set_wrapper_attr", "patience", 3)` there.)
     * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
+    * `seen`: what becomes of a seen item, `"replace"` or `"pay_nothing"`.
+    * `shown_length`: how many of the last items shown are observed.
+    * `actions`: `"item"` or `"embedding"` (the default of `LLMRec/ItemEmbedding-v0`).
+    * `candidates`: length of the list of candidates; None makes every item an action.
+    * `retrieve`: who names the candidates: None (the simulator's own action model), anything with
+      `action_scores` over all items, such as a fitted recommender of `agents`, or a function of
+      (users, K), see :mod:`llmrec_env.envs.next_item.retrieval`. Candidates that a user has seen
+      are masked.
     * `device`, `dtype`: where a language model that is loaded from a folder runs (`"cuda"`; the CPU
       by default), and in what (`"float32"`, `"bfloat16"`; by default bfloat16 on a GPU that
       computes in it, else float32).
@@ -107,7 +143,9 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     ```
 
     ## Version History
-    * v0: first version.
+    * v1: seen items are replaced by the nearest unseen one, and the observation tells what was
+      shown, so that standard agents can win without masks.
+    * v0: first version: `seen="pay_nothing", shown_length=0`.
     """
 
     rules: NextItemRules

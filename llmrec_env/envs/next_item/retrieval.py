@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,9 +34,11 @@ def resolve_retrieval(retrieve: Any, simulator: UserSimulator) -> Retrieve:
         SettingError: it is nothing that retrieves.
     """
     if retrieve is None:
-        return _by_simulator(simulator)
+        return partial(_by_simulator, simulator)
     if hasattr(retrieve, "action_scores"):
-        return _by_scores(retrieve)
+        if hasattr(retrieve, "check_catalogue"):
+            retrieve.check_catalogue(simulator.catalogue)
+        return partial(_by_scores, retrieve)
     if callable(retrieve):
         return retrieve
     raise SettingError(
@@ -65,27 +68,21 @@ def check_retrieved(found: Retrieved, num_rows: int, k: int, n_items: int) -> Re
     return items.astype(np.int64), scores
 
 
-def _by_simulator(simulator: UserSimulator) -> Retrieve:
-    def retrieve(users: UsersNow, k: int) -> Retrieved:
-        try:
-            return simulator.best_items(users.states, k, users.seen.pairs())
-        except SimulatorError as error:
-            raise SettingError(f"{error}; name the candidates with retrieve=…") from None
-
-    return retrieve
+def _by_simulator(simulator: UserSimulator, users: UsersNow, k: int) -> Retrieved:
+    try:
+        return simulator.best_items(users.states, k, users.seen.pairs())
+    except SimulatorError as error:
+        raise SettingError(f"{error}; name the candidates with retrieve=…") from None
 
 
-def _by_scores(policy: Any) -> Retrieve:
-    def retrieve(users: UsersNow, k: int) -> Retrieved:
-        observation = {"state": users.states, "history": users.recent}
-        scores = np.array(policy.action_scores(observation), dtype=np.float32)
-        pairs = users.seen.pairs()
-        if scores.shape[1] <= int(pairs[1].max(initial=0)):
-            raise SettingError(
-                f"{type(policy).__name__} scores {scores.shape[1]} items, fewer than the catalogue "
-                "has: retrieve= needs a recommender of the same items"
-            )
-        scores[pairs] = -np.inf
-        return top_k(scores, k)
-
-    return retrieve
+def _by_scores(policy: Any, users: UsersNow, k: int) -> Retrieved:
+    observation = {"state": users.states, "history": users.recent}
+    scores = np.array(policy.action_scores(observation), dtype=np.float32)
+    pairs = users.seen.pairs()
+    if scores.shape[1] <= int(pairs[1].max(initial=0)):
+        raise SettingError(
+            f"{type(policy).__name__} scores {scores.shape[1]} items, fewer than the catalogue "
+            "has: retrieve= needs a recommender of the same items"
+        )
+    scores[pairs] = -np.inf
+    return top_k(scores, k)

@@ -45,8 +45,9 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
 
     ## Information
     As :class:`NextItemEnv`, in arrays of `num_envs` rows with Gymnasium's masks: the value of a row
-    under `key` holds where `infos["_key"]` is true. `action_mask`, int8 `(num_envs, n_items)`, is
-    there with `action_mask=True` only; `action_masks()` always answers. There is no `seen`.
+    under `key` holds where `infos["_key"]` is true. `action_mask`, int8 `(num_envs, number of
+    actions)`, is there with `action_mask=True` only; `action_masks()` always answers. There is
+    no `seen`.
 
     ## Arguments
     As :class:`NextItemEnv`, and `num_envs` and `autoreset`. `gym.make_vec` passes
@@ -59,7 +60,7 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
     ```
 
     ## Version History
-    * v0: first version.
+    As :class:`NextItemEnv`.
     """
 
     rules: NextItemRules
