@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -19,12 +19,17 @@ require("stable_baselines3", "sb3")
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor  # noqa: E402
 
 Indices = int | Iterable[int] | None
+Batched = gym.vector.VectorEnv[Any, Any, Any]
 BY_ROW = ("action_masks", "render")
 """Methods of the batched environment that answer with one value a row."""
 
 
 def make_vec_env(
-    num_envs: int, seed: int | None = None, id: str = "LLMRec/NextItem-v1", **kwargs: Any
+    num_envs: int,
+    seed: int | None = None,
+    id: str = "LLMRec/NextItem-v1",
+    wrappers: Sequence[Callable[[Batched], Batched]] = (),
+    **kwargs: Any,
 ) -> VecMonitor:
     """One batched environment for stable-baselines3 and sb3-contrib's ``MaskablePPO``.
 
@@ -32,13 +37,17 @@ def make_vec_env(
         num_envs: users asked at once.
         seed: row ``i`` of the first ``reset`` is seeded with ``seed + i``.
         id: a registered id of this package.
+        wrappers: put around the batched environment, the first innermost, such as
+            ``VectorNoveltyReward`` of ``llmrec_env.envs.wrappers``.
         kwargs: keywords of :class:`NextItemEnv`, and ``max_episode_steps``.
 
     Returns:
         A :class:`NextItemVecEnv` in a ``VecMonitor``, which adds the episodes' returns and lengths.
     """
-    batched = gym.make_vec(id, num_envs=num_envs, autoreset="same_step", **kwargs)
-    env = NextItemVecEnv(cast(NextItemVectorEnv, batched))
+    batched: Any = gym.make_vec(id, num_envs=num_envs, autoreset="same_step", **kwargs)
+    for wrap in wrappers:
+        batched = wrap(batched)
+    env = NextItemVecEnv(batched)
     if seed is not None:
         env.seed(seed)
     return VecMonitor(env)
@@ -52,7 +61,7 @@ class NextItemVecEnv(VecEnv):
     tells whether the time limit alone cut it.
 
     Args:
-        env: a vector environment with ``autoreset="same_step"``.
+        env: a vector environment with ``autoreset="same_step"``, or a wrapper around one.
 
     Raises:
         SettingError: another auto-reset mode, or another environment.
@@ -60,12 +69,14 @@ class NextItemVecEnv(VecEnv):
 
     actions: np.ndarray
 
-    def __init__(self, env: NextItemVectorEnv) -> None:
-        if not isinstance(env, NextItemVectorEnv):
+    def __init__(self, env: Batched) -> None:
+        batched = getattr(env, "unwrapped", None)
+        if not isinstance(batched, NextItemVectorEnv):
             raise SettingError(f"expected a NextItemVectorEnv, got {type(env).__name__}")
-        if env.autoreset != "same_step":
+        if batched.autoreset != "same_step":
             raise SettingError('stable-baselines3 needs the environment with autoreset="same_step"')
-        self.env = env
+        self.env: Any = env
+        self._batched = batched
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
     def reset(self) -> Observation:
@@ -97,7 +108,7 @@ class NextItemVecEnv(VecEnv):
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
         """An attribute of the batched environment, once for each row asked for."""
-        value = getattr(self.env, attr_name)
+        value = getattr(self._batched, attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
@@ -108,7 +119,7 @@ class NextItemVecEnv(VecEnv):
         """
         if indices is not None:
             raise SettingError(f"the rows are one environment: set {attr_name!r} without indices")
-        self.env.set_wrapper_attr(attr_name, value)
+        self._batched.set_wrapper_attr(attr_name, value)
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
@@ -116,7 +127,7 @@ class NextItemVecEnv(VecEnv):
         """The answers of a method of :data:`BY_ROW`, one for each row asked for."""
         if method_name not in BY_ROW:
             raise SettingError(f"no method {method_name!r} by row; there is {', '.join(BY_ROW)}")
-        answers = getattr(self.env, method_name)(*method_args, **method_kwargs)
+        answers = getattr(self._batched, method_name)(*method_args, **method_kwargs)
         return [None if answers is None else answers[i] for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: type, indices: Indices = None) -> list[bool]:

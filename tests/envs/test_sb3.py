@@ -11,7 +11,14 @@ from even_user import EvenUser
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.registration import IDS
+from llmrec_env.envs.masks import VectorMaskInObservation
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
+from llmrec_env.envs.wrappers import (
+    VectorNoveltyReward,
+    VectorReturnAtEnd,
+    VectorSessionHistory,
+    VectorTasteDrift,
+)
 from llmrec_env.users.true_taste import TrueTasteUser
 
 sb3 = pytest.importorskip("stable_baselines3")
@@ -73,6 +80,33 @@ def test_maskable_ppo_shows_no_met_item(true_user: TrueTasteUser) -> None:
         actions, _ = model.predict(observation, action_masks=masks)
         assert masks[np.arange(4), actions].all()
         observation, *_ = env.step(actions)
+
+
+def test_wrappers_go_around_the_batched_environment(true_user: TrueTasteUser) -> None:
+    wrappers = (VectorTasteDrift, VectorNoveltyReward, VectorReturnAtEnd, VectorSessionHistory)
+    env = make_vec_env(4, seed=0, simulator=true_user, max_episode_steps=5, wrappers=wrappers)
+    assert env.observation_space.shape[0] == 10  # frames
+    env.reset()
+    paid, dones, infos = [], [], []
+    for item in range(12):
+        _, rewards, done, told = env.step(np.full(4, item))
+        paid += rewards.tolist()
+        dones += done.tolist()
+        infos += told
+    assert any(dones)
+    for reward, done, info in zip(paid, dones, infos, strict=True):
+        assert {"novelty", "shown"} <= set(info["rewards"])
+        assert done or reward == 0.0
+        if done:
+            assert info["terminal_observation"].shape == env.observation_space.shape
+            assert info["episode"]["r"] == pytest.approx(reward, abs=1e-4)
+    model = sb3.PPO("MlpPolicy", env, n_steps=8, batch_size=16, n_epochs=1, seed=0).learn(32)
+    assert model.num_timesteps == 32
+    masked = VectorMaskInObservation
+    assert set(make_vec_env(2, simulator=true_user, wrappers=[masked]).reset()) == {
+        "observation",
+        "action_mask",
+    }
 
 
 def test_the_single_environment_works_under_stable_baselines3s_own_maker(
