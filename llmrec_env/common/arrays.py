@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,31 @@ def read_only(values: NDArray[Dtype]) -> NDArray[Dtype]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+class KeepsArrays:
+    """An object whose arrays can be written to wherever it is unpickled.
+
+    Ray carries numpy's buffers beside the pickle, and those that come out of its store are
+    read-only, whatever they were before.
+    """
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: arrays that can be written to go inside the pickle."""
+        return {
+            name: _Inside(v) if isinstance(v, np.ndarray) and v.flags.writeable else v
+            for name, v in self.__dict__.items()
+        }
+
+
+class _Inside:
+    """An array that is pickled as bytes; what is unpickled is the array."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        self._array = array
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pickle.loads, (pickle.dumps(self._array, protocol=4),)
 
 
 DIGIT = 16

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.arrays import BoolArray, IntArray, KeepsArrays
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.labelling import check_histories, pad
 from llmrec_env.language.prefix_cache import PrefixCache
 
 
-class Decoder:
+class Decoder(KeepsArrays):
     """The LE in the middle of N histories; tensors in, tensors out.
 
     Args:

@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
+from llmrec_env.common.arrays import (
+    BoolArray,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    KeepsArrays,
+    read_only,
+)
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
@@ -130,14 +137,18 @@ class TrueTasteUser(UserSimulator):
         return sigmoid(sharpness * utilities + self._offset).astype(np.float32)
 
 
-class _TrueTasteSession(Session):
+class _TrueTasteSession(KeepsArrays, Session):
     def __init__(
         self, simulator: TrueTasteUser, histories: Histories, users: IntArray | None
     ) -> None:
         self._simulator = simulator
-        self._mind = simulator.minds(histories, users)
+        self._taste, self._satiation = simulator.minds(histories, users)
         self._shown: IntArray | None = None
         self.states = read_only(_states(self._mind))
+
+    @property
+    def _mind(self) -> Mind:
+        return Mind(self._taste, self._satiation)
 
     def respond(self, actions: IntArray) -> Response:
         self._shown = np.asarray(actions, dtype=np.int64)
@@ -162,7 +173,7 @@ class _TrueTasteSession(Session):
         return self.states
 
     def _put(self, rows: IntArray, minds: Mind) -> None:
-        self._mind.taste[rows], self._mind.satiation[rows] = minds
+        self._taste[rows], self._satiation[rows] = minds
         states = self.states.copy()
         states[rows] = _states(minds)
         self.states = read_only(states)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.envs.wrappers.return_at_end import VectorReturnAtEnd
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser, embedded_user
 from llmrec_env.users.origin import EMBEDDED
@@ -90,6 +91,50 @@ def test_an_environment_goes_on_where_it_was_pickled(
         assert ours[1:4] == theirs[1:4]
         if isinstance(ours[0], np.ndarray):
             np.testing.assert_array_equal(ours[0], theirs[0])
+
+
+def carried(value: Any) -> Any:
+    """As Ray carries it: numpy's buffers go beside the pickle and come back read-only."""
+    buffers: list[pickle.PickleBuffer] = []
+    pickled = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(pickled, buffers=[bytes(buffer.raw()) for buffer in buffers])
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs", "actions"),
+    [
+        *ENVIRONMENTS,
+        ("LLMRec/NextItem-v1", {"candidates": 5}, [3, 1, 2]),
+        ("LLMRec/ItemEmbedding-v0", {}, [np.zeros(16, np.float32)] * 3),
+        ("LLMRec/NextItem-v0", {"observation": "history"}, [3, 40, 5]),
+    ],
+)
+def test_an_environment_goes_on_where_its_arrays_came_back_read_only(
+    name: str, kwargs: dict[str, Any], actions: list[Any]
+) -> None:
+    if "Shop" in name:
+        pytest.importorskip("bm25s")
+    env = gym.make(name, **kwargs)
+    new = carried(env)
+    env.reset(seed=2)
+    new.reset(seed=2)
+    assert env.step(actions[0])[1] == new.step(actions[0])[1]
+    twin = carried(env)
+    for _ in range(2):
+        for action in actions[1:]:
+            assert env.step(action)[1:4] == twin.step(action)[1:4]
+        env.reset(seed=3)
+        twin.reset(seed=3)
+
+
+def test_a_vector_environment_goes_on_where_its_arrays_came_back_read_only() -> None:
+    envs = VectorReturnAtEnd(gym.make_vec("LLMRec/NextItem-v1", num_envs=3, patience=2))
+    envs.reset(seed=1)
+    envs.step(np.array([4, 5, 6]))
+    twin = carried(envs)
+    for step in range(8):
+        actions = np.array([7, 17, 27]) + step
+        np.testing.assert_array_equal(envs.step(actions)[1], twin.step(actions)[1])
 
 
 def test_a_vector_environment_goes_on_where_it_was_pickled() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Generic
 import gymnasium as gym
 from gymnasium.error import ResetNeeded
 
+from llmrec_env.common.arrays import KeepsArrays
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.arguments import Arguments
 from llmrec_env.envs.common.checks import check_limit, check_render_mode
@@ -14,7 +15,7 @@ from llmrec_env.envs.common.rendering import MODES, show
 from llmrec_env.envs.common.rules import Infos, Observations, OutcomeT, Rules
 
 
-class RulesBased(Arguments, Generic[OutcomeT]):
+class RulesBased(KeepsArrays, Arguments, Generic[OutcomeT]):
     """Rules over rows, observed, told of and drawn."""
 
     metadata: dict[str, Any] = {"render_modes": list(MODES), "render_fps": 4}  # noqa: RUF012

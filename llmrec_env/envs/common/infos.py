@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 from llmrec_env.common.arrays import BoolArray
 
 
-class NumericInfo(gym.Wrapper[Any, Any, Any, Any]):
+class NumericInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Leaves numbers alone in ``info``, for libraries that store it: TorchRL, Minari.
 
     Texts and lists of texts are left out, and the entries of a dictionary stand beside it:
     ``rewards_shown`` for ``rewards["shown"]``. Every value is an array, of one shape and dtype
     throughout, as far as the environment's are.
+
+    Args:
+        env: any environment.
     """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        super().__init__(env)
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
         """As the environment."""

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray, KeepsArrays
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.wording import shown
 
@@ -39,7 +39,7 @@ OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 TellsOf = TypeVar("TellsOf", bound=Outcome, contravariant=True)
 
 
-class Rules(ABC, Generic[OutcomeT]):
+class Rules(KeepsArrays, ABC, Generic[OutcomeT]):
     """The rules of an environment over N rows.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_choices
 from llmrec_env.envs.next_item.retrieval import Retrieve, check_retrieved
@@ -18,7 +18,7 @@ OWN_FEATURES = 4
 """Features of a candidate before its point in item space: see :class:`CandidateActions`."""
 
 
-class CandidateActions:
+class CandidateActions(KeepsArrays):
     """K candidates a user, named anew after every step.
 
     Where fewer are left, the first candidate stands in the places that are over. The mask is true

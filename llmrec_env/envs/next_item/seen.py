@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.arrays import BoolArray, IntArray, KeepsArrays
 from llmrec_env.common.top_k import Pairs
 
 NOTHING = -1
 
 
-class SeenItems:
+class SeenItems(KeepsArrays):
     """The items that each of N users has seen.
 
     Args:

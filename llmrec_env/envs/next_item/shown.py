@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays
 
 
-class ShownItems:
+class ShownItems(KeepsArrays):
     """The items shown in the episodes of N users.
 
     Args:

@@ -130,7 +130,9 @@ class UsersInEpisodes(Rules[OutcomeT]):
 
     def __getstate__(self) -> dict[str, Any]:
         """What is pickled: initial histories follow from the simulator's users."""
-        return {name: v for name, v in self.__dict__.items() if name != "initial_histories"}
+        state = super().__getstate__()
+        del state["initial_histories"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

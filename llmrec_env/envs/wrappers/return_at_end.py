@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from llmrec_env.common.arrays import KeepsArrays
 from llmrec_env.envs.wrappers.shaping import ORIGINAL
 from llmrec_env.envs.wrappers.telling import told
 
@@ -44,7 +45,7 @@ class ReturnAtEnd(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
         return observation, paid, terminated, truncated, {ORIGINAL: float(reward)} | info
 
 
-class VectorReturnAtEnd(gym.vector.VectorWrapper, gym.utils.RecordConstructorArgs):
+class VectorReturnAtEnd(KeepsArrays, gym.vector.VectorWrapper, gym.utils.RecordConstructorArgs):
     """:class:`ReturnAtEnd` for a vector environment, in every mode of auto-reset.
 
     Args:
