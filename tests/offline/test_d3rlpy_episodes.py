@@ -14,6 +14,7 @@ from d3rlpy_world import STEPS, TABLE, USER, configs, make, small  # noqa: E402
 from llmrec_env.common.errors import DataError, SettingError  # noqa: E402
 from llmrec_env.offline.d3rlpy import (  # noqa: E402
     D3rlpyPolicy,
+    HistoryEncoderFactory,
     collect_episodes,
     to_mdp_dataset,
     train,
@@ -152,3 +153,25 @@ def test_what_d3rlpy_does_not_know_is_said_at_the_door() -> None:
         collect_episodes(make(), lambda _: 0, 0)
     with pytest.raises(SettingError, match="max_episode_steps must be at least 1"):
         to_mdp_dataset(TABLE, max_episode_steps=0)
+
+
+def test_histories_stand_behind_both_doors_too() -> None:
+    dataset = to_mdp_dataset(USER.users, history_length=6)
+    encoder = HistoryEncoderFactory(USER.n_items, embedding_size=4, hidden_size=8)
+    algo = d3rlpy.algos.DQNConfig(batch_size=8, encoder_factory=encoder).create()
+    env = make(observation="history", history_length=6)
+    judge = d3rlpy.metrics.EnvironmentEvaluator(env, n_trials=1)
+    rows = train(algo, dataset, 2, evaluators={"environment": judge})
+    assert 0.0 <= rows[0]["environment"] <= STEPS
+    train_online(algo, env, n_steps=8, buffer=dataset)
+
+
+def test_candidates_are_learned_from_collected_episodes() -> None:
+    env = make(observation="state", candidates=6)
+    dataset = collect_episodes(env, lambda _: env.action_space.sample(), episodes=6)
+    assert dataset.dataset_info.action_size == 6
+    algo = small(d3rlpy.algos.DiscreteCQLConfig)
+    judge = d3rlpy.metrics.EnvironmentEvaluator(env, n_trials=1)
+    rows = train(algo, dataset, 2, evaluators={"environment": judge})
+    assert 0.0 <= rows[0]["environment"] <= STEPS
+    train_online(algo, env, n_steps=8, buffer=dataset)
