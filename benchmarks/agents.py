@@ -86,20 +86,21 @@ class Case:
         return str(make_venv["python_of"](self.venv))
 
 
-def sb3(name: str, algorithm: str, **more: Any) -> Case:
+def sb3(name: str, algorithm: str, more: tuple[str, ...] = (), **values: Any) -> Case:
     """An algorithm of stable-baselines3 or sb3-contrib."""
-    return Case(name, "sb3_any.py", ("--algorithm", algorithm), **more)
+    return Case(name, "sb3_any.py", ("--algorithm", algorithm, *more), **values)
 
 
 CASES = (
     sb3("stable-baselines3 PPO", "ppo"),
+    sb3("stable-baselines3 PPO, its defaults", "ppo", more=("--defaults",)),
     sb3("stable-baselines3 A2C", "a2c"),
-    sb3("stable-baselines3 DQN", "dqn"),
+    sb3("stable-baselines3 DQN", "dqn", steps=20_000),
     sb3("sb3-contrib MaskablePPO", "maskable_ppo", needs="masks"),
-    sb3("sb3-contrib RecurrentPPO", "recurrent_ppo"),
-    sb3("sb3-contrib QRDQN", "qrdqn"),
+    sb3("sb3-contrib RecurrentPPO", "recurrent_ppo", steps=20_000),
+    sb3("sb3-contrib QRDQN", "qrdqn", steps=10_000),
     Case("single-file PPO", "cleanrl_ppo.py"),
-    Case("single-file DQN", "cleanrl_dqn.py"),
+    Case("single-file DQN", "cleanrl_dqn.py", steps=20_000),
     Case("TorchRL PPO", "other_libraries/torchrl_ppo.py", venv="torchrl"),
     Case("Tianshou PPO", "other_libraries/tianshou_ppo.py", venv="tianshou"),
     Case("RLlib PPO", "other_libraries/rllib_ppo.py", venv="rllib"),
@@ -206,13 +207,22 @@ def _cpu_seconds() -> float:
 
 
 def read_rows(out: Path) -> list[dict[str, Any]]:
-    """The rows that were written, in the order of the cases; of a folder or of one file."""
+    """The rows that were written, of a folder or of one file, in the order of the cases."""
     if out.is_file():
         rows = json.loads(out.read_text(encoding="utf-8"))
     else:
         rows = [json.loads(path.read_text(encoding="utf-8")) for path in out.glob("*.json")]
     order = {case.name: place for place, case in enumerate(CASES)}
-    return sorted(rows, key=lambda r: (order.get(r["case"], 999), r["users"], r["seed"]))
+    return sorted(rows, key=lambda row: (order.get(row["case"], len(CASES)), *_key(row)))
+
+
+def merged(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All rows, the new ones in the place of their older selves."""
+    return list(({_key(row): row for row in old} | {_key(row): row for row in new}).values())
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["actions"], row["case"], row["users"], row["seed"]
 
 
 def table(rows: Iterable[dict[str, Any]]) -> str:
@@ -246,12 +256,18 @@ def _line(group: list[dict[str, Any]]) -> list[str]:
         first["case"],
         first["needs"],
         f"{first['steps']:,}" if first["steps"] else "",
-        str(len({row["seed"] for row in group})) if first["steps"] else "",
+        _seeds(group) if first["steps"] else "",
         *ways,
         f"{min(above):.1f}" if above else "",
         f"{statistics.mean(row['seconds'] for row in group):.0f}",
         str(first["lines"]),
     ]
+
+
+def _seeds(group: list[dict[str, Any]]) -> str:
+    """How many seeds were run, of each kind of users where that differs."""
+    counts = [str(sum(row["users"] == users for row in group)) for users in USERS]
+    return " / ".join(dict.fromkeys(counts))
 
 
 def _mean(rows: list[dict[str, Any]], users: str, way: str) -> str:
@@ -292,7 +308,12 @@ def main(arguments: argparse.Namespace) -> None:
             write_json(out / f"{name}.json", asdict(row))
             told = row.failure or f"{row.returns} {row.above_random}"
             print(f"{name}: {told} · {time.perf_counter() - start:.0f} s", flush=True)
-    print(table(read_rows(out)))
+    rows = read_rows(out)
+    if arguments.into:
+        into = Path(arguments.into)
+        write_json(into, merged(read_rows(into) if into.exists() else [], rows))
+        rows = read_rows(into)
+    print(table(rows))
 
 
 if __name__ == "__main__":
@@ -303,5 +324,6 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
     parser.add_argument("--timeout", type=float, default=900, help="seconds of a run")
+    parser.add_argument("--into", help="a file of rows that these are added to")
     parser.add_argument("--table", action="store_true", help="print the rows that are there")
     main(parser.parse_args())

@@ -16,8 +16,8 @@ from torch import nn
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 
-ENVS, BATCH, BUFFER, FIRST, SYNC, REPORT = 8, 128, 50_000, 2_000, 500, 5_000
-RATE, GAMMA, EXPLORED, LAST_EPSILON = 5e-4, 0.9, 0.5, 0.05
+ENVS, BATCH, BUFFER, FIRST, SYNC, REPORT = 8, 64, 50_000, 1_000, 500, 5_000
+RATE, GAMMA, EXPLORED, LAST_EPSILON = 1e-3, 0.8, 0.5, 0.05
 
 
 def network(inputs, actions):
@@ -86,7 +86,7 @@ def main(id, steps, episodes, seed):
         observation, done = following, terminated | truncated
         earned, ends = earned + reward.sum(), ends + done.sum()
         if buffer.count >= min(FIRST, steps // 4):
-            for _ in range(ENVS // 2):
+            for _ in range(ENVS):
                 states, chosen, rewards, later, goes_on = buffer.sample(explorer.draws)
                 with torch.no_grad():
                     goal = rewards + GAMMA * goes_on * target(later).amax(-1)

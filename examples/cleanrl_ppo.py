@@ -18,8 +18,8 @@ from torch.distributions import Categorical
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 
-ENVS, LENGTH, EPOCHS, MINIBATCH = 8, 128, 10, 64
-RATE, GAMMA, LAMBDA, CLIP, VALUE, ENTROPY, MAX_NORM = 3e-4, 0.99, 0.95, 0.2, 0.5, 0.0, 0.5
+ENVS, LENGTH, EPOCHS, MINIBATCH = 8, 128, 10, 256
+RATE, GAMMA, LAMBDA, CLIP, VALUE, ENTROPY, MAX_NORM = 1e-3, 0.8, 0.95, 0.2, 0.5, 0.0, 0.5
 
 
 def layer(inputs, outputs, std):

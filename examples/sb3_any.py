@@ -1,9 +1,10 @@
-"""Any algorithm of stable-baselines3 or sb3-contrib, with its defaults.
+"""Any algorithm of stable-baselines3 or sb3-contrib, on users.
 
 You see a progress bar while it learns from the training users, then what random items and the
 agent, greedy and sampled, earn from the same held-out users with the same luck.
 
     python examples/sb3_any.py --algorithm ppo --steps 50000
+    python examples/sb3_any.py --algorithm ppo --defaults
     python examples/sb3_any.py --algorithm dqn --id LLMRec/TrueTaste-v1 --envs subproc
     python examples/sb3_any.py --algorithm ppo --settings candidates=100
     python examples/sb3_any.py --algorithm sac --id LLMRec/ItemEmbedding-v0
@@ -19,17 +20,19 @@ from stable_baselines3.common.vec_env import SubprocVecEnv
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 
-EACH_STEP = {"gradient_steps": -1}  # as many as items shown, however many users are asked at once
-FEW = {"policy_kwargs": {"n_quantiles": 10}}  # for each item: 200, the default, would be slow
+# skips use up a user's patience within a few items: what comes later counts little
+PPO = {"n_steps": 128, "batch_size": 256, "learning_rate": 1e-3, "gamma": 0.8}
+# as many gradient steps as items shown, however many users are asked at once
+DQN = {"gradient_steps": -1, "gamma": 0.8, "learning_rate": 1e-3}
 ALGORITHMS = {
-    "ppo": (stable_baselines3.PPO, "MlpPolicy", {}),
-    "a2c": (stable_baselines3.A2C, "MlpPolicy", {}),
-    "dqn": (stable_baselines3.DQN, "MlpPolicy", EACH_STEP),
-    "maskable_ppo": (sb3_contrib.MaskablePPO, "MlpPolicy", {}),
-    "recurrent_ppo": (sb3_contrib.RecurrentPPO, "MlpLstmPolicy", {}),
-    "qrdqn": (sb3_contrib.QRDQN, "MlpPolicy", EACH_STEP | FEW),
-    "sac": (stable_baselines3.SAC, "MlpPolicy", EACH_STEP),  # where actions are points
-    "td3": (stable_baselines3.TD3, "MlpPolicy", EACH_STEP),
+    "ppo": (stable_baselines3.PPO, "MlpPolicy", PPO),
+    "a2c": (stable_baselines3.A2C, "MlpPolicy", {"n_steps": 16, "gamma": 0.8}),
+    "dqn": (stable_baselines3.DQN, "MlpPolicy", DQN | {"exploration_fraction": 0.5}),
+    "maskable_ppo": (sb3_contrib.MaskablePPO, "MlpPolicy", PPO),
+    "recurrent_ppo": (sb3_contrib.RecurrentPPO, "MlpLstmPolicy", PPO),
+    "qrdqn": (sb3_contrib.QRDQN, "MlpPolicy", DQN | {"policy_kwargs": {"n_quantiles": 10}}),
+    "sac": (stable_baselines3.SAC, "MlpPolicy", {"gradient_steps": -1}),  # actions are points
+    "td3": (stable_baselines3.TD3, "MlpPolicy", {"gradient_steps": -1}),
 }
 
 
@@ -57,11 +60,12 @@ def make_envs(id, envs, count, seed, settings):
     return make_workers(id, count, seed, env_kwargs=settings, vec_env_cls=SubprocVecEnv)
 
 
-def main(algorithm, id, settings, envs, count, steps, episodes, seed):
+def main(algorithm, defaults, id, settings, envs, count, steps, episodes, seed):
     """Learn from the training users, compare among the test users."""
     users = split_by_user(llmrec_env.generate_world().log)
     kind, policy, choices = ALGORITHMS[algorithm]
     training = make_envs(id, envs, count, seed, settings | {"users": users.train})
+    choices = {} if defaults else choices
     model = kind(policy, training, seed=seed, **choices).learn(steps, progress_bar=True)
     agents = {"greedy": Recommender(model, True), "sampled": Recommender(model, False)}
     settings |= {"users": users.test}
@@ -77,6 +81,7 @@ def setting(text):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo")
+    parser.add_argument("--defaults", action="store_true", help="of the library, nothing else")
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument("--settings", nargs="*", type=setting, default=[], help="of it: name=value")
     parser.add_argument("--envs", choices=("batched", "subproc"), default="batched")

@@ -16,7 +16,7 @@ from ray.tune.registry import register_env
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 
-ENVS, FRAMES, EPOCHS, MINIBATCH = 8, 2048, 10, 64
+ENVS, FRAMES, EPOCHS, MINIBATCH = 8, 1024, 10, 256
 
 
 def main(id, steps, episodes, seed):
@@ -32,7 +32,8 @@ def main(id, steps, episodes, seed):
             train_batch_size_per_learner=FRAMES,
             minibatch_size=MINIBATCH,
             num_epochs=EPOCHS,
-            lr=3e-4,
+            lr=1e-3,
+            gamma=0.8,
             lambda_=0.95,
             grad_clip=0.5,
         )

@@ -20,7 +20,7 @@ from tianshou.utils.net.discrete import DiscreteActor, DiscreteCritic
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 
-ENVS, FRAMES, EPOCHS, MINIBATCH = 8, 2048, 10, 64
+ENVS, FRAMES, EPOCHS, MINIBATCH = 8, 1024, 10, 256
 
 
 def main(id, steps, episodes, seed):
@@ -40,7 +40,8 @@ def main(id, steps, episodes, seed):
             actor=actor, action_space=actions, observation_space=observations
         ),
         critic=DiscreteCritic(preprocess_net=hidden()),
-        optim=AdamOptimizerFactory(lr=3e-4),
+        optim=AdamOptimizerFactory(lr=1e-3),
+        gamma=0.8,
         max_grad_norm=0.5,
         ent_coef=0.0,
     )

@@ -20,7 +20,7 @@ from torchrl.objectives.value import GAE
 import llmrec_env
 from llmrec_env.data.splits import split_by_user
 
-ENVS, FRAMES, EPOCHS, MINIBATCH = 8, 2048, 10, 64
+ENVS, FRAMES, EPOCHS, MINIBATCH = 8, 1024, 10, 256
 
 
 def main(id, steps, episodes, seed):
@@ -41,9 +41,9 @@ def main(id, steps, episodes, seed):
         spec=env.action_spec,
     )
     critic = ValueOperator(MLP(inputs, 1, num_cells=[64, 64]))
-    advantages = GAE(gamma=0.99, lmbda=0.95, value_network=critic)
+    advantages = GAE(gamma=0.8, lmbda=0.95, value_network=critic)
     loss = ClipPPOLoss(actor, critic, entropy_coeff=0.0, critic_coeff=0.5, normalize_advantage=True)
-    optimizer = torch.optim.Adam(loss.parameters(), 3e-4)
+    optimizer = torch.optim.Adam(loss.parameters(), 1e-3)
     for batch in Collector(env, actor, frames_per_batch=FRAMES, total_frames=steps):
         with torch.no_grad():
             advantages(batch)

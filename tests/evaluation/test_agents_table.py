@@ -40,6 +40,15 @@ def test_a_failure_is_a_row(program: dict[str, Any], tmp_path: Path) -> None:
     json.dumps(vars(row))
 
 
+def test_rows_are_kept_in_one_file(program: dict[str, Any], tmp_path: Path) -> None:
+    row = {"case": "popular items", "actions": "items", "users": "LE", "seed": 0, "steps": 0}
+    newer, other = row | {"steps": 1}, row | {"users": "TRUE"}
+    assert program["merged"]([row, other], [newer]) == [newer, other]
+    (tmp_path / "a.json").write_text(json.dumps(other))
+    (tmp_path / "b.json").write_text(json.dumps(row))
+    assert program["read_rows"](tmp_path) == [row, other]
+
+
 def test_lines_of_user_code_are_those_with_code(program: dict[str, Any], tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     text = '"""Says\nmuch."""\n\n# a comment\nx = 1\n\n\ndef f():\n    """Text."""\n    return x\n'
