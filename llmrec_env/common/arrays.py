@@ -75,3 +75,14 @@ def stable_order(keys: NDArray[Any]) -> IntArray:
         rest >>= DIGIT
         order = order[np.argsort(rest.astype(np.uint16)[order], kind="stable")]
     return order
+
+
+def repeats(items: IntArray) -> BoolArray:
+    """Where a number stands that stood before in its row of int64 (N, K); bool (N, K)."""
+    order = np.argsort(items, axis=1, kind="stable")
+    ordered = np.take_along_axis(items, order, axis=1)
+    again = np.zeros(items.shape, dtype=np.bool_)
+    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    repeats = np.empty_like(again)
+    np.put_along_axis(repeats, order, again, axis=1)
+    return repeats

@@ -92,3 +92,25 @@ class NearestLeft:
         scores = self._points @ point - self._half_squares
         scores[left_out] = -np.inf
         return int(scores.argmax())
+
+    def find_each(self, points: FloatArray, left_out: IntArray) -> IntArray:
+        """For each of some points in turn, the nearest that is not left out or found already.
+
+        Args:
+            points: float32 (M, D).
+            left_out: int64 (L,), L + M <= n.
+
+        Returns:
+            int64 (M,).
+        """
+        found = np.empty(len(points), dtype=np.int64)
+        if self._is_large:
+            for i, point in enumerate(points):
+                found[i] = self.find(point, np.concatenate([left_out, found[:i]]))
+            return found
+        scores = points @ self._points.T - self._half_squares
+        scores[:, left_out] = -np.inf
+        for i, row in enumerate(scores):
+            found[i] = row.argmax()
+            scores[i + 1 :, found[i]] = -np.inf
+        return found

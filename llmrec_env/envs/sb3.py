@@ -1,4 +1,4 @@
-"""Adapts the next-item vector environment to stable-baselines3's ``VecEnv``."""
+"""Adapts the vector environments with users to stable-baselines3's ``VecEnv``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from llmrec_env.envs.common.checks import check_options
 from llmrec_env.envs.common.infos import row_infos
 from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
+from llmrec_env.envs.slate.vector_env import SlateVectorEnv
 
 require("stable_baselines3", "sb3")
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor  # noqa: E402
@@ -39,7 +40,7 @@ def make_vec_env(
         id: a registered id of this package.
         wrappers: put around the batched environment, the first innermost, such as
             ``VectorNoveltyReward`` of ``llmrec_env.envs.wrappers``.
-        kwargs: keywords of :class:`NextItemEnv`, and ``max_episode_steps``.
+        kwargs: keywords of the environment, and ``max_episode_steps``.
 
     Returns:
         A :class:`NextItemVecEnv` in a ``VecMonitor``, which adds the episodes' returns and lengths.
@@ -54,7 +55,7 @@ def make_vec_env(
 
 
 class NextItemVecEnv(VecEnv):
-    """A :class:`NextItemVectorEnv` behind the interface of stable-baselines3.
+    """A :class:`NextItemVectorEnv` or :class:`SlateVectorEnv` behind stable-baselines3's interface.
 
     An episode that ends is followed by the opening of the next in the same step; its last
     observation is in the row's info under ``terminal_observation``, and ``TimeLimit.truncated``
@@ -71,8 +72,11 @@ class NextItemVecEnv(VecEnv):
 
     def __init__(self, env: Batched) -> None:
         batched = getattr(env, "unwrapped", None)
-        if not isinstance(batched, NextItemVectorEnv):
-            raise SettingError(f"expected a NextItemVectorEnv, got {type(env).__name__}")
+        if not isinstance(batched, (NextItemVectorEnv, SlateVectorEnv)):
+            raise SettingError(
+                "expected a NextItemVectorEnv or a SlateVectorEnv, made by gym.make_vec, got "
+                f"{type(env).__name__}"
+            )
         if batched.autoreset != "same_step":
             raise SettingError('stable-baselines3 needs the environment with autoreset="same_step"')
         self.env: Any = env

@@ -210,6 +210,24 @@ class UserSimulator(ABC):
             f"{type(self).__name__} has no action model: it answers, but names no items"
         )
 
+    def attraction(self, session: Session, items: IntArray) -> FloatArray:
+        """How much each item of a list draws the users' eyes: logits, of which only differences
+        within a row count.
+
+        This default asks :meth:`preferences` at the session's states. Where there are none, all
+        items draw alike.
+
+        Args:
+            session: opened by this simulator.
+            items: int64 (N, K), a list for each user.
+
+        Returns:
+            float32 (N, K).
+        """
+        if type(self).preferences is UserSimulator.preferences:
+            return np.zeros(items.shape, dtype=np.float32)
+        return np.take_along_axis(self.preferences(session.states), items, axis=1)
+
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that :meth:`preferences` ranks highest.
 

@@ -54,6 +54,11 @@ class ItemSpace:
         """The item nearest to float32 (d,) but for those of ``left_out``, int64 (M,)."""
         return self._nearest.find(point, left_out)
 
+    def nearest_each(self, points: FloatArray, left_out: IntArray) -> IntArray:
+        """For each of float32 (M, d) in turn, the nearest item but for those of ``left_out`` and
+        those found before it; int64 (M,)."""
+        return self._nearest.find_each(points, left_out)
+
 
 _SPACES: WeakKeyDictionary[UserSimulator, ItemSpace] = WeakKeyDictionary()
 

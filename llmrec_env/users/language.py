@@ -148,6 +148,16 @@ class LanguageUser(UserSimulator):
             given = torch.tensor(known, dtype=torch.float32, device=self.model.device)
             return (given @ self.le.tables.vectors.T * scale).cpu().numpy()
 
+    def attraction(self, session: Session, items: IntArray) -> FloatArray:
+        """The action model's logits of some items only, float32 (N, K)."""
+        check_items(items, self.n_items)
+        scale = self.model.heads.log_scale.detach().exp()
+        with torch.inference_mode():
+            states = torch.tensor(session.states, dtype=torch.float32, device=self.model.device)
+            listed = self.le.tables.vectors[torch.from_numpy(items).to(self.model.device)]
+            logits = torch.einsum("nd,nkd->nk", states, listed.to(states.dtype)) * scale
+            return logits.float().cpu().numpy()
+
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The K items that the action model ranks highest; see :meth:`UserSimulator.best_items`.
 

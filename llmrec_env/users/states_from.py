@@ -58,6 +58,11 @@ class StatesFrom(UserSimulator):
         """The observer's action model: float32 logits (N, n_items)."""
         return self.observer.preferences(states)
 
+    def attraction(self, session: Session, items: IntArray) -> FloatArray:
+        """What draws the eyes of those who answer."""
+        assert isinstance(session, _StatesFromSession)
+        return self.answering.attraction(session._answering, items)
+
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The observer's action model."""
         return self.observer.best_items(states, k, exclude)

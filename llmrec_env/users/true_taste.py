@@ -92,6 +92,15 @@ class TrueTasteUser(UserSimulator):
         taste, satiation = np.split(mind, 2, axis=1)
         return self.world.model.utilities(Mind(taste, satiation)).astype(np.float32)
 
+    def attraction(self, session: Session, items: IntArray) -> FloatArray:
+        """True utilities, as sharply as they decided what was taken in the world's log.
+
+        float32 (N, K).
+        """
+        assert isinstance(session, _TrueTasteSession)
+        utility = self.world.model.utility(session._mind, items)
+        return (self.world.parameters.choice_sharpness * utility).astype(np.float32)
+
     @property
     def item_vectors(self) -> FloatArray:
         """The items' true factors, unit rows float32 (n_items, n_factors)."""

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import RecordEpisodeStatistics
 
 import llmrec_env
-from llmrec_env.envs.common.registration import IDS
+from llmrec_env.envs.common.registration import IDS, SLATE_IDS
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.true_taste import TrueTasteUser
 
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error"),
     pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning"),  # v0 stays
 ]
-every_id = pytest.mark.parametrize("name", sorted(IDS))
+every_id = pytest.mark.parametrize("name", sorted(IDS | SLATE_IDS))
 
 
 @every_id

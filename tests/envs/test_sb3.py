@@ -10,7 +10,7 @@ import pytest
 from even_user import EvenUser
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.common.registration import IDS
+from llmrec_env.envs.common.registration import IDS, SLATE_IDS
 from llmrec_env.envs.masks import VectorMaskInObservation
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.envs.wrappers import (
@@ -32,7 +32,7 @@ POLICIES = {"state": "MlpPolicy", "history": "MlpPolicy", "both": "MultiInputPol
 
 @pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")  # v0 stays
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", sorted(IDS))
+@pytest.mark.parametrize("name", sorted(IDS | SLATE_IDS))
 @pytest.mark.parametrize("observation", POLICIES)
 def test_the_checker_has_nothing_to_say(
     name: str, observation: str, true_user: TrueTasteUser

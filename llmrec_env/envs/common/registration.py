@@ -26,6 +26,8 @@ IDS: dict[str, dict[str, Any]] = {
     "LLMRec/ItemEmbedding-v0": {"simulator": "embedded", "actions": "embedding"},
 }
 """Each id of the next-item environment with the arguments that it opens with."""
+SLATE_IDS: dict[str, dict[str, Any]] = {"LLMRec/Slate-v0": {"simulator": "embedded"}}
+"""The same of the environment with lists."""
 
 SHOP_ID = "LLMRec/Shop-v0"
 MAX_SHOP_STEPS = 15
@@ -65,6 +67,14 @@ def register_environments() -> None:
             name,
             "llmrec_env.envs.next_item.env:NextItemEnv",
             "llmrec_env.envs.next_item.vector_env:NextItemVectorEnv",
+            MAX_EPISODE_STEPS,
+            dict(kwargs),
+        )
+    for name, kwargs in SLATE_IDS.items():
+        register(
+            name,
+            "llmrec_env.envs.slate.env:SlateEnv",
+            "llmrec_env.envs.slate.vector_env:SlateVectorEnv",
             MAX_EPISODE_STEPS,
             dict(kwargs),
         )

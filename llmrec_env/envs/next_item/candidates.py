@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays, repeats
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_choices
 from llmrec_env.envs.next_item.retrieval import Retrieve, check_retrieved
@@ -78,7 +78,7 @@ class CandidateActions(KeepsArrays):
         items, scores = check_retrieved(found, len(users.states), self._count, n_items)
         none = items < 0
         self.items = np.where(none, np.maximum(items[:, :1], 0), items)
-        self._new = ~none & ~_repeats(self.items)
+        self._new = ~none & ~repeats(self.items)
         self.features = self._describe(users, np.where(none, np.nan, scores))
 
     def items_of(self, actions: Any, users: UsersNow) -> IntArray:
@@ -102,17 +102,6 @@ class CandidateActions(KeepsArrays):
         features[:, :, 3] = _cosines(points, users.shown.means)
         features[:, :, OWN_FEATURES:] = points
         return features
-
-
-def _repeats(items: IntArray) -> BoolArray:
-    """Where an item stands that stood before in its row, bool (N, K)."""
-    order = np.argsort(items, axis=1, kind="stable")
-    ordered = np.take_along_axis(items, order, axis=1)
-    again = np.zeros(items.shape, dtype=np.bool_)
-    again[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
-    repeats = np.empty_like(again)
-    np.put_along_axis(repeats, order, again, axis=1)
-    return repeats
 
 
 def _centred(scores: FloatArray) -> FloatArray:

@@ -67,21 +67,11 @@ class NextItemRules(UsersInEpisodes[Outcome]):
         replaced = seen & self.replaces
         items = self._replace(items, replaced)
         unseen = playing & (replaced | ~seen)
-        response = self.session.respond(items)
-        self._check_response(response)
-        accepted = unseen & (uniform < response.accept_probability)
-        self.session.commit(accepted)
-        self._check_states()
-        self._remember(playing, items, unseen, accepted)
-        self._tire(playing, accepted)
-        self.actions.look(self.now())
-        shown = np.where(unseen, response.reward, np.float32(0.0))
+        shown, accepted = self._ask(playing, items, playing, unseen, uniform)
         taken = np.where(accepted, shown, np.float32(0.0))
-        terminated = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
-        if self.elsewhere is not None:
-            self.elsewhere.step(playing & ~terminated)
         rewards = {"shown": shown, "accept": taken}
-        return Outcome(items, replaced, rewards, rewards[self.reward_on], accepted, terminated)
+        reward, gone = rewards[self.reward_on], self._leave(playing)
+        return Outcome(items, replaced, rewards, reward, accepted, gone)
 
     def _replace(self, items: IntArray, rows: BoolArray) -> IntArray:
         """The unseen item nearest to the user's own, in the place of those of ``rows``."""

@@ -208,6 +208,43 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self._append(rows, items)
         self.actions.look(self.now())
 
+    def _ask(
+        self,
+        playing: BoolArray,
+        items: IntArray,
+        shown: BoolArray,
+        unseen: BoolArray,
+        uniform: Float64Array,
+    ) -> tuple[FloatArray, BoolArray]:
+        """Ask each user about an item of int64 (N,); what follows from the answer happens.
+
+        Args:
+            playing: bool (N,), who has a step in which something may be taken.
+            items: int64 (N,).
+            shown: bool (N,), who is shown the item.
+            unseen: bool (N,), who is shown it for the first time.
+            uniform: float64 (N,) in [0, 1), the luck by which an unseen item is taken.
+
+        Returns:
+            The liking of unseen items, float32 (N,), 0 of others; who took it, bool (N,).
+        """
+        response = self.session.respond(items)
+        self._check_response(response)
+        accepted = unseen & (uniform < response.accept_probability)
+        self.session.commit(accepted)
+        self._check_states()
+        self._remember(shown, items, unseen, accepted)
+        self._tire(playing, accepted)
+        self.actions.look(self.now())
+        return np.where(unseen, response.reward, np.float32(0.0)), accepted
+
+    def _leave(self, playing: BoolArray) -> BoolArray:
+        """Whose patience is used up, or who has seen every item, bool (N,); others live on."""
+        gone = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
+        if self.elsewhere is not None:
+            self.elsewhere.step(playing & ~gone)
+        return gone
+
     def _open_row(self, row: int, history: IntArray) -> None:
         self.seen.begin(row, history)
         last = history[-self.recent.shape[1] :]
@@ -220,11 +257,11 @@ class UsersInEpisodes(Rules[OutcomeT]):
         return np.array([generator.random() if plays else 0.0 for generator, plays in pairs])
 
     def _remember(
-        self, playing: BoolArray, items: IntArray, unseen: BoolArray, accepted: BoolArray
+        self, shown: BoolArray, items: IntArray, unseen: BoolArray, accepted: BoolArray
     ) -> None:
         self.seen.add(unseen, items)
         if self.shown is not None:
-            self.shown.add(playing, items, accepted)
+            self.shown.add(shown, items, accepted)
         self._append(accepted, items)
 
     def _append(self, rows: BoolArray, items: IntArray) -> None:

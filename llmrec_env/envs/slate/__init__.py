@@ -1,0 +1,1 @@
+"""The slate environment, in which an agent shows lists of items to simulated users."""
