@@ -43,8 +43,8 @@ class Report:
 
     A run folder holds ``config.json`` (the settings, seeds and versions, with which the run can be
     repeated, and the seconds it took) and ``results.json`` (every number behind the page: two runs
-    of the same config write the same bytes), beside ``report.html`` and ``figures/*.png``, which
-    are made from these two.
+    of the same config write the same, but for columns of seconds), beside ``report.html`` and
+    ``figures/*.png``, which are made from these two.
 
     Attributes:
         settings: options of the run, as JSON knows them.
