@@ -34,6 +34,7 @@ from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import chunk_log
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
+from llmrec_env.envs.slate.vector_env import SlateVectorEnv
 from llmrec_env.language.labelling import label_log, tokens_at_once
 from llmrec_env.users.language import EMBEDDED, LanguageUser
 
@@ -90,7 +91,7 @@ class Bench:
     def all(self) -> Iterator[Callable[[], list[Ratio]]]:
         """The measurements, in the order of the table."""
         yield from (self.steps, self.single_step, self.text_prompts, self.labelling)
-        yield from (self.prompt_a_transition, self.candidates, self.late_steps)
+        yield from (self.prompt_a_transition, self.candidates, self.slates, self.late_steps)
         yield from (self.memory, self.collection)
 
     # what is timed -------------------------------------------------------------------------------
@@ -294,6 +295,23 @@ class Bench:
                 15,
             )
         ]
+
+    def slates(self) -> list[Ratio]:
+        """A step in which each of 64 users is shown a list of 10 against one of a single item."""
+        steps, size, n_items = 50, 10, self.user.n_items
+        lists = np.stack([self.rng.permutation(n_items)[:size] for _ in range(steps * USERS)])
+        items = self.actions(steps, USERS)
+        single = self.envs(USERS)
+        slate = SlateVectorEnv(USERS, simulator=self.user, slate_size=size, patience=FOREVER)
+        timed = []
+        for repeat in range(self.repeats + 1):
+            single.reset(seed=repeat), slate.reset(seed=repeat)
+            one = self.step_time(single, items)
+            timed.append((self.step_time(slate, lists.reshape(steps, USERS, size)), one))
+        values = [many / one for many, one in timed[1:]]  # the first warms up
+        ours, others = (statistics.median(column) for column in zip(*timed[1:], strict=True))
+        name = f"step of lists of {size} ÷ step of single items, cost"
+        return [Ratio(name, values, (ours, others), "64 users, 50 steps", 2.0, at_most=True)]
 
     def late_steps(self) -> list[Ratio]:
         """Steps around the 500th of an episode against those around the 20th."""

@@ -1,8 +1,8 @@
 """Gymnasium environments in which a language model is the user of a recommender system.
 
-Importing the package registers ``LLMRec/NextItem-v1``, ``LLMRec/TrueTaste-v1`` and
-``LLMRec/Shop-v0`` for ``gym.make`` and ``gym.make_vec``. The public names load their modules, and
-what those need, on first use.
+Importing the package registers ``LLMRec/NextItem-v1``, ``LLMRec/Slate-v0``, ``LLMRec/Shop-v0`` and
+others for ``gym.make`` and ``gym.make_vec``. The public names load their modules, and what those
+need, on first use.
 
 Data:
     ``Catalogue``: the items of a log, with their texts.
@@ -19,6 +19,7 @@ Simulated users:
 
 Environments and datasets:
     ``NextItemEnv``, ``NextItemVectorEnv``: recommend the next item, to one user or to many.
+    ``SlateEnv``, ``SlateVectorEnv``: show a list of items, of which the user takes one or none.
     ``ShopEnv``, ``ShopVectorEnv``: shop for an instruction, in one session or in many.
     ``make_vec_env``: many users as the vector environment of stable-baselines3.
     ``transitions``: a log as states, actions, rewards and next states for offline learning.
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from llmrec_env.envs.sb3 import make_vec_env
     from llmrec_env.envs.shop.env import ShopEnv
     from llmrec_env.envs.shop.vector_env import ShopVectorEnv
+    from llmrec_env.envs.slate.env import SlateEnv
+    from llmrec_env.envs.slate.vector_env import SlateVectorEnv
     from llmrec_env.evaluation.agents import compare_agents, evaluate_agent
     from llmrec_env.evaluation.ranking import evaluate_ranking
     from llmrec_env.evaluation.returns import evaluate_policy
@@ -73,6 +76,8 @@ __all__ = [
     # environments and datasets
     "NextItemEnv",
     "NextItemVectorEnv",
+    "SlateEnv",
+    "SlateVectorEnv",
     "ShopEnv",
     "ShopVectorEnv",
     "make_vec_env",
@@ -102,6 +107,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and refuses oth
         "Response": "users.base",
         "NextItemEnv": "envs.next_item.env",
         "NextItemVectorEnv": "envs.next_item.vector_env",
+        "SlateEnv": "envs.slate.env",
+        "SlateVectorEnv": "envs.slate.vector_env",
         "ShopEnv": "envs.shop.env",
         "ShopVectorEnv": "envs.shop.vector_env",
         "make_vec_env": "envs.sb3",

@@ -69,6 +69,7 @@ def test_users_of_an_le_that_learns_are_pickled_with_its_tensors() -> None:
 ENVIRONMENTS: list[tuple[str, dict[str, Any], list[Any]]] = [
     ("LLMRec/NextItem-v1", {"accept_rate": 0.5}, [3, 40, 5]),
     ("LLMRec/TrueTaste-v1", {"accept_rate": 0.5}, [3, 40, 5]),
+    ("LLMRec/Slate-v0", {"accept_rate": 0.5, "slate_size": 2}, [[3, 9], [40, 4], [5, 5]]),
     ("LLMRec/Shop-v0", {}, ["search[shoes]", "click[next >]", "click[back to search]"]),
     ("LLMRec/Shop-v0", {"observation": "features", "action_mode": "index"}, [1, 2, 0]),
 ]

@@ -47,6 +47,10 @@ NEXT_ITEM = (
     *("observation", "reward_on", "patience", "accept_rate", "history_length", "action_mask"),
     *("users", "simulator", "device", "dtype", "patiance"),
 )
+SLATE = (
+    *NEXT_ITEM,
+    *("slate_size", "position_bias", "seen", "shown_length", "candidates", "retrieve"),
+)
 SHOP = (
     *("instructions", "reward", "split", "split_by", "goals_per_product", "goal_seed"),
     *("observation", "action_mode", "max_actions", "invalid_penalty", "gaol_seed"),
@@ -68,7 +72,7 @@ def make(name: str, many: bool, **kwargs: Any) -> Any:
     return gym.make_vec(name, 2, **kwargs) if many else gym.make(name, **kwargs).unwrapped
 
 
-@pytest.fixture(params=["LLMRec/NextItem-v1", "LLMRec/Shop-v0"])
+@pytest.fixture(params=["LLMRec/NextItem-v1", "LLMRec/Slate-v0", "LLMRec/Shop-v0"])
 def name(request: pytest.FixtureRequest) -> str:
     """Each kind of environment."""
     if "Shop" in request.param:
@@ -79,7 +83,8 @@ def name(request: pytest.FixtureRequest) -> str:
 @FEW
 @given(data=st.data(), many=st.booleans(), value=ODD)
 def test_arguments(name: str, data: st.DataObject, many: bool, value: Any) -> None:
-    argument = data.draw(st.sampled_from(SHOP if "Shop" in name else NEXT_ITEM))
+    known = {"LLMRec/Shop-v0": SHOP, "LLMRec/Slate-v0": SLATE}.get(name, NEXT_ITEM)
+    argument = data.draw(st.sampled_from(known))
     try:
         env = make(name, many, **{argument: value})
     except OURS as error:
@@ -100,7 +105,7 @@ def test_seeds(name: str, value: Any, many: bool) -> None:
     except OURS as error:
         in_one_line(error)
     again, _ = env.reset(seed=3)
-    assert np.array_equal(first, again) if name.startswith("LLMRec/NextItem") else first == again
+    assert np.array_equal(first, again) if "Shop" not in name else first == again
 
 
 @FEW
@@ -134,7 +139,7 @@ def test_actions(name: str, value: Any, rows: bool, many: bool) -> None:
 
 
 @FEW
-@given(value=ODD, setting=st.sampled_from([*NEXT_ITEM, *SHOP, "max_episode_steps", "other"]))
+@given(value=ODD, setting=st.sampled_from([*SLATE, *SHOP, "max_episode_steps", "other"]))
 def test_settings(name: str, value: Any, setting: str) -> None:
     env = make(name, False)
     env.reset(seed=0)

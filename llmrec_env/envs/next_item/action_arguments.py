@@ -9,7 +9,7 @@ import numpy as np
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_name
-from llmrec_env.envs.next_item.actions import ActionMap, ItemActions, PointActions
+from llmrec_env.envs.next_item.actions import ActionMap, Choices, ItemActions, PointActions
 from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.retrieval import resolve_retrieval
 from llmrec_env.users.base import UserSimulator
@@ -35,15 +35,30 @@ def resolve_actions(
     Raises:
         SettingError: there is no such choice, or these do not go together.
     """
-    check_name("actions", actions, ACTIONS)
-    if candidates is None:
-        if retrieve is not None:
-            raise SettingError("retrieve= names candidates: say how many, such as candidates=100")
-        if actions == "item":
-            return ItemActions(simulator.n_items)
-        return PointActions(item_space_of(simulator))
-    if actions != "item":
+    if check_name("actions", actions, ACTIONS) == "item":
+        return resolve_choices(simulator, candidates, retrieve)
+    if candidates is not None:
         raise SettingError(f"candidates= are for actions='item', not {actions!r}")
+    _check_no_retrieval(retrieve)
+    return PointActions(item_space_of(simulator))
+
+
+def resolve_choices(
+    simulator: UserSimulator, candidates: int | None = None, retrieve: Any = None
+) -> Choices:
+    """What the numbers stand for of which actions, or lists, are made.
+
+    Args:
+        simulator: whose items they show.
+        candidates: length of the list of candidates; None where every item can be chosen.
+        retrieve: who names the candidates.
+
+    Raises:
+        SettingError: as :func:`resolve_actions`.
+    """
+    if candidates is None:
+        _check_no_retrieval(retrieve)
+        return ItemActions(simulator.n_items)
     assert simulator.users is not None
     counts: FloatArray = np.log1p(simulator.users.item_counts().astype(np.float32))
     return CandidateActions(
@@ -52,3 +67,8 @@ def resolve_actions(
         item_space_of(simulator),
         counts / np.float32(max(counts.max(), 1.0)),
     )
+
+
+def _check_no_retrieval(retrieve: Any) -> None:
+    if retrieve is not None:
+        raise SettingError("retrieve= names candidates: say how many, such as candidates=100")

@@ -39,6 +39,17 @@ class ActionMap(Protocol):
         """Which actions show an unseen item, bool (N, number of actions)."""
 
 
+class Choices(ActionMap, Protocol):
+    """An action is a number, of which lists can be made."""
+
+    @property
+    def space(self) -> spaces.Discrete:
+        """The numbers that there are."""
+
+    def lists_of(self, choices: IntArray, users: UsersNow) -> IntArray:
+        """The items that numbers in range stand for, int64 (N, K) both."""
+
+
 class ItemActions:
     """An action is the index of an item."""
 
@@ -52,6 +63,10 @@ class ItemActions:
     def items_of(self, actions: Any, users: UsersNow) -> IntArray:
         """The actions themselves."""
         return check_choices(actions, len(users.states), self._n_items, "an item index")
+
+    def lists_of(self, choices: IntArray, users: UsersNow) -> IntArray:
+        """The choices themselves."""
+        return choices
 
     def masks(self, users: UsersNow) -> BoolArray:
         """The items that a user has not seen."""

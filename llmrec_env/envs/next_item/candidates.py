@@ -86,6 +86,10 @@ class CandidateActions(KeepsArrays):
         places = check_choices(actions, len(users.states), self._count, "a candidate's place")
         return self.items[users.rows, places]
 
+    def lists_of(self, choices: IntArray, users: UsersNow) -> IntArray:
+        """The candidates at some places of each user, int64 (N, K) both."""
+        return np.take_along_axis(self.items, choices, axis=1)
+
     def masks(self, users: UsersNow) -> BoolArray:
         """Where an unseen item stands for the first time."""
         seen = users.seen.has_each(self.items)

@@ -25,7 +25,7 @@ from gymnasium.error import InvalidAction
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, repeats
 from llmrec_env.common.errors import SettingError, SimulatorError
 from llmrec_env.envs.common.rules import check_counts
-from llmrec_env.envs.next_item.actions import ActionMap
+from llmrec_env.envs.next_item.actions import Choices
 from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.users_in_episodes import SHOWN_LENGTH, UsersInEpisodes
 from llmrec_env.envs.slate.choice import check_position_bias, draw_places, look_probabilities
@@ -86,6 +86,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
     """
 
     terms = REWARDS
+    actions: Choices
 
     def __init__(
         self,
@@ -98,16 +99,13 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
         history_length: int = 50,
         seen: str = "replace",
         shown_length: int = SHOWN_LENGTH,
-        actions: ActionMap | None = None,
+        actions: Choices | None = None,
     ) -> None:
         super().__init__(
             simulator, num_rows, patience, reward_on, history_length, seen, shown_length, actions
         )
-        space = self.actions.space
-        if not isinstance(space, spaces.Discrete):
-            raise SettingError(f"a slate is made of items or of candidates, not of {space}")
         check_counts(slate_size=slate_size)
-        self._choices = int(space.n)
+        self._choices = int(self.actions.space.n)
         if slate_size > self._choices:
             raise SettingError(
                 f"slate_size must be at most {self._choices}, of which a slate is chosen; got "
@@ -159,8 +157,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
                 f"expected a slate of {self.slate_size} {what}, integers in [0, {self._choices})"
                 f"{rows}; got {actions!r}"
             )
-        now = self.now()
-        return np.stack([self.actions.items_of(column, now) for column in array.T], axis=1)
+        return self.actions.lists_of(array.astype(np.int64), self.now())
 
     def _offer(self, slates: IntArray, playing: BoolArray) -> tuple[IntArray, BoolArray, BoolArray]:
         """The slates as shown, which places were replaced, and which show something new."""

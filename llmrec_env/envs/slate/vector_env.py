@@ -8,7 +8,7 @@ from typing import Any
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.vector import RulesVectorEnv
-from llmrec_env.envs.next_item.action_arguments import resolve_actions
+from llmrec_env.envs.next_item.action_arguments import resolve_choices
 from llmrec_env.envs.next_item.infos import tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.settings import NextItemSettings
@@ -76,7 +76,7 @@ class SlateVectorEnv(NextItemSettings, RulesVectorEnv[SlateOutcome]):
             history_length,
             seen,
             shown_length,
-            resolve_actions(self.simulator, "item", candidates, retrieve),
+            resolve_choices(self.simulator, candidates, retrieve),
         )
         self.n_items = rules.n_items
         super().__init__(
