@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from even_user import EvenUser
 
-from llmrec_env.envs.common.infos import NumericInfo, row_infos
+from llmrec_env.envs.common.infos import NumericInfo, VectorNumericInfo, row_infos
 
 pytestmark = pytest.mark.core
 
@@ -26,6 +26,22 @@ def test_reset_and_step_have_the_same_names_and_types(even_user: EvenUser) -> No
     assert kinds(begun) == kinds(stepped)
     assert (begun["item_id"], begun["title"], begun["accepted"]) == ("", "", False)
     assert begun["rewards"] == {"shown": 0.0, "accept": 0.0}
+
+
+def test_numbers_alone_of_a_vector_environment(even_user: EvenUser) -> None:
+    made: Any = gym.make_vec("LLMRec/NextItem-v1", 2, simulator=even_user, autoreset="same_step")
+    envs = VectorNumericInfo(made)
+    assert envs.autoreset_mode == made.autoreset_mode
+    names = {"accepted", "replaced", "rewards_shown", "rewards_accept"}
+    masks = {f"_{name}" for name in names}
+    infos = [envs.reset(seed=0)[1]]
+    while "final_info" not in infos[-1]:
+        infos.append(envs.step(np.array([8, 9]))[4])
+        assert all(infos[-1][name].shape == (2,) for name in names)
+    final = {"final_obs", "_final_obs", "final_info", "_final_info"}
+    assert infos[0].keys() == names | masks
+    assert infos[-1].keys() == names | masks | final
+    assert infos[-1]["final_info"].keys() == names | masks
 
 
 @pytest.mark.parametrize("autoreset", ["next_step", "same_step", "disabled"])

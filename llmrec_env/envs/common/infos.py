@@ -41,6 +41,56 @@ class NumericInfo(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
         return observation, reward, terminated, truncated, numbers_within(info)
 
 
+class VectorNumericInfo(gym.vector.VectorWrapper, gym.utils.RecordConstructorArgs):
+    """:class:`NumericInfo` for a vector environment; ``final_obs`` and the like stay.
+
+    TorchRL needs it for a batch of environments that reset in the step that ends an episode
+    (``autoreset="same_step"``).
+
+    Args:
+        env: any vector environment.
+    """
+
+    def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
+        super().__init__(env)
+
+    @property
+    def autoreset_mode(self) -> Any:
+        """How finished rows start again, which TorchRL asks for by this name."""
+        return self.env.metadata.get("autoreset_mode")
+
+    def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
+        """As the environment."""
+        observations, infos = self.env.reset(**kwargs)
+        return observations, columns_of_numbers(infos)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """As the environment."""
+        *seen, infos = self.env.step(actions)
+        observations, rewards, terminated, truncated = seen
+        return observations, rewards, terminated, truncated, columns_of_numbers(infos)
+
+
+def columns_of_numbers(infos: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """The numbers of Gymnasium's vector form with their masks, those of dictionaries beside."""
+    found: dict[str, Any] = {}
+    for name in [name for name in infos if not name.startswith("_")]:
+        column, mask = infos[name], infos.get(f"_{name}")
+        if name in ("final_obs", "final_info"):
+            found[name] = columns_of_numbers(column) if isinstance(column, dict) else column
+        elif isinstance(column, dict):
+            found |= columns_of_numbers(column, f"{before}{name}_")
+            continue
+        elif np.asarray(column).dtype.kind in "biuf":
+            found[before + name] = column
+        else:
+            continue
+        if mask is not None:
+            found[f"_{before}{name}"] = mask
+    return found
+
+
 def numbers_within(info: dict[str, Any], before: str = "") -> dict[str, Any]:
     """The numbers of an info as arrays, those of dictionaries beside them."""
     found: dict[str, Any] = {}

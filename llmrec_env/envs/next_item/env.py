@@ -101,7 +101,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     candidates the `candidates` of the next step (int64, their item indices). Then
     `action_mask` (int8, as `Discrete.sample` takes it), or, without a mask, `seen` (int64, the seen
     items in ascending order). Libraries that store infos as numbers (TorchRL, Minari) take neither
-    texts nor dictionaries: put `llmrec_env.envs.common.infos.NumericInfo` around the environment.
+    texts nor dictionaries: put `NumericInfo` of `llmrec_env.envs.common.infos` around the
+    environment, `VectorNumericInfo` around a vector environment.
 
     ## Arguments
     * `simulator`: a `UserSimulator`, the folder of a saved language user, `"embedded"` (the
