@@ -93,8 +93,9 @@ def sb3(name: str, algorithm: str, more: tuple[str, ...] = (), **values: Any) ->
 
 CASES = (
     sb3("stable-baselines3 PPO", "ppo"),
-    sb3("stable-baselines3 PPO, its defaults", "ppo", more=("--defaults",)),
-    sb3("stable-baselines3 A2C", "a2c"),
+    sb3("stable-baselines3 PPO, its defaults", "ppo", more=("--defaults", "--count", "1")),
+    sb3("stable-baselines3 PPO, its defaults, 8 users at once", "ppo", more=("--defaults",)),
+    sb3("stable-baselines3 A2C", "a2c", steps=30_000),
     sb3("stable-baselines3 DQN", "dqn", steps=20_000),
     sb3("sb3-contrib MaskablePPO", "maskable_ppo", needs="masks"),
     sb3("sb3-contrib RecurrentPPO", "recurrent_ppo", steps=20_000),

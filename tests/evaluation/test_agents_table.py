@@ -60,3 +60,9 @@ def test_every_case_has_its_example(program: dict[str, Any]) -> None:
     for case in program["CASES"]:
         assert (ROOT / "examples" / case.example).is_file()
         assert set(case.where) == set(program["USERS"])
+
+
+def test_the_page_shows_the_rows_that_were_kept(program: dict[str, Any]) -> None:
+    kept = program["read_rows"](ROOT / "docs" / "results" / "agents" / "rows.json")
+    assert program["table"](kept) in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    assert all(row["command"].startswith("python examples/") for row in kept)
