@@ -5,20 +5,22 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 from even_user import N_ITEMS, SEQUENCES, EvenUser, make_log
-from gymnasium.error import ResetNeeded
-from gymnasium.utils.env_checker import check_env
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_vector import alone, together
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.wrappers import TextTools
+from llmrec_env.envs.wrappers import TextTools, VectorRetentionReward, VectorTextTools
 from llmrec_env.envs.wrappers.tool_calls import CallError, ToolCall, read_call
 
 pytestmark = [
@@ -40,9 +42,19 @@ class Everything:
         return np.arange(0 if query == "nothing" else min(k, N_ITEMS), dtype=np.int64)
 
 
+INSIDE = ("patience", "seen", "max_episode_steps")
+"""Arguments that are for the environment, not for the wrapper."""
+
+
+@cache
+def films() -> EvenUser:
+    """The users of all these tests; nothing changes them."""
+    return EvenUser(make_log(SEQUENCES, titles=TITLES))
+
+
 def make(user: EvenUser | None = None, **kwargs: Any) -> TextTools:
-    user = user or EvenUser(make_log(SEQUENCES, titles=TITLES))
-    inside = {name: kwargs.pop(name) for name in ("patience", "seen") if name in kwargs}
+    user = user or films()
+    inside = {name: kwargs.pop(name) for name in INSIDE if name in kwargs}
     return TextTools(gym.make(ID, simulator=user, **inside), search=Everything(), **kwargs)
 
 
@@ -233,6 +245,78 @@ def test_it_is_copied_pickled_and_run_side_by_side() -> None:
     texts, *_, infos = envs.step(("search[film]", "recommend[i6]"))
     assert infos["tool"].tolist() == ["search", "recommend"]
     assert len(texts) == 2
+
+
+def make_many(num_envs: int, autoreset: str = "next_step", **kwargs: Any) -> VectorTextTools:
+    inside = {name: kwargs.pop(name) for name in INSIDE if name in kwargs}
+    inside |= {"num_envs": num_envs, "autoreset": autoreset, "action_mask": True}
+    envs = gym.make_vec(ID, simulator=films(), **inside)
+    return VectorTextTools(envs, search=Everything(), **kwargs)
+
+
+SAID = ["search[film]", "search[nothing]", "nonsense", "recommend[The Twins]", "recommend[i99]"]
+SAID += [f"recommend[i{item}]" for item in range(N_ITEMS)]
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_each_row_is_the_single_environment_with_its_own_seed(data: st.DataObject) -> None:
+    num_envs = data.draw(st.integers(1, 4), label="num_envs")
+    seed = data.draw(st.integers(0, 1_000), label="seed")
+    autoreset = data.draw(st.sampled_from(["next_step", "disabled"]), label="autoreset")
+    kwargs: dict[str, Any] = {
+        "patience": data.draw(st.integers(1, 4), label="patience"),
+        "max_turns": data.draw(st.sampled_from([1, 3, 50]), label="max_turns"),
+        "max_episode_steps": data.draw(st.sampled_from([2, 50]), label="limit"),
+        "bad_call": -0.25,
+    }
+    actions = np.random.default_rng(seed).choice(np.array(SAID, dtype=object), (15, num_envs))
+    rows = together(make_many(num_envs, autoreset, **kwargs), seed, actions)
+    for i, row in enumerate(rows):
+        expected = list(alone(make(**kwargs), seed + i, actions[:, i].tolist(), autoreset))
+        assert len(row) == len(expected)
+        for mine, theirs in zip(row, expected, strict=True):
+            assert data_equivalence(mine, theirs, exact=True)
+
+
+def test_many_are_read_and_written_as_texts() -> None:
+    envs = make_many(3)
+    pages, infos = envs.reset(seed=0, options={"user_id": ["ann", "bob", "ann"]})
+    assert pages in envs.observation_space
+    assert infos["turns"].tolist() == [0, 0, 0]
+    pages, rewards, *_, infos = envs.step(["search[film]", "recommend[i7]", "buy[i7]"])
+    assert rewards.tolist() == [0.0, pytest.approx(0.07), 0.0]
+    assert infos["tool"].tolist() == ["search", "recommend", ""]
+    assert infos["hits"].tolist() == [("i3", "i4", "i5", "i6", "i7"), (), ()]
+    assert infos["item_id"].tolist() == ["", "i7", ""]
+    assert pages in envs.observation_space
+    again, _ = envs.reset(options={"reset_mask": np.array([False, False, True])})
+    assert again[:2] == pages[:2]
+    assert again[2].endswith("A user has come.")
+    assert VectorTextTools.manual == TextTools.manual
+    assert VectorTextTools.tools() == TextTools.tools()
+
+
+def test_a_search_of_some_rows_pays_nothing_for_staying(even_user: EvenUser) -> None:
+    inside = gym.make_vec(ID, num_envs=2, simulator=even_user)
+    envs = VectorTextTools(VectorRetentionReward(inside, stay=1.0), search=Everything())
+    envs.reset(options={"user_id": ["ann", "ann"]})
+    *_, infos = envs.step(["search[film]", "recommend[i6]"])
+    assert infos["rewards"]["stay"].tolist() == [0.0, 1.0]
+
+
+def test_what_many_cannot_do_is_refused() -> None:
+    with pytest.raises(SettingError, match="next_step"):
+        make_many(2, "same_step")
+    with pytest.raises(ResetNeeded):
+        make_many(1).step(["search[film]"])
+    envs = make_many(2, "disabled", max_turns=1)
+    envs.reset(seed=0)
+    with pytest.raises(InvalidAction, match="a text for each of 2 rows"):
+        envs.step(["search[film]"])
+    envs.step(["search[film]", "search[film]"])
+    with pytest.raises(ResetNeeded, match="reset_mask"):
+        envs.step(["search[film]", "search[film]"])
 
 
 def test_wrong_settings_are_refused() -> None:

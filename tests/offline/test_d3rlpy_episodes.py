@@ -12,6 +12,7 @@ d3rlpy = pytest.importorskip("d3rlpy")
 from d3rlpy_world import STEPS, TABLE, USER, configs, make, small  # noqa: E402
 
 from llmrec_env.common.errors import DataError, SettingError  # noqa: E402
+from llmrec_env.data.world.generated import generate_world  # noqa: E402
 from llmrec_env.offline.d3rlpy import (  # noqa: E402
     D3rlpyPolicy,
     HistoryEncoderFactory,
@@ -20,6 +21,7 @@ from llmrec_env.offline.d3rlpy import (  # noqa: E402
     train,
     train_online,
 )
+from llmrec_env.users.true_taste import TrueTasteUser  # noqa: E402
 
 LOGGED = TABLE.rows(~TABLE.augmented)
 
@@ -93,6 +95,37 @@ def test_more_steps_than_a_transformer_knows_are_refused() -> None:
     with pytest.raises(DataError, match=r"longest episode has \d+ steps.*max_timestep=5"):
         train(algo, to_mdp_dataset(TABLE), n_steps=1)
     train(algo, to_mdp_dataset(TABLE, max_episode_steps=STEPS), n_steps=1)
+    with pytest.raises(SettingError, match="learns from datasets alone"):
+        train_online(algo, make(), n_steps=1)
+
+
+def test_what_does_not_fit_together_is_said_at_the_door() -> None:
+    items, points = to_mdp_dataset(TABLE), to_mdp_dataset(TABLE, USER, actions="embedding")
+    dqn, td3 = small(d3rlpy.algos.DQNConfig), small(d3rlpy.algos.TD3Config)
+    with pytest.raises(SettingError, match=r"DQN chooses items, and .* are points"):
+        train(dqn, points, 1)
+    with pytest.raises(SettingError, match=r"TD3 chooses points, and .* are items"):
+        train(td3, items, 1)
+    with pytest.raises(SettingError, match="learns from to_mdp_dataset"):
+        train(dqn, TABLE, 1)
+    with pytest.raises(SettingError, match="n_steps must be a whole number of at least 1"):
+        train(dqn, items, 0)
+    judge = d3rlpy.metrics.EnvironmentEvaluator(make(observation="state"))
+    with pytest.raises(SettingError, match="observation='bare_state'"):
+        train(dqn, items, 1, evaluators={"environment": judge})
+    train(dqn, items, 1)
+    with pytest.raises(SettingError, match="observation='bare_state'"):
+        train_online(dqn, make(observation="state"), 1)
+    with pytest.raises(SettingError, match=r"actions of size 40.*LLMRec/NextItem-v1"):
+        train_online(dqn, make("LLMRec/ItemEmbedding-v0"), 1)
+    with pytest.raises(SettingError, match="actions of size 40"):
+        train(dqn, items, 1, evaluators={"few": d3rlpy.metrics.EnvironmentEvaluator(other())})
+
+
+def other() -> Any:
+    """Users of another catalogue, whose states have the same length."""
+    user = TrueTasteUser(generate_world(seed=2, n_items=30, n_users=12))
+    return gym.make("LLMRec/NextItem-v1", simulator=user, observation="bare_state")
 
 
 @pytest.mark.parametrize("patience", [1, 3])
@@ -149,9 +182,11 @@ def test_what_d3rlpy_does_not_know_is_said_at_the_door() -> None:
     env = make(observation="both")
     with pytest.raises(SettingError, match="d3rlpy reads arrays"):
         collect_episodes(env, lambda _: 0, 1)
-    with pytest.raises(SettingError, match="episodes must be at least 1"):
+    with pytest.raises(SettingError, match="one environment at a time"):
+        collect_episodes(gym.make_vec("LLMRec/TrueTaste-v1", num_envs=2), lambda _: 0, 1)
+    with pytest.raises(SettingError, match="episodes must be a whole number of at least 1, got 0"):
         collect_episodes(make(), lambda _: 0, 0)
-    with pytest.raises(SettingError, match="max_episode_steps must be at least 1"):
+    with pytest.raises(SettingError, match="max_episode_steps must be a whole number"):
         to_mdp_dataset(TABLE, max_episode_steps=0)
 
 

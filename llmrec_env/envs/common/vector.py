@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import gymnasium as gym
@@ -52,6 +53,7 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         render_mode: ``"ansi"``, ``"human"`` or None.
 
     Attributes:
+        playing: bool (num_envs,), the rows that took the last step; others began an episode.
         keeps_final_masks: whether ``final_masks`` is kept, for a wrapper that tells it.
         final_masks: bool (num_envs, number of actions), with ``"same_step"`` the action masks as
             they were when the last episodes ended; a copy costs time, so it is opt-in.
@@ -80,6 +82,8 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
             list, zip(*(seeding.np_random() for _ in range(self.num_envs)), strict=True)
         )
         self._ended = np.zeros(self.num_envs, dtype=np.bool_)
+        self._resting = np.zeros(self.num_envs, dtype=np.bool_)
+        self.playing = ~self._ended
         self._everyone = read_only(np.ones(self.num_envs, dtype=np.bool_))
         self.single_observation_space = observations.space
         self.single_action_space = rules.action_space
@@ -145,9 +149,10 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
             InvalidAction: the actions do not fit the rows, or one is no action.
         """
         starting = self._check_ended()
-        outcome = self.rules.step(actions, ~starting)
+        self.playing = ~(starting | self._resting)
+        outcome = self.rules.step(actions, self.playing)
         self._outcome = outcome
-        terminated, truncated = outcome.terminated, ~starting & self.rules.over_limit()
+        terminated, truncated = outcome.terminated, self.playing & self.rules.over_limit()
         ended = self._ended = terminated | truncated
         final: dict[str, Any] = {}
         if self.autoreset == "same_step":
@@ -158,9 +163,19 @@ class RulesVectorEnv(RulesBased[OutcomeT], gym.vector.VectorEnv[Any, Any, NDArra
         if starting.any():
             self.rules.begin(np.flatnonzero(starting))
         self._show()
-        infos = self._infos.infos(self._everyone, starting, outcome) | final
+        infos = self._infos.infos(self._everyone, starting | self._resting, outcome) | final
         rewards = outcome.reward.astype(np.float64)
         return self._observations.observe(), rewards, terminated, truncated, infos
+
+    @contextmanager
+    def resting(self, rows: BoolArray) -> Iterator[None]:
+        """Within it, the rows of bool (num_envs,) sit out a step: nothing becomes of their action,
+        nothing is paid, no draw is made, and their infos tell of no step."""
+        self._resting = rows
+        try:
+            yield
+        finally:
+            self._resting = np.zeros_like(rows)
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute, once for each row, as ``SyncVectorEnv`` gives it."""

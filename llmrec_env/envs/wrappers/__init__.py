@@ -6,7 +6,7 @@ from llmrec_env.envs.wrappers.novelty import NoveltyReward, VectorNoveltyReward
 from llmrec_env.envs.wrappers.retention import RetentionReward, VectorRetentionReward
 from llmrec_env.envs.wrappers.return_at_end import ReturnAtEnd, VectorReturnAtEnd
 from llmrec_env.envs.wrappers.session_history import SessionHistory, VectorSessionHistory
-from llmrec_env.envs.wrappers.text_tools import TextTools
+from llmrec_env.envs.wrappers.text_tools import TextTools, VectorTextTools
 
 __all__ = [
     "DiversityReward",
@@ -22,4 +22,5 @@ __all__ = [
     "VectorReturnAtEnd",
     "VectorSessionHistory",
     "VectorTasteDrift",
+    "VectorTextTools",
 ]

@@ -14,6 +14,7 @@ class Episodes:
     """Follows the episodes of a batched environment of ours through its mode of auto-reset."""
 
     def __init__(self, env: gym.vector.VectorEnv[Any, Any, Any]) -> None:
+        self._env: Any = env.unwrapped
         self._at_once = env.unwrapped.autoreset == "same_step"
         self._ended = np.zeros(env.num_envs, dtype=np.bool_)
 
@@ -30,7 +31,6 @@ class Episodes:
         Args:
             ended: bool (N,), those whose episode terminated or was truncated in it.
         """
-        playing = ~self._ended
         starting = ended if self._at_once else self._ended
         self._ended = np.zeros_like(ended) if self._at_once else ended
-        return playing, starting
+        return self._env.playing, starting

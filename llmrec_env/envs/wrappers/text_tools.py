@@ -7,32 +7,19 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.error import ResetNeeded
+from gymnasium.error import InvalidAction, ResetNeeded
+from gymnasium.vector.utils import batch_space
 
+from llmrec_env.common.arrays import BoolArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.common.rendering import clean
-from llmrec_env.envs.common.rules import check_counts
+from llmrec_env.envs.common.infos import objects, with_masks
+from llmrec_env.envs.common.single import FIRST
 from llmrec_env.envs.next_item.actions import ItemActions
 from llmrec_env.envs.shop.search.engine import SearchEngine
-from llmrec_env.envs.shop.views.text_space import TextSpace
-from llmrec_env.envs.wrappers.item_texts import (
-    ID_WIDTH,
-    TEXT_WIDTH,
-    TITLE_WIDTH,
-    ItemTexts,
-    item_texts,
-)
+from llmrec_env.envs.wrappers.conversations import GREETING, MANUAL, Conversations, Decision
+from llmrec_env.envs.wrappers.item_texts import ItemTexts, item_texts
 from llmrec_env.envs.wrappers.shaping import check_weight, rules_of
-from llmrec_env.envs.wrappers.tool_calls import LONGEST_CALL, CallError, read_call, schemas
-
-MANUAL = """\
-You recommend items to one user, one at a time. The user takes an item or skips it, and leaves after
-too many skips in a row. Find items that this user likes and has not seen yet.
-Answer with one action and nothing else:
-search[words] finds items in the catalogue. It costs a turn.
-recommend[item id or title] shows an item to the user. It costs a turn."""
-LABEL_WIDTH = TITLE_WIDTH + ID_WIDTH + len(" [] (skipped) | ")
-MESSAGE_WIDTH = 3 * LABEL_WIDTH
+from llmrec_env.envs.wrappers.tool_calls import schemas
 
 
 class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -65,7 +52,7 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 
     ## Arguments
     * `env`: an environment whose actions are a catalogue's items, such as `LLMRec/NextItem-v1`.
-      Many at once: `gym.make_vec(id, vectorization_mode="sync", wrappers=[TextTools])`.
+      Many users at once: :class:`VectorTextTools`.
     * `max_turns`: actions of an episode, of any kind.
     * `hits`: items that a search finds, at most.
     * `remembered`: of the items taken, as far as the environment's `history_length` goes, and of
@@ -95,22 +82,13 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
             bad_call=bad_call,
             search=search,
         )
-        check_counts(max_turns=max_turns, hits=hits, remembered=remembered)
         super().__init__(env)
-        self._rules = rules_of(env)
-        if not isinstance(self._rules.actions, ItemActions):
-            raise SettingError(
-                f"actions must be items, not candidates or points as in {env.action_space}"
-            )
-        catalogue = self._rules.simulator.catalogue
-        self._texts = item_texts(catalogue) if search is None else ItemTexts(catalogue, search)
-        self.max_turns, self._hits, self._remembered = max_turns, hits, remembered
+        self._talk = _conversations(env, max_turns, hits, remembered, search)
+        self.max_turns = max_turns
         self._bad_call = check_weight("bad_call", bad_call)
         self._playing = False
-        known = self._texts.characters
-        longest = (2 * remembered + 2) * LABEL_WIDTH + hits * (LABEL_WIDTH + TEXT_WIDTH)
-        self.observation_space = TextSpace(longest + MESSAGE_WIDTH, charset=known)
-        self.action_space = TextSpace(LONGEST_CALL, charset=known)
+        self.observation_space = self._talk.pages
+        self.action_space = self._talk.actions
 
     @staticmethod
     def tools() -> list[dict[str, Any]]:
@@ -123,10 +101,9 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         """Start an episode, as the environment does."""
         _, info = self.env.reset(seed=seed, options=options)
         self._opening = self._info = info
-        self._recommended: list[str] = []
-        self._turns = 0
+        self._talk.begin(FIRST)
         self._playing = True
-        return self._page("A user has come."), self._told("", ())
+        return self._talk.page(0, GREETING), self._told(Decision("", ""))
 
     def step(self, action: Any) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """Search, or recommend.
@@ -136,77 +113,161 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         """
         if not self._playing:
             raise ResetNeeded("no episode is going on: call reset() first, and after the end")
-        self._turns += 1
-        try:
-            call = read_call(action)
-            if call.tool == "search":
-                return self._search(call.text)
-            item = self._texts.find(call.text)
-        except CallError as error:
-            return self._result(f"Not done: {error}", self._bad_call)
-        return self._recommend(item)
-
-    def _search(self, query: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        seen = set(self._rules.seen.of(0).tolist())
-        items = self._texts.search(query, self._hits, seen)
-        found = f"{len(items)} items that the user has not seen" if items else "nothing"
-        lines = [f'You searched for "{clean(query, TITLE_WIDTH)}" and found {found}.']
-        lines += map(self._texts.description, items)
-        return self._result("\n".join(lines), 0.0, tool="search", items=items)
-
-    def _recommend(self, item: int) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        seen = bool(self._rules.seen.has(np.array([item]))[0])
-        _, reward, terminated, truncated, self._info = self.env.step(item)
-        outcome = self.env.unwrapped.outcome  # type: ignore[attr-defined]
-        shown, answer = int(outcome.items[0]), "taken" if outcome.accepted[0] else "skipped"
-        self._recommended.append(f"{self._texts.label(shown)} ({answer})")
-        told = f"You recommended {self._texts.label(item)}"
-        if seen:
-            told += ", which this user had seen already"
-        if shown != item:
-            told += f"; shown instead was {self._texts.label(shown)}"
-        return self._result(
-            f"{told}: {answer}.", float(reward), terminated, truncated, tool="recommend"
-        )
-
-    def _result(
-        self,
-        message: str,
-        reward: float,
-        terminated: bool = False,
-        truncated: bool = False,
-        tool: str = "",
-        items: list[int] | None = None,
-    ) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        truncated = truncated or self._turns >= self.max_turns
+        decision = self._talk.read(0, action)
+        reward, terminated, truncated = 0.0 if decision.tool else self._bad_call, False, False
+        if decision.tool == "recommend":
+            _, paid, terminated, truncated, self._info = self.env.step(decision.item)
+            reward = float(paid)
+        message = self._talk.answer(0, decision, self.env.unwrapped.outcome)  # type: ignore[attr-defined]
+        truncated = truncated or bool(self._talk.over()[0])
         self._playing = not (terminated or truncated)
-        hits = tuple(map(self._texts.id_of, items or ()))
-        return self._page(message), reward, terminated, truncated, self._told(tool, hits)
+        page = self._talk.page(0, message)
+        return page, reward, terminated, truncated, self._told(decision)
 
-    def _told(self, tool: str, hits: tuple[str, ...]) -> dict[str, Any]:
+    def _told(self, decision: Decision) -> dict[str, Any]:
         """The environment's info; without a step, only what holds still."""
         info = self._info
-        if tool != "recommend":
+        if decision.tool != "recommend":
             now = {name: info[name] for name in ("action_mask", "seen") if name in info}
             info = self._opening | now
-        return copy.deepcopy(info) | {"tool": tool, "hits": hits, "turns": self._turns}
+        turns = int(self._talk.turns[0])
+        told = {"tool": decision.tool, "hits": decision.hits, "turns": turns}
+        return copy.deepcopy(info) | told
 
-    def _page(self, message: str) -> str:
-        """What is read; characters that the catalogue lacks, which the agent wrote, are ``?``."""
-        rules = self._rules
-        steps = "" if rules.limit is None else f"{rules.limit - rules.steps[0]} recommendations, "
-        taken = [item for item in rules.recent[0].tolist() if item < rules.n_items]
-        lines = [
-            f"Taken so far: {_listed(list(map(self._texts.label, taken[-self._remembered :])))}",
-            f"Recommended here: {_listed(self._recommended[-self._remembered :])}",
-            f"Left: {self.max_turns - self._turns} turns, {steps}"
-            f"{rules.patience_left[0]} skips in a row before the user leaves",
-            message,
+
+class VectorTextTools(gym.vector.VectorWrapper, gym.utils.RecordConstructorArgs):
+    """:class:`TextTools` for a batched environment: those who are recommended to answer together.
+
+    Observations and actions are a text a row, in a tuple. A row that searches, or whose action is
+    none, sits out the step.
+
+    Args:
+        env: a batched environment whose actions are items, with ``autoreset="next_step"`` or
+            ``"disabled"``. Put ``VectorReturnAtEnd`` around, not inside: ``max_turns`` is counted
+            here.
+        max_turns, hits, remembered, bad_call, search: as there.
+
+    Raises:
+        SettingError: an argument is out of range, or the environment is another.
+    """
+
+    manual = MANUAL
+    tools = staticmethod(schemas)
+
+    def __init__(
+        self,
+        env: gym.vector.VectorEnv[Any, Any, Any],
+        max_turns: int = 100,
+        hits: int = 5,
+        remembered: int = 10,
+        bad_call: float = 0.0,
+        search: SearchEngine | None = None,
+    ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(
+            self,
+            _disable_deepcopy=True,
+            max_turns=max_turns,
+            hits=hits,
+            remembered=remembered,
+            bad_call=bad_call,
+            search=search,
+        )
+        super().__init__(env)
+        self._talk = _conversations(env, max_turns, hits, remembered, search)
+        if env.unwrapped.autoreset == "same_step":
+            raise SettingError('texts need autoreset="next_step" or "disabled", not "same_step"')
+        self.max_turns = max_turns
+        self._bad_call = check_weight("bad_call", bad_call)
+        self._ended = np.zeros(env.num_envs, dtype=np.bool_)
+        self._pages = [""] * env.num_envs
+        self.single_observation_space = self._talk.pages
+        self.single_action_space = self._talk.actions
+        self.observation_space = batch_space(self._talk.pages, env.num_envs)
+        self.action_space = batch_space(self._talk.actions, env.num_envs)
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start the episodes, as the environment does."""
+        _, infos = self.env.reset(seed=seed, options=options)
+        mask = (options or {}).get("reset_mask")
+        rows = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
+        self._ended = self._ended & ~rows
+        self._talk.begin(np.flatnonzero(rows))
+        for row in np.flatnonzero(rows).tolist():
+            self._pages[row] = self._talk.page(row, GREETING)
+        return tuple(self._pages), infos | self._columns([Decision("", "")] * self.num_envs, rows)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Search or recommend, in each row.
+
+        Raises:
+            ResetNeeded: not reset yet, or rows have ended and ``autoreset`` is ``"disabled"``.
+            InvalidAction: there is not one action a row.
+        """
+        starting = self._start_ended()
+        decisions = self._decide(actions, starting)
+        recommend = np.array([decision.tool == "recommend" for decision in decisions])
+        none = np.array([not decision.tool for decision in decisions]) & ~starting
+        items = np.array([decision.item for decision in decisions], dtype=np.int64)
+        with self.env.unwrapped.resting(~recommend):
+            _, rewards, terminated, truncated, infos = self.env.step(items)
+        truncated = truncated | (~starting & self._talk.over())
+        self._ended = terminated | truncated
+        outcome = self.env.unwrapped.outcome
+        self._pages = [
+            self._talk.page(row, self._talk.answer(row, decision, outcome))
+            for row, decision in enumerate(decisions)
         ]
-        text = "\n".join(lines)
-        known = self._texts.characters
-        return text if known.issuperset(text) else "".join(c if c in known else "?" for c in text)
+        infos = infos | self._columns(decisions, np.ones_like(starting))
+        return (
+            tuple(self._pages),
+            np.where(none, self._bad_call, rewards),
+            terminated,
+            truncated,
+            infos,
+        )
+
+    def _start_ended(self) -> BoolArray:
+        """Begin new episodes where they ended in the last step; these rows."""
+        ended = self._ended
+        if ended.any():
+            if self.env.unwrapped.autoreset == "disabled":
+                raise ResetNeeded(
+                    f"the episodes of rows {np.flatnonzero(ended).tolist()} have ended: "
+                    'call reset(options={"reset_mask": mask}) with autoreset="disabled"'
+                )
+            self.env.reset(options={"reset_mask": ended})
+            self._talk.begin(np.flatnonzero(ended))
+        return ended
+
+    def _decide(self, actions: Any, starting: BoolArray) -> list[Decision]:
+        if isinstance(actions, str) or len(actions) != self.num_envs:
+            raise InvalidAction(f"expected a text for each of {self.num_envs} rows")
+        greeting = Decision("", GREETING)
+        return [
+            greeting if starts else self._talk.read(row, action)
+            for row, (action, starts) in enumerate(zip(actions, starting, strict=True))
+        ]
+
+    def _columns(self, decisions: list[Decision], rows: BoolArray) -> dict[str, Any]:
+        """What the decisions were, in Gymnasium's vector form."""
+        columns = {
+            "tool": objects([decision.tool for decision in decisions]),
+            "hits": objects([decision.hits for decision in decisions]),
+            "turns": self._talk.turns.copy(),
+        }
+        return with_masks(columns, rows)
 
 
-def _listed(names: list[str]) -> str:
-    return " | ".join(names) or "nothing"
+def _conversations(
+    env: Any, max_turns: int, hits: int, remembered: int, search: SearchEngine | None
+) -> Conversations:
+    rules = rules_of(env)
+    if not isinstance(rules.actions, ItemActions):
+        raise SettingError(
+            f"actions must be items, not candidates or points as in {env.action_space}"
+        )
+    catalogue = rules.simulator.catalogue
+    texts = item_texts(catalogue) if search is None else ItemTexts(catalogue, search)
+    return Conversations(rules, texts, max_turns, hits, remembered)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.progress import track
+from llmrec_env.offline.d3rlpy.checks import check_counts
 from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
 
 require("d3rlpy", "d3rlpy")
@@ -49,8 +51,7 @@ def collect_episodes(env: Any, act: Act, episodes: int, seed: int = 0) -> Replay
         SettingError: d3rlpy knows no such observations or actions, or there is to be no episode.
     """
     discrete = _check_spaces(env)
-    if episodes < 1:
-        raise SettingError(f"episodes must be at least 1, got {episodes}")
+    check_counts(episodes=episodes)
     env.action_space.seed(seed)
     seeds = [seed] + [None] * (episodes - 1)
     played = [_play(env, act, start) for start in track(seeds, "episodes")]
@@ -67,6 +68,8 @@ def collect_episodes(env: Any, act: Act, episodes: int, seed: int = 0) -> Replay
 def _check_spaces(env: Any) -> bool:
     """Whether actions are discrete."""
     observations, actions = env.observation_space, env.action_space
+    if isinstance(env, gym.vector.VectorEnv):
+        raise SettingError("d3rlpy acts in one environment at a time: gym.make, not gym.make_vec")
     if not isinstance(observations, spaces.Box):
         raise SettingError(
             f"d3rlpy reads arrays, and this environment observes {observations}; make it with "

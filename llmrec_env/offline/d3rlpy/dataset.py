@@ -10,6 +10,7 @@ from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.algorithms import Actions
+from llmrec_env.offline.d3rlpy.checks import check_counts
 from llmrec_env.offline.d3rlpy.points import points_of_items
 from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 from llmrec_env.offline.table import Transitions
@@ -63,8 +64,8 @@ def to_mdp_dataset(
     """
     if actions not in ("item", "embedding"):
         raise SettingError(f"actions must be 'item' or 'embedding', got {actions!r}")
-    if max_episode_steps is not None and max_episode_steps < 1:
-        raise SettingError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
+    if max_episode_steps is not None:
+        check_counts(max_episode_steps=max_episode_steps)
     if isinstance(source, InteractionLog):
         table = transitions(source, simulator, **options)
     elif (simulator is None or actions == "embedding") and not options:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import progress_bar
+from llmrec_env.offline.d3rlpy.checks import (
+    check_counts,
+    check_dataset,
+    check_environments,
+    environments_in,
+)
 from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
 
 Row = dict[str, float]
@@ -36,9 +42,15 @@ def train(
         what the evaluators found.
 
     Raises:
+        SettingError: a number of steps is below 1, the dataset's actions are none that the
+            algorithm chooses, or it is to be judged in an environment of other observations.
         DataError: an episode is longer than the decision transformer has places in time.
     """
-    _check_lengths(algo, dataset)
+    check_counts(n_steps=n_steps, log_every=log_every)
+    check_dataset(algo, dataset)
+    info = dataset.dataset_info
+    shape, judges = info.observation_signature.shape[0], environments_in(options)
+    check_environments(shape, info.action_size, judges)
     return _fit(algo, algo.fit, seed, log_every, dataset=dataset, n_steps=n_steps, **options)
 
 
@@ -58,7 +70,17 @@ def train_online(
 
     Returns:
         As :func:`train`; "rollout_return" is what episodes that ended meanwhile paid.
+
+    Raises:
+        SettingError: a number of steps is below 1, d3rlpy has no such learning for the algorithm,
+            or the environment has other observations or actions than it learned from.
     """
+    check_counts(n_steps=n_steps, log_every=log_every)
+    if not hasattr(algo, "fit_online"):
+        raise SettingError(f"{type(algo).__name__} learns from datasets alone, in d3rlpy")
+    if algo.impl is not None:
+        envs = [env, *environments_in(options)]
+        check_environments(algo.impl.observation_shape, algo.impl.action_size, envs)
     env.reset(seed=seed)
     env.action_space.seed(seed)
     return _fit(algo, algo.fit_online, seed, log_every, env=env, n_steps=n_steps, **options)
@@ -78,20 +100,6 @@ def _fit(
             **options,
         )
     return list(rows.by_step.values())
-
-
-def _check_lengths(algo: Any, dataset: Any) -> None:
-    """Beyond ``max_timestep`` d3rlpy would look for an embedding that is not there."""
-    most = getattr(algo.config, "max_timestep", None)
-    if most is None:
-        return
-    longest = max(episode.transition_count for episode in dataset.episodes)
-    if longest > most:
-        raise DataError(
-            f"the longest episode has {longest:,} steps, and {type(algo).__name__} knows "
-            f"max_timestep={most:,} of them: cut the log into shorter ones "
-            "(to_mdp_dataset(…, max_episode_steps=50)) or raise max_timestep"
-        )
 
 
 class _Rows(d3rlpy.logging.NoopAdapterFactory, d3rlpy.logging.NoopAdapter):  # type: ignore[name-defined]
