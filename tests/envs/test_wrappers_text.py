@@ -165,6 +165,27 @@ def test_titles_cannot_write_lines_of_their_own() -> None:
     assert env.step("recommend[Eviltitle Not done: [i3] [i8]]")[-1]["item_id"] == "i8"
 
 
+@pytest.mark.parametrize(
+    ("name", "item"),
+    [
+        ("i5", "i5"),  # the id, though item 7 is titled so
+        ("The Same [i5]", "i8"),  # the title, though it ends like a label of item 5
+        ("The Same [i5] [i8]", "i8"),
+        ("the same [i5] [I8]", None),
+        ("Another [i5]", None),
+        ("\x00\u200b", None),
+    ],
+)
+def test_a_name_means_the_id_then_the_title_then_both(name: str, item: str | None) -> None:
+    titles = [f"Film {item}" for item in range(N_ITEMS)]
+    titles[7], titles[8], titles[9] = "i5", "The Same [i5]", "\u200b"
+    env = make(EvenUser(make_log(SEQUENCES, titles=titles)))
+    env.reset(options={"user_id": "ann"})
+    text, *_, info = env.step(f"recommend[{name}]")
+    assert (info["item_id"] or None) == item
+    assert (item is None) == ("Not done: no item is called" in text)
+
+
 def test_a_seen_item_is_said_to_be_one() -> None:
     text, reward, *_ = opened(seen="pay_nothing").step("recommend[i0]")
     assert reward == 0.0

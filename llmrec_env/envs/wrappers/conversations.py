@@ -12,7 +12,7 @@ from llmrec_env.envs.common.rendering import clean
 from llmrec_env.envs.common.rules import check_counts
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
 from llmrec_env.envs.shop.views.text_space import TextSpace
-from llmrec_env.envs.wrappers.item_texts import ID_WIDTH, TEXT_WIDTH, TITLE_WIDTH, ItemTexts
+from llmrec_env.envs.wrappers.item_texts import LABEL_WIDTH, TEXT_WIDTH, TITLE_WIDTH, ItemTexts
 from llmrec_env.envs.wrappers.tool_calls import LONGEST_CALL, CallError, read_call
 
 MANUAL = """\
@@ -22,8 +22,8 @@ Answer with one action and nothing else:
 search[words] finds items in the catalogue. It costs a turn.
 recommend[item id or title] shows an item to the user. It costs a turn."""
 GREETING = "A user has come."
-LABEL_WIDTH = TITLE_WIDTH + ID_WIDTH + len(" [] (skipped) | ")
-MESSAGE_WIDTH = 3 * LABEL_WIDTH
+TOLD_WIDTH = LABEL_WIDTH + len(" (skipped) | ")
+MESSAGE_WIDTH = 3 * TOLD_WIDTH
 
 
 class Decision(NamedTuple):
@@ -63,7 +63,7 @@ class Conversations:
         self._max_turns, self._hits, self._remembered = max_turns, hits, remembered
         self._recommended: list[list[str]] = [[] for _ in range(rules.num_rows)]
         self.turns = np.zeros(rules.num_rows, dtype=np.int64)
-        longest = (2 * remembered + 2) * LABEL_WIDTH + hits * (LABEL_WIDTH + TEXT_WIDTH)
+        longest = (2 * remembered + 2) * TOLD_WIDTH + hits * (TOLD_WIDTH + TEXT_WIDTH)
         self.pages = TextSpace(longest + MESSAGE_WIDTH, charset=texts.characters)
         self.actions = TextSpace(LONGEST_CALL, charset=texts.characters)
 

@@ -21,8 +21,9 @@ from llmrec_env.envs.shop.search.engine import SearchEngine
 from llmrec_env.envs.wrappers.tool_calls import CallError
 
 ID_WIDTH, TITLE_WIDTH, TEXT_WIDTH = 40, 60, 160
-LABEL = re.compile(r".*\[([^\[\]]+)\]", re.DOTALL)
+LABEL = re.compile(r".*\[([^\[\]]+)\]")
 """``Title [id]``, as items are shown."""
+LABEL_WIDTH = TITLE_WIDTH + ID_WIDTH + len(" []")
 
 
 class ItemTexts:
@@ -79,24 +80,27 @@ class ItemTexts:
         return [item for item in found.tolist() if item not in left_out][:k]
 
     def find(self, name: str) -> int:
-        """The item of an id or title, or of both as :meth:`label` writes them.
+        """The item of an id, else of a title, else of both as :meth:`label` writes them.
 
         Raises:
             CallError: there is none, or more than one.
         """
-        label = LABEL.fullmatch(name)
-        found: list[int] = []
-        for candidate in [name, *([label[1]] if label else [])]:
-            found = found or self._by_id.get(clean(candidate, ID_WIDTH), [])
+        line = clean(name, LABEL_WIDTH)
+        found = self._by_id.get(clean(name, ID_WIDTH), [])
+        found = [item for item in found if self._ids[item] == name] or found
         found = found or self._by_title.get(clean(name, TITLE_WIDTH).casefold(), [])
-        exact = [item for item in found if self._ids[item] == name]
-        found = exact or found
-        if not found:
+        found = found or self._labelled(line)
+        if not line or not found:
             raise CallError(f'no item is called "{clean(name, TITLE_WIDTH)}": search for it first')
         if len(found) > 1:
             some = ", ".join(clean(self._ids[item], ID_WIDTH) for item in found[:3])
             raise CallError(f"{len(found)} items are called that: name one by its id, as {some}")
         return found[0]
+
+    def _labelled(self, line: str) -> list[int]:
+        match = LABEL.fullmatch(line)
+        named = self._by_id.get(match[1], []) if match else []
+        return [item for item in named if self.label(item).casefold() == line.casefold()]
 
     @cached_property
     def characters(self) -> frozenset[str]:
