@@ -1,4 +1,4 @@
-"""Any algorithm of stable-baselines3 or sb3-contrib, on users.
+"""Any algorithm of stable-baselines3 or sb3-contrib learns to recommend.
 
 You see a progress bar while it learns from the training users, then what random items and the
 agent, greedy and sampled, earn from the same held-out users with the same luck.

@@ -98,6 +98,7 @@ def test_sb3_any_with_other_actions(run: Run, algorithm: str, more: tuple[str, .
     check_comparison(run("sb3_any.py", *small))
 
 
+@pytest.mark.slow
 def test_sb3_any_in_processes_of_its_own(run: Run) -> None:
     pytest.importorskip("sb3_contrib")
     small = ("--algorithm", "a2c", "--count", "2", "--steps", "20", "--episodes", "4", *TRUE)
