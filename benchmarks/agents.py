@@ -38,6 +38,10 @@ USERS = ("LE", "TRUE")
 Where = dict[str, tuple[str, ...]]
 ITEMS: Where = {"LE": ("--id", "LLMRec/NextItem-v1"), "TRUE": ("--id", "LLMRec/TrueTaste-v1")}
 """The options that name the environment of either kind of users."""
+LISTS: Where = {
+    "LE": ("--id", "LLMRec/Slate-v0", "--settings", "slate_size=5"),
+    "TRUE": ("--id", "LLMRec/Slate-v0", "--settings", "slate_size=5", "simulator=true-taste"),
+}
 LINE = re.compile(
     r"^(?P<name>\w+) +return +(?P<mean>-?[\d.]+) ± (?P<error>[\d.]+|nan)"
     r"(?: · (?P<above>[+-][\d.]+) standard errors above random)?$",
@@ -107,6 +111,7 @@ CASES = (
     Case("RLlib PPO", "other_libraries/rllib_ppo.py", venv="rllib"),
     Case("popular items", "popular.py", steps=0),
     Case("popular items, masked", "popular.py", ("--masks",), needs="masks", steps=0),
+    sb3("stable-baselines3 PPO on lists of 5", "ppo", actions="lists", where=LISTS, steps=20_000),
 )
 """The rows of the table; those of other actions are cases with another ``where``."""
 

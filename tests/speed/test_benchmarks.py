@@ -108,3 +108,10 @@ def test_the_softmax_is_held_against_cross_entropy() -> None:
     assert [line.split(":")[0] for line in lines[1:]] == [
         *("cross-entropy", "ours, float32", "ours, bfloat16")
     ]
+
+
+def test_lists_are_held_against_single_items() -> None:
+    lines = run("slates.py", "--sizes", "1", "2", "--episodes", "3").splitlines()
+    assert [line.split(" | ")[:2] for line in lines if "±" in line] == [
+        [f"| {users} users", size] for users in ("LE", "TRUE") for size in ("1", "2")
+    ]
