@@ -54,12 +54,13 @@ class Form(NamedTuple):
         """The space of one row; of a vector environment too."""
         actions = getattr(env, "single_action_space", env.action_space)
         seen = getattr(env, "single_observation_space", env.observation_space)
-        if not isinstance(actions, spaces.Discrete):
+        if not isinstance(actions, (spaces.Discrete, spaces.MultiDiscrete)):
             raise SettingError(
-                f"a mask says which of a number of actions make sense: it is for Discrete actions, "
-                f"not for {actions}"
+                f"a mask says which of a number of actions make sense: it is for Discrete and "
+                f"MultiDiscrete actions, not for {actions}"
             )
-        return spaces.Dict({self.observation: seen, self.mask: self.space(int(actions.n))})
+        n = actions.n if isinstance(actions, spaces.Discrete) else actions.nvec.sum()
+        return spaces.Dict({self.observation: seen, self.mask: self.space(int(n))})
 
 
 FORMS = {
@@ -78,7 +79,8 @@ class MaskInObservation(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstru
     the episode has just ended, all of them are: nobody can draw from nothing.
 
     Args:
-        env: an environment of ours whose actions are ``Discrete``.
+        env: an environment of ours whose actions are ``Discrete``, or ``MultiDiscrete``: then the
+            masks of the places stand in a row, as sb3-contrib has them.
         library: who reads it: ``"pettingzoo"`` (int8, also for an agent of one's own), ``"rllib"``
             (``"observations"``, float32), ``"tianshou"`` (``"obs"`` and ``"mask"``, bool) or
             ``"torchrl"`` (bool).

@@ -11,7 +11,8 @@ import pytest
 from even_user import EvenUser
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import RecordEpisodeStatistics
-from test_vector import MODES, alone
+from row_by_row import alone
+from test_vector import MODES
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.infos import row_infos
@@ -81,7 +82,7 @@ def test_the_places_of_candidates_are_masked_alike(true_user: TrueTasteUser) -> 
     assert observation["action_mask"].shape == (10,)
     envs = VectorMaskInObservation(gym.make_vec(ID, num_envs=2, **kwargs), "torchrl")
     assert envs.reset(seed=0)[0]["action_mask"].shape == (2, 10)
-    with pytest.raises(SettingError, match="for Discrete actions"):
+    with pytest.raises(SettingError, match="for Discrete and MultiDiscrete actions"):
         MaskInObservation(gym.make("LLMRec/ItemEmbedding-v0", simulator=true_user))
 
 
@@ -185,7 +186,7 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(SettingError, match=r"has no action_masks\(\): it is not one of ours"):
         MaskInObservation(gym.make("CartPole-v1"))
     points = gym.spaces.Box(-1.0, 1.0, (2,))
-    with pytest.raises(SettingError, match="for Discrete actions, not for Box"):
+    with pytest.raises(SettingError, match="for Discrete and MultiDiscrete actions, not for Box"):
         MaskInObservation(gym.wrappers.TransformAction(gym.make(ID), lambda point: 0, points))
     with pytest.raises(SettingError, match="library"):
         VectorMaskInObservation(gym.make_vec(ID, num_envs=2), "jax")

@@ -12,7 +12,8 @@ from even_user import N_ITEMS, EvenUser, make_log
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_vector import MODES, alone, together
+from row_by_row import alone, together
+from test_vector import MODES
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.wrappers import TasteDrift, VectorTasteDrift

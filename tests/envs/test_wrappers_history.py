@@ -12,7 +12,8 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.wrappers import FlattenObservation, FrameStackObservation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_vector import MODES, alone, together
+from row_by_row import alone, together
+from test_vector import MODES
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.wrappers import SessionHistory, VectorSessionHistory

@@ -12,7 +12,8 @@ from even_user import EvenUser, make_log
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_vector import MODES, alone, together
+from row_by_row import alone, together
+from test_vector import MODES
 
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.wrappers import (
@@ -253,7 +254,7 @@ def test_wrong_settings_are_refused(even_user: EvenUser) -> None:
         RetentionReward(gym.make(ID), leave=float("nan"))
     with pytest.raises(SettingError, match="stay must be a finite number, got 'much'"):
         RetentionReward(gym.make(ID), stay="much")
-    with pytest.raises(SettingError, match="is no environment in which one item a step"):
+    with pytest.raises(SettingError, match="is no environment whose users are shown items"):
         RetentionReward(gym.make("CartPole-v1"))
     with pytest.raises(SettingError, match="among must be one of"):
         DiversityReward(gym.make(ID), among="liked")

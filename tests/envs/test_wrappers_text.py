@@ -16,7 +16,7 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_vector import alone, together
+from row_by_row import alone, together
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
@@ -346,9 +346,9 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(SettingError, match="bad_call must be a finite number"):
         make(bad_call="much")
     candidates = gym.make(ID, simulator=EvenUser(make_log(SEQUENCES)), candidates=4)
-    with pytest.raises(SettingError, match="not candidates or points"):
+    with pytest.raises(SettingError, match="not candidates, points or lists"):
         TextTools(candidates)
-    with pytest.raises(SettingError, match="is no environment in which one item a step"):
+    with pytest.raises(SettingError, match="is no environment whose users are shown items"):
         TextTools(gym.make("CartPole-v1"))
 
 

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.common.rules import check_counts
-from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.envs.wrappers.shaping import (
+    Outcome,
     RewardTerm,
     ShapedReward,
     VectorShapedReward,
     check_weight,
+    looked_at,
     rules_of,
 )
 from llmrec_env.users.item_space import item_space_of
@@ -29,7 +31,7 @@ class Diversity(RewardTerm):
 
     names = ("diversity",)
 
-    def __init__(self, rules: NextItemRules, weight: float, window: int, among: str) -> None:
+    def __init__(self, rules: UsersInEpisodes[Any], weight: float, window: int, among: str) -> None:
         self.weight = check_weight("weight", weight)
         check_counts(window=window)
         self._among = check_name("among", among, AMONG)
@@ -45,7 +47,7 @@ class Diversity(RewardTerm):
         """More for items that lie apart from those of the session; then they are part of it."""
         paid = np.where(playing, outcome.reward, 0.0)
         pays = {"diversity": self.weight * self._distances(outcome.items) * paid}
-        joins = playing & outcome.accepted if self._among == "taken" else playing
+        joins = playing & (outcome.accepted if self._among == "taken" else looked_at(outcome))
         self._session[joins, :-1] = self._session[joins, 1:]
         self._session[joins, -1] = outcome.items[joins]
         return pays

@@ -9,7 +9,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.next_item.rules import NextItemRules
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.envs.shop.checks import check_whole
 from llmrec_env.envs.wrappers.shaping import check_weight, rules_of
 
@@ -30,7 +30,7 @@ class Drift:
         counts: int64 (N,), items taken elsewhere in the episode.
     """
 
-    def __init__(self, rules: NextItemRules, rate: float, at_start: int) -> None:
+    def __init__(self, rules: UsersInEpisodes[Any], rate: float, at_start: int) -> None:
         self.rate = check_weight("rate", rate)
         if not 0.0 <= self.rate <= 1.0:
             raise SettingError(f"rate must lie between 0 and 1, got {rate}")

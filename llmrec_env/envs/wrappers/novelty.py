@@ -12,8 +12,9 @@ from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray, read_onl
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.envs.wrappers.shaping import (
+    Outcome,
     RewardTerm,
     ShapedReward,
     VectorShapedReward,
@@ -27,7 +28,9 @@ class Novelty(RewardTerm):
 
     names = ("novelty",)
 
-    def __init__(self, rules: NextItemRules, weight: float, log: InteractionLog | None) -> None:
+    def __init__(
+        self, rules: UsersInEpisodes[Any], weight: float, log: InteractionLog | None
+    ) -> None:
         self.weight = check_weight("weight", weight)
         assert rules.simulator.users is not None
         log = rules.simulator.users if log is None else log

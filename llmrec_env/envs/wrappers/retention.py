@@ -8,8 +8,8 @@ import gymnasium as gym
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, IntArray
-from llmrec_env.envs.next_item.rules import Outcome
 from llmrec_env.envs.wrappers.shaping import (
+    Outcome,
     RewardTerm,
     ShapedReward,
     VectorShapedReward,

@@ -13,9 +13,8 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.rules import check_counts
 from llmrec_env.envs.common.single import FIRST, PLAYING
-from llmrec_env.envs.next_item.rules import Outcome
 from llmrec_env.envs.wrappers.episodes import Episodes
-from llmrec_env.envs.wrappers.shaping import rules_of
+from llmrec_env.envs.wrappers.shaping import Outcome, looked_at, rules_of
 from llmrec_env.users.item_space import item_space_of
 
 BESIDE = 2
@@ -59,7 +58,8 @@ class Frames:
         """What was shown in ``rows``, bool (N,), and the observations after it, (N, d)."""
         present = self.values[:, -1]
         answers = np.where(outcome.accepted, 1.0, -1.0)
-        present[rows, self._size : -BESIDE] = self._points[outcome.items[rows]]
+        shown = rows & looked_at(outcome)
+        present[shown, self._size : -BESIDE] = self._points[outcome.items[shown]]
         present[rows, -BESIDE:] = np.stack([answers, outcome.reward], axis=1)[rows]
         self.values[rows, :-1] = self.values[rows, 1:]
         self.values[rows, -1] = 0.0

@@ -8,7 +8,7 @@ A term is written once, over N rows; :class:`ShapedReward` asks it about one row
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -17,11 +17,37 @@ from numpy.typing import NDArray
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.single import FIRST, PLAYING
-from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
+from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.envs.wrappers.episodes import Episodes
 from llmrec_env.envs.wrappers.telling import told
 
 ORIGINAL = "original_reward"
+
+
+class Outcome(Protocol):
+    """What wrappers read of what a step brought to N rows, whatever shows the items.
+
+    Attributes:
+        items: int64 (N,), the item that the user saw; of a slate, the one looked at.
+        reward: (N,), what was paid for it.
+        accepted: bool (N,), whether it was taken.
+        terminated: bool (N,), whether the user left, or has seen every item.
+    """
+
+    @property
+    def items(self) -> IntArray: ...
+    @property
+    def reward(self) -> NDArray[np.floating[Any]]: ...
+    @property
+    def accepted(self) -> BoolArray: ...
+    @property
+    def terminated(self) -> BoolArray: ...
+
+
+def looked_at(outcome: Outcome) -> BoolArray:
+    """Who saw the item, bool (N,): a slate may be passed over."""
+    places = getattr(outcome, "places", None)
+    return np.ones_like(outcome.accepted) if places is None else places >= 0
 
 
 class RewardTerm(ABC):
@@ -102,17 +128,17 @@ class VectorShapedReward(gym.vector.VectorWrapper, gym.utils.RecordConstructorAr
         return observations, rewards + sum(terms.values()), terminated, truncated, infos
 
 
-def rules_of(env: Any) -> NextItemRules:
-    """The rules of an environment of ours that shows one item a step, single or batched.
+def rules_of(env: Any) -> UsersInEpisodes[Any]:
+    """The rules of an environment of ours whose users are shown items, single or batched.
 
     Raises:
         SettingError: it is another.
     """
     rules = getattr(env.unwrapped, "rules", None)
-    if not isinstance(rules, NextItemRules):
+    if not isinstance(rules, UsersInEpisodes):
         raise SettingError(
-            f"{env} is no environment in which one item a step is shown to users, such as "
-            "LLMRec/NextItem-v1 and LLMRec/TrueTaste-v1, or runs several side by side"
+            f"{env} is no environment whose users are shown items, such as LLMRec/NextItem-v1, "
+            "LLMRec/TrueTaste-v1 and LLMRec/Slate-v0, or runs several side by side"
         )
     return rules
 

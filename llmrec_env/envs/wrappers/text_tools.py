@@ -15,6 +15,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.infos import objects, with_masks
 from llmrec_env.envs.common.single import FIRST
 from llmrec_env.envs.next_item.actions import ItemActions
+from llmrec_env.envs.next_item.rules import NextItemRules
 from llmrec_env.envs.shop.search.engine import SearchEngine
 from llmrec_env.envs.wrappers.conversations import GREETING, MANUAL, Conversations, Decision
 from llmrec_env.envs.wrappers.item_texts import ItemTexts, item_texts
@@ -264,9 +265,9 @@ def _conversations(
     env: Any, max_turns: int, hits: int, remembered: int, search: SearchEngine | None
 ) -> Conversations:
     rules = rules_of(env)
-    if not isinstance(rules.actions, ItemActions):
+    if not (isinstance(rules, NextItemRules) and isinstance(rules.actions, ItemActions)):
         raise SettingError(
-            f"actions must be items, not candidates or points as in {env.action_space}"
+            f"an action must be an item, not candidates, points or lists as in {env.action_space}"
         )
     catalogue = rules.simulator.catalogue
     texts = item_texts(catalogue) if search is None else ItemTexts(catalogue, search)
