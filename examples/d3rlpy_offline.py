@@ -1,11 +1,11 @@
-"""d3rlpy learns from a log that a language model has labelled, then goes on among the users.
+"""d3rlpy learns from a log that a simulated user has labelled, then goes on among such users.
 
-You see progress bars while the LE reads the log and while the algorithm learns, then what random
+You see progress bars while the user reads the log and while the algorithm learns, then what random
 actions and the algorithm, after the log and after the users, earn from the same held-out users with
 the same luck: greedy, without masks.
 
     python examples/d3rlpy_offline.py
-    python examples/d3rlpy_offline.py --algorithm td3_bc
+    python examples/d3rlpy_offline.py --algorithm td3_bc --user true
 """
 
 import argparse
@@ -18,31 +18,34 @@ from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.agents import Comparison, evaluate_agent, random_agent
 from llmrec_env.offline.d3rlpy import ALGORITHMS, to_mdp_dataset, train, train_online
 from llmrec_env.users.language import embedded_user
+from llmrec_env.users.true_taste import TrueTasteUser
 
 IDS = {"item": "LLMRec/NextItem-v1", "embedding": "LLMRec/ItemEmbedding-v0"}
 EXPLORERS = {"item": d3rlpy.algos.ConstantEpsilonGreedy(0.1), "embedding": None}
 
 
-def main(algorithm, users, steps, online, episodes, augment):
+def main(algorithm, user, users, steps, online, episodes, augment):
     """Log -> dataset -> algorithm -> returns -> environment -> returns."""
-    learner, user = ALGORITHMS[algorithm], embedded_user()
-    split = split_by_user(llmrec_env.generate_world().log)
+    learner, world = ALGORITHMS[algorithm], llmrec_env.generate_world()
+    split = split_by_user(world.log)
+    user = embedded_user() if user == "le" else TrueTasteUser(world, split.test)
     log = split.train.select_users(range(users))
     table = llmrec_env.transitions(log, user, augment=augment, ask_follow_up=False)
     labeller = user if learner.actions == "embedding" else None
     dataset = to_mdp_dataset(table, labeller, actions=learner.actions)
     algo = learner.create(table.kind, table.n_items)
 
+    known = {"simulator": user, "observation": "bare_state"}
+
     def returns(agent):
-        known = {"observation": "bare_state", "users": split.test}
-        return evaluate_agent(agent, IDS[learner.actions], episodes, **known)
+        return evaluate_agent(agent, IDS[learner.actions], episodes, users=split.test, **known)
 
     def greedy(turn):
         return algo.predict(turn.observations)
 
     train(algo, dataset, n_steps=steps)
     found = {"offline": returns(greedy)}
-    env = gym.make(IDS[learner.actions], observation="bare_state", users=split.train)
+    env = gym.make(IDS[learner.actions], users=split.train, **known)
     train_online(algo, env, online, buffer=dataset, explorer=EXPLORERS[learner.actions])
     found["online"] = returns(greedy)
     print(f"{learner.library_name}, {dataset.transition_count:,} transitions")
@@ -52,6 +55,7 @@ def main(algorithm, users, steps, online, episodes, augment):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="cql")
+    parser.add_argument("--user", choices=("le", "true"), default="le", help="who answers")
     parser.add_argument("--users", type=int, default=400, help="training users of the log")
     parser.add_argument("--steps", type=int, default=1000, help="gradient steps on the log")
     parser.add_argument("--online", type=int, default=2000, help="items shown to users after it")

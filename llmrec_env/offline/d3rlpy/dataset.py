@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.common.arrays import FloatArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.algorithms import Actions
@@ -76,12 +76,16 @@ def to_mdp_dataset(
     if actions == "embedding":
         points = points_of_items(item_points, simulator, (table.n_items, None))
     logged = ~table.augmented
-    users, terminal = table.user[logged], table.terminal[logged]
+    _check_whole(table.user[logged], table.terminal[logged])
+    chosen = table if augmented else table.rows(logged)
+    return TransitionsDataset.of(chosen, points, max_episode_steps)
+
+
+def _check_whole(users: IntArray, terminal: BoolArray) -> None:
+    """Refuse logged rows, in their order, that are no whole episodes."""
     ends = np.append(users[1:] != users[:-1], True)
     if not len(users) or not np.array_equal(ends, terminal):
         raise DataError(
             "the logged rows are no whole episodes: each user's rows must stand together and in "
             "order, the last one terminal (has the table been filtered or shuffled?)"
         )
-    chosen = table if augmented else table.rows(logged)
-    return TransitionsDataset.of(chosen, points, max_episode_steps)
