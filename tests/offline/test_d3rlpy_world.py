@@ -12,9 +12,17 @@ from d3rlpy.algos import DiscreteBCConfig, DiscreteCQLConfig
 
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import World, generate_world
+from llmrec_env.evaluation.agents import compare_agents
 from llmrec_env.evaluation.policies import RandomPolicy
 from llmrec_env.evaluation.returns import evaluate_policy
-from llmrec_env.offline.d3rlpy import D3rlpyPolicy, HistoryEncoderFactory, to_mdp_dataset, train
+from llmrec_env.offline.d3rlpy import (
+    ALGORITHMS,
+    D3rlpyPolicy,
+    HistoryEncoderFactory,
+    to_mdp_dataset,
+    train,
+)
+from llmrec_env.offline.transitions import transitions
 from llmrec_env.users.true_taste import TrueTasteUser
 
 CONFIGS = [
@@ -55,3 +63,22 @@ def test_a_learner_of_plain_histories_beats_random(world: World, split: Split) -
     learned = evaluate_policy(policy, user, max_episode_steps=20)
     random = evaluate_policy(RandomPolicy(seed=0), user, max_episode_steps=20)
     assert learned.difference(random).low > 0
+
+
+@pytest.mark.parametrize("name", ["cql", "td3_bc"])
+def test_greedy_and_without_masks_they_are_three_standard_errors_above_random(
+    world: World, split: Split, name: str
+) -> None:
+    learner, user = ALGORITHMS[name], TrueTasteUser(world, split.test)
+    points = learner.actions == "embedding"
+    table = transitions(split.train, user)
+    algo = learner.create(table.kind, table.n_items)
+    train(algo, to_mdp_dataset(table, user if points else None, actions=learner.actions), 120)
+    found = compare_agents(
+        {"greedy": lambda turn: algo.predict(turn.observations)},
+        "LLMRec/ItemEmbedding-v0" if points else "LLMRec/NextItem-v1",
+        simulator=user,
+        observation="bare_state",
+        max_episode_steps=20,
+    )
+    assert found.errors_above_random("greedy") > 3.0
