@@ -18,7 +18,7 @@ from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import shown
 from llmrec_env.data.parquet import read_parquet
-from llmrec_env.data.repeated_sentences import repeated_sentences, without_repeated_sentences
+from llmrec_env.data.repeated_sentences import repeated_sentences, without_sentences
 from llmrec_env.data.values import as_ids
 
 # The words that introduce each well-known column in an item's sentence, in the sentence's order;
@@ -179,7 +179,7 @@ def _sentences(items: Catalogue) -> list[str]:
         return [""] * len(items)
     texts = items.table.select(_as_read(name) for name in names)
     if "title" in names:
-        texts = texts.with_columns(without_repeated_sentences(texts["title"]))
+        texts = texts.with_columns(without_sentences(texts["title"], items.repeated_sentences))
     phrases = [
         pl.when(pl.col(name) != "").then(pl.lit(f"{PHRASES.get(name, name)} ") + pl.col(name))
         for name in names

@@ -18,6 +18,7 @@ names of series, makers and sizes stay: they are shorter, or written like names.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -40,20 +41,36 @@ def repeated_sentences(titles: pl.Series) -> dict[str, int]:
     long = titles.filter(has_room).unique(maintain_order=True)
     if len(long) < TITLES:
         return {}
-    found = [*_sentences(long), *_endings(long)]
-    counts = {text: _count(titles, text) for text in found}
+    sentences, endings = _sentences(long), _endings(long)
+    found = [*sentences, *endings]
+    holders = long.filter(long.str.contains_any(found)) if found else long.clear()
+    counts = {}
+    for text in found:
+        having = holders.filter(holders.str.contains(text, literal=True))
+        if (text in sentences and len(text.split(" ")) >= WORDS) or _are_names(having):
+            counts[text] = _different(having, text)
     kept = {text: count for text, count in counts.items() if count >= TITLES}
     return dict(sorted(kept.items(), key=lambda pair: (-len(pair[0]), pair[0])))
 
 
-def without_repeated_sentences(titles: pl.Series) -> pl.Series:
-    """The titles without :func:`repeated_sentences`; the same series where there are none."""
-    for sentence in repeated_sentences(titles):
-        has = titles.str.contains(sentence, literal=True)
-        rest = titles.str.replace_all(sentence, "", literal=True).str.replace_all(r" {2,}", " ")
+def without_sentences(titles: pl.Series, sentences: Iterable[str]) -> pl.Series:
+    """The titles without some sentences, but for those that would be empty.
+
+    Args:
+        titles: String, with single blanks between words.
+        sentences: the longest first, as :func:`repeated_sentences` finds them.
+    """
+    sentences = list(sentences)
+    if not sentences:
+        return titles
+    places = titles.str.contains_any(sentences).arg_true()
+    holders = titles[places]
+    for sentence in sentences:
+        has = holders.str.contains(sentence, literal=True)
+        rest = holders.str.replace_all(sentence, "", literal=True).str.replace_all(r" {2,}", " ")
         rest = rest.str.strip_chars_end(LOOSE_ENDS).str.strip_chars_start()
-        titles = rest.zip_with(has & (rest != ""), titles)
-    return titles
+        holders = rest.zip_with(has & (rest != ""), holders)
+    return titles.clone().scatter(places, holders)
 
 
 def _sentences(titles: pl.Series) -> list[str]:
@@ -61,24 +78,24 @@ def _sentences(titles: pl.Series) -> list[str]:
     parts = titles.str.replace_all(SENTENCE_END, "${1}" + BREAK).str.split(BREAK)
     stretches = parts.list.unique().explode()
     frequent = _frequent(stretches.filter(stretches.str.count_matches(" ") >= FEW_WORDS - 1))
+    words = [text.split(" ") for text in frequent]
     return [
         text
-        for text in frequent
-        if text.count(" ") >= WORDS - 1
-        or _is_running_text(text.split(" "), titles.filter(titles.str.contains(text, literal=True)))
+        for text, own in zip(frequent, words, strict=True)
+        if len(own) >= WORDS or _is_small(own)
     ]
 
 
 def _endings(titles: pl.Series) -> list[str]:
-    """Ends in running text that enough titles share, each as long as they share it."""
+    """Ends of small words that enough titles share, each as long as they share it."""
     last = titles.str.extract(LAST_WORDS)
-    endings = []
-    for ending in _frequent(last.drop_nulls()):
-        having = titles.filter(last == ending)
-        shared = _shared_words([title.split(" ") for title in having])
-        if _is_running_text(shared, having):
-            endings.append(" ".join(shared))
-    return endings
+    frequent = [ending for ending in _frequent(last.drop_nulls()) if _is_small(ending.split(" "))]
+    rows: dict[str, list[list[str]]] = {ending: [] for ending in frequent}
+    having = last.is_in(frequent)
+    for ending, title in zip(last.filter(having), titles.filter(having), strict=True):
+        rows[ending].append(title.split(" "))
+    shared = (_shared_words(titles) for titles in rows.values())
+    return [" ".join(words) for words in shared if _is_small(words)]
 
 
 def _shared_words(rows: list[list[str]], share: float = 0.9) -> list[str]:
@@ -93,11 +110,14 @@ def _shared_words(rows: list[list[str]], share: float = 0.9) -> list[str]:
         size += 1
 
 
-def _is_running_text(words: list[str], titles: pl.Series) -> bool:
-    """Whether most words begin with a small letter, and most titles that hold them do not."""
-    small_words = sum(word[:1].islower() for word in words)
-    small_titles = int(titles.str.contains(r"^\p{Ll}").sum())
-    return 2 * small_words > len(words) and 2 * small_titles < len(titles)
+def _is_small(words: list[str]) -> bool:
+    """Whether most words begin with a small letter."""
+    return 2 * sum(word[:1].islower() for word in words) > len(words)
+
+
+def _are_names(titles: pl.Series) -> bool:
+    """Whether most titles do not begin with a small letter."""
+    return 2 * int(titles.str.contains(r"^\p{Ll}").sum()) < len(titles)
 
 
 def _frequent(texts: pl.Series) -> list[str]:
@@ -105,8 +125,7 @@ def _frequent(texts: pl.Series) -> list[str]:
     return sorted(counts.filter(pl.col("titles") >= TITLES)[texts.name].to_list())
 
 
-def _count(titles: pl.Series, sentence: str) -> int:
-    """How many titles hold the sentence and differ in what else they say."""
-    having = titles.filter(titles.str.contains(sentence, literal=True))
-    rests = having.str.replace_all(sentence, "", literal=True).str.strip_chars(LOOSE_ENDS)
+def _different(titles: pl.Series, sentence: str) -> int:
+    """How many titles differ in what they say beside the sentence."""
+    rests = titles.str.replace_all(sentence, "", literal=True).str.strip_chars(LOOSE_ENDS)
     return rests.filter(rests != "").n_unique()
