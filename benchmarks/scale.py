@@ -32,6 +32,7 @@ from llmrec_env.common.files import atomic_path, read_json, write_json
 from llmrec_env.common.progress import track
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.envs.common.registration import V0
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.language.saving import SavedModel
 from llmrec_env.offline import sharding as shards
@@ -115,6 +116,7 @@ def measure(simulator: Path, log: Path, scratch: Path) -> Row:
         simulator=user,
         users=InteractionLog.from_table(user.catalogue, held_out),
         max_episode_steps=50,
+        **V0,
     )
     env.reset(seed=0)
     actions = rng.integers(0, user.n_items, (STEPS, USERS))

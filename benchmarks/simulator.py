@@ -33,6 +33,7 @@ from llmrec_env.common.files import write_json
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import chunk_log
+from llmrec_env.envs.common.registration import V0
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.envs.slate.vector_env import SlateVectorEnv
 from llmrec_env.language.labelling import label_log, tokens_at_once
@@ -81,11 +82,14 @@ class Ratio:
 class Bench:
     """The model on trial, and everything measured about it."""
 
-    def __init__(self, folder: Path, device: str, dtype: str, repeats: int) -> None:
+    def __init__(
+        self, folder: Path, device: str, dtype: str, repeats: int, version: int = 1
+    ) -> None:
         self.user = LanguageUser.from_pretrained(folder, device=device, dtype=getattr(torch, dtype))
         self.folder = folder
         self.bare = BareModel(folder, self.user.model)
         self.repeats = repeats
+        self.rules: dict[str, Any] = V0 if version == 0 else {}
         self.rng = np.random.default_rng(0)
 
     def all(self) -> Iterator[Callable[[], list[Ratio]]]:
@@ -98,7 +102,8 @@ class Bench:
 
     def envs(self, rows: int, **settings: Any) -> NextItemVectorEnv:
         """A batched environment without end."""
-        return NextItemVectorEnv(rows, simulator=self.user, patience=FOREVER, **settings)
+        settings = {"patience": FOREVER, **self.rules, **settings}
+        return NextItemVectorEnv(rows, simulator=self.user, **settings)
 
     def actions(self, steps: int, rows: int) -> np.ndarray:
         """Unseen items where the catalogue lasts: no row is shown an item twice; (steps, rows)."""
@@ -163,6 +168,7 @@ class Bench:
             patience=FOREVER,
             max_episode_steps=FOREVER,
             disable_env_checker=True,
+            **self.rules,
         )
         return self._against_decode(env, 1, "step of 1 user", 0.60)
 
@@ -356,11 +362,12 @@ class Bench:
         from llmrec_env.envs.sb3 import make_vec_env
 
         def make() -> gym.Env[Any, Any]:
-            return gym.make("LLMRec/NextItem-v1", simulator=self.user, disable_env_checker=True)
+            settings = {"simulator": self.user, "disable_env_checker": True, **self.rules}
+            return gym.make("LLMRec/NextItem-v1", **settings)
 
         steps = 16
         envs = {
-            "batched": make_vec_env(USERS, seed=0, simulator=self.user),
+            "batched": make_vec_env(USERS, seed=0, simulator=self.user, **self.rules),
             "DummyVecEnv": DummyVecEnv([make] * USERS),
         }
         models = {n: PPO("MlpPolicy", env, n_steps=steps, seed=0) for n, env in envs.items()}
@@ -441,11 +448,14 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--version", type=int, default=1, choices=(0, 1), help="of NextItem")
     parser.add_argument("--only", nargs="*", help="names of measurements, such as steps")
     parser.add_argument("--out", type=Path, default=Path("runs/simulator.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    bench = Bench(arguments.simulator, arguments.device, arguments.dtype, arguments.repeats)
+    bench = Bench(
+        arguments.simulator, arguments.device, arguments.dtype, arguments.repeats, arguments.version
+    )
     wanted = [m for m in bench.all() if not arguments.only or m.__name__ in arguments.only]
     settings = {name: str(value) for name, value in vars(arguments).items()}
     ratios: list[Ratio] = []

@@ -14,6 +14,7 @@ from llmrec_env.users.base import ITEM_SIZE, UserSimulator
 
 WITHIN = 0.99
 """The share of the items whose first coordinate lies within [-1, 1]; the rest is clipped to it."""
+STRETCH = 2**14  # items in double precision at a time
 
 
 class ItemSpace:
@@ -77,9 +78,11 @@ def item_space_of(simulator: UserSimulator) -> ItemSpace:
 
 def _principal(vectors: FloatArray, size: int) -> FloatArray:
     """The first principal components, float64 (n_items, size), a sign for each that is stable."""
-    centred = vectors - vectors.mean(axis=0, dtype=np.float64)
-    _, axes = np.linalg.eigh(centred.T @ centred)
-    components = centred @ axes[:, ::-1][:, :size]
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    stretches = [vectors[start : start + STRETCH] for start in range(0, len(vectors), STRETCH)]
+    _, axes = np.linalg.eigh(sum((part - mean).T @ (part - mean) for part in stretches))
+    axes = axes[:, ::-1][:, :size]
+    components = np.concatenate([(part - mean) @ axes for part in stretches])
     largest = np.abs(components).argmax(axis=0)
     signs = np.sign(components[largest, np.arange(components.shape[1])])
     result: FloatArray = components * np.where(signs == 0, 1.0, signs)
