@@ -38,6 +38,8 @@ USERS = ("LE", "TRUE")
 Where = dict[str, tuple[str, ...]]
 ITEMS: Where = {"LE": ("--id", "LLMRec/NextItem-v1"), "TRUE": ("--id", "LLMRec/TrueTaste-v1")}
 """The options that name the environment of either kind of users."""
+CANDIDATES = {users: (*words, "--settings", "candidates=100") for users, words in ITEMS.items()}
+POINTS = {users: (*words, "--settings", "actions=embedding") for users, words in ITEMS.items()}
 LISTS: Where = {
     "LE": ("--id", "LLMRec/Slate-v0", "--settings", "slate_size=5"),
     "TRUE": ("--id", "LLMRec/Slate-v0", "--settings", "slate_size=5", "simulator=true-taste"),
@@ -111,6 +113,10 @@ CASES = (
     Case("RLlib PPO", "other_libraries/rllib_ppo.py", steps=30_000, venv="rllib"),
     Case("popular items", "popular.py", steps=0),
     Case("popular items, masked", "popular.py", ("--masks",), needs="masks", steps=0),
+    sb3("stable-baselines3 PPO on 100 candidates", "ppo", actions="candidates", where=CANDIDATES),
+    sb3("stable-baselines3 DQN on 100 candidates", "dqn", actions="candidates", where=CANDIDATES, steps=20_000),
+    sb3("stable-baselines3 TD3 on points", "td3", actions="points", where=POINTS, steps=20_000),
+    sb3("stable-baselines3 SAC on points", "sac", actions="points", where=POINTS, steps=20_000),
     sb3("stable-baselines3 PPO on lists of 5", "ppo", actions="lists", where=LISTS, steps=20_000),
 )
 """The rows of the table; those of other actions are cases with another ``where``."""

@@ -18,6 +18,7 @@ EXACT_ITEMS = 50_000
 """Catalogues up to this size are ranked whole, larger ones are not."""
 POINTS_A_CELL = 40  # what faiss asks for to place a centroid well
 CELLS_READ = 16
+FIRST_LOOK = 8  # neighbours asked for at first: the nearest is seldom left out
 
 
 class VectorIndex:
@@ -84,14 +85,25 @@ class NearestLeft:
     def find(self, point: FloatArray, left_out: IntArray) -> int:
         """The point nearest to float32 (D,) but for those of ``left_out``, int64 (M,), M < n."""
         if self._index is not None:
-            near, _ = self._index.search(point[None], min(len(left_out) + 1, len(self._points)))
-            left = near[0][(near[0] >= 0) & ~np.isin(near[0], left_out)]
-            if len(left):  # else the cells that were read are used up
-                return int(left[0])
+            found = self._find_in(self._index, point, set(left_out.tolist()))
+            if found is not None:
+                return found
         # |q - p|^2 is smallest where q . p - |p|^2 / 2 is largest
         scores = self._points @ point - self._half_squares
         scores[left_out] = -np.inf
         return int(scores.argmax())
+
+    def _find_in(self, index: VectorIndex, point: FloatArray, left_out: set[int]) -> int | None:
+        """The first that is left, in longer and longer lists; None where the cells are used up."""
+        most, k = min(len(left_out) + 1, len(self._points)), FIRST_LOOK
+        while True:
+            near, _ = index.search(point[None], min(k, most))
+            for item in near[0].tolist():
+                if item >= 0 and item not in left_out:
+                    return int(item)
+            if k >= most:
+                return None
+            k *= 8
 
     def find_each(self, points: FloatArray, left_out: IntArray) -> IntArray:
         """For each of some points in turn, the nearest that is not left out or found already.
