@@ -7,6 +7,7 @@ the cells nearest to the query. What it finds is nearly, not always, the nearest
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -63,8 +64,8 @@ class VectorIndex:
 class NearestLeft:
     """The point nearest to another, among those that are not left out.
 
-    Up to ``EXACT_ITEMS`` points all are looked at, above that a :class:`VectorIndex`. One point is
-    asked about at a time, so that what is found does not depend on who else asks. Immutable.
+    Up to ``EXACT_ITEMS`` points all are looked at, above that a :class:`VectorIndex`. Where all are
+    looked at, what is found does not depend on who else asks. Immutable.
 
     Args:
         points: float32 (n, D).
@@ -88,6 +89,21 @@ class NearestLeft:
             found = self._find_in(self._index, point, set(left_out.tolist()))
             if found is not None:
                 return found
+        return self._find_among_all(point, left_out)
+
+    def find_rows(self, points: FloatArray, left_out: Sequence[IntArray]) -> IntArray:
+        """:meth:`find` for float32 (N, D), int64 (N,); each row has its own ``left_out``."""
+        if self._index is None:
+            pairs = zip(points, left_out, strict=True)
+            return np.array([self._find_among_all(*pair) for pair in pairs], dtype=np.int64)
+        near, _ = self._index.search(points, FIRST_LOOK)
+        found = np.empty(len(points), dtype=np.int64)
+        for row, out in enumerate(left_out):
+            item = _first_left(near[row], set(out.tolist()))
+            found[row] = self.find(points[row], out) if item is None else item
+        return found
+
+    def _find_among_all(self, point: FloatArray, left_out: IntArray) -> int:
         # |q - p|^2 is smallest where q . p - |p|^2 / 2 is largest
         scores = self._points @ point - self._half_squares
         scores[left_out] = -np.inf
@@ -98,11 +114,9 @@ class NearestLeft:
         most, k = min(len(left_out) + 1, len(self._points)), FIRST_LOOK
         while True:
             near, _ = index.search(point[None], min(k, most))
-            for item in near[0].tolist():
-                if item >= 0 and item not in left_out:
-                    return int(item)
-            if k >= most:
-                return None
+            item = _first_left(near[0], left_out)
+            if item is not None or k >= most:
+                return item
             k *= 8
 
     def find_each(self, points: FloatArray, left_out: IntArray) -> IntArray:
@@ -126,3 +140,8 @@ class NearestLeft:
             found[i] = row.argmax()
             scores[i + 1 :, found[i]] = -np.inf
         return found
+
+
+def _first_left(near: IntArray, left_out: set[int]) -> int | None:
+    """The first of a list, -1 for none, that is not left out."""
+    return next((int(item) for item in near if item >= 0 and int(item) not in left_out), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -54,6 +55,10 @@ class ItemSpace:
     def nearest(self, point: FloatArray, left_out: IntArray) -> int:
         """The item nearest to float32 (d,) but for those of ``left_out``, int64 (M,)."""
         return self._nearest.find(point, left_out)
+
+    def nearest_rows(self, points: FloatArray, left_out: Sequence[IntArray]) -> IntArray:
+        """:meth:`nearest` for float32 (N, d), int64 (N,); each row has its own ``left_out``."""
+        return self._nearest.find_rows(points, left_out)
 
     def nearest_each(self, points: FloatArray, left_out: IntArray) -> IntArray:
         """For each of float32 (M, d) in turn, the nearest item but for those of ``left_out`` and

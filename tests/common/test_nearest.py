@@ -37,5 +37,8 @@ def test_a_large_catalogue_finds_what_is_left_even_where_its_cells_are_used_up(
     assert (np.array(found) == np.arange(200)).mean() > 0.95
     near = np.argsort(((points[0] - points) ** 2).sum(axis=1))
     assert search.find(points[0], near[:3900]) == near[3900]  # all of its own cell are out
+    out_of_each = [near[:3900], nothing, near[:2]]
+    rows = search.find_rows(points[[0, 9, 0]], out_of_each)
+    assert rows.tolist() == [near[3900], search.find(points[9], nothing), near[2]]
     twin = pickle.loads(pickle.dumps(search))
     assert twin.find(points[5], nothing) == search.find(points[5], nothing)

@@ -100,8 +100,8 @@ class PointActions:
             row = int(np.argmin(np.isfinite(points).all(axis=1)))
             raise InvalidAction(f"an action must be finite; row {row} is {points[row].tolist()}")
         inside = np.clip(points, -1.0, 1.0).astype(np.float32)
-        nearest = [self._item_space.nearest(inside[row], users.seen.of(row)) for row in users.rows]
-        return np.array(nearest, dtype=np.int64)
+        seen = [users.seen.of(row) for row in users.rows.tolist()]
+        return self._item_space.nearest_rows(inside, seen)
 
     def masks(self, users: UsersNow) -> BoolArray:
         """There are no masks over points.
