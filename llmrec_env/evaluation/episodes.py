@@ -26,7 +26,7 @@ class Turn:
         starts: bool (N,), true where an episode begins: a recurrent agent forgets there.
         action_space: the space of N actions, seeded.
         masks: a function without arguments; bool (N, number of actions), true where an action makes
-            sense. Environments whose actions are not ``Discrete`` may have none.
+            sense; of lists, place after place. Environments whose actions are points have none.
     """
 
     observations: Any
