@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from llmrec_env.common import progress
@@ -82,9 +83,11 @@ def load(
     allowed = list(inspect.signature(chosen.read).parameters)[1:]
     for option in options:
         if option not in allowed:
+            near = get_close_matches(option, [*inspect.signature(load).parameters, *allowed], n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
             raise DataError(
-                f"unknown option {option!r}: the format {chosen.name} takes "
-                f"{', '.join(allowed) or 'no options of its own'}"
+                f"unknown option {option!r}: {hint}beside the options of every format, "
+                f"{chosen.name} takes {', '.join(allowed) or 'none of its own'}"
             )
     raw = _with_meanings(chosen.read(source, **options), events, only_events, liked)
     interactions, reading = _ordered(Interactions.of(raw.interactions, str(raw.path)), raw.reading)
@@ -107,6 +110,14 @@ def _find_format(source: LogFiles, name: str | None) -> Format:
             return candidate
     known = "; ".join(f"{candidate.name}: {candidate.files}" for candidate in formats)
     found = sorted(file.name for file in source.folder.iterdir())
+    tables = [name for name in found if name.endswith((".csv", ".tsv", ".parquet"))]
+    if name is None and len(tables) == 1:
+        kind = tables[0].rsplit(".", 1)[1]
+        raise DataError(
+            f"{source.path}: no file says which rows are interactions; if {tables[0]} has them (a "
+            f"user and an item in each row), name it interactions.{kind}, and what is known of the "
+            f"items (item_id, title) items.{kind}"
+        )
     raise DataError(
         f"{source.path}: the files are of no known format; found "
         f"{listed(found, 10) if found else 'an empty folder'}; unpack an archive first, give the "

@@ -13,7 +13,7 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.next_item.observations import Observation
 from llmrec_env.evaluation.sb3_observations import seen_by
-from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.base import BESIDE_STATE, UserSimulator
 
 
 class Policy(Protocol):
@@ -129,8 +129,24 @@ class SB3Policy:
         self.observation, self.history_length = _form(space)
         self._cut = _state_width(space)
         if not isinstance(model.action_space, spaces.Discrete):
-            raise SettingError(f"a recommender chooses among items, not {model.action_space}")
+            raise SettingError(
+                f"a policy that scores items chooses among them, not {model.action_space}; judge "
+                "this model with llmrec_env.evaluate_agent, which takes any actions"
+            )
         self._scores = _score_function(model)
+
+    def check_observations(self, space: spaces.Space[Any], state_size: int) -> None:
+        """Refuse users who give other observations than the model learned from.
+
+        Raises:
+            SettingError: they do.
+        """
+        given = _state_width(space)
+        if self._cut not in (None, given, state_size, state_size + BESIDE_STATE):
+            raise SettingError(
+                f"the model sees {self._cut} numbers, and these users give {given}: judge it with "
+                "the simulator and the settings (such as candidates=) that it learned with"
+            )
 
     def action_scores(self, observation: Observation) -> FloatArray:
         """Logits or Q-values, float32 (N, n_items)."""

@@ -136,6 +136,8 @@ def evaluate_policy(
     )
     if hasattr(policy, "check_catalogue"):
         policy.check_catalogue(simulator.catalogue)
+    if hasattr(policy, "check_observations"):
+        policy.check_observations(env.single_observation_space, simulator.state_size)
     if hasattr(policy, "begin"):
         policy.begin(env.n_items)
     luck = luck_of(simulator.users.n_users, seed)[chosen]

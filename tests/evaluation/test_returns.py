@@ -184,8 +184,19 @@ def test_models_of_stable_baselines3_act_as_they_predict(
 def test_models_that_score_no_items_are_refused(simulator: TrueTasteUser) -> None:
     sb3 = pytest.importorskip("stable_baselines3")
     contrib = pytest.importorskip("sb3_contrib")
-    with pytest.raises(SettingError, match="among items"):
+    with pytest.raises(SettingError, match="judge this model with llmrec_env.evaluate_agent"):
         SB3Policy(sb3.PPO("MlpPolicy", "Pendulum-v1"))
     env = gym.make("LLMRec/TrueTaste-v1", simulator=simulator)
     with pytest.raises(SettingError, match="RecurrentPPO does not score"):
         SB3Policy(contrib.RecurrentPPO("MlpLstmPolicy", env))
+
+
+def test_a_model_of_other_observations_is_refused_in_one_line(simulator: TrueTasteUser) -> None:
+    sb3 = pytest.importorskip("stable_baselines3")
+    from llmrec_env.envs.sb3 import make_vec_env
+
+    envs = make_vec_env(2, simulator=simulator, candidates=5)
+    policy = SB3Policy(sb3.PPO("MlpPolicy", envs, n_steps=2, batch_size=4))
+    with pytest.raises(SettingError, match=r"the model sees \d+ numbers, and these users give"):
+        evaluate_policy(policy, simulator, episodes=2)
+    assert len(evaluate_policy(policy, simulator, episodes=2, candidates=5).returns) == 2
