@@ -93,6 +93,8 @@ def test_agents_are_compared_with_random_actions(simulator: TrueTasteUser) -> No
 def test_what_cannot_be_evaluated_is_refused(
     agent: Any, id: str, episodes: int, message: str, simulator: TrueTasteUser
 ) -> None:
+    if id != ID:
+        pytest.importorskip("bm25s")  # the shop's
     if agent is PopularPolicy:
         agent = PopularPolicy(simulator.users)
     with pytest.raises(SettingError, match=message):
