@@ -52,12 +52,9 @@ class ItemSpace:
         """Axes of the space, d."""
         return self.points.shape[1]
 
-    def nearest(self, point: FloatArray, left_out: IntArray) -> int:
-        """The item nearest to float32 (d,) but for those of ``left_out``, int64 (M,)."""
-        return self._nearest.find(point, left_out)
-
     def nearest_rows(self, points: FloatArray, left_out: Sequence[IntArray]) -> IntArray:
-        """:meth:`nearest` for float32 (N, d), int64 (N,); each row has its own ``left_out``."""
+        """The items nearest to float32 (N, d) but for those of the row's ``left_out``, int64 (M,)
+        each; int64 (N,)."""
         return self._nearest.find_rows(points, left_out)
 
     def nearest_each(self, points: FloatArray, left_out: IntArray) -> IntArray:

@@ -75,9 +75,10 @@ class NextItemRules(UsersInEpisodes[Outcome]):
 
     def _replace(self, items: IntArray, rows: BoolArray) -> IntArray:
         """The unseen item nearest to the user's own, in the place of those of ``rows``."""
-        if not rows.any():
+        places = np.flatnonzero(rows)
+        if not len(places):
             return items
         space, items = item_space_of(self.simulator), items.copy()
-        for row in np.flatnonzero(rows).tolist():
-            items[row] = space.nearest(space.points[items[row]], self.seen.of(row))
+        seen = [self.seen.of(row) for row in places.tolist()]
+        items[places] = space.nearest_rows(space.points[items[places]], seen)
         return items
