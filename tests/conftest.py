@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from chat_server import ChatServer, Script, chat_servers
 
 from llmrec_env.common import progress
 
@@ -70,5 +72,29 @@ def launch() -> Launch:
             output, _ = process.communicate(timeout=60)
             pytest.fail(f"two processes had not ended after {seconds} s:\n{output}")
         return process.returncode, output
+
+    return run
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Script], ChatServer]]:
+    """Start a server that answers as a script says."""
+    with chat_servers() as start:
+        yield start
+
+
+@pytest.fixture
+def run_example(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., str]:
+    """Run an example as from a shell against a server; returns what it prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def run(server: ChatServer, name: str, *options: str) -> str:
+        arguments = ["--base-url", server.url, "--model", "scripted", *options]
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+        return capsys.readouterr().out
 
     return run

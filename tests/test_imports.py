@@ -32,6 +32,15 @@ MAY_IMPORT = {
     "llmrec_env": LIBRARY,
 }
 """Each room with those below it; ``llmrec_env`` is the package's own front door."""
+ENVS_MAY_IMPORT = {
+    "common": set(),
+    "text": {"common"},
+    "shop": {"common", "text"},
+    "next_item": {"common"},
+    "slate": {"common", "next_item"},
+    "wrappers": {"common", "text", "next_item", "slate"},
+}
+"""The same within ``envs``; files that stand beside these may read all of them."""
 FOREIGN = {"data": {"torch", "transformers"}, "envs": {"transformers", "peft"}}
 """Packages that a room must not know."""
 
@@ -94,6 +103,16 @@ def test_a_room_imports_only_what_stands_below_it(module: str) -> None:
     rooms = {room(name) for name in known if name.split(".")[0] in ("llmrec_env", "agents")}
     above = rooms - MAY_IMPORT[here] - {here}
     assert not above, f"{module} ({here}) imports from {above}; data flows upward only"
+
+
+@pytest.mark.parametrize("inner", ENVS_MAY_IMPORT)
+def test_inside_envs_too_a_room_imports_only_what_stands_below_it(inner: str) -> None:
+    home = "llmrec_env.envs"
+    for module in MODULES:
+        if module.startswith(f"{home}.{inner}."):
+            known = {name for name in imports(module) if name.startswith(f"{home}.")}
+            above = {name.split(".")[2] for name in known} - ENVS_MAY_IMPORT[inner] - {inner}
+            assert not above, f"{module} imports from {above} of {home}"
 
 
 def test_relative_imports_do_not_hide_arrows() -> None:

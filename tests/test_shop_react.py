@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
-import sys
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, Script, chat_servers
+from chat_server import ChatServer, Script
 
 from agents.shop.evaluation import evaluate_shopper
 from agents.shop.scripted import FirstHit
@@ -19,31 +18,9 @@ from agents.shop.shop_pool import ShopObservation
 from llmrec_env.envs.shop.pages import Kind
 
 pytest.importorskip("openai")
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "shop_react.py"
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = "shop_react.py"
 BUTTON = re.compile(r"\[(clicked )?button\] (.*) \[(?:clicked )?button_\]")
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Script], ChatServer]]:
-    with chat_servers() as start:
-        yield start
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., str]:
-    """Run the example as from a shell; returns what it prints."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-    def run(server: ChatServer, *options: str) -> str:
-        arguments = ["--base-url", server.url, "--model", "scripted", *options]
-        monkeypatch.setattr(sys, "argv", [EXAMPLE.name, *arguments])
-        runpy.run_path(str(EXAMPLE), run_name="__main__")
-        return capsys.readouterr().out
-
-    return run
 
 
 def observation_of(prompt: str) -> ShopObservation:
@@ -82,7 +59,7 @@ def first_hit(messages: list[dict[str, str]]) -> tuple[int, str]:
 
 
 def test_a_model_that_acts_as_first_hit_earns_what_first_hit_earns(
-    run: Callable[..., str], serve: Callable[[Script], ChatServer]
+    run_example: Callable[..., str], serve: Callable[[Script], ChatServer]
 ) -> None:
     failed: list[int] = []
 
@@ -93,7 +70,7 @@ def test_a_model_that_acts_as_first_hit_earns_what_first_hit_earns(
         return first_hit(messages)
 
     server = serve(script)
-    printed = run(server, "--goals", "12")
+    printed = run_example(server, EXAMPLE, "--goals", "12")
     settings = {"split": "test", "goals_per_product": 1}
     expected = evaluate_shopper(FirstHit(), settings, range(12))
     rewards = [float(r) for r in re.findall(r"^reward (\S+)", printed, re.MULTILINE)]
@@ -116,10 +93,13 @@ def test_a_model_that_acts_as_first_hit_earns_what_first_hit_earns(
     ],
 )
 def test_answers_that_are_no_action_are_told_and_end_with_the_episode(
-    answer: str | None, told: str, run: Callable[..., str], serve: Callable[[Script], ChatServer]
+    answer: str | None,
+    told: str,
+    run_example: Callable[..., str],
+    serve: Callable[[Script], ChatServer],
 ) -> None:
     server = serve(lambda messages: (200, answer))
-    printed = run(server, "--goals", "2", "--verbose", "--history", "1")
+    printed = run_example(server, EXAMPLE, "--goals", "2", "--verbose", "--history", "1")
     assert printed.splitlines()[-2:] == [
         "score 0.0 [0.0, 0.0] over 2 goals",
         "success 0.0 [0.0, 0.0] over 2 goals",
@@ -131,16 +111,16 @@ def test_answers_that_are_no_action_are_told_and_end_with_the_episode(
 
 
 def test_an_endpoint_that_stays_away_is_one_clear_error(
-    run: Callable[..., str], serve: Callable[[Script], ChatServer]
+    run_example: Callable[..., str], serve: Callable[[Script], ChatServer]
 ) -> None:
     server = serve(lambda messages: (500, ""))
     with pytest.raises(SystemExit, match=r"does not answer: .*out of order"):
-        run(server, "--goals", "1", "--retries", "1")
+        run_example(server, EXAMPLE, "--goals", "1", "--retries", "1")
     assert len(server.asked) == 2
 
 
 def test_the_last_action_of_an_answer_counts() -> None:
-    parse = runpy.run_path(str(EXAMPLE))["parse"]
+    parse = runpy.run_path(str(ROOT / "examples" / EXAMPLE))["parse"]
     assert parse("Action: search[a]\nAction: Click[b [pack of 2]] now") == "Click[b [pack of 2]]"
     assert parse("search[red shoes] or click[x], so: search[blue]") == "search[blue]"
     assert parse("click[a\n]") == parse("") == parse("buy") == ""

@@ -4,42 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, Script, chat_servers
+from chat_server import ChatServer, Script
 
 pytest.importorskip("openai")
 pytest.importorskip("bm25s")
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "talking_recommender.py"
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Script], ChatServer]]:
-    with chat_servers() as start:
-        yield start
-
-
-@pytest.fixture
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Callable[..., str]:
-    """Run the example as from a shell; returns what it prints."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-    def run(server: ChatServer, *options: str) -> str:
-        arguments = ["--base-url", server.url, "--model", "scripted", *options]
-        arguments += ["--id", "LLMRec/TrueTaste-v1"]
-        monkeypatch.setattr(sys, "argv", [EXAMPLE.name, *arguments])
-        runpy.run_path(str(EXAMPLE), run_name="__main__")
-        return capsys.readouterr().out
-
-    return run
+EXAMPLE = ("talking_recommender.py", "--id", "LLMRec/TrueTaste-v1")
 
 
 def calling(tool: str, **arguments: str) -> dict[str, Any]:
@@ -49,7 +22,7 @@ def calling(tool: str, **arguments: str) -> dict[str, Any]:
 
 
 def test_a_model_searches_and_recommends_what_it_found(
-    run: Callable[..., str], serve: Callable[[Script], ChatServer]
+    run_example: Callable[..., str], serve: Callable[[Script], ChatServer]
 ) -> None:
     def script(messages: list[dict[str, str]]) -> tuple[int, Any]:
         found = re.search(r"^You searched .*\n.*\[(i\d+)\]", messages[-1]["content"], re.MULTILINE)
@@ -58,7 +31,7 @@ def test_a_model_searches_and_recommends_what_it_found(
         return 200, calling("search", query="a gentle fantasy")
 
     server = serve(script)
-    printed = run(server, "--users", "2", "--steps", "5")
+    printed = run_example(server, *EXAMPLE, "--users", "2", "--steps", "5")
     assert re.search(r"^model \S+ \[.*\] over 2 users$", printed, re.MULTILINE)
     assert re.search(r"^random \S+ \[.*\] over 2 users$", printed, re.MULTILINE)
     read = [request["messages"][-1]["content"] for request in server.asked]
@@ -70,18 +43,18 @@ def test_a_model_searches_and_recommends_what_it_found(
 
 
 def test_a_model_that_calls_no_tool_earns_nothing_and_is_told_so(
-    run: Callable[..., str], serve: Callable[[Script], ChatServer]
+    run_example: Callable[..., str], serve: Callable[[Script], ChatServer]
 ) -> None:
     server = serve(lambda messages: (200, "I would rather talk."))
-    printed = run(server, "--users", "1", "--turns", "4")
+    printed = run_example(server, *EXAMPLE, "--users", "1", "--turns", "4")
     assert "model 0.00" in printed
     assert len(server.asked) == 4
     assert "Not done: no action" in server.asked[1]["messages"][-1]["content"]
 
 
 def test_an_endpoint_that_stays_away_is_one_clear_error(
-    run: Callable[..., str], serve: Callable[[Script], ChatServer]
+    run_example: Callable[..., str], serve: Callable[[Script], ChatServer]
 ) -> None:
     server = serve(lambda messages: (500, ""))
     with pytest.raises(SystemExit, match=r"does not answer: .*out of order"):
-        run(server, "--users", "1", "--retries", "0")
+        run_example(server, *EXAMPLE, "--users", "1", "--retries", "0")

@@ -25,10 +25,10 @@ from llmrec_env.envs.shop.catalogue import (
 from llmrec_env.envs.shop.catalogue import departments as grammar
 from llmrec_env.envs.shop.catalogue.generated import generate_catalogue, generate_products
 from llmrec_env.envs.shop.inventory import open_inventory
-from llmrec_env.envs.shop.search.analyzer import Analyzer
 from llmrec_env.envs.shop.search.engine import document
-from llmrec_env.envs.shop.search.tantivy_index import TantivySearch
 from llmrec_env.envs.shop.words import title_case
+from llmrec_env.envs.text.analyzer import Analyzer
+from llmrec_env.envs.text.tantivy_index import TantivySearch
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 texts = st.lists(text, max_size=4).map(tuple)

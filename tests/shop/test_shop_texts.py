@@ -14,7 +14,7 @@ import pytest
 from gymnasium.error import InvalidAction
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.views.text_space import SharedTexts, TextSpace
+from llmrec_env.envs.text.text_space import SharedTexts, TextSpace
 
 pytest.importorskip("bm25s")
 NAME = "LLMRec/Shop-v0"

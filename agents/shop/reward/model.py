@@ -20,8 +20,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.reward import Purchase
-from llmrec_env.envs.shop.search.analyzer import TOKEN, Analyzer
 from llmrec_env.envs.shop.views.instruction_parser import parse_instruction
+from llmrec_env.envs.text.analyzer import TOKEN, Analyzer
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
 MARKS = (

@@ -16,8 +16,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray, KeepsArrays
-from llmrec_env.common.errors import SettingError
-from llmrec_env.common.wording import shown
+from llmrec_env.common.checks import check_counts
 
 
 class Outcome(Protocol):
@@ -31,9 +30,6 @@ class Outcome(Protocol):
     def terminated(self) -> BoolArray:
         """Which episodes terminated, bool (N,)."""
 
-
-LARGEST = 100_000_000
-"""Rows, or items of a history, at most: each takes memory."""
 
 OutcomeT = TypeVar("OutcomeT", bound=Outcome)
 TellsOf = TypeVar("TellsOf", bound=Outcome, contravariant=True)
@@ -141,15 +137,3 @@ class Infos(Protocol[TellsOf]):
 
     def first_info(self, outcome: TellsOf | None) -> dict[str, Any]:
         """The first row's, in plain values."""
-
-
-def check_counts(most: int = LARGEST, least: int = 1, /, **counts: int) -> None:
-    """Refuse what is no whole number of at least ``least``, or above ``most``."""
-    for name, value in counts.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < least:
-            raise SettingError(
-                f"{name} must be a whole number of at least {least}, got {shown(value)}"
-            )
-        if value > most:
-            raise SettingError(f"{name} must be at most {most:,}, got {shown(value)}")

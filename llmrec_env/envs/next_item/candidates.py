@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays, repeats
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.checks import check_whole
 from llmrec_env.envs.common.checks import check_choices
 from llmrec_env.envs.next_item.retrieval import Retrieve, check_retrieved
 from llmrec_env.envs.next_item.users_now import UsersNow
@@ -46,14 +46,8 @@ class CandidateActions(KeepsArrays):
     def __init__(
         self, count: int, retrieve: Retrieve, item_space: ItemSpace, popularity: FloatArray
     ) -> None:
-        n_items = len(item_space.points)
-        if not isinstance(count, (int, np.integer)) or not 1 <= count <= n_items:
-            raise SettingError(
-                f"candidates must be a whole number in [1, {n_items}], the items that there are; "
-                f"got {count!r}"
-            )
-        self.space = spaces.Discrete(int(count))
-        self._count = int(count)
+        self._count = check_whole("candidates", count, 1, len(item_space.points))
+        self.space = spaces.Discrete(self._count)
         self._retrieve = retrieve
         self._item_space = item_space
         self._popularity = popularity

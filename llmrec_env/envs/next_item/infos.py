@@ -4,22 +4,41 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Any, Generic
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from gymnasium import spaces
 
-from llmrec_env.common.arrays import BoolArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_flag
 from llmrec_env.envs.common.infos import Columns, row_of, with_masks
-from llmrec_env.envs.common.rules import OutcomeT
+from llmrec_env.envs.common.rules import Outcome as AnyOutcome
 from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.rules import Outcome
 from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 
 MAX_MASKED_ITEMS = 50_000
 """Above this number of actions the items that are seen are told by a list, not by a mask."""
+
+
+class Answered(AnyOutcome, Protocol):
+    """What a step brought, where users were asked about items."""
+
+    @property
+    def items(self) -> IntArray:
+        """The items shown, int64 (N,)."""
+
+    @property
+    def rewards(self) -> dict[str, FloatArray]:
+        """The named terms, float32 (N,) each."""
+
+    @property
+    def accepted(self) -> BoolArray:
+        """Whether an item was taken, bool (N,)."""
+
+
+AnsweredT = TypeVar("AnsweredT", bound=Answered)
 
 
 def tells_masks(rules: UsersInEpisodes[Any], action_mask: bool | None) -> bool:
@@ -37,7 +56,7 @@ def tells_masks(rules: UsersInEpisodes[Any], action_mask: bool | None) -> bool:
     return bool(space.n <= MAX_MASKED_ITEMS) if asked is None else asked
 
 
-class UserInfos(ABC, Generic[OutcomeT]):
+class UserInfos(ABC, Generic[AnsweredT]):
     """Writes ``info`` about the users of ``rules``.
 
     Args:
@@ -46,11 +65,11 @@ class UserInfos(ABC, Generic[OutcomeT]):
             action stands for an unseen item. The single environment lists the seen ones without it.
     """
 
-    def __init__(self, rules: UsersInEpisodes[OutcomeT], action_mask: bool) -> None:
+    def __init__(self, rules: UsersInEpisodes[AnsweredT], action_mask: bool) -> None:
         self._rules = rules
         self._action_mask = action_mask
 
-    def infos(self, rows: BoolArray, begun: BoolArray, outcome: OutcomeT | None) -> Columns:
+    def infos(self, rows: BoolArray, begun: BoolArray, outcome: AnsweredT | None) -> Columns:
         """The vector form: who the users of ``rows`` are, and what was shown, nothing if begun."""
         columns = self._user_columns() | self._step_columns(outcome)
         if outcome is not None and begun.any():
@@ -58,7 +77,7 @@ class UserInfos(ABC, Generic[OutcomeT]):
                 columns[name] = _where(begun, nothing, columns[name])
         return with_masks(columns, rows)
 
-    def first_info(self, outcome: OutcomeT | None) -> dict[str, Any]:
+    def first_info(self, outcome: AnsweredT | None) -> dict[str, Any]:
         """The first user, and what was shown in the last step, if there was one."""
         info = row_of(self._user_columns() | self._step_columns(outcome), 0)
         if not self._action_mask:
@@ -83,13 +102,22 @@ class UserInfos(ABC, Generic[OutcomeT]):
             columns["candidates"] = self._rules.actions.items.copy()
         return columns
 
-    def _step_columns(self, outcome: OutcomeT | None) -> Columns:
+    def _step_columns(self, outcome: AnsweredT | None) -> Columns:
         """What was shown and how the users answered; empty values of the same kinds for None."""
-        return self._nothing() if outcome is None else self._told(outcome)
+        if outcome is None:
+            return self._nothing()
+        rewards = {name: values.copy() for name, values in outcome.rewards.items()}
+        columns: Columns = {
+            "item_id": self._item_ids[outcome.items],
+            "title": self._titles[outcome.items],
+            "accepted": outcome.accepted.copy(),
+            "rewards": rewards,
+        }
+        return columns | self._told(outcome)
 
     @abstractmethod
-    def _told(self, outcome: OutcomeT) -> Columns:
-        """What the step brought."""
+    def _told(self, outcome: AnsweredT) -> Columns:
+        """What the step brought beside the item and the answer to it, or in their place."""
 
     def _nothing(self) -> Columns:
         """Before a step."""
@@ -104,15 +132,7 @@ class InfoBuilder(UserInfos[Outcome]):
     """Tells of single items."""
 
     def _told(self, outcome: Outcome) -> Columns:
-        columns: Columns = {
-            "item_id": self._item_ids[outcome.items],
-            "title": self._titles[outcome.items],
-            "accepted": outcome.accepted.copy(),
-            "rewards": {name: values.copy() for name, values in outcome.rewards.items()},
-        }
-        if self._rules.replaces:
-            columns["replaced"] = outcome.replaced.copy()
-        return columns
+        return {"replaced": outcome.replaced.copy()} if self._rules.replaces else {}
 
     def _nothing(self) -> Columns:
         columns = super()._nothing()

@@ -17,9 +17,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.checks import ENDLESS, LARGEST, check_counts
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.envs.common.checks import check_name
-from llmrec_env.envs.common.rules import LARGEST, OutcomeT, Rules, check_counts
+from llmrec_env.envs.common.rules import OutcomeT, Rules
 from llmrec_env.envs.next_item.actions import ActionMap, ItemActions
 from llmrec_env.envs.next_item.elsewhere import Elsewhere
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
@@ -31,8 +32,6 @@ from llmrec_env.users.item_space import item_space_of
 
 SEEN = ("replace", "pay_nothing")
 SHOWN_LENGTH = 5
-ENDLESS = 2**62
-"""The largest patience, which no episode uses up."""
 STATE_TOLERANCE = 1e-3
 """By how much a state may lie outside [-1, 1]: the last bits of a unit vector."""
 

@@ -20,7 +20,8 @@ from llmrec_env.common.files import (
 from llmrec_env.envs.shop.catalogue.generated import generate_catalogue
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, read_webshop
-from llmrec_env.envs.shop.search.engine import LARGE, SearchEngine, build_search, open_search
+from llmrec_env.envs.shop.search.engine import LARGE, build_search, open_search
+from llmrec_env.envs.text.engine import SearchEngine
 
 LAYOUT = "shop-3"
 """Part of the name of a prepared folder: changes with what stands in it."""

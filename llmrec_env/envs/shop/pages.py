@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.search.engine import SearchEngine
 from llmrec_env.envs.shop.search.suggestions import Suggestions
 from llmrec_env.envs.shop.words import share_within, words_of
+from llmrec_env.envs.text.engine import SearchEngine
 
 PAGE_SIZE = 10
 KEPT_PAGES = 16_384

@@ -15,9 +15,9 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
+from llmrec_env.common.checks import check_whole
 from llmrec_env.envs.common.checks import check_choices
 from llmrec_env.envs.common.rules import Rules
-from llmrec_env.envs.shop.checks import check_whole
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
 from llmrec_env.envs.shop.views.observations import action_space

@@ -8,10 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from llmrec_env.common.arrays import Float64Array, read_only
+from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
-from llmrec_env.envs.shop.checks import check_whole
 from llmrec_env.envs.shop.goals import (
     SPLIT_BY,
     SPLITS,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmrec_env.common.checks import check_number, check_whole
 from llmrec_env.envs.common.checks import check_name
-from llmrec_env.envs.shop.checks import check_amount, check_whole
 from llmrec_env.envs.shop.pages import action_slots
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
@@ -39,7 +39,7 @@ class ActionSettings:
     def __post_init__(self) -> None:
         check_name("action_mode", self.action_mode, MODES)
         check_whole("max_actions", self.max_actions, *SLOTS)
-        check_amount("invalid_penalty", self.invalid_penalty)
+        check_number("invalid_penalty", self.invalid_penalty, 0.0)
 
 
 class Shopper:

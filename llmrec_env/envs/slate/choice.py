@@ -11,30 +11,11 @@ of Joachims et al. (2017). Places with nothing new to this user are passed over.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
-from llmrec_env.common.errors import SettingError
-from llmrec_env.common.wording import shown
 
 BELOW_ONE = float(np.nextafter(1.0, 0.0))
-
-
-def check_position_bias(position_bias: Any) -> float:
-    """A finite number of at least 0, as float.
-
-    Raises:
-        SettingError: it is none.
-    """
-    number = isinstance(position_bias, (int, float, np.number))
-    if not number or isinstance(position_bias, bool) or not 0.0 <= position_bias < np.inf:
-        raise SettingError(
-            "position_bias must be a number of at least 0, by which places further down are looked "
-            f"at less (0: all alike); got {shown(position_bias)}"
-        )
-    return float(position_bias)
 
 
 def look_probabilities(

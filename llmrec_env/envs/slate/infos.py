@@ -37,8 +37,6 @@ class SlateInfos(UserInfos[SlateOutcome]):
         return {
             "item_id": np.where(looked, self._item_ids[outcome.items], ""),
             "title": np.where(looked, self._titles[outcome.items], ""),
-            "accepted": outcome.accepted.copy(),
-            "rewards": {name: values.copy() for name, values in outcome.rewards.items()},
             "place": outcome.places.copy(),
             "slate": outcome.slates.copy(),
             "look_probability": outcome.look_probability.astype(np.float32),

@@ -23,12 +23,12 @@ from gymnasium import spaces
 from gymnasium.error import InvalidAction
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, repeats
+from llmrec_env.common.checks import check_counts, check_number
 from llmrec_env.common.errors import SettingError, SimulatorError
-from llmrec_env.envs.common.rules import check_counts
 from llmrec_env.envs.next_item.actions import Choices
 from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.users_in_episodes import SHOWN_LENGTH, UsersInEpisodes
-from llmrec_env.envs.slate.choice import check_position_bias, draw_places, look_probabilities
+from llmrec_env.envs.slate.choice import draw_places, look_probabilities
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.item_space import item_space_of
 
@@ -112,7 +112,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
                 f"{slate_size}"
             )
         self.slate_size = int(slate_size)
-        self.position_bias = check_position_bias(position_bias)
+        self.position_bias = check_number("position_bias", position_bias, 0.0)
         self.action_space = spaces.MultiDiscrete([self._choices] * self.slate_size)
 
     def action_masks(self) -> BoolArray:

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.checks import check_counts
 from llmrec_env.envs.common.rendering import clean
-from llmrec_env.envs.common.rules import check_counts
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
-from llmrec_env.envs.shop.views.text_space import TextSpace
+from llmrec_env.envs.text.text_space import TextSpace
 from llmrec_env.envs.wrappers.item_texts import LABEL_WIDTH, TEXT_WIDTH, TITLE_WIDTH, ItemTexts
 from llmrec_env.envs.wrappers.tool_calls import LONGEST_CALL, CallError, read_call
 

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
+from llmrec_env.common.checks import check_counts, check_number
 from llmrec_env.envs.common.checks import check_name
-from llmrec_env.envs.common.rules import check_counts
 from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.envs.wrappers.shaping import (
     Outcome,
     RewardTerm,
     ShapedReward,
     VectorShapedReward,
-    check_weight,
     looked_at,
     rules_of,
 )
@@ -32,7 +31,7 @@ class Diversity(RewardTerm):
     names = ("diversity",)
 
     def __init__(self, rules: UsersInEpisodes[Any], weight: float, window: int, among: str) -> None:
-        self.weight = check_weight("weight", weight)
+        self.weight = check_number("weight", weight)
         check_counts(window=window)
         self._among = check_name("among", among, AMONG)
         self._directions = _directions(item_space_of(rules.simulator).points)

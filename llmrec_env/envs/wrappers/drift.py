@@ -8,10 +8,10 @@ import gymnasium as gym
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.checks import check_number, check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
-from llmrec_env.envs.shop.checks import check_whole
-from llmrec_env.envs.wrappers.shaping import check_weight, rules_of
+from llmrec_env.envs.wrappers.shaping import rules_of
 
 
 class Drift:
@@ -31,7 +31,7 @@ class Drift:
     """
 
     def __init__(self, rules: UsersInEpisodes[Any], rate: float, at_start: int) -> None:
-        self.rate = check_weight("rate", rate)
+        self.rate = check_number("rate", rate)
         if not 0.0 <= self.rate <= 1.0:
             raise SettingError(f"rate must lie between 0 and 1, got {rate}")
         self.at_start = check_whole("at_start", at_start, 0)

@@ -16,8 +16,8 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.wording import shown
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.envs.common.rendering import clean
-from llmrec_env.envs.shop.search.bm25 import Bm25Search
-from llmrec_env.envs.shop.search.engine import SearchEngine
+from llmrec_env.envs.text.bm25 import Bm25Search
+from llmrec_env.envs.text.engine import SearchEngine
 from llmrec_env.envs.wrappers.tool_calls import CallError
 
 ID_WIDTH, TITLE_WIDTH, TEXT_WIDTH = 40, 60, 160

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray, read_only
+from llmrec_env.common.checks import check_number
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
@@ -18,7 +19,6 @@ from llmrec_env.envs.wrappers.shaping import (
     RewardTerm,
     ShapedReward,
     VectorShapedReward,
-    check_weight,
     rules_of,
 )
 
@@ -31,7 +31,7 @@ class Novelty(RewardTerm):
     def __init__(
         self, rules: UsersInEpisodes[Any], weight: float, log: InteractionLog | None
     ) -> None:
-        self.weight = check_weight("weight", weight)
+        self.weight = check_number("weight", weight)
         assert rules.simulator.users is not None
         log = rules.simulator.users if log is None else log
         if not isinstance(log, InteractionLog):

@@ -8,12 +8,12 @@ import gymnasium as gym
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, IntArray
+from llmrec_env.common.checks import check_number
 from llmrec_env.envs.wrappers.shaping import (
     Outcome,
     RewardTerm,
     ShapedReward,
     VectorShapedReward,
-    check_weight,
     rules_of,
 )
 
@@ -26,8 +26,8 @@ class Retention(RewardTerm):
     names = ("stay", "leave")
 
     def __init__(self, stay: float, leave: float) -> None:
-        self.stay = check_weight("stay", stay)
-        self.leave = check_weight("leave", leave)
+        self.stay = check_number("stay", stay)
+        self.leave = check_number("leave", leave)
 
     def begin(self, rows: IntArray) -> None:
         """Nothing is remembered."""

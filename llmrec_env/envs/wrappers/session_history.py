@@ -10,8 +10,8 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.checks import check_counts
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.common.rules import check_counts
 from llmrec_env.envs.common.single import FIRST, PLAYING
 from llmrec_env.envs.wrappers.episodes import Episodes
 from llmrec_env.envs.wrappers.shaping import Outcome, looked_at, rules_of

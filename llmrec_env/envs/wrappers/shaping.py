@@ -143,18 +143,6 @@ def rules_of(env: Any) -> UsersInEpisodes[Any]:
     return rules
 
 
-def check_weight(name: str, value: Any) -> float:
-    """A finite number, as float.
-
-    Raises:
-        SettingError: it is none.
-    """
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not number or not np.isfinite(value):
-        raise SettingError(f"{name} must be a finite number, got {value!r:.80}")
-    return float(value)
-
-
 def _told(info: dict[str, Any], reward: float, terms: dict[str, float]) -> dict[str, Any]:
     """The info of one row, with the terms and the reward that the environment itself paid."""
     rewards = info.get("rewards", {}) | terms

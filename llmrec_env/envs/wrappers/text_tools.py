@@ -11,15 +11,16 @@ from gymnasium.error import InvalidAction, ResetNeeded
 from gymnasium.vector.utils import batch_space
 
 from llmrec_env.common.arrays import BoolArray
+from llmrec_env.common.checks import check_number
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.infos import objects, with_masks
 from llmrec_env.envs.common.single import FIRST
 from llmrec_env.envs.next_item.actions import ItemActions
 from llmrec_env.envs.next_item.rules import NextItemRules
-from llmrec_env.envs.shop.search.engine import SearchEngine
+from llmrec_env.envs.text.engine import SearchEngine
 from llmrec_env.envs.wrappers.conversations import GREETING, MANUAL, Conversations, Decision
 from llmrec_env.envs.wrappers.item_texts import ItemTexts, item_texts
-from llmrec_env.envs.wrappers.shaping import check_weight, rules_of
+from llmrec_env.envs.wrappers.shaping import rules_of
 from llmrec_env.envs.wrappers.tool_calls import schemas
 
 
@@ -86,7 +87,7 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
         super().__init__(env)
         self._talk = _conversations(env, max_turns, hits, remembered, search)
         self.max_turns = max_turns
-        self._bad_call = check_weight("bad_call", bad_call)
+        self._bad_call = check_number("bad_call", bad_call)
         self._playing = False
         self.observation_space = self._talk.pages
         self.action_space = self._talk.actions
@@ -178,7 +179,7 @@ class VectorTextTools(gym.vector.VectorWrapper, gym.utils.RecordConstructorArgs)
         if env.unwrapped.autoreset == "same_step":
             raise SettingError('texts need autoreset="next_step" or "disabled", not "same_step"')
         self.max_turns = max_turns
-        self._bad_call = check_weight("bad_call", bad_call)
+        self._bad_call = check_number("bad_call", bad_call)
         self._ended = np.zeros(env.num_envs, dtype=np.bool_)
         self._pages = [""] * env.num_envs
         self.single_observation_space = self._talk.pages

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.wording import shown
 from llmrec_env.offline.d3rlpy.library import d3rlpy
 
 CHOICES = {d3rlpy.ActionSpace.DISCRETE: "items", d3rlpy.ActionSpace.CONTINUOUS: "points"}
-
-
-def check_counts(**counts: Any) -> None:
-    """Refuse what is no whole number of at least 1."""
-    for name, value in counts.items():
-        whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not whole or value < 1:
-            raise SettingError(f"{name} must be a whole number of at least 1, got {shown(value)}")
 
 
 def check_dataset(algo: Any, dataset: Any) -> None:

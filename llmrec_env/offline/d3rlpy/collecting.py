@@ -14,10 +14,10 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from llmrec_env.common.checks import ENDLESS, check_counts
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.common.progress import track
-from llmrec_env.offline.d3rlpy.checks import check_counts
 from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
 
 require("d3rlpy", "d3rlpy")
@@ -51,7 +51,7 @@ def collect_episodes(env: Any, act: Act, episodes: int, seed: int = 0) -> Replay
         SettingError: d3rlpy knows no such observations or actions, or there is to be no episode.
     """
     discrete = _check_spaces(env)
-    check_counts(episodes=episodes)
+    check_counts(ENDLESS, episodes=episodes)
     env.action_space.seed(seed)
     seeds = [seed] + [None] * (episodes - 1)
     played = [_play(env, act, start) for start in track(seeds, "episodes")]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.checks import ENDLESS, check_counts
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.d3rlpy.algorithms import Actions
-from llmrec_env.offline.d3rlpy.checks import check_counts
 from llmrec_env.offline.d3rlpy.points import points_of_items
 from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
 from llmrec_env.offline.table import Transitions
@@ -65,7 +65,7 @@ def to_mdp_dataset(
     if actions not in ("item", "embedding"):
         raise SettingError(f"actions must be 'item' or 'embedding', got {actions!r}")
     if max_episode_steps is not None:
-        check_counts(max_episode_steps=max_episode_steps)
+        check_counts(ENDLESS, max_episode_steps=max_episode_steps)
     if isinstance(source, InteractionLog):
         table = transitions(source, simulator, **options)
     elif (simulator is None or actions == "embedding") and not options:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llmrec_env.common.checks import ENDLESS, check_counts
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import progress_bar
-from llmrec_env.offline.d3rlpy.checks import (
-    check_counts,
-    check_dataset,
-    check_environments,
-    environments_in,
-)
+from llmrec_env.offline.d3rlpy.checks import check_dataset, check_environments, environments_in
 from llmrec_env.offline.d3rlpy.library import d3rlpy, quiet, seeded
 
 Row = dict[str, float]
@@ -46,7 +42,7 @@ def train(
             algorithm chooses, or it is to be judged in an environment of other observations.
         DataError: an episode is longer than the decision transformer has places in time.
     """
-    check_counts(n_steps=n_steps, log_every=log_every)
+    check_counts(ENDLESS, n_steps=n_steps, log_every=log_every)
     check_dataset(algo, dataset)
     info = dataset.dataset_info
     shape, judges = info.observation_signature.shape[0], environments_in(options)
@@ -75,7 +71,7 @@ def train_online(
         SettingError: a number of steps is below 1, d3rlpy has no such learning for the algorithm,
             or the environment has other observations or actions than it learned from.
     """
-    check_counts(n_steps=n_steps, log_every=log_every)
+    check_counts(ENDLESS, n_steps=n_steps, log_every=log_every)
     if not hasattr(algo, "fit_online"):
         raise SettingError(f"{type(algo).__name__} learns from datasets alone, in d3rlpy")
     if algo.impl is not None:

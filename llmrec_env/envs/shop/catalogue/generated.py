@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from llmrec_env.common.checks import check_whole
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
 from llmrec_env.envs.shop.catalogue.departments import (
     BRANDS,
@@ -19,7 +20,6 @@ from llmrec_env.envs.shop.catalogue.departments import (
     Kind,
 )
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.checks import check_whole
 from llmrec_env.envs.shop.words import title_case
 
 ORIGIN = "generated"

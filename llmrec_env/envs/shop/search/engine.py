@@ -1,28 +1,19 @@
-"""``SearchEngine``, the interface of search engines, and the choice of engine for a catalogue."""
+"""What is searched of a product, and the choice of engine for a catalogue."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.search.bm25 import MAX_HITS, Bm25Search
-from llmrec_env.envs.shop.search.tantivy_index import TantivySearch
+from llmrec_env.envs.text.bm25 import Bm25Search
+from llmrec_env.envs.text.engine import SearchEngine
+from llmrec_env.envs.text.tantivy_index import TantivySearch
 
 LARGE = 100_000
 """Catalogues above it are searched by tantivy, which reads what has the rarest words."""
-
-
-class SearchEngine(Protocol):
-    """Finds products by words."""
-
-    def search(self, query: str, k: int = MAX_HITS) -> IntArray:
-        """Rows of the best products, int64 (at most k,), best first; none that lack every word."""
-        ...
 
 
 def document(product: Product) -> str:

@@ -11,10 +11,10 @@ import numpy as np
 from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.pages import Kind
-from llmrec_env.envs.shop.search.analyzer import Analyzer
 from llmrec_env.envs.shop.search.suggestions import Suggestions
 from llmrec_env.envs.shop.views.instruction_parser import parse_instruction
 from llmrec_env.envs.shop.words import phrases_within
+from llmrec_env.envs.text.analyzer import Analyzer
 
 T = TypeVar("T")
 MATCH_FEATURES = (

@@ -16,7 +16,7 @@ from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
 from llmrec_env.envs.shop.views.features import features, features_space
 from llmrec_env.envs.shop.views.rendering import SEPARATOR
-from llmrec_env.envs.shop.views.text_space import TextSpace
+from llmrec_env.envs.text.text_space import TextSpace
 
 TEXTS = ("text", "text_rich", "html", "url")
 OBSERVATIONS = (*TEXTS, "dict", "features")

@@ -11,8 +11,8 @@ import numpy as np
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.extras import require
-from llmrec_env.envs.shop.search.analyzer import Analyzer
-from llmrec_env.envs.shop.search.bm25 import MAX_HITS
+from llmrec_env.envs.text.analyzer import Analyzer
+from llmrec_env.envs.text.bm25 import MAX_HITS
 
 SMALL = 10_000
 """Products up to which every one that has a word of the query is scored."""

@@ -14,7 +14,7 @@ from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.envs.shop.search.analyzer import Analyzer
+from llmrec_env.envs.text.analyzer import Analyzer
 
 MAX_HITS = 50
 """Hits of a search, unless a caller asks for another number."""

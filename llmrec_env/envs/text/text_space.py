@@ -1,4 +1,4 @@
-"""``TextSpace``: texts of the shop, also through the shared memory of ``AsyncVectorEnv``.
+"""``TextSpace``: a space of texts, also through the shared memory of ``AsyncVectorEnv``.
 
 Gymnasium's own ``Text`` orders a set of characters as each process hashes it, so equal seeds would
 draw different texts, and what it reads from shared memory is never read again.

@@ -1,0 +1,1 @@
+"""Texts, for every environment that has any: finding them by words, and spaces of them."""
