@@ -25,6 +25,7 @@ def fit(
     out: Annotated[
         Path, typer.Option(help="Folder to save the LE in; one that holds something is refused.")
     ],
+    lm: options.LMOptions,
     base_model: options.BaseModel = None,
     item_encoder: options.ItemEncoder = None,
     item_ids: Annotated[
@@ -62,7 +63,7 @@ def fit(
     from llmrec_env.language.model import LanguageEnvironmentConfig
 
     config = FitConfig(
-        LanguageEnvironmentConfig(item_ids=item_ids),
+        LanguageEnvironmentConfig(item_ids=item_ids, **lm.shape),
         learning=LearningConfig(
             share=share, epochs=epochs, min_steps=min_steps, mask_seen=mask_seen, seed=seed
         ),

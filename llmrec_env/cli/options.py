@@ -78,8 +78,8 @@ Simulator = Annotated[
 BaseModel = Annotated[
     str | None,
     typer.Option(
-        help="Causal language model that becomes the LE, by hub name or folder. If not given, a "
-        "small one is pretrained on the items' texts."
+        help="Causal language model that becomes the LE: a hub name, a folder or a .gguf file. If "
+        "not given, a small one is pretrained on the items' texts."
     ),
 ]
 ItemEncoder = Annotated[
@@ -179,6 +179,30 @@ class LogOptions:
         from llmrec_env.data.source import WORLD_SIZE, open_source
 
         return open_source(self.data, seed, WORLD_SIZE, ReadOptions(**self.reading), ranked)
+
+
+@dataclass(frozen=True)
+class LMOptions:
+    """How much of a language model reads and learns; each field is an option."""
+
+    layers: Annotated[
+        int | None,
+        number("Layers of the base model that read, from the first one on. If not given, all.", 1),
+    ] = None
+    lora_rank: Annotated[int, number("Rank of the LoRA adapter.", least=1)] = 8
+    lora_modules: Annotated[
+        str | None,
+        typer.Option(
+            help="Linear maps that LoRA adapts, with commas, such as q_proj,v_proj. If not given, "
+            "all of them."
+        ),
+    ] = None
+
+    @property
+    def shape(self) -> dict[str, Any]:
+        """Fields of ``LanguageEnvironmentConfig``."""
+        modules = listed(self.lora_modules or "")
+        return {"layers": self.layers, "lora_rank": self.lora_rank, "lora_modules": modules}
 
 
 def listed(text: str) -> tuple[str, ...]:

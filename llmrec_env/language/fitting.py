@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from dataclasses import asdict, dataclass, field, replace
@@ -181,12 +182,12 @@ def untrained_language_environment(
     is_bag = name is None and not config.language_model  # nobody would ask what was pretrained
     small = replace(config.small_model, min_steps=0, max_steps=0) if is_bag else config.small_model
     source = name or small_base_model(catalogue, small)
-    base, tokenizer = load_base_model(source, dtype)
+    base, tokenizer = load_base_model(source, dtype, config.model.layers)
     backend: LMBackend = TransformersBackend(base, tokenizer, name)
     check_window(config.model.window, backend)  # before minutes go into the item tokens
     backend.to(device)
     size = min(config.model.state_size, backend.hidden_size)
-    record: dict[str, Any] = {"fit_config": asdict(config)}
+    record: dict[str, Any] = {"fit_config": json.loads(json.dumps(asdict(config)))}
     reads_texts = catalogue.has_text and config.items != "random"
     if reads_texts:
         limit = config.item_tokens.max_tokens
@@ -254,9 +255,9 @@ def _check_encoder(name: str | None) -> None:
 
 
 def _lasting_name(base_model: str | os.PathLike[str]) -> str:
-    """A hub name as it is, a folder by its full path, so that a saved LE finds it from anywhere."""
-    path = Path(base_model)
-    return str(path.resolve()) if path.is_dir() else str(base_model)
+    """A hub name as it is, a path in full, so that a saved LE finds it from anywhere."""
+    path = Path(base_model).expanduser()
+    return str(path.resolve()) if path.exists() else str(base_model)
 
 
 def _random_tokens(

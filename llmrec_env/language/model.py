@@ -32,9 +32,15 @@ class LanguageEnvironmentConfig:
     window: Window = field(default_factory=Window)
     state_size: int = 256
     """Length of a state at most; the width of what read the items' texts where that is smaller."""
+    layers: int | None = None
+    """Layers of the base model that read, from the first one on, with the norm that follows its
+    last one; None for all of them. Time and memory fall in proportion."""
     lora_rank: int = 8
     lora_alpha: int = 16
     lora_dropout: float = 0.0
+    lora_modules: tuple[str, ...] = ()
+    """Names of the linear maps that LoRA adapts, as peft matches them, such as "q_proj", "v_proj";
+    empty for all of them."""
     item_ids: bool = False
     """Whether each item also learns a vector of its own, beyond what its text says. An item that no
     training user saw is then read by its text alone."""
@@ -116,7 +122,8 @@ class LanguageEnvironment(nn.Module):
         words = item_words if item_words is not None else ItemWords.none(len(catalogue))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            backend.adapt(self.config.lora_rank, self.config.lora_alpha, self.config.lora_dropout)
+            shape = self.config
+            backend.adapt(shape.lora_rank, shape.lora_alpha, shape.lora_dropout, shape.lora_modules)
             self.backend = backend
             ids = len(catalogue) if self.config.item_ids else 0
             self.heads = Heads(
@@ -239,6 +246,7 @@ class LanguageEnvironment(nn.Module):
         with reading(saved.folder / CONFIG):
             settings = dict(saved.description["config"])
             settings["window"] = Window(**settings["window"])
+            settings["lora_modules"] = tuple(settings.get("lora_modules", ()))
             config, record = LanguageEnvironmentConfig(**settings), saved.record
         with reading(saved.folder):
             model = cls(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 CATALOGUE = "catalogue.parquet"
 OLD_CATALOGUE = "catalog.parquet"  # its name before version 0.1
-MAY_CHANGE = ("base_model", "base_name", "versions")
+MAY_CHANGE = ("base_model", "base_name", "base_content", "versions")
 """Keys of config.json that its manifest leaves out: a base model may be moved."""
 
 
@@ -114,7 +114,12 @@ class SavedModel:
         from llmrec_env.language.lm.saving import check_base
         from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
-        base, tokenizer = load_base_model(name or own, dtype)
+        base, tokenizer = load_base_model(
+            name or own,
+            dtype,
+            self.description["config"].get("layers"),
+            self.description.get("base_content"),
+        )
         check_base(base, self.description.get(MANIFEST, {}).get("base_model", {}), name or own)
         return TransformersBackend(base, tokenizer, self.description.get("base_name"))
 
@@ -198,15 +203,18 @@ def write_folder(
         copy_base: whether the base model's weights go along, None for where they are small.
     """
     language_model = None if isinstance(backend, NullLM) else _learning_backend(backend)
-    copied, elsewhere = False, {}
+    copied, elsewhere, content = False, {}, None
     packages = ("torch", "transformers", "peft")
     with atomic_path(folder, replaces={OLD_CATALOGUE}) as temporary:
         temporary.mkdir()
         if language_model is not None:
+            from llmrec_env.language.lm.gguf_files import converted_from
             from llmrec_env.language.lm.saving import base_lines, save_language_model
 
             copied = save_language_model(language_model, temporary, dtype, copy_base)
-            elsewhere = {} if copied else base_lines(language_model.base_model)
+            if not copied:
+                elsewhere = base_lines(language_model.base_model)
+                content = (converted_from(language_model.base_model.name_or_path) or {}).get("key")
         name = None if language_model is None else language_model.name
         save_file(tensors, temporary / HEADS)
         catalogue.save(temporary / CATALOGUE)
@@ -217,6 +225,7 @@ def write_folder(
             "silent": language_model is None,
             "base_model": None if copied else name,
             "base_name": name,
+            "base_content": content,
             "versions": {package: importlib.metadata.version(package) for package in packages},
         }
         about = {"catalogue": catalogue.fingerprint, "base_model": elsewhere}

@@ -9,6 +9,7 @@ the control without a language model.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -38,7 +39,7 @@ class LMBackend(nn.Module, ABC):
         """Whether it has adapters that learn; if not, it only answers."""
         return False
 
-    def adapt(self, rank: int, alpha: int, dropout: float) -> None:
+    def adapt(self, rank: int, alpha: int, dropout: float, modules: Collection[str] = ()) -> None:
         """Add adapters that learn; a backend that only answers has them in its weights already."""
 
     def new_cache(self, rows: int, slots: int) -> RowCache:

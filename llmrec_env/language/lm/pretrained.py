@@ -1,4 +1,4 @@
-"""Loads a pretrained causal language model by hub name or from a folder."""
+"""Loads a pretrained causal language model by hub name, from a folder or from a GGUF file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -15,11 +16,14 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from llmrec_env.common.errors import LLMRecError
+from llmrec_env.language.lm.decoder import text_config
+from llmrec_env.language.lm.gguf_files import converted, converted_folder, gguf_file
 from llmrec_env.language.lm.source import check_source, loading
 from llmrec_env.language.lm.trial import check_architecture, check_weights
 
@@ -40,22 +44,38 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def load_base_model(
-    name_or_path: str | os.PathLike[str], dtype: torch.dtype = torch.float32
+    name_or_path: str | os.PathLike[str],
+    dtype: torch.dtype = torch.float32,
+    layers: int | None = None,
+    content: str | None = None,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal LM and its tokenizer by hub name or from a local folder, safetensors only.
+    """Load a causal LM and its tokenizer, from safetensors or GGUF only.
+
+    Args:
+        name_or_path: hub name, folder, GGUF file, or a folder that holds one.
+        dtype: of its numbers.
+        layers: how many of its layers are kept, from the first one on; the norm that follows the
+            last one follows them. None keeps all.
+        content: key of a GGUF file whose conversion will do, should the file be gone; see
+            :func:`llmrec_env.language.lm.gguf_files.content_key`.
 
     Raises:
-        LLMRecError: nothing of that name can be loaded, it is no decoder with attention, or its
-            parts do not belong together: weights are missing, too many, of another shape or no
-            numbers, or the tokenizer has words that the model has not.
+        LLMRecError: nothing of that name can be loaded, it is no decoder with attention, has fewer
+            layers, or its parts do not belong together: weights are missing, too many, of another
+            shape or no numbers, or the tokenizer has words that the model has not.
     """
-    name = str(name_or_path)
-    with loading(name, "causal language model"), quiet_transformers():
+    given = str(name_or_path)
+    with loading(given, "causal language model"), quiet_transformers():
+        name = _folder_of(given, content)
         own: dict[str, Any] = {"trust_remote_code": False}  # else transformers may ask
         own |= check_source(name)
-        check_architecture(AutoConfig.from_pretrained(name, **own))
+        config = AutoConfig.from_pretrained(name, **own)
+        check_architecture(config)
+        if layers is not None:
+            keep_first_layers(config, layers)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             name,
+            config=config,
             dtype=dtype,
             use_safetensors=True,
             output_loading_info=True,
@@ -65,12 +85,42 @@ def load_base_model(
         model, found = cast(tuple[PreTrainedModel, dict[str, Any]], loaded)
         if getattr(model, "_hf_peft_config_loaded", False):
             raise LLMRecError("it comes with an adapter; merge that into its base model first")
-        check_names(found["missing_keys"], found["unexpected_keys"], model.state_dict().keys())
+        unexpected = found["unexpected_keys"] if layers is None else ()
+        check_names(found["missing_keys"], unexpected, model.state_dict().keys())
         check_sizes(found["mismatched_keys"])
         check_weights(model)
         tokenizer = AutoTokenizer.from_pretrained(name, **own)
         check_words(model, tokenizer)
     return model.eval(), tokenizer
+
+
+def _folder_of(name: str, content: str | None) -> str:
+    """What transformers is to load: the conversion of a GGUF file, or the name as it is."""
+    if content is not None and (kept := converted_folder(content)).exists():
+        return str(kept)
+    if content is not None and not Path(name).exists():
+        raise LLMRecError(
+            "the file is gone, and the cache ($LLMREC_CACHE) has no conversion of it; bring it "
+            "back, or name where it is as base_model in config.json"
+        )
+    file = gguf_file(name)
+    return name if file is None else str(converted(file))
+
+
+def keep_first_layers(config: PretrainedConfig, layers: int) -> None:
+    """Let a configuration describe the model without its later layers.
+
+    Raises:
+        LLMRecError: it has fewer.
+    """
+    words = text_config(config)
+    whole = words.num_hidden_layers
+    if not 1 <= layers <= whole:
+        raise LLMRecError(f"it has {whole} layers, of which {layers} cannot be kept")
+    words.num_hidden_layers = layers
+    for name, value in list(vars(words).items()):  # what kind of layer each one is
+        if isinstance(value, list) and len(value) == whole and name.endswith(("types", "layers")):
+            setattr(words, name, value[:layers])
 
 
 def check_names(

@@ -73,7 +73,7 @@ class Qwen3Backend(LMBackend):
         settings = read_json(adapter / "adapter_config.json")
         path = adapter / "adapter_model.safetensors"
         lora = read_tensors(path)
-        check_shapes(path, lora, _lora_shapes(_shapes(config), settings["r"]))
+        check_shapes(path, lora, _lora_shapes(_shapes(config), settings))
         scale = settings["lora_alpha"] / settings["r"]
         for name, down in lora.items():
             if name.endswith(".lora_A.weight"):
@@ -205,14 +205,17 @@ def _shapes(config: dict[str, Any]) -> dict[str, tuple[int, ...]]:
     return shapes | {"model.norm.weight": (width,)}
 
 
-def _lora_shapes(weights: dict[str, tuple[int, ...]], rank: int) -> dict[str, tuple[int, ...]]:
-    """The adapter's tensors: two beside every matrix."""
+def _lora_shapes(
+    weights: dict[str, tuple[int, ...]], settings: dict[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """The adapter's tensors: two beside every matrix that it adapts."""
     shapes: dict[str, tuple[int, ...]] = {}
+    rank, targets = settings["r"], settings["target_modules"]
     for name, shape in weights.items():
-        if len(shape) == 2:
-            module = ADAPTED + name.removesuffix("weight")
-            shapes[f"{module}lora_A.weight"] = (rank, shape[1])
-            shapes[f"{module}lora_B.weight"] = (shape[0], rank)
+        module = ADAPTED + name.removesuffix(".weight")
+        if len(shape) == 2 and any(module.endswith(f".{target}") for target in targets):
+            shapes[f"{module}.lora_A.weight"] = (rank, shape[1])
+            shapes[f"{module}.lora_B.weight"] = (shape[0], rank)
     return shapes
 
 

@@ -18,7 +18,8 @@ from llmrec_env.common.tensor_files import check_whole, refuse_pointer
 SECONDS = 5.0
 """In which a hub has to answer."""
 EXPECTED = (
-    "name a model of the Hugging Face hub, or a folder with config, safetensors and tokenizer"
+    "name a model of the Hugging Face hub, a folder with config, safetensors and tokenizer, or a "
+    ".gguf file"
 )
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 

@@ -7,6 +7,7 @@ positions decides what a sliding-window layer still sees.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection
 from typing import Any, cast
 
 import torch
@@ -14,7 +15,9 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.cache_utils import Cache, DynamicLayer
+from transformers.pytorch_utils import Conv1D
 
+from llmrec_env.common.errors import SettingError
 from llmrec_env.language.lm.backend import LMBackend, RowCache, RowLayer
 from llmrec_env.language.lm.decoder import outside_decoder, text_config, text_decoder
 from llmrec_env.language.lm.trial import check_architecture, check_reading, check_weights
@@ -121,13 +124,18 @@ class TransformersBackend(LMBackend):
         """Whether the adapters stand beside the base weights, not in them."""
         return isinstance(self.causal_lm, PeftModel)
 
-    def adapt(self, rank: int, alpha: int, dropout: float) -> None:
-        """Put a LoRA adapter beside every linear map."""
+    def adapt(self, rank: int, alpha: int, dropout: float, modules: Collection[str] = ()) -> None:
+        """Put a LoRA adapter beside every linear map, or beside those of these names.
+
+        Raises:
+            SettingError: the model has no such map.
+        """
+        check_modules(self.base_model, modules)
         lora = LoraConfig(
             r=rank,
             lora_alpha=alpha,
             lora_dropout=dropout,
-            target_modules="all-linear",
+            target_modules=sorted(modules) or "all-linear",
             exclude_modules=outside_decoder(self.base_model),
             fan_in_fan_out=self.base_model.config.model_type == "gpt2",
             task_type="CAUSAL_LM",
@@ -179,3 +187,17 @@ class _Layer(DynamicLayer):
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         return self._rows.update(key_states, value_states)
+
+
+def check_modules(model: PreTrainedModel, names: Collection[str]) -> None:
+    """Refuse names of linear maps that no layer of the model has.
+
+    Raises:
+        SettingError: there is one.
+    """
+    linear = (torch.nn.Linear, Conv1D)
+    maps = [name for name, part in text_decoder(model).named_modules() if isinstance(part, linear)]
+    for wanted in names:
+        if not any(name == wanted or name.endswith(f".{wanted}") for name in maps):
+            there = ", ".join(sorted({name.rpartition(".")[2] for name in maps}))
+            raise SettingError(f"lora_modules: the base model has no {wanted!r}; it has {there}")
