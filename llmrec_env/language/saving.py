@@ -208,13 +208,13 @@ def write_folder(
     with atomic_path(folder, replaces={OLD_CATALOGUE}) as temporary:
         temporary.mkdir()
         if language_model is not None:
-            from llmrec_env.language.lm.gguf_files import converted_from
+            from llmrec_env.language.lm.gguf_files import converted_key
             from llmrec_env.language.lm.saving import base_lines, save_language_model
 
             copied = save_language_model(language_model, temporary, dtype, copy_base)
             if not copied:
                 elsewhere = base_lines(language_model.base_model)
-                content = (converted_from(language_model.base_model.name_or_path) or {}).get("key")
+                content = converted_key(language_model.base_model.name_or_path)
         name = None if language_model is None else language_model.name
         save_file(tensors, temporary / HEADS)
         catalogue.save(temporary / CATALOGUE)

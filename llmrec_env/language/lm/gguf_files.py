@@ -87,10 +87,10 @@ def content_key(file: Path) -> str:
         return fingerprint([FORMAT, *iter(partial(stream.read, 1 << 22), b"")])
 
 
-def converted_from(folder: str | os.PathLike[str]) -> dict[str, str] | None:
-    """Of which GGUF file a folder was made, its ``name`` and ``key``; None where of none."""
-    path = Path(folder) / SOURCE
-    return dict(read_json(path)) if path.is_file() else None
+def converted_key(folder: str | None) -> str | None:
+    """The :func:`content_key` of the file that a folder was made of; None where of none."""
+    path = Path(folder or "") / SOURCE
+    return str(read_json(path)["key"]) if path.is_file() else None
 
 
 def _check_magic(file: Path) -> None:
