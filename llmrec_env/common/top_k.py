@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 
 Pairs = tuple[IntArray, IntArray]
 """Rows and items, int64 (P,) each: items that are none of a row's."""
@@ -40,10 +40,31 @@ def leave_out(
     """
     span = int(max(items.max(initial=0), unwanted[1].max(initial=0))) + 1
     keys = np.arange(len(items))[:, None] * span + items
-    out = np.isin(keys, unwanted[0] * span + unwanted[1]) | (items < 0)
-    order = np.argsort(out, axis=1, kind="stable")[:, :k]
-    left = ~np.take_along_axis(out, order, axis=1)
+    out = _among(keys, unwanted[0] * span + unwanted[1]) | (items < 0)
+    return first_kept(items, scores, ~out, k)
+
+
+def first_kept(
+    items: IntArray, scores: FloatArray, kept: BoolArray, k: int
+) -> tuple[IntArray, FloatArray]:
+    """The first K of lists (N, C) that are ``kept``, bool (N, C).
+
+    Returns:
+        As :func:`top_k`.
+    """
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+    left = np.take_along_axis(kept, order, axis=1)
     return (
         np.where(left, np.take_along_axis(items, order, axis=1), -1),
         np.where(left, np.take_along_axis(scores, order, axis=1), np.float32(-np.inf)),
     )
+
+
+def _among(keys: IntArray, others: IntArray) -> BoolArray:
+    """``numpy.isin`` for fewer ``others`` than keys, without sorting the keys."""
+    if not len(others):
+        return np.zeros(keys.shape, dtype=np.bool_)
+    ordered = np.sort(others)
+    places = np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)
+    found: BoolArray = ordered[places] == keys
+    return found

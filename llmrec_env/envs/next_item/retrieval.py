@@ -2,7 +2,7 @@
 
 ``retrieve=`` of the environment is one of
 
-* None: the simulator's own action model, ``best_items``;
+* None: the simulator's own action model, ``best_items``, in ``own_choice.py``;
 * anything with ``action_scores(observation)`` over all items: a fitted recommender of ``agents``, a
   policy of ``evaluation``;
 * a function ``retrieve(users, k)`` that names item indices, int64 (N, k), best first, -1 for none;
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray
-from llmrec_env.common.errors import SettingError, SimulatorError
+from llmrec_env.common.errors import SettingError
 from llmrec_env.common.top_k import top_k
+from llmrec_env.envs.next_item.own_choice import OwnChoice
 from llmrec_env.envs.next_item.users_now import UsersNow
 from llmrec_env.users.base import UserSimulator
 
@@ -34,7 +35,7 @@ def resolve_retrieval(retrieve: Any, simulator: UserSimulator) -> Retrieve:
         SettingError: it is nothing that retrieves.
     """
     if retrieve is None:
-        return partial(_by_simulator, simulator)
+        return OwnChoice(simulator)
     if hasattr(retrieve, "action_scores"):
         if hasattr(retrieve, "check_catalogue"):
             retrieve.check_catalogue(simulator.catalogue)
@@ -66,13 +67,6 @@ def check_retrieved(found: Retrieved, num_rows: int, k: int, n_items: int) -> Re
             f"{items.shape} and scores {scores.shape}"
         )
     return items.astype(np.int64), scores
-
-
-def _by_simulator(simulator: UserSimulator, users: UsersNow, k: int) -> Retrieved:
-    try:
-        return simulator.best_items(users.states, k, users.seen.pairs())
-    except SimulatorError as error:
-        raise SettingError(f"{error}; name the candidates with retrieve=…") from None
 
 
 def _by_scores(policy: Any, users: UsersNow, k: int) -> Retrieved:

@@ -19,6 +19,7 @@ class SeenItems(KeepsArrays):
 
     Attributes:
         counts: int64 (N,), how many items each has seen.
+        begun: int64 (N,), how many users each row has had. Within one, what is seen only grows.
     """
 
     def __init__(self, num_rows: int, n_items: int) -> None:
@@ -26,6 +27,7 @@ class SeenItems(KeepsArrays):
         self._items = np.full((num_rows, 64), NOTHING, dtype=np.int64)
         self._rows = np.arange(num_rows)
         self.counts = np.zeros(num_rows, dtype=np.int64)
+        self.begun = np.zeros(num_rows, dtype=np.int64)
 
     def begin(self, row: int, history: IntArray) -> None:
         """Another user in this row, who has seen the items of ``history``."""
@@ -34,6 +36,7 @@ class SeenItems(KeepsArrays):
         self._items[row] = NOTHING
         self._items[row, : len(items)] = items
         self.counts[row] = len(items)
+        self.begun[row] += 1
 
     def has(self, items: IntArray) -> BoolArray:
         """Whether each user has seen an item of int64 (N,); bool (N,)."""
@@ -42,7 +45,8 @@ class SeenItems(KeepsArrays):
 
     def has_each(self, items: IntArray) -> BoolArray:
         """Whether each user has seen each item of their row of int64 (N, K); bool (N, K)."""
-        found: BoolArray = (self._items[:, None] == items[:, :, None]).any(axis=2)
+        known = self._items[:, None, : self.counts.max(initial=0)]
+        found: BoolArray = (known == items[:, :, None]).any(axis=2)
         return found
 
     def add(self, rows: BoolArray, items: IntArray) -> None:
@@ -55,10 +59,15 @@ class SeenItems(KeepsArrays):
         """The items that one user has seen, ascending."""
         return np.sort(self._items[row, : self.counts[row]])
 
-    def pairs(self) -> Pairs:
-        """What everybody has seen, as rows and items, int64 (P,) each."""
-        rows, places = np.nonzero(self._items != NOTHING)
-        return rows, self._items[rows, places]
+    def pairs(self, rows: IntArray | None = None) -> Pairs:
+        """What the users of ``rows``, int64 (M,), have seen, or everybody, as pairs.
+
+        Returns:
+            places in ``rows`` and items, int64 (P,) each.
+        """
+        known = self._items if rows is None else self._items[rows]
+        users, places = np.nonzero(known != NOTHING)
+        return users, known[users, places]
 
     def unseen_masks(self) -> BoolArray:
         """Bool (N, n_items), true where the user has not seen the item."""
