@@ -69,6 +69,7 @@ def fit(
         ),
         item_encoder=item_encoder,
         language_model=language_model,
+        **lm.reading,
     ).scaled(budget)
     settings = {
         "config": asdict(config),

@@ -198,6 +198,28 @@ class LMOptions:
         ),
     ] = None
 
+    items: Annotated[
+        str,
+        typer.Option(
+            help="What the language model reads of an item: text, a token learned from its text; "
+            "pooled, the mean of its words; random; or auto, text for small models and pooled for "
+            "large ones."
+        ),
+    ] = "auto"
+    text_layer: Annotated[
+        int | None,
+        number(
+            "Layer of the base model whose outputs over an item's text are its features. If not "
+            "given, the last one.",
+            least=1,
+        ),
+    ] = None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """Fields of ``FitConfig``."""
+        return {"items": self.items, "text_layer": self.text_layer}
+
     @property
     def shape(self) -> dict[str, Any]:
         """Fields of ``LanguageEnvironmentConfig``."""

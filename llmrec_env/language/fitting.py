@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,10 +20,9 @@ from llmrec_env.common.files import fingerprint, is_missing_folder
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.item_texts import texts_folder
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
-    find_tensors,
-    keep_tensors,
     learn_item_tokens,
     pooled_tokens,
     read_features,
@@ -40,6 +39,9 @@ from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
 from llmrec_env.language.sentence_encoder import sentence_features
 
+LARGE_LM = 50_000_000
+"""Parameters from which on an LM's items are pooled words, where the settings leave it open."""
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -49,9 +51,14 @@ class FitConfig:
     small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
     item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
-    items: Literal["text", "pooled", "random"] = "text"
+    items: Literal["auto", "text", "pooled", "random"] = "auto"
     """What the LM reads of an item: a token learned from its text, the mean of its words'
-    embeddings, or, as a control that knows no language, random numbers."""
+    embeddings, or, as a control that knows no language, random numbers; the LE learns a map from
+    the items' features that is added to any of them. "auto" learns tokens where the LM is small
+    (:data:`LARGE_LM`) and pools words where learning them would cost hours."""
+    text_layer: int | None = None
+    """Layer of the base model, from 1, whose mean outputs over an item's text are its features,
+    where no item_encoder makes them. None is the last one."""
     item_encoder: str | None = None
     """Sentence encoder that makes the item features (hub name or folder, of any model that
     sentence-transformers loads); the base model itself where None."""
@@ -63,7 +70,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.items not in (kinds := ("text", "pooled", "random")):
+        if self.items not in (kinds := ("auto", "text", "pooled", "random")):
             raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
         if self.items == "random" and self.item_encoder is not None:
             raise SettingError("random items have no text that item_encoder could read")
@@ -187,25 +194,28 @@ def untrained_language_environment(
     check_window(config.model.window, backend)  # before minutes go into the item tokens
     backend.to(device)
     size = min(config.model.state_size, backend.hidden_size)
+    config = replace(config, items=_kind_of_items(config, base))
     record: dict[str, Any] = {"fit_config": json.loads(json.dumps(asdict(config)))}
     reads_texts = catalogue.has_text and config.items != "random"
     if reads_texts:
         limit = config.item_tokens.max_tokens
+        kept = _KeptTexts.of(catalogue, base, name, checkpoint, config.item_tokens)
 
-        def read() -> tuple[Tensor, dict[str, float] | None, Tensor]:
-            if config.items == "pooled" or not config.language_model:  # tokens are the LM's words
-                tokens, losses = pooled_tokens(catalogue, base, tokenizer, limit).cpu(), None
+        def read() -> tuple[Tensor, dict[str, float], Tensor]:
+            losses: dict[str, float] = {}
+            if config.items == "pooled":
+                tokens = pooled_tokens(catalogue, base, tokenizer, limit).cpu()
             else:
                 tokens, losses = learn_item_tokens(
-                    catalogue, base, tokenizer, config.item_tokens, checkpoint
+                    catalogue, base, tokenizer, config.item_tokens, kept.tokens
                 )
             if is_bag and config.item_encoder is None:
                 return tokens, losses, semi_whiten(tokens, size)
-            return tokens, losses, _features(catalogue, base, tokenizer, config, checkpoint)
+            return tokens, losses, _features(catalogue, base, tokenizer, config, kept.outputs)
 
         tokens, losses, features = processes.on_main(read)
         if losses:
-            record["item_tokens"] = losses
+            record["item_tokens"] = {"steps": config.item_tokens.steps, **losses}
         words = ItemWords.of(catalogue, tokenizer, limit)
     else:
         tokens, features = _random_tokens(len(catalogue), base, size, config.model.seed)
@@ -220,30 +230,51 @@ def untrained_language_environment(
     return model.to(device).eval()
 
 
+def _kind_of_items(config: FitConfig, base: PreTrainedModel) -> Literal["text", "pooled", "random"]:
+    if not config.language_model and config.items != "random":
+        return "pooled"  # nothing reads tokens
+    if config.items == "auto":
+        return "text" if base.num_parameters() < LARGE_LM else "pooled"
+    return config.items
+
+
+class _KeptTexts(NamedTuple):
+    """Where what is read and learned of the texts is kept, if anywhere."""
+
+    outputs: Path | None
+    tokens: Path | None
+
+    @classmethod
+    def of(
+        cls,
+        catalogue: Catalogue,
+        base: PreTrainedModel,
+        name: str | None,
+        checkpoint: str | Path | None,
+        config: ItemTokenConfig,
+    ) -> _KeptTexts:
+        """In the cache where the model has a name, by which others read the same texts with it."""
+        texts = texts_folder(catalogue, base)
+        if name is not None:
+            settings = fingerprint([json.dumps(asdict(config), sort_keys=True), str(base.dtype)])
+            return cls(texts, texts / f"tokens-{settings}")
+        if checkpoint is not None:
+            return cls(Path(checkpoint) / "item_features" / texts.name, Path(checkpoint))
+        return cls(None, None)
+
+
 def _features(
     catalogue: Catalogue,
     base: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     config: FitConfig,
-    checkpoint: str | Path | None,
+    folder: Path | None,
 ) -> Tensor:
-    """Item features as the settings ask for them, kept beside the item tokens."""
-    encoder, limit = config.item_encoder, config.item_tokens.max_tokens
-    width = config.model.state_size
-    backend = word_embeddings(base).cpu().numpy().tobytes() if encoder is None else str(encoder)
-    run = fingerprint([*catalogue.sentences, backend, str(width), str(limit)])
-    path = None if checkpoint is None else Path(checkpoint) / "item_features" / run
-    found = None if path is None else find_tensors(path, run)
-    if found is None:
-        if encoder is None:
-            size = min(width, word_embeddings(base).shape[1])
-            features = read_features(catalogue, base, tokenizer, size, limit)
-        else:
-            features = sentence_features(catalogue, encoder, width, base.device)
-        found = {"features": features.contiguous()}
-        if path is not None:
-            keep_tensors(path, run, found)
-    return found["features"]
+    """Item features as the settings ask for them."""
+    size, limit = config.model.state_size, config.item_tokens.max_tokens
+    if config.item_encoder is not None:
+        return sentence_features(catalogue, config.item_encoder, size, base.device)
+    return read_features(catalogue, base, tokenizer, size, limit, config.text_layer, folder)
 
 
 def _check_encoder(name: str | None) -> None:

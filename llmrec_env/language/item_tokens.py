@@ -13,18 +13,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from llmrec_env.common.errors import LLMRecError
-from llmrec_env.common.files import atomic_path, fingerprint
-from llmrec_env.common.progress import progress_bar, track
+from llmrec_env.common.files import fingerprint
+from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.language.item_texts import find_tensors, keep_tensors, mean_outputs
 from llmrec_env.language.lm.decoder import text_decoder, word_embeddings
 from llmrec_env.language.lm.tokenization import padded, token_rows
+
+LOGITS = 2**26
+"""Probabilities of words that a block computes at once: a quarter of a gigabyte, several times."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ItemTokenConfig:
     learning_rate: float = 0.2
     """Adam's rate, as a share of the root mean square of the LM's input embeddings."""
     block: int = 256
-    """Items learned together."""
+    """Items learned together, fewer where their words' probabilities would fill the memory."""
     max_tokens: int = 64
     """Tokens of an item's sentence that are read."""
 
@@ -69,27 +70,22 @@ def pooled_tokens(
     return pooled
 
 
-@torch.no_grad()
 def read_features(
     catalogue: Catalogue,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     size: int,
     max_tokens: int = 64,
+    layer: int | None = None,
+    folder: Path | None = None,
 ) -> Tensor:
     """What the LM makes of each item's text: its mean output, semi-whitened; (n_items, size).
 
     Semi-whitening scales each principal direction by the root of its root, so that neither the
-    few common directions nor the many noisy ones rule the cosine. Rows have unit length.
+    few common directions nor the many noisy ones rule the cosine. Rows have unit length. For layer
+    and folder see :func:`llmrec_env.language.item_texts.mean_outputs`.
     """
-    rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
-    means = []
-    for first in track(range(0, len(rows), 64), "read item texts"):
-        ids, real = padded(rows[first : first + 64], model.device)
-        hidden = text_decoder(model)(input_ids=ids, use_cache=False).last_hidden_state.float()
-        total = (hidden * real[..., None]).sum(1)
-        means.append((total / real.sum(1, keepdim=True).clamp(min=1)).cpu())
-    return semi_whiten(torch.cat(means), size)
+    return semi_whiten(mean_outputs(catalogue, model, tokenizer, max_tokens, layer, folder), size)
 
 
 def semi_whiten(vectors: Tensor, size: int) -> Tensor:
@@ -137,8 +133,9 @@ def learn_item_tokens(
     learned = torch.empty_like(start, device="cpu")
     sums = torch.zeros(3)
     with progress_bar("learn item tokens", len(rows)) as advance:
-        for first in range(0, len(rows), config.block):
-            block = slice(first, first + config.block)
+        size = block_size(rows, model, config)
+        for first in range(0, len(rows), size):
+            block = slice(first, first + size)
             kept = None if folder is None else Path(folder) / "item_tokens" / f"{first:08d}"
             block_tensors = None if kept is None else find_tensors(kept, run)
             if block_tensors is None:
@@ -150,6 +147,12 @@ def learn_item_tokens(
             advance(len(block_tensors["tokens"]), f"nll {float(sums[1] / sums[2]):.3f}")
     before, after = float(sums[0] / sums[2]), float(sums[1] / sums[2])
     return learned, {"before": before, "after": after}
+
+
+def block_size(rows: list[list[int]], model: PreTrainedModel, config: ItemTokenConfig) -> int:
+    """Items of a block: as set, or as many as have :data:`LOGITS` probabilities of their words."""
+    numbers = max(map(len, rows), default=1) * word_embeddings(model).shape[0]
+    return max(1, min(config.block, LOGITS // max(1, numbers)))
 
 
 def _learn_block(
@@ -182,26 +185,3 @@ def _learn_block(
         last = float(loss())
     sums = torch.tensor([first, last, float(real.sum())])
     return {"tokens": tokens.detach().float().cpu(), "sums": sums}
-
-
-def find_tensors(path: Path, run: str) -> dict[str, Tensor] | None:
-    """What :func:`keep_tensors` wrote, or None where there is nothing.
-
-    Raises:
-        LLMRecError: it is of another run.
-    """
-    if not path.exists():
-        return None
-    with safe_open(path, framework="pt") as saved:
-        if (saved.metadata() or {}).get("run") != run:
-            raise LLMRecError(
-                f"{path.parent} holds the item tokens of another run (other texts, settings or "
-                "base model); remove the folder or name another"
-            )
-        return {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
-
-
-def keep_tensors(path: Path, run: str, tensors: dict[str, Tensor]) -> None:
-    """Write what was read or learned of the texts to a file that names its run."""
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"run": run})

@@ -9,13 +9,15 @@ import torch
 from torch import Tensor
 
 from llmrec_env.common.extras import require
-from llmrec_env.common.progress import track
+from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.language.item_texts import find_tensors, keep_tensors, texts_folder
 from llmrec_env.language.item_tokens import semi_whiten
 from llmrec_env.language.lm.pretrained import quiet_transformers
 from llmrec_env.language.lm.source import check_source, loading
 
-BATCH = 64
+BLOCK = 1024
+"""Sentences whose features are kept together."""
 
 
 def sentence_features(
@@ -50,15 +52,24 @@ def sentence_features(
             **check_source(name),
         )
     _read_special_tokens_as_text(model.tokenizer)
-    sentences = catalogue.sentences
-    starts = range(0, len(sentences), BATCH)
-    rows = [
-        model.encode(
-            sentences[first : first + BATCH], convert_to_tensor=True, show_progress_bar=False
-        )
-        for first in track(starts, "read item texts")
-    ]
-    return semi_whiten(torch.cat(rows).float().cpu(), size)
+    return semi_whiten(_outputs(catalogue, model), size)
+
+
+def _outputs(catalogue: Catalogue, model: Any) -> Tensor:
+    """What the encoder makes of each sentence, float32 (n_items, E), kept batch by batch."""
+    sentences, rows = catalogue.sentences, []
+    folder = texts_folder(catalogue, model)
+    with progress_bar("read item texts", len(sentences)) as advance:
+        for first in range(0, len(sentences), BLOCK):
+            block, path = sentences[first : first + BLOCK], folder / f"{first:08d}"
+            found = find_tensors(path, "sentences")
+            if found is None:
+                read = model.encode(block, convert_to_tensor=True, show_progress_bar=False)
+                found = {"outputs": read.float().cpu()}
+                keep_tensors(path, "sentences", found)
+            rows.append(found["outputs"])
+            advance(len(block), "")
+    return torch.cat(rows)
 
 
 def _read_special_tokens_as_text(tokenizer: Any) -> None:

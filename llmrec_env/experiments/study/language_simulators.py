@@ -33,7 +33,7 @@ class LanguageSpec:
         pretrained: whether the small base model has read the item texts.
     """
 
-    items: Literal["text", "pooled", "random"] = "text"
+    items: Literal["auto", "text", "pooled", "random"] = "auto"
     titles: bool = False
     item_ids: bool = False
     language_model: bool = True
