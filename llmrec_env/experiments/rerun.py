@@ -59,6 +59,12 @@ def _offline() -> Program:
     return OfflineSettings, run_offline
 
 
+def _fidelity() -> Program:
+    from llmrec_env.experiments.fidelity import FidelitySettings, run_fidelity
+
+    return FidelitySettings, run_fidelity
+
+
 def _sensitivity() -> Program:
     from llmrec_env.experiments.sensitivity import SensitivitySettings, run_sensitivity
 
@@ -68,6 +74,7 @@ def _sensitivity() -> Program:
 PROGRAMS: dict[str, Callable[[], Program]] = {
     "demo": _demo,
     "bench": _study,
+    "bench fidelity": _fidelity,
     "bench offline": _offline,
     "bench sensitivity": _sensitivity,
 }

@@ -2,11 +2,13 @@
 
 import typer
 
+from llmrec_env.cli.bench.fidelity import fidelity
 from llmrec_env.cli.bench.offline import offline
 from llmrec_env.cli.bench.sensitivity import sensitivity
 from llmrec_env.cli.bench.study import study
 
 app = typer.Typer()
 app.callback(invoke_without_command=True)(study)
+app.command()(fidelity)
 app.command()(offline)
 app.command()(sensitivity)

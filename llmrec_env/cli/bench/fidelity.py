@@ -1,0 +1,60 @@
+"""``llmrec bench fidelity``: holds simulated users and baselines against held-out people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_report
+from llmrec_env.common import processes
+
+
+@options.option_groups
+@clear_errors()
+def fidelity(
+    log: options.LogOptions,
+    out: options.RunFolder = Path("runs/fidelity"),
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            help="Rows of the table, with commas; a wrong name lists them all. More may be asked "
+            "of the same folder later. If not given, all without a language model."
+        ),
+    ] = None,
+    splits: Annotated[int, options.number("Splits by user.", least=1, most=options.RUNS)] = 3,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            help="What is asked: complete (of users who rated everything), rated (what users rate "
+            "later), taken (what they take next), or auto, which is what the log allows."
+        ),
+    ] = "auto",
+    held_out: Annotated[
+        int, options.number("Users who rated everything to hold out, of the protocol complete.", 1)
+    ] = 500,
+    budget: options.Budget = 1.0,
+    workers: options.Workers = None,
+) -> None:
+    """Measure how near rows come to what held-out people rate and take.
+
+    Every row learns from the training users of each split. The table ends in report.html,
+    results.md and rows.json, with intervals over users and paired differences.
+    """
+    processes.check_alone()
+    from llmrec_env.experiments.fidelity import FidelitySettings, run_fidelity
+    from llmrec_env.experiments.fidelity.rows import BASELINES
+
+    settings = FidelitySettings(
+        data=log.data,
+        rows=BASELINES if rows is None else options.listed(rows),
+        splits=splits,
+        protocol=protocol,  # type: ignore[arg-type]  # checked there
+        held_out=held_out,
+        budget=budget,
+        **log.reading,
+    )
+    print_report(run_fidelity(settings, out, workers), out)
