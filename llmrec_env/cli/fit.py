@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,9 +14,14 @@ from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.common import processes
+from llmrec_env.common.errors import SettingError
 
 if TYPE_CHECKING:
+    from llmrec_env.language.estimate import FitEstimate
     from llmrec_env.language.model import LanguageEnvironment
+
+LONG = 10
+"""Minutes that a fit of a large base model may take without being asked for."""
 
 
 @options.option_groups
@@ -47,6 +53,10 @@ def fit(
     allow_untexted: options.Untexted = False,
     mask_seen: options.MaskSeen = None,
     budget: options.Budget = 1.0,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help=f"Go on without asking where it takes over {LONG:g} minutes."),
+    ] = False,
     seed: options.Seed = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -65,7 +75,12 @@ def fit(
     config = FitConfig(
         LanguageEnvironmentConfig(item_ids=item_ids, **lm.shape),
         learning=LearningConfig(
-            share=share, epochs=epochs, min_steps=min_steps, mask_seen=mask_seen, seed=seed
+            share=share,
+            epochs=epochs,
+            min_steps=min_steps,
+            mask_seen=mask_seen,
+            seed=seed,
+            **lm.learning,
         ),
         item_encoder=item_encoder,
         language_model=language_model,
@@ -94,6 +109,7 @@ def fit(
             allow_untexted=allow_untexted,
             device=device or "cpu",
             dtype=dtype or "auto",
+            confirm=lambda estimate: _confirm(estimate, yes),
         )
 
         def save() -> None:
@@ -106,6 +122,17 @@ def fit(
             print_line(f"Saved to {out}")
 
         processes.on_main(save)
+
+
+def _confirm(estimate: FitEstimate, yes: bool) -> None:
+    """Say what the fit will take, and go on if that is little or wanted."""
+    print_line(str(estimate))
+    if yes or estimate.seconds <= 60 * LONG:
+        return
+    if not sys.stdin.isatty():
+        raise SettingError(f"{estimate}: over {LONG:g} minutes; continue with --yes")
+    if not typer.confirm("Go on?"):
+        raise typer.Abort
 
 
 def _print(fitted: LanguageEnvironment) -> None:

@@ -215,6 +215,20 @@ class LMOptions:
         ),
     ] = None
 
+    batch_tokens: Annotated[
+        int | None,
+        number("Tokens of a learning step at most. If not given, as many as 32 users have.", 2),
+    ] = None
+    gradient_checkpointing: Annotated[
+        bool, typer.Option(help="Save memory in learning, for a third more time.")
+    ] = False
+
+    @property
+    def learning(self) -> dict[str, Any]:
+        """Fields of ``LearningConfig``."""
+        checkpointing = self.gradient_checkpointing
+        return {"batch_tokens": self.batch_tokens, "gradient_checkpointing": checkpointing}
+
     @property
     def reading(self) -> dict[str, Any]:
         """Fields of ``FitConfig``."""

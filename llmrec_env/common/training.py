@@ -91,10 +91,28 @@ def shuffled_batches(n: int, batch_size: int, seed: int) -> Callable[[int], IntA
     return rows
 
 
-def bucketed_batches(lengths: IntArray, batch_size: int, seed: int) -> Callable[[int], IntArray]:
-    """Like :func:`shuffled_batches`, of rows of similar length, so that little is padding."""
+def length_groups(lengths: IntArray, size: int, most: int | None = None) -> list[IntArray]:
+    """Row numbers in groups of like length, so that little is padding.
+
+    Args:
+        lengths: int64 (n,), of the rows.
+        size: rows of a group at most.
+        most: places of a group at most, padding included, where it has more than one row.
+    """
     by_length = np.argsort(lengths, kind="stable")
-    groups = np.array_split(by_length, max(1, -(-len(by_length) // batch_size)))
+    groups = np.array_split(by_length, max(1, -(-len(by_length) // size)))
+    if most is None:
+        return groups
+    parts = [max(1, most // int(lengths[group].max(initial=1))) for group in groups]
+    pairs = zip(groups, parts, strict=True)
+    return [part for g, n in pairs for part in np.array_split(g, max(1, -(-len(g) // n)))]
+
+
+def bucketed_batches(
+    lengths: IntArray, batch_size: int, seed: int, most: int | None = None
+) -> Callable[[int], IntArray]:
+    """Like :func:`shuffled_batches`, of the groups of :func:`length_groups`."""
+    groups = length_groups(lengths, batch_size, most)
     order = shuffled_batches(len(groups), 1, seed)
     return lambda number: groups[int(order(number)[0])]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,95 +16,36 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from llmrec_env.common import processes
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import fingerprint, is_missing_folder
-from llmrec_env.common.settings_types import check_types
+from llmrec_env.common.files import is_missing_folder
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.item_texts import texts_folder
+from llmrec_env.language.estimate import FitEstimate, estimate
+from llmrec_env.language.fit_config import LARGE_LM, FitConfig
+from llmrec_env.language.item_texts import KeptTexts
 from llmrec_env.language.item_tokens import (
-    ItemTokenConfig,
     learn_item_tokens,
     pooled_tokens,
     read_features,
     semi_whiten,
 )
 from llmrec_env.language.item_words import ItemWords
-from llmrec_env.language.learning import LearningConfig, learn
+from llmrec_env.language.learning import learn
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.pretrained import load_base_model
-from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
+from llmrec_env.language.lm.small_model import small_base_model
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
-from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
+from llmrec_env.language.model import LanguageEnvironment, check_window
 from llmrec_env.language.sentence_encoder import sentence_features
 
-LARGE_LM = 50_000_000
-"""Parameters from which on an LM's items are pooled words, where the settings leave it open."""
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """All settings of :func:`fit_language_environment`."""
-
-    model: LanguageEnvironmentConfig = field(default_factory=LanguageEnvironmentConfig)
-    small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
-    item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
-    learning: LearningConfig = field(default_factory=LearningConfig)
-    items: Literal["auto", "text", "pooled", "random"] = "auto"
-    """What the LM reads of an item: a token learned from its text, the mean of its words'
-    embeddings, or, as a control that knows no language, random numbers; the LE learns a map from
-    the items' features that is added to any of them. "auto" learns tokens where the LM is small
-    (:data:`LARGE_LM`) and pools words where learning them would cost hours."""
-    text_layer: int | None = None
-    """Layer of the base model, from 1, whose mean outputs over an item's text are its features,
-    where no item_encoder makes them. None is the last one."""
-    item_encoder: str | None = None
-    """Sentence encoder that makes the item features (hub name or folder, of any model that
-    sentence-transformers loads); the base model itself where None."""
-
-    language_model: bool = True
-    """Whether the LM is asked at all. Without it, as a control, the LE is a bag of items: a mean of
-    their features, and a logistic reward; no item tokens are learned for it. Without a base model
-    either, none is pretrained: features are bags of the texts' words."""
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        if self.items not in (kinds := ("auto", "text", "pooled", "random")):
-            raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
-        if self.items == "random" and self.item_encoder is not None:
-            raise SettingError("random items have no text that item_encoder could read")
-
-    def scaled(self, budget: float) -> FitConfig:
-        """These settings with every length times ``budget``, to try a fit quickly.
-
-        The base model's pretraining, the item tokens' steps (none below a twelfth) and the passes
-        over the users become shorter; what is learned is then a trial and no measurement.
-
-        Raises:
-            SettingError: the budget is not a positive number.
-        """
-        if not 0 < budget < math.inf:
-            raise SettingError(f"budget must be a positive number, got {budget}")
-
-        def steps(full: int, least: int = 1) -> int:
-            return max(least, round(full * budget))
-
-        small, learning = self.small_model, self.learning
-        return replace(
-            self,
-            small_model=replace(
-                small,
-                min_steps=steps(small.min_steps, min(1, small.min_steps)),
-                max_steps=steps(small.max_steps, min(1, small.max_steps)),
-            ),
-            item_tokens=replace(self.item_tokens, steps=steps(self.item_tokens.steps, least=0)),
-            learning=replace(
-                learning,
-                epochs=steps(learning.epochs),
-                min_steps=steps(learning.min_steps, min(1, learning.min_steps)),
-            ),
-        )
+__all__ = [
+    "FitConfig",
+    "FitEstimate",
+    "estimate_fit",
+    "fit_language_environment",
+    "untrained_language_environment",
+]
 
 
 def fit_language_environment(
@@ -118,6 +59,7 @@ def fit_language_environment(
     allow_untexted: bool = False,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = torch.float32,
+    confirm: Callable[[FitEstimate], None] | None = None,
 ) -> LanguageEnvironment:
     """Learn an LE from a log: base model, item tokens, then state and reward on users.
 
@@ -127,13 +69,16 @@ def fit_language_environment(
     Args:
         train_log: the users to learn from.
         validation: users held out, for early stopping and for calibrating acceptance.
-        base_model: hub name or folder of a causal LM; None pretrains a small one on the texts.
+        base_model: a causal LM, by hub name, folder or GGUF file; None pretrains a small one on the
+            texts.
         config: settings of every stage.
         users: whose initial histories start episodes; the validation users where None.
         checkpoint: a folder in which a killed run is continued, by as many processes.
         allow_untexted: accept a catalogue without text, whose items get random tokens.
         device: where to learn; to several processes "cuda" means each one's own GPU.
         dtype: in which the frozen LM computes; "bfloat16", "auto" and so on work too.
+        confirm: is told what the fit will take before it begins, if the base model has
+            :data:`LARGE_LM` parameters or more, and may raise an error to stop it.
 
     Returns:
         The LE with its best weights on validation; ``record`` holds metrics and curves.
@@ -157,6 +102,7 @@ def fit_language_environment(
         allow_untexted=allow_untexted,
         device=device,
         dtype=dtype,
+        before=None if confirm is None else lambda base: confirm(base.estimate(validation)),
     )
     learn(model, train_log, validation, config.learning, checkpoint)
     return model
@@ -172,9 +118,81 @@ def untrained_language_environment(
     allow_untexted: bool = False,
     device: str | torch.device = "cpu",
     dtype: str | torch.dtype = torch.float32,
+    before: Callable[[ReadyBase], None] | None = None,
 ) -> LanguageEnvironment:
-    """The residual LE before it has seen any user: what the texts alone say."""
-    config = config or FitConfig()
+    """The residual LE before it has seen any user: what the texts alone say.
+
+    ``before`` is called, in the main process, with a large base model before anything is read.
+    """
+    ready = _ready(
+        log, base_model, config or FitConfig(), checkpoint, allow_untexted, device, dtype
+    )
+    if before is not None and ready.is_large:
+        processes.on_main(lambda: before(ready))
+    return _read(ready, users)
+
+
+def estimate_fit(
+    train_log: InteractionLog,
+    validation: InteractionLog,
+    base_model: str | os.PathLike[str] | None = None,
+    config: FitConfig | None = None,
+    *,
+    allow_untexted: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = torch.float32,
+) -> FitEstimate:
+    """What :func:`fit_language_environment` will take, from single steps that are timed here.
+
+    Raises:
+        DataError: as the fit would.
+        SettingError: as the fit would.
+        LLMRecError: the base model cannot serve.
+    """
+    ready = _ready(
+        train_log, base_model, config or FitConfig(), None, allow_untexted, device, dtype
+    )
+    return ready.estimate(validation)
+
+
+@dataclass(frozen=True, eq=False)
+class ReadyBase:
+    """A base model on its device, and what it is to read and learn from.
+
+    Attributes:
+        log: the users to learn from.
+        backend: the base model, without an adapter.
+        config: what the LM reads of an item is decided in it.
+        kept: where what is read of the texts is kept.
+        is_bag: whether nobody asks the LM, and nobody named it.
+    """
+
+    log: InteractionLog
+    backend: TransformersBackend
+    config: FitConfig
+    kept: KeptTexts
+    is_bag: bool
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its fit may take long enough to be told beforehand."""
+        return self.backend.base_model.num_parameters() >= LARGE_LM
+
+    def estimate(self, validation: InteractionLog) -> FitEstimate:
+        """What the fit will take, validated by these users."""
+        return estimate(self.log, validation, self.backend, self.config, self.kept.outputs)
+
+
+def _ready(
+    log: InteractionLog,
+    base_model: str | os.PathLike[str] | None,
+    config: FitConfig,
+    checkpoint: str | Path | None,
+    allow_untexted: bool,
+    device: str | torch.device,
+    dtype: str | torch.dtype,
+) -> ReadyBase:
+    """The base model, loaded or pretrained, once everything that can be refused was looked at."""
     catalogue = log.catalogue
     if not catalogue.has_text and not (allow_untexted and base_model is not None):
         raise DataError(
@@ -190,34 +208,29 @@ def untrained_language_environment(
     small = replace(config.small_model, min_steps=0, max_steps=0) if is_bag else config.small_model
     source = name or small_base_model(catalogue, small)
     base, tokenizer = load_base_model(source, dtype, config.model.layers)
-    backend: LMBackend = TransformersBackend(base, tokenizer, name)
+    backend = TransformersBackend(base, tokenizer, name)
     check_window(config.model.window, backend)  # before minutes go into the item tokens
     backend.to(device)
-    size = min(config.model.state_size, backend.hidden_size)
-    config = replace(config, items=_kind_of_items(config, base))
+    config = replace(config, items=config.kind_of_items(base.num_parameters()))
+    place = None if checkpoint is None else Path(checkpoint)
+    kept = KeptTexts.of(catalogue, base, config.item_tokens, place, lasting=name is not None)
+    return ReadyBase(log, backend, config, kept, is_bag)
+
+
+def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment:
+    """The LE whose base model has read the items' texts."""
+    catalogue, config = ready.log.catalogue, ready.config
+    backend: LMBackend = ready.backend
+    base, tokenizer = ready.backend.base_model, ready.backend.tokenizer
     record: dict[str, Any] = {"fit_config": json.loads(json.dumps(asdict(config)))}
     reads_texts = catalogue.has_text and config.items != "random"
     if reads_texts:
-        limit = config.item_tokens.max_tokens
-        kept = _KeptTexts.of(catalogue, base, name, checkpoint, config.item_tokens)
-
-        def read() -> tuple[Tensor, dict[str, float], Tensor]:
-            losses: dict[str, float] = {}
-            if config.items == "pooled":
-                tokens = pooled_tokens(catalogue, base, tokenizer, limit).cpu()
-            else:
-                tokens, losses = learn_item_tokens(
-                    catalogue, base, tokenizer, config.item_tokens, kept.tokens
-                )
-            if is_bag and config.item_encoder is None:
-                return tokens, losses, semi_whiten(tokens, size)
-            return tokens, losses, _features(catalogue, base, tokenizer, config, kept.outputs)
-
-        tokens, losses, features = processes.on_main(read)
+        tokens, losses, features = processes.on_main(lambda: _tokens_and_features(ready))
         if losses:
             record["item_tokens"] = {"steps": config.item_tokens.steps, **losses}
-        words = ItemWords.of(catalogue, tokenizer, limit)
+        words = ItemWords.of(catalogue, tokenizer, config.item_tokens.max_tokens)
     else:
+        size = min(config.model.state_size, backend.hidden_size)
         tokens, features = _random_tokens(len(catalogue), base, size, config.model.seed)
         words = ItemWords.none(len(catalogue))
     if not config.language_model:
@@ -227,40 +240,23 @@ def untrained_language_environment(
         shape = replace(shape, output_scale=backend.hidden_size**-0.5)
     model = LanguageEnvironment(catalogue, backend, tokens, features, shape, words, users)
     model.record = record
-    return model.to(device).eval()
+    return model.to(base.device).eval()
 
 
-def _kind_of_items(config: FitConfig, base: PreTrainedModel) -> Literal["text", "pooled", "random"]:
-    if not config.language_model and config.items != "random":
-        return "pooled"  # nothing reads tokens
-    if config.items == "auto":
-        return "text" if base.num_parameters() < LARGE_LM else "pooled"
-    return config.items
-
-
-class _KeptTexts(NamedTuple):
-    """Where what is read and learned of the texts is kept, if anywhere."""
-
-    outputs: Path | None
-    tokens: Path | None
-
-    @classmethod
-    def of(
-        cls,
-        catalogue: Catalogue,
-        base: PreTrainedModel,
-        name: str | None,
-        checkpoint: str | Path | None,
-        config: ItemTokenConfig,
-    ) -> _KeptTexts:
-        """In the cache where the model has a name, by which others read the same texts with it."""
-        texts = texts_folder(catalogue, base)
-        if name is not None:
-            settings = fingerprint([json.dumps(asdict(config), sort_keys=True), str(base.dtype)])
-            return cls(texts, texts / f"tokens-{settings}")
-        if checkpoint is not None:
-            return cls(Path(checkpoint) / "item_features" / texts.name, Path(checkpoint))
-        return cls(None, None)
+def _tokens_and_features(ready: ReadyBase) -> tuple[Tensor, dict[str, float], Tensor]:
+    """Item tokens, what learning them came to, and item features."""
+    catalogue, config = ready.log.catalogue, ready.config
+    base, tokenizer = ready.backend.base_model, ready.backend.tokenizer
+    losses: dict[str, float] = {}
+    if config.items == "pooled":
+        tokens = pooled_tokens(catalogue, base, tokenizer, config.item_tokens.max_tokens).cpu()
+    else:
+        tokens, losses = learn_item_tokens(
+            catalogue, base, tokenizer, config.item_tokens, ready.kept.tokens
+        )
+    if ready.is_bag and config.item_encoder is None:
+        return tokens, losses, semi_whiten(tokens, config.model.state_size)
+    return tokens, losses, _features(catalogue, base, tokenizer, config, ready.kept.outputs)
 
 
 def _features(

@@ -7,8 +7,10 @@ it stopped, and whatever is fitted later on the same texts finds them all.
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
@@ -33,6 +35,45 @@ def texts_folder(catalogue: Catalogue, model: nn.Module) -> Path:
     """Where the cache keeps what this model makes of these texts."""
     weights = [_line(name, value) for name, value in sorted(model.state_dict().items())]
     return cache_folder() / "item_texts" / fingerprint([*weights, *catalogue.sentences])
+
+
+@dataclass(frozen=True)
+class KeptTexts:
+    """Where what is read and learned of the texts is kept, if anywhere.
+
+    Attributes:
+        outputs: the folder of :func:`mean_outputs`.
+        tokens: the folder of learned item tokens.
+    """
+
+    outputs: Path | None
+    tokens: Path | None
+
+    @classmethod
+    def of(
+        cls,
+        catalogue: Catalogue,
+        model: PreTrainedModel,
+        tokens: Any,
+        checkpoint: Path | None,
+        lasting: bool,
+    ) -> KeptTexts:
+        """In the cache if others can read the same texts with the same model; else in a checkpoint.
+
+        Args:
+            catalogue: the items.
+            model: who reads them.
+            tokens: settings of learning item tokens, a dataclass.
+            checkpoint: of this run.
+            lasting: whether it is a model that others have too.
+        """
+        if checkpoint is None and not lasting:
+            return cls(None, None)
+        texts = texts_folder(catalogue, model)
+        if checkpoint is not None and not lasting:
+            return cls(checkpoint / "item_features" / texts.name, checkpoint)
+        settings = json.dumps(asdict(tokens), sort_keys=True)
+        return cls(texts, texts / f"tokens-{fingerprint([settings, str(model.dtype)])}")
 
 
 def _line(name: str, value: Tensor) -> str:
@@ -68,7 +109,7 @@ def mean_outputs(
     rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
     before = [] if layer is None else start_token(tokenizer)
     run = f"{layer} {max_tokens} {model.dtype}"
-    place = None if folder is None else folder / f"outputs-{fingerprint([run])}"
+    place = None if folder is None else _place(folder, run)
     stack = _first_layers(model, layer)
     blocks = []
     with progress_bar("read item texts", len(rows)) as advance:
@@ -83,6 +124,19 @@ def mean_outputs(
             blocks.append(found["outputs"])
             advance(len(block), "")
     return torch.cat(blocks)
+
+
+def unread_share(
+    catalogue: Catalogue, model: PreTrainedModel, max_tokens: int, layer: int | None, folder: Path
+) -> float:
+    """The share of the texts that :func:`mean_outputs` would not find in ``folder``."""
+    place = _place(folder, f"{layer} {max_tokens} {model.dtype}")
+    starts = range(0, len(catalogue), BLOCK)
+    return sum(not (place / f"{first:08d}").exists() for first in starts) / len(starts)
+
+
+def _place(folder: Path, run: str) -> Path:
+    return folder / f"outputs-{fingerprint([run])}"
 
 
 def start_token(tokenizer: PreTrainedTokenizerBase) -> list[int]:

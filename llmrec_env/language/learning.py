@@ -32,6 +32,7 @@ from llmrec_env.common.training import (
     TrainingConfig,
     bucketed_batches,
     clear_checkpoint,
+    length_groups,
     train,
 )
 from llmrec_env.data.catalogue import check_same_catalogue
@@ -71,6 +72,12 @@ class LearningConfig:
     rate falls in proportion: more and smaller steps, so that few users are not learned by heart."""
     batch_size: int = 32
     """Stretches of sequences a step, of each process where several learn together."""
+    batch_tokens: int | None = None
+    """Tokens of a step at most, of items and of the actions that branch off them: stretches are
+    fewer where they are long. None sets no limit."""
+    gradient_checkpointing: bool = False
+    """Whether the LM's outputs are computed again for the gradient instead of kept: a third more
+    time, and memory that hardly grows with the layers. The numbers are the same."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.1
     validations: int = 12
@@ -92,9 +99,9 @@ class LearningConfig:
         check_types(self)
         if not 0 < self.share <= 1:
             raise DataError(f"share of the training users must lie in (0, 1], got {self.share}")
-        for name, least in (("epochs", 1), ("min_steps", 0)):
-            if getattr(self, name) < least:
-                raise DataError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name, least in (("epochs", 1), ("min_steps", 0), ("batch_tokens", 2)):
+            if (value := getattr(self, name)) is not None and value < least:
+                raise DataError(f"{name} must be at least {least}, got {value}")
 
 
 def learn(
@@ -120,19 +127,17 @@ def learn(
     check_same_catalogue(model.catalogue, train_log.catalogue, "the training log, for this LE")
     check_same_catalogue(train_log.catalogue, validation.catalogue, "the validation log")
     model.changed()
-    config = config or LearningConfig()
+    config = _decided(config or LearningConfig(), model)
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")
-    if config.state_loss == "auto":
-        few = len(model.catalogue) <= EXACT_ITEMS
-        config = replace(config, state_loss="catalogue" if few else "in_batch")
     log = some_users(train_log, config.share, config.seed)
     batches = _Batches(log, model, config)
-    checks = some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
+    checks = _checks(validation, config)
     masked = masks_seen(train_log, config.mask_seen)
     passes = -(-config.epochs * batches.per_epoch // processes.count())
     steps = max(config.min_steps, passes)
     folder = Path(checkpoint) / "learning" if checkpoint is not None else None
+    model.backend.recompute(config.gradient_checkpointing)
     history = train(
         model,
         lambda number, rng: _losses(model, batches.batch(number, rng), config),
@@ -170,6 +175,65 @@ def learn(
     }
     if folder is not None:
         clear_checkpoint(folder)
+
+
+def _decided(config: LearningConfig, model: LanguageEnvironment) -> LearningConfig:
+    """The settings with what depends on the catalogue."""
+    if config.state_loss != "auto":
+        return config
+    few = len(model.catalogue) <= EXACT_ITEMS
+    return replace(config, state_loss="catalogue" if few else "in_batch")
+
+
+def _checks(validation: InteractionLog, config: LearningConfig) -> InteractionLog:
+    """The users that a validation reads."""
+    return some_users(validation, min(1.0, config.validation_users / validation.n_users), 0)
+
+
+class Trial:
+    """Single steps of a learning to come, to be timed; no weight moves.
+
+    Attributes:
+        tokens: that each group of stretches has in a step, padding included, in rising order.
+        step_tokens: of all steps of the longest learning.
+        read_tokens: of all its validations.
+    """
+
+    def __init__(
+        self,
+        model: LanguageEnvironment,
+        train_log: InteractionLog,
+        validation: InteractionLog,
+        config: LearningConfig,
+    ) -> None:
+        self._model, self._config = model, _decided(config, model)
+        model.backend.recompute(config.gradient_checkpointing)
+        log = some_users(train_log, config.share, config.seed)
+        self._batches = _Batches(log, model, config)
+        self.tokens = self._batches.tokens
+        steps = max(config.min_steps, config.epochs * self._batches.per_epoch)
+        self.step_tokens = steps * sum(self.tokens) / len(self.tokens)
+        checks = _Batches(_checks(validation, config), model, LearningConfig())
+        self.read_tokens = (config.validations + 1) * sum(checks.tokens)
+
+    @property
+    def middle(self) -> int:
+        """The number of a group of middling size."""
+        return len(self.tokens) // 2
+
+    def step(self, group: int) -> None:
+        """The losses of a group and their gradient."""
+        self._model.train()
+        batch = self._batches.group(group, np.random.default_rng(0))
+        torch.stack(list(_losses(self._model, batch, self._config).values())).sum().backward()
+        self._model.zero_grad(set_to_none=True)
+
+    @torch.inference_mode()
+    def read(self, group: int) -> None:
+        """The answers to a group, as a validation asks for them."""
+        self._model.eval()
+        batch = self._batches.group(group, np.random.default_rng(0))
+        _losses(self._model, batch, self._config)
 
 
 def _name_of_run(model: LanguageEnvironment, log: InteractionLog, config: LearningConfig) -> str:
@@ -264,11 +328,27 @@ class _Batches:
         self._log = log
         self._device = model.device
         self._negatives = Negatives(log, config.popular_share)
-        self._rows = bucketed_batches(self._chunks.widths, config.batch_size, config.seed)
-        self.per_epoch = -(-len(self._chunks) // config.batch_size)
+        most = None if config.batch_tokens is None else config.batch_tokens // 2
+        lengths = self._chunks.widths, config.batch_size
+        self._rows = bucketed_batches(*lengths, config.seed, most)
+        self._groups = length_groups(*lengths, most)
+        self.per_epoch = len(self._groups)
+
+    @property
+    def tokens(self) -> list[int]:
+        """Tokens of each group, of items and of the actions that branch off them."""
+        return [len(g) * (2 * int(self._chunks.widths[g].max()) - 1) for g in self._groups]
 
     def batch(self, number: int, rng: np.random.Generator) -> _Batch:
-        chunks = self._chunks.take(self._rows(number))
+        """The batch of a number, in the order of learning."""
+        return self._batch(self._rows(number), rng)
+
+    def group(self, number: int, rng: np.random.Generator) -> _Batch:
+        """The stretches of one of :attr:`tokens`, which are in the order of their lengths."""
+        return self._batch(self._groups[number], rng)
+
+    def _batch(self, rows: IntArray, rng: np.random.Generator) -> _Batch:
+        chunks = self._chunks.take(rows)
         first = self._log.offsets[chunks.users] + chunks.starts
         items, lengths = pad(
             [self._log.items[i : i + w] for i, w in zip(first, chunks.widths, strict=True)],

@@ -254,3 +254,19 @@ def test_the_record_says_whether_seen_items_were_masked(
 ) -> None:
     assert learned.record["learning"]["mask_seen"] is True  # nothing is taken twice in the world
     assert fit(mask_seen=False).record["learning"]["mask_seen"] is False
+
+
+def test_recomputed_outputs_give_the_same_numbers(fit: Fit, learned: LanguageEnvironment) -> None:
+    saved = fit(gradient_checkpointing=True)
+    for (name, ours), theirs in zip(learned.named_parameters(), saved.parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5), name
+
+
+def test_batches_keep_to_their_tokens(untrained: LanguageEnvironment, split: Split) -> None:
+    config = replace(TINY.learning, batch_tokens=40)
+    free = learning._Batches(split.train, untrained, TINY.learning)
+    bound = learning._Batches(split.train, untrained, config)
+    assert max(free.tokens) > 40 >= max(bound.tokens)
+    assert bound.per_epoch > free.per_epoch
+    with pytest.raises(DataError, match="batch_tokens must be at least 2"):
+        replace(config, batch_tokens=1)

@@ -11,7 +11,7 @@ from tiny_models import TINY, catalogue
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.splits import Split
-from llmrec_env.language import fitting, item_texts
+from llmrec_env.language import fit_config, item_texts
 from llmrec_env.language.fitting import untrained_language_environment
 from llmrec_env.language.item_texts import mean_outputs, start_token
 from llmrec_env.language.item_tokens import ItemTokenConfig, block_size
@@ -64,7 +64,7 @@ def test_large_models_pool_words_unless_told_otherwise(
     small = untrained_language_environment(split.train, base_folder, TINY)
     assert small.record["fit_config"]["items"] == "text"
     assert small.record["item_tokens"]["steps"] == TINY.item_tokens.steps
-    monkeypatch.setattr(fitting, "LARGE_LM", 1000)
+    monkeypatch.setattr(fit_config, "LARGE_LM", 1000)
     large = untrained_language_environment(split.train, base_folder, TINY)
     assert large.record["fit_config"]["items"] == "pooled"
     assert "item_tokens" not in large.record

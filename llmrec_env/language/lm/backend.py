@@ -42,6 +42,9 @@ class LMBackend(nn.Module, ABC):
     def adapt(self, rank: int, alpha: int, dropout: float, modules: Collection[str] = ()) -> None:
         """Add adapters that learn; a backend that only answers has them in its weights already."""
 
+    def recompute(self, again: bool) -> None:
+        """Whether a learning pass keeps no outputs but computes them again for the gradient."""
+
     def new_cache(self, rows: int, slots: int) -> RowCache:
         """A cache for so many rows, laid out as this backend reads them fastest."""
         return RowCache(self.n_layers, rows, slots)

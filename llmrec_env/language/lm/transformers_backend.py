@@ -96,6 +96,7 @@ class TransformersBackend(LMBackend):
         self.causal_lm: PeftModel | PreTrainedModel = base_model.requires_grad_(False)
         self.tokenizer = tokenizer
         self.name = name
+        self._recomputes = False
         words = text_config(base_model.config)
         self.hidden_size = words.hidden_size
         self.n_layers = words.num_hidden_layers
@@ -108,6 +109,11 @@ class TransformersBackend(LMBackend):
         if isinstance(self.causal_lm, PeftModel):
             return cast(PreTrainedModel, self.causal_lm.get_base_model())
         return self.causal_lm
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.base_model.device
 
     @property
     def transformer(self) -> PreTrainedModel:
@@ -143,6 +149,27 @@ class TransformersBackend(LMBackend):
         with warnings.catch_warnings():  # peft asks transformers by a name that it renamed
             warnings.simplefilter("ignore", FutureWarning)
             self.causal_lm = get_peft_model(self.base_model, lora)
+
+    def unadapt(self) -> None:
+        """Take the adapter away again, with what it has learned."""
+        if isinstance(self.causal_lm, PeftModel):
+            base = cast(PreTrainedModel, self.causal_lm.unload())
+            if hasattr(base, "peft_config"):
+                del base.peft_config
+            self.causal_lm = base.requires_grad_(False)
+            self.recompute(False)
+
+    def recompute(self, again: bool) -> None:
+        """Whether a learning pass keeps no outputs but computes them again for the gradient."""
+        if again == self._recomputes:
+            return
+        with warnings.catch_warnings():  # transformers 5 has two names for these, of which one ends
+            warnings.simplefilter("ignore", FutureWarning)
+            if again:
+                self.base_model.gradient_checkpointing_enable({"use_reentrant": False})
+            else:
+                self.base_model.gradient_checkpointing_disable()
+        self._recomputes = again
 
     def fold(self) -> None:
         """Add the adapter to the base weights: reading then costs what the base model costs.

@@ -1,0 +1,89 @@
+"""``FitConfig``: all settings of fitting an LE."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.settings_types import check_types
+from llmrec_env.language.item_tokens import ItemTokenConfig
+from llmrec_env.language.learning import LearningConfig
+from llmrec_env.language.lm.small_model import SmallModelConfig
+from llmrec_env.language.model import LanguageEnvironmentConfig
+
+LARGE_LM = 50_000_000
+"""Parameters from which on an LM's items are pooled words, where the settings leave it open."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """All settings of :func:`fit_language_environment`."""
+
+    model: LanguageEnvironmentConfig = field(default_factory=LanguageEnvironmentConfig)
+    small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
+    item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    items: Literal["auto", "text", "pooled", "random"] = "auto"
+    """What the LM reads of an item: a token learned from its text, the mean of its words'
+    embeddings, or, as a control that knows no language, random numbers; the LE learns a map from
+    the items' features that is added to any of them. "auto" learns tokens where the LM is small
+    (:data:`LARGE_LM`) and pools words where learning them would cost hours."""
+    text_layer: int | None = None
+    """Layer of the base model, from 1, whose mean outputs over an item's text are its features,
+    where no item_encoder makes them. None is the last one."""
+    item_encoder: str | None = None
+    """Sentence encoder that makes the item features (hub name or folder, of any model that
+    sentence-transformers loads); the base model itself where None."""
+
+    language_model: bool = True
+    """Whether the LM is asked at all. Without it, as a control, the LE is a bag of items: a mean of
+    their features, and a logistic reward; no item tokens are learned for it. Without a base model
+    either, none is pretrained: features are bags of the texts' words."""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.items not in (kinds := ("auto", "text", "pooled", "random")):
+            raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
+        if self.items == "random" and self.item_encoder is not None:
+            raise SettingError("random items have no text that item_encoder could read")
+
+    def scaled(self, budget: float) -> FitConfig:
+        """These settings with every length times ``budget``, to try a fit quickly.
+
+        The base model's pretraining, the item tokens' steps (none below a twelfth) and the passes
+        over the users become shorter; what is learned is then a trial and no measurement.
+
+        Raises:
+            SettingError: the budget is not a positive number.
+        """
+        if not 0 < budget < math.inf:
+            raise SettingError(f"budget must be a positive number, got {budget}")
+
+        def steps(full: int, least: int = 1) -> int:
+            return max(least, round(full * budget))
+
+        small, learning = self.small_model, self.learning
+        return replace(
+            self,
+            small_model=replace(
+                small,
+                min_steps=steps(small.min_steps, min(1, small.min_steps)),
+                max_steps=steps(small.max_steps, min(1, small.max_steps)),
+            ),
+            item_tokens=replace(self.item_tokens, steps=steps(self.item_tokens.steps, least=0)),
+            learning=replace(
+                learning,
+                epochs=steps(learning.epochs),
+                min_steps=steps(learning.min_steps, min(1, learning.min_steps)),
+            ),
+        )
+
+    def kind_of_items(self, parameters: int) -> Literal["text", "pooled", "random"]:
+        """What the LM reads of an item, where it has so many parameters."""
+        if not self.language_model and self.items != "random":
+            return "pooled"  # nothing reads tokens
+        if self.items == "auto":
+            return "text" if parameters < LARGE_LM else "pooled"
+        return self.items
