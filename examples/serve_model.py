@@ -1,0 +1,184 @@
+"""Serves a small language model on this machine, with OpenAI's chat completions, for trying out.
+
+It answers greedily, one request at a time, and tells log-probabilities. What a request begins with
+is not read again where one of the last requests began alike, so questions about one user cost
+little more than their last lines. Real servers (llama.cpp, vLLM, Ollama) do the same, faster.
+
+    python examples/serve_model.py --model HuggingFaceTB/SmolLM2-135M-Instruct --port 8000
+
+The model is a name of the hub, a folder, or a .gguf file (needs the package "gguf"). Stop it with
+Ctrl-C.
+"""
+
+import argparse
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+KEPT = 4
+"""Requests whose keys and values are kept, at most."""
+
+
+class Model:
+    """A causal language model that continues chats greedily."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        path = Path(name)
+        where = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+        folder = str(path.parent) if where else name
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, **where)
+        self.model = AutoModelForCausalLM.from_pretrained(
+            folder, **where, dtype=getattr(torch, dtype)
+        ).eval()
+        self.kept: list[tuple[list[int], DynamicCache]] = []
+
+    def tokens_of(self, messages: list[dict[str, str]]) -> list[int]:
+        """A chat as tokens, by the tokenizer's own template where it has one."""
+        if self.tokenizer.chat_template:
+            text = self.tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+            return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        text = "\n\n".join(f"{one['role']}: {one['content']}" for one in messages)
+        return self.tokenizer(f"{text}\n\nassistant:")["input_ids"]
+
+    @torch.inference_mode()
+    def answer(
+        self, messages: list[dict[str, str]], length: int, alternatives: int
+    ) -> dict[str, Any]:
+        """A choice of a chat completion, and how many tokens were read, reused and written."""
+        tokens = self.tokens_of(messages)
+        longest = getattr(self.model.config, "max_position_embeddings", len(tokens) + length)
+        if len(tokens) + length > longest:
+            raise ValueError(
+                f"This model's maximum context length is {longest} tokens; the messages have "
+                f"{len(tokens)} and {length} are to be written"
+            )
+        cache, known = self.begin(tokens)
+        reused, written, told = known, [], []
+        row = self.read(tokens[known:], cache)
+        while len(written) < length:
+            told.append(self.told(row, alternatives))
+            written.append(int(row.argmax()))
+            if written[-1] == self.tokenizer.eos_token_id or len(written) == length:
+                break
+            row = self.read(written[-1:], cache)
+        self.kept = [*self.kept[1 - KEPT :], (tokens, cache)]
+        text = self.tokenizer.decode(written, skip_special_tokens=True)
+        message = {"role": "assistant", "content": text}
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": message}
+        if alternatives:
+            choice["logprobs"] = {"content": told}
+        usage = {
+            "prompt_tokens": len(tokens),
+            "completion_tokens": len(written),
+            "total_tokens": len(tokens) + len(written),
+            "prompt_tokens_details": {"cached_tokens": reused},
+        }
+        return {"choices": [choice], "usage": usage}
+
+    def begin(self, tokens: list[int]) -> tuple[DynamicCache, int]:
+        """Keys and values of the longest beginning that a kept request shares, and its length."""
+        shares = [common(tokens, old) for old, _ in self.kept]
+        if not shares or max(shares) == 0:
+            return DynamicCache(config=self.model.config), 0
+        best = shares.index(max(shares))
+        known = min(shares[best], len(tokens) - 1)  # one token at least is read
+        cache = self.kept.pop(best)[1]
+        if surplus := cache.get_seq_length() - known:
+            cache.crop(-surplus)
+        return cache, known
+
+    def read(self, tokens: list[int], cache: DynamicCache) -> torch.Tensor:
+        """Log-probabilities of the token that comes next."""
+        output = self.model(torch.tensor([tokens]), past_key_values=cache, logits_to_keep=1)
+        return output.logits[0, -1].float().log_softmax(-1)
+
+    def told(self, row: torch.Tensor, alternatives: int) -> dict[str, Any]:
+        """A token's place in ``logprobs``: the best one, and the best ``alternatives``."""
+        best, tokens = row.topk(max(alternatives, 1))
+        texts = [self.tokenizer.decode([token]) for token in tokens.tolist()]
+        ranked = [
+            {"token": text, "logprob": value, "bytes": None}
+            for text, value in zip(texts, best.tolist(), strict=True)
+        ]
+        return {**ranked[0], "top_logprobs": ranked}
+
+
+def common(one: list[int], other: list[int]) -> int:
+    """How many tokens two lists have in common at their beginning."""
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+class Server(ThreadingHTTPServer):
+    """Answers ``/v1/chat/completions``, one request at a time."""
+
+    daemon_threads = True
+
+    def __init__(self, model: Model, port: int, log_probabilities: bool) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.model, self.log_probabilities = model, log_probabilities
+        self.turn = threading.Lock()
+
+    def complete(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A chat completion."""
+        told = request.get("logprobs") and self.log_probabilities
+        alternatives = int(request.get("top_logprobs") or 1) if told else 0
+        length = int(request.get("max_tokens") or 32)
+        with self.turn:
+            answer = self.model.answer(request["messages"], length, alternatives)
+        head = {"id": "1", "object": "chat.completion", "created": 0}
+        return head | {"model": request.get("model", "")} | answer
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """Answer a request, or say what is wrong with it."""
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        try:
+            status, answer = 200, self.server.complete(request)
+        except ValueError as error:
+            status, answer = 400, {"error": {"message": str(error)}}
+        if self.path != "/v1/chat/completions":
+            status, answer = 404, {"error": {"message": "only /v1/chat/completions is here"}}
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+
+def main(args: argparse.Namespace) -> None:
+    """Serve until Ctrl-C."""
+    torch.set_num_threads(args.threads)
+    server = Server(Model(args.model, args.dtype), args.port, not args.no_logprobs)
+    print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, help="hub name, folder, or .gguf file")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--no-logprobs", action="store_true", help="as servers that tell none")
+    main(parser.parse_args())
