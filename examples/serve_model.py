@@ -1,24 +1,25 @@
 """Serves a small language model on this machine, with OpenAI's chat completions, for trying out.
 
-It answers greedily, one request at a time, and tells log-probabilities. What a request begins with
-is not read again where one of the last requests began alike, so questions about one user cost
-little more than their last lines. Real servers (llama.cpp, vLLM, Ollama) do the same, faster.
+It answers greedily, one request at a time, tells log-probabilities, and keeps to a JSON schema of
+one "answer" among a few. What a request begins with is not read again where one of the last
+requests began alike, so questions about one user cost little more than their last lines. Real
+servers (llama.cpp, vLLM, Ollama) do all that faster.
 
     python examples/serve_model.py --model HuggingFaceTB/SmolLM2-135M-Instruct --port 8000
 
-The model is a name of the hub, a folder, or a .gguf file (needs the package "gguf"). Stop it with
-Ctrl-C.
+The model is a name of the hub, a folder, or a .gguf file (extra "gguf"). Stop it with Ctrl-C.
 """
 
 import argparse
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+
+from llmrec_env.language.lm.gguf_files import converted, gguf_file
 
 KEPT = 4
 """Requests whose keys and values are kept, at most."""
@@ -28,13 +29,11 @@ class Model:
     """A causal language model that continues chats greedily."""
 
     def __init__(self, name: str, dtype: str) -> None:
-        path = Path(name)
-        where = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
-        folder = str(path.parent) if where else name
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, **where)
-        self.model = AutoModelForCausalLM.from_pretrained(
-            folder, **where, dtype=getattr(torch, dtype)
-        ).eval()
+        file = gguf_file(name)
+        source = str(converted(file)) if file else name
+        self.tokenizer = AutoTokenizer.from_pretrained(source)
+        self.model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+        self.model.eval()
         self.kept: list[tuple[list[int], DynamicCache]] = []
 
     def tokens_of(self, messages: list[dict[str, str]]) -> list[int]:
@@ -49,38 +48,80 @@ class Model:
 
     @torch.inference_mode()
     def answer(
-        self, messages: list[dict[str, str]], length: int, alternatives: int
+        self, messages: list[dict[str, str]], length: int, alternatives: int, allowed: list[str]
     ) -> dict[str, Any]:
-        """A choice of a chat completion, and how many tokens were read, reused and written."""
+        """The answer to a chat.
+
+        Args:
+            messages: the chat.
+            length: tokens of the answer, at most.
+            alternatives: tokens whose log-probabilities are told in each place; 0: none are.
+            allowed: the answers that there are; empty where any will do.
+
+        Returns:
+            "choices" and "usage" of a chat completion.
+        """
         tokens = self.tokens_of(messages)
-        longest = getattr(self.model.config, "max_position_embeddings", len(tokens) + length)
-        if len(tokens) + length > longest:
-            raise ValueError(
-                f"This model's maximum context length is {longest} tokens; the messages have "
-                f"{len(tokens)} and {length} are to be written"
-            )
+        self.check(len(tokens), length)
         cache, known = self.begin(tokens)
-        reused, written, told = known, [], []
         row = self.read(tokens[known:], cache)
-        while len(written) < length:
-            told.append(self.told(row, alternatives))
-            written.append(int(row.argmax()))
-            if written[-1] == self.tokenizer.eos_token_id or len(written) == length:
-                break
-            row = self.read(written[-1:], cache)
+        if allowed:
+            written, told = self.best_of(allowed, row, cache), []
+        else:
+            written, told = self.written(row, cache, length, alternatives)
         self.kept = [*self.kept[1 - KEPT :], (tokens, cache)]
         text = self.tokenizer.decode(written, skip_special_tokens=True)
+        if allowed:
+            text = json.dumps({"answer": text.strip()})
         message = {"role": "assistant", "content": text}
         choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "message": message}
-        if alternatives:
+        if told:
             choice["logprobs"] = {"content": told}
         usage = {
             "prompt_tokens": len(tokens),
             "completion_tokens": len(written),
             "total_tokens": len(tokens) + len(written),
-            "prompt_tokens_details": {"cached_tokens": reused},
+            "prompt_tokens_details": {"cached_tokens": known},
         }
         return {"choices": [choice], "usage": usage}
+
+    def check(self, tokens: int, length: int) -> None:
+        """Refuse what is longer than the model reads."""
+        longest = getattr(self.model.config, "max_position_embeddings", tokens + length)
+        if tokens + length > longest:
+            raise ValueError(
+                f"the model reads {longest} tokens at most; the messages have {tokens}, and "
+                f"{length} are to be written"
+            )
+
+    def written(
+        self, row: torch.Tensor, cache: DynamicCache, length: int, alternatives: int
+    ) -> tuple[list[int], list[dict[str, Any]]]:
+        """The likeliest tokens one after the other, and what is told of each."""
+        tokens: list[int] = []
+        told = []
+        while len(tokens) < length:
+            if tokens:
+                row = self.read(tokens[-1:], cache)
+            tokens.append(int(row.argmax()))
+            told += [self.told(row, alternatives)] if alternatives else []
+            if tokens[-1] == self.tokenizer.eos_token_id:
+                break
+        return tokens, told
+
+    def best_of(self, answers: list[str], row: torch.Tensor, cache: DynamicCache) -> list[int]:
+        """The tokens of the likeliest of some answers."""
+        scores = {}
+        for answer in answers:
+            tokens = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+            score, now = float(row[tokens[0]]), row
+            for place in range(1, len(tokens)):
+                now = self.read(tokens[place - 1 : place], cache)
+                score += float(now[tokens[place]])
+            if len(tokens) > 1:
+                cache.crop(1 - len(tokens))
+            scores[score] = tokens
+        return scores[max(scores)]
 
     def begin(self, tokens: list[int]) -> tuple[DynamicCache, int]:
         """Keys and values of the longest beginning that a kept request shares, and its length."""
@@ -100,8 +141,8 @@ class Model:
         return output.logits[0, -1].float().log_softmax(-1)
 
     def told(self, row: torch.Tensor, alternatives: int) -> dict[str, Any]:
-        """A token's place in ``logprobs``: the best one, and the best ``alternatives``."""
-        best, tokens = row.topk(max(alternatives, 1))
+        """A token's place in "logprobs": the likeliest one, and so many of the likeliest."""
+        best, tokens = row.topk(min(alternatives, len(row)))
         texts = [self.tokenizer.decode([token]) for token in tokens.tolist()]
         ranked = [
             {"token": text, "logprob": value, "bytes": None}
@@ -131,8 +172,10 @@ class Server(ThreadingHTTPServer):
         told = request.get("logprobs") and self.log_probabilities
         alternatives = int(request.get("top_logprobs") or 1) if told else 0
         length = int(request.get("max_tokens") or 32)
+        schema = (request.get("response_format") or {}).get("json_schema", {}).get("schema", {})
+        allowed = schema.get("properties", {}).get("answer", {}).get("enum", [])
         with self.turn:
-            answer = self.model.answer(request["messages"], length, alternatives)
+            answer = self.model.answer(request["messages"], length, alternatives, allowed)
         head = {"id": "1", "object": "chat.completion", "created": 0}
         return head | {"model": request.get("model", "")} | answer
 
@@ -142,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
 
     server: Server
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one piece
 
     def do_POST(self) -> None:
         """Answer a request, or say what is wrong with it."""

@@ -12,6 +12,7 @@ Data:
 
 Simulated users:
     ``LanguageUser``: a language model that learned from a log.
+    ``PromptedUser``, ``ModelServer``: a language model behind a server, which answers in words.
     ``TrueTasteUser``: a user of a generated world, who answers by that world's true taste.
     ``UserSimulator``: the base class of all simulated users.
     ``HistoryUser``: the base class for a simulated user of your own, two functions of a history.
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from llmrec_env.offline.transitions import transitions
     from llmrec_env.users.base import HistoryUser, Response, UserSimulator
     from llmrec_env.users.language import LanguageUser
+    from llmrec_env.users.prompted import PromptedUser
+    from llmrec_env.users.prompting.server import ModelServer
     from llmrec_env.users.true_taste import TrueTasteUser
 
 __version__ = "0.1.0"
@@ -69,6 +72,8 @@ __all__ = [
     "generate_world",
     # simulated users
     "LanguageUser",
+    "PromptedUser",
+    "ModelServer",
     "TrueTasteUser",
     "UserSimulator",
     "HistoryUser",
@@ -101,6 +106,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and refuses oth
         "load": "data.loading",
         "generate_world": "data.world.generated",
         "LanguageUser": "users.language",
+        "PromptedUser": "users.prompted",
+        "ModelServer": "users.prompting.server",
         "TrueTasteUser": "users.true_taste",
         "UserSimulator": "users.base",
         "HistoryUser": "users.base",

@@ -78,6 +78,11 @@ def _find(
         return embedded_user(**placement)
     if simulator == "true-taste":
         return _true_taste()
+    if isinstance(simulator, str) and simulator.startswith(("http://", "https://")):
+        raise SettingError(
+            f"simulator: {simulator} is an address; users for whom a model behind a server answers "
+            f"need a log too: PromptedUser(ModelServer(model, {simulator!r}), log), in Python"
+        )
     if isinstance(simulator, (str, os.PathLike)) and os.fspath(simulator):
         return _from_folder(local_path(simulator, "simulator"), placement)
     raise SimulatorError(
