@@ -261,15 +261,20 @@ def test_a_gullible_model_hears_no_order_of_an_item(serve: Serve) -> None:
 def test_a_damaged_cache_is_one_clear_error(tmp_path: Path) -> None:
     place = tmp_path / "answers.sqlite"
     place.write_text("no data base at all, but quite some text" * 100)
-    with pytest.raises(DataError, match=r"answers.sqlite: no cache of answers, or a damaged one"):
-        AnswerCache(place).get(["key"])
+    damaged = pytest.raises(DataError, match=r"answers.sqlite: no cache of answers, or a damaged")
+    with damaged, AnswerCache(place).opened() as kept:
+        kept.get(["key"])
 
 
 def test_readings_without_a_mass_come_back(tmp_path: Path) -> None:
     cache = AnswerCache(tmp_path / "answers.sqlite")
-    cache.put({str(i): Reading(i / 1000, math.nan) for i in range(1000)})
-    found = cache.get([str(i) for i in range(1200)])
-    assert len(found) == 1000
+    with cache.opened() as kept:
+        for i in range(600):
+            kept.put(str(i), Reading(i / 1000, math.nan))
+    with cache.opened() as one, cache.opened() as other:
+        other.put("600", Reading(0.6, 1.0))
+        found = one.get([str(i) for i in range(1200)])
+    assert len(found) == 601
     assert found["500"] == pytest.approx((0.5, math.nan), nan_ok=True)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
-from llmrec_env.users.prompting.cache import AnswerCache, key_of
+from llmrec_env.users.prompting.cache import AnswerCache, OpenCache, key_of
 from llmrec_env.users.prompting.prompts import Messages
 from llmrec_env.users.prompting.questions import Question, Reading
 from llmrec_env.users.prompting.server import ModelServer
@@ -38,23 +39,24 @@ class Asked:
 def ask_all(server: ModelServer, cache: AnswerCache | None, asked: Sequence[Asked]) -> FloatArray:
     """The values of the answers, float32 (n,), in [0, 1].
 
-    Those that the cache has are not asked again. Each new one is kept as soon as it is there, so
+    Those that the cache has are not asked again. Each new one is kept before the next is asked, so
     that a run which was killed or failed goes on where it stopped.
 
     Raises:
         SimulatorError: a question failed; names it, and the way to mend it.
     """
     values = np.empty(len(asked), dtype=np.float32)
-    with progress_bar("ask the model", len(asked)) as advance:
+    opened = nullcontext() if cache is None else cache.opened()
+    with opened as kept, progress_bar("ask the model", len(asked)) as advance:
         for start in range(0, len(asked), AT_ONCE):
             some = asked[start : start + AT_ONCE]
-            values[start : start + len(some)] = _ask_some(server, cache, some, advance)
+            values[start : start + len(some)] = _ask_some(server, kept, some, advance)
     return values
 
 
 def _ask_some(
     server: ModelServer,
-    cache: AnswerCache | None,
+    kept: OpenCache | None,
     asked: Sequence[Asked],
     advance: Callable[[int, str], None],
 ) -> list[float]:
@@ -63,48 +65,44 @@ def _ask_some(
         key_of({"server": server.identity, "messages": chat, "values": dict(one.question.values)})
         for one, chat in zip(asked, messages, strict=True)
     ]
-    known = {} if cache is None else cache.get(list(dict.fromkeys(keys)))
-    places = {key: place for place, key in enumerate(keys) if key not in known}
+    known = {} if kept is None else kept.get(list(dict.fromkeys(keys)))
     cached = sum(key in known for key in keys)
     server.count(questions=len(asked), cached=cached)
     advance(cached, "")
-    new = {key: (asked[place], messages[place]) for key, place in places.items()}
-    known |= _ask_server(server, cache, new, advance)
+    new = {
+        key: (one, chat)
+        for key, one, chat in zip(keys, asked, messages, strict=True)
+        if key not in known
+    }
+        key: (asked[place], messages[place]) for place, key in enumerate(keys) if key not in known
+    }
+    known |= _ask_server(server, kept, new, advance)
     return [known[key].value for key in keys]
 
 
 def _ask_server(
     server: ModelServer,
-    cache: AnswerCache | None,
-    new: dict[str, tuple[Asked, Messages]],
+    kept: OpenCache | None,
+    new: Mapping[str, tuple[Asked, Messages]],
     advance: Callable[[int, str], None],
 ) -> dict[str, Reading]:
-    readings: dict[str, Reading] = {}
-    if not new:
-        return readings
-    pool = ThreadPoolExecutor(min(server.concurrency, len(new)), "ask")
+    def ask(key: str) -> Reading:
+        one, messages = new[key]
+        try:
+            reading = server.ask(one.question, messages)
+        except SimulatorError as error:
+            raise SimulatorError(f"{one.about()}: {error}") from error
+        if kept is not None:
+            kept.put(key, reading)
+        return reading
+
+    pool = ThreadPoolExecutor(server.concurrency, "ask")
     try:
-        waiting = {
-            pool.submit(server.ask, one.question, messages): key
-            for key, (one, messages) in new.items()
-        }
-        while waiting:
-            done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            whole = {waiting[future]: future.result() for future in done if not future.exception()}
-            if cache is not None and whole:
-                cache.put(whole)
-            readings |= whole
-            advance(len(done), "")
-            for future in done:
-                _raise_named(future, new[waiting.pop(future)][0])
+        futures = {pool.submit(ask, key): key for key in new}
+        readings = {}
+        for future in as_completed(futures):
+            readings[futures[future]] = future.result()
+            advance(1, "")
+        return readings
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-    return readings
-
-
-def _raise_named(future: Future[Reading], one: Asked) -> None:
-    error = future.exception()
-    if isinstance(error, SimulatorError):
-        raise SimulatorError(f"{one.about()}: {error}") from error
-    if error is not None:
-        raise error
+        pool.shutdown(cancel_futures=True)  # what is under way ends, and is kept

@@ -7,8 +7,10 @@ import json
 import math
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.errors import DataError
@@ -24,55 +26,29 @@ AT_ONCE = 500
 
 
 class AnswerCache:
-    """Readings by key; each call opens the file, so copies and processes may share it.
+    """Where answers are kept; the file is open only within :meth:`opened`.
 
     Args:
-        path: the file, made at the first answer; None: ``answers.sqlite`` in
+        path: the file, made when it is first opened; None: ``answers.sqlite`` in
             :func:`~llmrec_env.common.files.cache_folder`.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = cache_folder() / "answers.sqlite" if path is None else local_path(path, "cache")
 
-    def get(self, keys: Sequence[str]) -> dict[str, Reading]:
-        """The readings that are kept under some of these keys.
-
-        Raises:
-            DataError: the file is damaged, or something else.
-            FileError: it cannot be opened.
-        """
-        if not self.path.exists():
-            return {}
-        found: dict[str, Reading] = {}
-        with self._open() as database:
-            for start in range(0, len(keys), AT_ONCE):
-                some = keys[start : start + AT_ONCE]
-                marks = ",".join("?" * len(some))
-                rows = database.execute(
-                    f"SELECT key, value, mass FROM answers WHERE key IN ({marks})", some
-                )
-                found |= {key: Reading(value, _number(mass)) for key, value, mass in rows}
-        return found
-
-    def put(self, readings: Mapping[str, Reading]) -> None:
-        """Keep readings, all of them or, if the program is killed meanwhile, none.
-
-        Raises:
-            DataError: the file is damaged, or something else.
-            FileError: it cannot be written.
-        """
-        rows = [(key, *reading) for key, reading in readings.items()]  # SQLite keeps NaN as NULL
-        with self._open() as database, database:
-            database.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", rows)
-
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def opened(self) -> Iterator[OpenCache]:
+        """The file, open for all threads of this process while the block runs.
+
+        Raises:
+            DataError: the file is damaged, or something else.
+            FileError: it cannot be opened or written.
+        """
         with file_errors("cannot keep answers in", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with closing(sqlite3.connect(self.path, timeout=SECONDS)) as database:
-                    database.execute(TABLE)
-                    yield database
+                with closing(_connect(self.path)) as database:
+                    yield OpenCache(database)
             except sqlite3.OperationalError as error:
                 raise OSError(str(error)) from error
             except sqlite3.DatabaseError as error:
@@ -80,6 +56,40 @@ class AnswerCache:
                     f"{self.path}: no cache of answers, or a damaged one ({error}); delete it, or "
                     "name another with cache="
                 ) from error
+
+
+class OpenCache:
+    """Readings by key."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._lock = threading.Lock()
+
+    def get(self, keys: Sequence[str]) -> dict[str, Reading]:
+        """The readings that are kept under some of these keys."""
+        found: dict[str, Reading] = {}
+        for start in range(0, len(keys), AT_ONCE):
+            some = keys[start : start + AT_ONCE]
+            marks = ",".join("?" * len(some))
+            select = f"SELECT key, value, mass FROM answers WHERE key IN ({marks})"
+            with self._lock:
+                rows = self._database.execute(select, some).fetchall()
+            found |= {key: Reading(value, _number(mass)) for key, value, mass in rows}
+        return found
+
+    def put(self, key: str, reading: Reading) -> None:
+        """Keep a reading; it is there from now on, even if the program is killed."""
+        row = (key, *reading)  # SQLite keeps NaN as NULL
+        with self._lock, self._database:
+            self._database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", row)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=SECONDS, check_same_thread=False)
+    database.execute("PRAGMA journal_mode=WAL")  # an answer is written without waiting for a disk
+    database.execute("PRAGMA synchronous=NORMAL")
+    database.execute(TABLE)
+    return database
 
 
 def key_of(parts: Mapping[str, Any]) -> str:
