@@ -74,8 +74,6 @@ def _ask_some(
         for key, one, chat in zip(keys, asked, messages, strict=True)
         if key not in known
     }
-        key: (asked[place], messages[place]) for place, key in enumerate(keys) if key not in known
-    }
     known |= _ask_server(server, kept, new, advance)
     return [known[key].value for key in keys]
 
