@@ -14,8 +14,9 @@ from llmrec_env.experiments.fidelity.lesson import Feedback, LikedRule
 from llmrec_env.experiments.fidelity.measuring import mean_of
 from llmrec_env.experiments.fidelity.protocols import Task, kind_of, tasks_of
 from llmrec_env.experiments.fidelity.questions import Liking, Taking, area_under_curve
-from llmrec_env.experiments.fidelity.rows import ROWS
+from llmrec_env.experiments.fidelity.rows import BASELINES, ROWS
 from llmrec_env.experiments.fidelity.rows.base import Row
+from llmrec_env.experiments.fidelity.rows.entry import Means
 from llmrec_env.users.base import Histories
 
 pytest.importorskip("scipy")
@@ -132,10 +133,10 @@ def test_a_like_is_above_a_bound_or_above_the_users_own_mean() -> None:
     assert LikedRule(None)(ratings).tolist() == [False, False, True, True]
 
 
-@pytest.mark.parametrize("name", ["popularity", "mean", "explicit-mf", "set-encoder"])
+@pytest.mark.parametrize("name", BASELINES)
 def test_a_row_answers_whoever_is_asked(name: str, tmp_path: Path) -> None:
     one = task(rated_log(timed=True), "rated")
-    row = ROWS[name](one.lesson, 0.02)[0]
+    row = ROWS[name].grid(one.lesson, Means(budget=0.02))[0]
     row.fit(one.lesson, tmp_path)
     histories = [np.array([3, 1, 2]), np.empty(0, dtype=np.int64)]
     feedback: Feedback = [np.array([1, np.nan, -2], dtype=np.float32), np.empty(0, np.float32)]
@@ -155,7 +156,7 @@ def test_what_reads_ratings_knows_more_than_the_mean(
     one = task(log, "complete", "complete")
     question, found = one.test["ten ratings"], {}
     for each in (name, "mean"):
-        row = ROWS[each](one.lesson, 0.05)[0]
+        row = ROWS[each].grid(one.lesson, Means(budget=0.05))[0]
         row.fit(one.lesson, tmp_path)
         found[each] = mean_of(question.measure(row), "Spearman")
     assert found[name] > found["mean"] + 0.2

@@ -22,7 +22,7 @@ def fidelity(
         str | None,
         typer.Option(
             help="Rows of the table, with commas; a wrong name lists them all. More may be asked "
-            "of the same folder later. If not given, all without a language model."
+            "of the same folder later. If not given, all that read no text."
         ),
     ] = None,
     splits: Annotated[int, options.number("Splits by user.", least=1, most=options.RUNS)] = 3,
@@ -37,6 +37,13 @@ def fidelity(
         int, options.number("Users who rated everything to hold out, of the protocol complete.", 1)
     ] = 500,
     budget: options.Budget = 1.0,
+    base_model: Annotated[
+        str | None, typer.Option(help="Language model of the row le-base, by hub name or folder.")
+    ] = None,
+    item_encoder: Annotated[
+        str | None,
+        typer.Option(help="Sentence encoder of the row le-encoder, by hub name or folder."),
+    ] = None,
     workers: options.Workers = None,
 ) -> None:
     """Measure how near rows come to what held-out people rate and take.
@@ -55,6 +62,8 @@ def fidelity(
         protocol=protocol,  # type: ignore[arg-type]  # checked there
         held_out=held_out,
         budget=budget,
+        base_model=base_model,
+        item_encoder=item_encoder,
         **log.reading,
     )
     print_report(run_fidelity(settings, out, workers), out)

@@ -7,12 +7,13 @@ and of test users.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.repeats import masks_seen
@@ -30,6 +31,10 @@ JUDGED = 1000
 """Held-out users of whom steps are judged, at most."""
 HELD_OUT = 500
 """Users who rated everything that are held out; as many or more must be left to learn from."""
+MOST_ITEMS = 20_000
+"""Items up to which a log of takes is judged whole."""
+OFTEN, LONG = 5, 3
+"""Of a larger one: takes of an item that is kept, and of a user, of such items."""
 ALIKE = 0.1
 """Share of the users of a log of complete users, or of others, that validate."""
 
@@ -178,7 +183,7 @@ def _later_ratings(log: InteractionLog, liked: LikedRule) -> Liking:
 
 def _taken(log: InteractionLog, split: int) -> Task:
     """Truth: what held-out users took next."""
-    parts = split_by_user(log, split)
+    parts = split_by_user(_often_taken(log), split)
     lesson = Lesson(parts.train, parts.validation, LikedRule(None), ordered=True, seed=split)
     mask_seen = masks_seen(parts.train)
 
@@ -190,6 +195,19 @@ def _taken(log: InteractionLog, split: int) -> Task:
         }
 
     return Task(lesson, asked(parts.validation), asked(parts.test))
+
+
+def _often_taken(log: InteractionLog) -> InteractionLog:
+    """A log of very many items without the rare ones, and without users who took little else."""
+    if log.n_items <= MOST_ITEMS:
+        return log
+    kept = np.flatnonzero(log.item_counts() >= OFTEN)
+    place = np.full(log.n_items, -1, dtype=np.int64)
+    place[kept] = np.arange(len(kept))
+    some = log.keep(place[log.items] >= 0)
+    catalogue = Catalogue(log.catalogue.table[kept])
+    some = replace(some, catalogue=catalogue, items=place[some.items])
+    return some.select_users(np.flatnonzero(some.lengths >= LONG))
 
 
 def _some_users(log: InteractionLog, split: int) -> InteractionLog:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.experiments.fidelity.rows import LABELS
+from llmrec_env.experiments.fidelity.rows import ROWS
 from llmrec_env.experiments.fidelity.settings import FidelitySettings
 from llmrec_env.reporting import Estimate, Facts, Forest, Report, Table
 
@@ -45,7 +45,7 @@ def grouped(table: Mapping[str, Any]) -> dict[tuple[str, str], list[Cell]]:
 
 def label(row: str) -> str:
     """What tables call a row."""
-    return LABELS.get(row, row)
+    return ROWS[row].label if row in ROWS else row
 
 
 def _estimate(values: Mapping[str, float]) -> Estimate:

@@ -94,6 +94,7 @@ def pieces_of(settings: FidelitySettings, log: InteractionLog) -> list[Piece]:
     return [
         Piece(row, name, split)
         for row in settings.rows
+        if kind != "taken" or not ROWS[row].rated
         for split in range(settings.splits)
         for name in tasks_of(kind, log, split, settings.held_out)
     ]
@@ -101,7 +102,7 @@ def pieces_of(settings: FidelitySettings, log: InteractionLog) -> list[Piece]:
 
 def _do(settings: FidelitySettings, own: RunFolder, piece: Piece) -> None:
     task = _task(settings, piece.log, piece.split)
-    grid = ROWS[piece.row](task.lesson, settings.budget)
+    grid = ROWS[piece.row].grid(task.lesson, settings.means)
     working = own.path / "working" / piece.path
     with own.making(piece.path) as folder:
         folder.mkdir(parents=True)

@@ -10,6 +10,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.experiments.fidelity.protocols import HELD_OUT
 from llmrec_env.experiments.fidelity.rows import BASELINES, ROWS
+from llmrec_env.experiments.fidelity.rows.entry import Means
 from llmrec_env.experiments.settings import RunSettings
 
 
@@ -22,7 +23,7 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
     """
 
     KIND = "bench fidelity"
-    GROWING = ("rows", "splits")
+    GROWING = ("rows", "splits", "base_model", "item_encoder")
 
     data: str | None = None
     """Folder or file of a public dataset."""
@@ -36,6 +37,10 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
     """Users who rated everything that are held out of a split, in the protocol "complete"."""
     budget: float = 1.0
     """Factor on the training lengths of the rows that learn by steps."""
+    base_model: str | None = None
+    """Hub name or folder of the language model of the row "le-base"."""
+    item_encoder: str | None = None
+    """Hub name or folder of the sentence encoder of the row "le-encoder"."""
 
     def __post_init__(self) -> None:
         ReadOptions.__post_init__(self)
@@ -48,6 +53,10 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
                 f"rows must be some of {', '.join(ROWS)}, each named once; got "
                 f"{','.join(self.rows) or 'none'}"
             )
+        for name in self.rows:
+            if (needed := ROWS[name].needs) and getattr(self, needed) is None:
+                option = needed.replace("_", "-")
+                raise SettingError(f"the row {name} needs --{option}: name a hub name or a folder")
         if self.protocol not in ("auto", "complete", "rated", "taken"):
             raise SettingError(
                 f"protocol must be auto, complete, rated or taken, got {self.protocol!r}"
@@ -55,3 +64,8 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
         for name in ("splits", "held_out"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def means(self) -> Means:
+        """What rows are given beside what they learn from."""
+        return Means(self.budget, self.base_model, self.item_encoder)

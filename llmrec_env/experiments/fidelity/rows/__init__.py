@@ -1,53 +1,111 @@
-"""The rows of a table of fidelity, by name: settings among which validation chooses."""
+"""The rows of a table of fidelity, by name: settings among which validation chooses.
+
+Another row is one entry more in :data:`ROWS`; a simulated user of another kind subclasses
+:class:`~llmrec_env.experiments.fidelity.rows.simulators.SimulatedUsers`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import product
 
 from llmrec_env.experiments.fidelity.lesson import Lesson
 from llmrec_env.experiments.fidelity.rows.base import Row
 from llmrec_env.experiments.fidelity.rows.counting import MeanRating, Popularity
+from llmrec_env.experiments.fidelity.rows.ease import Ease
+from llmrec_env.experiments.fidelity.rows.entry import Entry, Grid, Means
 from llmrec_env.experiments.fidelity.rows.explicit_factors import ExplicitFactors
+from llmrec_env.experiments.fidelity.rows.implicit_factors import ImplicitFactors
+from llmrec_env.experiments.fidelity.rows.matrices import Reads
+from llmrec_env.experiments.fidelity.rows.neighbours import AlikeItems, NearItems
 from llmrec_env.experiments.fidelity.rows.set_encoder import SetEncoder
 
-Grid = Callable[[Lesson, float], Sequence[Row]]
-"""The settings tried on a lesson, with every training length times a budget."""
+
+def _reads(lesson: Lesson, *others: Reads) -> tuple[Reads, ...]:
+    """What of a log can be read; of one without ratings, what was taken."""
+    return ("taken", *others) if lesson.rated else ("taken",)
 
 
-def _popularity(lesson: Lesson, budget: float) -> Sequence[Row]:
-    return [Popularity("taken"), *([Popularity("liked")] if lesson.rated else [])]
+def _popularity(lesson: Lesson, means: Means) -> Sequence[Row]:
+    return [Popularity(reads) for reads in _reads(lesson, "liked")]
 
 
-def _mean(lesson: Lesson, budget: float) -> Sequence[Row]:
-    return [MeanRating(shrink, centred) for shrink in (1.0, 5.0, 20.0) for centred in (False, True)]
+def _mean(lesson: Lesson, means: Means) -> Sequence[Row]:
+    return [MeanRating(*own) for own in product((1.0, 5.0, 20.0), (False, True))]
 
 
-def _explicit(lesson: Lesson, budget: float) -> Sequence[Row]:
-    sizes, penalties = (5, 10, 20, 40), (3.0, 10.0, 30.0, 60.0)
-    return [ExplicitFactors(factors, own) for factors in sizes for own in penalties]
+def _item_knn(lesson: Lesson, means: Means) -> Sequence[Row]:
+    alike = [
+        AlikeItems(reads, k, shrink)
+        for reads in _reads(lesson, "liked", "centred")
+        for k in (20, 100)
+        for shrink in (1.0, 10.0)
+    ]
+    if not lesson.ordered:
+        return alike
+    near = product((3, 10), (10, 50), (0.5, 1.0), (0.3, 1.0), (0.2, 0.5))
+    return [*alike, *(NearItems(*own) for own in near)]
 
 
-def _set_encoder(lesson: Lesson, budget: float) -> Sequence[Row]:
-    steps = max(1, round(1500 * budget))
+def _explicit(lesson: Lesson, means: Means) -> Sequence[Row]:
+    return [ExplicitFactors(*own) for own in product((5, 10, 20, 40), (3.0, 10.0, 30.0, 60.0))]
+
+
+def _implicit(lesson: Lesson, means: Means) -> Sequence[Row]:
+    return [
+        ImplicitFactors(*own)
+        for own in product(_reads(lesson, "liked"), (4, 16, 64), (0.1, 10.0, 100.0), (1.0, 10.0))
+    ]
+
+
+def _ease(lesson: Lesson, means: Means) -> Sequence[Row]:
+    reads = _reads(lesson, "liked", "centred")
+    return [Ease(*own) for own in product(reads, (100.0, 1000.0, 10000.0))]
+
+
+def _set_encoder(lesson: Lesson, means: Means) -> Sequence[Row]:
+    steps = means.steps(1500)
+    taking = SetEncoder("taking", steps=steps)
     if not lesson.rated:
-        return [SetEncoder("taking", steps=steps, dropout=drop) for drop in (0.3, 0.5)]
-    liking = [SetEncoder("liking", hidden, steps=steps) for hidden in (0.0, 0.5)]
-    return [*liking, SetEncoder("taking", steps=steps)]
+        return [taking]
+    return [*(SetEncoder("liking", hidden, steps=steps) for hidden in (0.0, 0.5)), taking]
 
 
-ROWS: dict[str, Grid] = {
-    "popularity": _popularity,
-    "mean": _mean,
-    "explicit-mf": _explicit,
-    "set-encoder": _set_encoder,
+def _sasrec(lesson: Lesson, means: Means) -> Sequence[Row]:
+    from llmrec_env.experiments.fidelity.rows.recommender import NextItemRecommender
+
+    return [
+        NextItemRecommender("sasrec", dim, tied=tied, epochs=means.steps(20))
+        for dim, tied in ((64, False), (128, False), (64, True))
+    ]
+
+
+def _le(**options: object) -> Grid:
+    """An LE: what differs from the usual one, by name."""
+
+    def grid(lesson: Lesson, means: Means) -> Sequence[Row]:
+        from llmrec_env.experiments.fidelity.rows.language import learned_le
+
+        return [learned_le(means, **options)]  # type: ignore[arg-type]  # the names are literals
+
+    return grid
+
+
+ROWS: dict[str, Entry] = {
+    "popularity": Entry("popularity", _popularity),
+    "mean": Entry("mean rating, not personal", _mean, rated=True),
+    "item-knn": Entry("item-kNN", _item_knn),
+    "explicit-mf": Entry("explicit matrix factorisation", _explicit, rated=True),
+    "implicit-mf": Entry("implicit matrix factorisation", _implicit),
+    "ease": Entry("EASE", _ease),
+    "set-encoder": Entry("set encoder of (item, rating) pairs", _set_encoder),
+    "sasrec": Entry("SASRec", _sasrec),
+    "text": Entry("text without LM", _le(language_model=False)),
+    "le": Entry("LE, small LM", _le()),
+    "le-ids": Entry("LE, small LM, ids", _le(item_ids=True)),
+    "le-encoder": Entry("LE, sentence encoder", _le(encoder=True), needs="item_encoder"),
+    "le-base": Entry("LE, given LM", _le(base=True), needs="base_model"),
 }
 """All rows."""
-BASELINES = ("popularity", "mean", "explicit-mf", "set-encoder")
-"""Those without a language model."""
-LABELS = {
-    "popularity": "popularity (likes)",
-    "mean": "mean rating, not personal",
-    "explicit-mf": "explicit matrix factorisation",
-    "set-encoder": "set encoder of (item, rating) pairs",
-}
-"""What tables call them."""
+BASELINES = tuple(list(ROWS)[:8])
+"""Those that read no text."""

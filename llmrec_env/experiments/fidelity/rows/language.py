@@ -1,0 +1,34 @@
+"""The LEs of a table of fidelity: which settings each row's differ in."""
+
+from __future__ import annotations
+
+from llmrec_env.experiments.fidelity.rows.entry import Means
+from llmrec_env.experiments.fidelity.rows.simulators import LearnedLE
+from llmrec_env.language.fitting import FitConfig
+from llmrec_env.language.model import LanguageEnvironmentConfig
+
+
+def learned_le(
+    means: Means,
+    *,
+    language_model: bool = True,
+    item_ids: bool = False,
+    encoder: bool = False,
+    base: bool = False,
+) -> LearnedLE:
+    """An LE to be learned.
+
+    Args:
+        means: what rows are given.
+        language_model: whether the LM is asked at all.
+        item_ids: whether each item also learns a vector of its own.
+        encoder: whether the sentence encoder given reads the items.
+        base: whether it is made of the language model given.
+    """
+    config = FitConfig(
+        model=LanguageEnvironmentConfig(item_ids=item_ids),
+        items="text" if language_model else "pooled",
+        item_encoder=means.item_encoder if encoder else None,
+        language_model=language_model,
+    )
+    return LearnedLE(config, means.base_model if base else None, means.budget)
