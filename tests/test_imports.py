@@ -130,3 +130,10 @@ def test_there_is_no_circle_of_files_not_even_for_types_or_inside_functions() ->
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_no_script_hides_a_package(folder: str) -> None:
+    """A script's own folder comes first where Python looks for what it imports."""
+    names = {path.stem for path in (ROOT / folder).iterdir()}
+    assert not names & {"agents", "llmrec_env", *sys.stdlib_module_names}

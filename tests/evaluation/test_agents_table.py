@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def program() -> dict[str, Any]:
     """Its names."""
-    return runpy.run_path(str(ROOT / "benchmarks" / "agents.py"), run_name="benchmark")
+    return runpy.run_path(str(ROOT / "benchmarks" / "agents_table.py"), run_name="benchmark")
 
 
 def test_a_case_runs_its_example_and_gives_a_row(program: dict[str, Any], tmp_path: Path) -> None:

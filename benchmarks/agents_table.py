@@ -1,8 +1,8 @@
 """What agents of every library earn, whatever the actions, by the examples that a user would copy.
 
-    python benchmarks/agents.py --out runs/agents
-    python benchmarks/agents.py --out runs/agents --only "PPO" --seeds 0 1 2 --users LE
-    python benchmarks/agents.py --out runs/agents --table
+    python benchmarks/agents_table.py --out runs/agents
+    python benchmarks/agents_table.py --out runs/agents --only "PPO" --seeds 0 1 2 --users LE
+    python benchmarks/agents_table.py --out runs/agents --table
 
 Each run is an example in a process of its own: it learns from the training users and is judged
 among held-out users, each with the same luck for all agents, greedy and sampled, beside random
