@@ -26,7 +26,12 @@ def rated_log(seed: int = 0, timed: bool = False) -> InteractionLog:
     """Half of the users rated everything, the others 20 items."""
     rng, ratings = np.random.default_rng(seed), taste(seed)
     catalogue = Catalogue(
-        pl.DataFrame({"item_id": [f"i{i}" for i in range(N_ITEMS)], "title": ["thing"] * N_ITEMS})
+        pl.DataFrame(
+            {
+                "item_id": [f"i{i}" for i in range(N_ITEMS)],
+                "title": [f"thing {i}" for i in range(N_ITEMS)],
+            }
+        )
     )
     rows = []
     for user in range(N_USERS):

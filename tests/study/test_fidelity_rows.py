@@ -149,6 +149,18 @@ def test_a_row_answers_whoever_is_asked(name: str, tmp_path: Path) -> None:
     assert apart == pytest.approx(answers[:1], abs=1e-4), "others do not matter"
 
 
+@pytest.mark.slow
+def test_an_le_is_asked_by_its_reward_and_ranks_by_its_actions(tmp_path: Path) -> None:
+    short = [own[:8] for own in rated_log().sequences()[:80]]
+    one = task(InteractionLog.of_strangers(rated_log().catalogue, short), "taken")
+    row = ROWS["text"].grid(one.lesson, Means(budget=0.02))[0]
+    row.fit(one.lesson, tmp_path)
+    for name, question in one.test.items():
+        users = question.measure(row)
+        for metric in question.metrics:
+            assert users[metric].is_between(0, 1).all(), (name, metric)
+
+
 @pytest.mark.parametrize("name", ["explicit-mf", "set-encoder"])
 def test_what_reads_ratings_knows_more_than_the_mean(
     log: InteractionLog, name: str, tmp_path: Path

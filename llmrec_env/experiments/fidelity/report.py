@@ -74,6 +74,6 @@ def _table(title: str, cells: Sequence[Cell], command: str) -> Table:
 
 
 def _forest(title: str, cells: Sequence[Cell]) -> Forest:
-    metric = next(iter(cells[0]["metrics"]))
+    metric = cells[0]["metric"]
     rows = {label(cell["row"]): _estimate(cell["metrics"][metric]) for cell in cells}
     return Forest(title, f"{metric} with its 95% interval over users.", rows, metric, None)

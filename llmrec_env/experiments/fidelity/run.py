@@ -76,7 +76,7 @@ def run_fidelity(
             workers,
         )
         table = collect(own.path, settings.command, kind_of_log(settings, log))
-        write_json(own.path / "rows.json", table)
+        write_json(own.path / "rows.json", table, sort_keys=False)
         report = build_report(settings, log, table)
         save_report(report, own)
         return report

@@ -53,7 +53,11 @@ def _cells(log: str, question: str, rows: Mapping[str, Sequence[Path]]) -> list[
     order = sorted(cells, key=lambda name: -cells[name]["metrics"][first]["mean"])
     against = _against_best(order, tables, first)
     return [
-        {"log": log, "question": question, "row": name, **cells[name], "against": against.get(name)}
+        {
+            **{"log": log, "question": question, "row": name, "metric": first},
+            **cells[name],
+            "against": against.get(name),
+        }
         for name in order
     ]
 
