@@ -28,6 +28,7 @@ from llmrec_env.experiments.fidelity.protocols import Task, kind_of, tasks_of
 from llmrec_env.experiments.fidelity.questions import Liking, Question, Taking
 from llmrec_env.experiments.fidelity.rows import ROWS
 from llmrec_env.experiments.fidelity.rows.base import Row
+from llmrec_env.experiments.fidelity.rows.entry import Means
 from llmrec_env.experiments.fidelity.table import collect
 from llmrec_env.users.base import Histories
 from llmrec_env.users.prompted import PromptedUser
@@ -36,7 +37,7 @@ from llmrec_env.users.prompting.questions import LIKING, TAKING
 from llmrec_env.users.prompting.questions import Question as Asked
 from llmrec_env.users.prompting.server import ModelServer
 
-BASELINES = ("popularity", "mean", "explicit-mf", "set-encoder")
+BASELINES = ("popularity", "mean", "explicit-mf")
 
 
 class Prompted(Row):
@@ -107,7 +108,9 @@ def values_of(cell: dict) -> Sequence[dict]:
 
 def grids(args: argparse.Namespace, lesson: Lesson) -> dict[str, Sequence[Row]]:
     """The settings of each row."""
-    rows = {name: ROWS[name](lesson, 1.0) for name in BASELINES}
+    rows: dict[str, Sequence[Row]] = {
+        name: list(ROWS[name].grid(lesson, Means())) for name in BASELINES
+    }
     for name, shots in (("prompted-zero-shot", 0), ("prompted-few-shot", args.shots)):
         server = ModelServer(args.model, args.base_url, timeout=600, concurrency=args.concurrency)
         rows[name] = [Prompted(server, shots, args.out / "answers.sqlite")]

@@ -189,11 +189,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Answer a request, or say what is wrong with it."""
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            status, answer = 200, self.server.complete(request)
-        except ValueError as error:
-            status, answer = 400, {"error": {"message": str(error)}}
+            status, answer = 200, self.server.complete(json.loads(body))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            status, answer = 400, {"error": {"message": f"bad request: {error}"}}
         if self.path != "/v1/chat/completions":
             status, answer = 404, {"error": {"message": "only /v1/chat/completions is here"}}
         body = json.dumps(answer).encode()
