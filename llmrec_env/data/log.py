@@ -167,6 +167,11 @@ class InteractionLog:
         return "time" in self.feedback.columns and self.feedback["time"].null_count() == 0
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether it is known in which order users took things."""
+        return self.reading.order not in ("unknown", "shuffled")
+
+    @property
     def row_users(self) -> IntArray:
         """The user of each interaction, int64, shape (n_interactions,)."""
         return np.repeat(np.arange(self.n_users), self.lengths)

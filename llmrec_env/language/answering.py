@@ -7,12 +7,15 @@ and one that learns computes them anew for each batch.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
 from llmrec_env.data.windows import Window
 from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
+from llmrec_env.language.liking import LikingHead, LikingTables, Pools, share_below
 from llmrec_env.language.lm.backend import LMBackend, RowCache
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 
@@ -28,12 +31,14 @@ class AnsweringLE:
     Attributes:
         items: the only items that it knows, or None.
         tables: what the LE knows of the items; gradients flow through it to the heads.
+        scale: how feedback is put into numbers; None where the LE reads none.
     """
 
     def __init__(self, model: LanguageEnvironment, items: Tensor | None = None) -> None:
         self.model = model
         self.items = items
         self.tables: ItemTables = model.tables(items)
+        self.scale = model.config.feedback
 
     @property
     def backend(self) -> LMBackend:
@@ -65,23 +70,35 @@ class AnsweringLE:
         """Items that it answers about."""
         return len(self.tables.vectors)
 
-    def read(self, items: Tensor, lengths: Tensor, cache: RowCache | None = None) -> Tensor:
+    def read(
+        self,
+        items: Tensor,
+        lengths: Tensor,
+        values: Tensor | None = None,
+        cache: RowCache | None = None,
+    ) -> Tensor:
         """LM outputs at every item of right-padded histories.
 
         Args:
             items: int64 (B, T).
             lengths: int64 (B,), at least 1.
+            values: float32 (B, T), how the items were liked, on :attr:`scale`; NaN where unknown.
             cache: where the keys and values of the items go, if anywhere.
 
         Returns:
             float32 (B, T, H); what stands at padded places means nothing.
         """
-        place = torch.arange(items.shape[1], device=items.device).expand_as(items)
+        place = self._places(items)
         allowed = trunk_mask(lengths, items.shape[1])
-        return self.backend(self.tables.tokens[items], allowed, place, cache=cache)
+        return self.backend(self._tokens(items, values), allowed, place, cache=cache)
 
     def read_branches(
-        self, items: Tensor, lengths: Tensor, actions: Tensor, parents: Tensor
+        self,
+        items: Tensor,
+        lengths: Tensor,
+        actions: Tensor,
+        parents: Tensor,
+        values: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """LM outputs at every item, and at actions tried after some of them, in one pass.
 
@@ -90,14 +107,15 @@ class AnsweringLE:
             lengths: int64 (B,).
             actions: int64 (B, C).
             parents: int64 (B, C), the place in ``items`` after which each action is tried.
+            values: float32 (B, T), as for :meth:`read`.
 
         Returns:
             float32 (B, T, H) and (B, C, H).
         """
         width = items.shape[1]
-        place = torch.arange(width, device=items.device).expand_as(items)
-        positions = torch.cat([place, parents + 1], dim=1)
-        embedded = self.tables.tokens[torch.cat([items, actions], dim=1)]
+        after = parents + 1 if self.is_ordered else torch.zeros_like(parents)
+        positions = torch.cat([self._places(items), after], dim=1)
+        embedded = torch.cat([self._tokens(items, values), self.tables.tokens[actions]], dim=1)
         hidden = self.backend(embedded, branch_mask(lengths, width, parents), positions)
         return hidden[:, :width], hidden[:, width:]
 
@@ -109,6 +127,71 @@ class AnsweringLE:
         """Unbounded rewards (…,) of actions int64 (…,): LM outputs at them, states before them."""
         return self.heads.raw_reward(hidden, states, self.tables.vectors[actions])
 
-    def liking(self, hidden: Tensor, states: Tensor, actions: Tensor) -> Tensor:
-        """Rewards in (0, 1) of actions: the sigmoid of their normalised :meth:`raw_reward`."""
-        return self.model.liking(self.raw_reward(hidden, states, actions))
+    def appeal(self, hidden: Tensor, states: Tensor, actions: Tensor) -> Tensor:
+        """How much actions draw, in (0, 1): the sigmoid of their normalised :meth:`raw_reward`.
+
+        From it follows whether they are taken, and, where no feedback was learned, how much they
+        are liked.
+        """
+        return self.model.appeal(self.raw_reward(hidden, states, actions))
+
+    @cached_property
+    def liking_tables(self) -> LikingTables:
+        """What the liking head knows of the items."""
+        features = self.model.item_features
+        tables = self._liking_head.tables(features)
+        return tables if self.items is None else LikingTables(*(t[self.items] for t in tables))
+
+    @property
+    def tells_liking(self) -> bool:
+        """Whether liking was learned from feedback, apart from taking."""
+        return self.heads.liking is not None
+
+    @property
+    def _liking_head(self) -> LikingHead:
+        assert self.heads.liking is not None
+        return self.heads.liking
+
+    def pools(self, items: Tensor, values: Tensor) -> Pools:
+        """What the liking head reads of histories (B, T), up to each place."""
+        return self._liking_head.pools(self.liking_tables, items, values)
+
+    def feelings(self, pools: Pools) -> Tensor:
+        """The users (…, w) as the liking head sees them."""
+        return self._liking_head.users(pools)
+
+    def liking(self, feelings: Tensor, actions: Tensor) -> Tensor:
+        """Expected feedback (…,) in (0, 1) of actions int64 (…,) for :meth:`feelings` (…, w)."""
+        return share_below(self._liking_head.expected(feelings, self.liking_tables, actions))
+
+    def no_pools(self, n: int) -> list[Tensor]:
+        """The parts of the pools of N users of whom nothing was read."""
+        sizes = [(n,)] * 4 + [(n, self._liking_head.width)] * 3
+        return [torch.zeros(size, device=self.device) for size in sizes]
+
+    def extended(self, pools: Pools, items: Tensor) -> Pools:
+        """Pools (N,) after one more item int64 (N,), of which nobody knows how it was liked."""
+        nothing = torch.full(items.shape, torch.nan, device=items.device)
+        more = self._liking_head.terms(self.liking_tables, items, nothing)
+        return Pools(*(old + new for old, new in zip(pools, more, strict=True)))
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether histories are sequences, and not sets."""
+        return self.heads.ordered
+
+    def _places(self, items: Tensor) -> Tensor:
+        """Where the LM finds items (B, T) of histories; in a set all at one place."""
+        if not self.is_ordered:
+            return torch.zeros_like(items)
+        return torch.arange(items.shape[1], device=items.device).expand_as(items)
+
+    def _tokens(self, items: Tensor, values: Tensor | None) -> Tensor:
+        """What the LM reads at items of a history (B, T, H): which, and how they were liked."""
+        tokens = self.tables.tokens[items]
+        correction = self.heads.feedback_token
+        if values is None or correction is None:
+            return tokens
+        known = ~values.isnan()
+        told = torch.stack([known.float(), values.nan_to_num(0.0)], dim=-1)
+        return tokens + correction(told).to(tokens.dtype)

@@ -57,8 +57,9 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     uniform = rng.integers(0, log.n_items, len(log))
     with torch.inference_mode():
         le = AnsweringLE(model)
-    _, taken = label_log(le, log)
-    others, _ = branch_log(le, log, np.stack([popular, uniform], axis=1))
+    _, taken = label_log(le, log, head="acceptance")
+    tried = np.stack([popular, uniform], axis=1)
+    others, _ = branch_log(le, log, tried, head="acceptance")
     goes_on = log.row_goes_on
     z_taken = logit(taken[1:][goes_on[:-1]])
     z_popular = logit(others[goes_on, 0])

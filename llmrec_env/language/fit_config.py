@@ -10,6 +10,7 @@ from llmrec_env.common.errors import SettingError
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.learning import LearningConfig
+from llmrec_env.language.liking_learning import LikingConfig
 from llmrec_env.language.lm.small_model import SmallModelConfig
 from llmrec_env.language.model import LanguageEnvironmentConfig
 
@@ -25,6 +26,10 @@ class FitConfig:
     small_model: SmallModelConfig = field(default_factory=SmallModelConfig)
     item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
+    liking: LikingConfig = field(default_factory=LikingConfig)
+    feedback: bool = True
+    """Whether ratings or play counts are read, where the log has any. Without, every interaction
+    counts alike, and liking is learned from what was taken."""
     items: Literal["auto", "text", "pooled", "random"] = "auto"
     """What the LM reads of an item: a token learned from its text, the mean of its words'
     embeddings, or, as a control that knows no language, random numbers; the LE learns a map from
@@ -78,6 +83,7 @@ class FitConfig:
                 epochs=steps(learning.epochs),
                 min_steps=steps(learning.min_steps, min(1, learning.min_steps)),
             ),
+            liking=replace(self.liking, steps=steps(self.liking.steps)),
         )
 
     def kind_of_items(self, parameters: int) -> Literal["text", "pooled", "random"]:

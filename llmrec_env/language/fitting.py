@@ -18,6 +18,7 @@ from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import is_missing_folder
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
+from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.estimate import FitEstimate, estimate
 from llmrec_env.language.fit_config import LARGE_LM, FitConfig
@@ -36,7 +37,7 @@ from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.lm.small_model import small_base_model
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
-from llmrec_env.language.model import LanguageEnvironment, check_window
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
 from llmrec_env.language.sentence_encoder import sentence_features
 
 __all__ = [
@@ -104,7 +105,7 @@ def fit_language_environment(
         dtype=dtype,
         before=None if confirm is None else lambda base: confirm(base.estimate(validation)),
     )
-    learn(model, train_log, validation, config.learning, checkpoint)
+    learn(model, train_log, validation, config.learning, checkpoint, config.liking)
     return model
 
 
@@ -235,12 +236,22 @@ def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment
         words = ItemWords.none(len(catalogue))
     if not config.language_model:
         backend = NullLM(backend.hidden_size)
-    shape = config.model
+    shape = _told_by_log(config, ready.log)
     if shape.output_scale is None and (config.item_encoder is not None or not reads_texts):
         shape = replace(shape, output_scale=backend.hidden_size**-0.5)
     model = LanguageEnvironment(catalogue, backend, tokens, features, shape, words, users)
     model.record = record
     return model.to(base.device).eval()
+
+
+def _told_by_log(config: FitConfig, log: InteractionLog) -> LanguageEnvironmentConfig:
+    """The LE's shape, where it follows from the log: order and feedback."""
+    shape = config.model
+    if shape.ordered is None:
+        shape = replace(shape, ordered=log.is_ordered)
+    if config.feedback and shape.feedback is None:
+        shape = replace(shape, feedback=FeedbackScale.of(log))
+    return shape
 
 
 def _tokens_and_features(ready: ReadyBase) -> tuple[Tensor, dict[str, float], Tensor]:

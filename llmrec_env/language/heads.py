@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.liking import LikingHead
 
 
 class Heads(nn.Module):
@@ -28,6 +29,9 @@ class Heads(nn.Module):
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
         action   logits_j = cos(s_t, v_j) / tau
         raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + b cos(s_t, v_a)      u = 0 at first
+
+    Where the log tells feedback, the token of a history's item says how it was liked, by
+    ``G (1, z_i)`` with G = 0 at first, and :class:`LikingHead` answers how an item is liked.
     """
 
     def __init__(
@@ -38,9 +42,13 @@ class Heads(nn.Module):
         ids: int = 0,
         decay: float = 0.6,
         output_scale: float = 1.0,
+        liking: LikingHead | None = None,
+        ordered: bool = True,
     ) -> None:
         super().__init__()
-        self.output_scale = output_scale
+        self.liking = liking
+        self.feedback_token = nn.Linear(2, hidden_size, bias=False) if liking is not None else None
+        self.output_scale, self.ordered = output_scale, ordered
         self.word_correction = nn.Parameter(torch.zeros(words, state_size))
         self.id_correction = nn.Parameter(torch.zeros(ids, state_size)) if ids else None
         self.token_correction = nn.Linear(state_size, hidden_size, bias=False)
@@ -59,6 +67,8 @@ class Heads(nn.Module):
         for layer in (*corrections, self.score):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.score.bias)
+        if self.feedback_token is not None:
+            nn.init.zeros_(self.feedback_token.weight)
 
     @property
     def decay(self) -> Tensor:
@@ -87,14 +97,20 @@ class Heads(nn.Module):
         return given if raw is given else nn.functional.normalize(raw, dim=-1)
 
     def means(self, features: Tensor) -> Tensor:
-        """Recency-weighted mean of the features up to each place; (B, T, D) in and out."""
+        """Recency-weighted mean of the features up to each place; (B, T, D) in and out.
+
+        All weigh the same where there is no order.
+        """
         place = torch.arange(features.shape[1], device=features.device)
         back = (place[:, None] - place[None, :]).clamp(min=0)
-        weights = torch.tril(self.decay**back)
+        decay = self.decay if self.ordered else torch.ones_like(self.decay)
+        weights = torch.tril(decay**back)
         return (weights @ features) / weights.sum(-1)[:, None]
 
     def kept_shares(self, counts: Tensor) -> Tensor:
         """Weight (…,) that the mean of ``counts`` (…,) items keeps when one more is taken in."""
+        if not self.ordered:
+            return counts / (counts + 1)
         decay = self.decay
         past = decay * (1 - decay**counts) / (1 - decay)
         return past / (past + 1)

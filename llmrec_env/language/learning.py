@@ -38,11 +38,13 @@ from llmrec_env.common.training import (
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
+from llmrec_env.data.order import shuffle_order
 from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
-from llmrec_env.language.labelling import pad
+from llmrec_env.language.labelling import pad, pad_values
+from llmrec_env.language.liking_learning import LikingConfig, learn_liking
 from llmrec_env.language.model import LanguageEnvironment
 
 SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
@@ -110,10 +112,12 @@ def learn(
     validation: InteractionLog,
     config: LearningConfig | None = None,
     checkpoint: str | Path | None = None,
+    liking: LikingConfig | None = None,
 ) -> None:
     """Learn state and reward on users, keep the best weights on validation, calibrate acceptance.
 
-    Several processes share the passes over the users, and end with the same LE.
+    Where the LE reads feedback, how much items are liked is learned afterwards, apart from what is
+    taken. Several processes share the passes over the users, and end with the same LE.
 
     Raises:
         DataError: the share is out of range, or a log is too small to learn from.
@@ -138,6 +142,8 @@ def learn(
     steps = max(config.min_steps, passes)
     folder = Path(checkpoint) / "learning" if checkpoint is not None else None
     model.backend.recompute(config.gradient_checkpointing)
+    run = _name_of_run(model, log, config)
+    _let_learn(model.heads.liking, False)  # it learns by itself, afterwards
     history = train(
         model,
         lambda number, rng: _losses(model, batches.batch(number, rng), config),
@@ -152,9 +158,14 @@ def learn(
         evaluate=lambda: validate(model, checks, 0, masked),
         metric="progress",
         folder=folder,
-        run=_name_of_run(model, log, config),
+        run=run,
         description="learn the user",
     )
+
+    if model.heads.liking is not None:
+        _let_learn(model.heads.liking, True)
+        learn_liking(model, log, validation, liking, checkpoint, run)
+        model.eval()
 
     def finish() -> tuple[float, float, dict[str, Any]]:
         _set_normalisers(model, batches, config)
@@ -236,6 +247,11 @@ class Trial:
         _losses(self._model, batch, self._config)
 
 
+def _let_learn(module: torch.nn.Module | None, learns: bool) -> None:
+    for parameter in () if module is None else module.parameters():
+        parameter.requires_grad_(learns)
+
+
 def _name_of_run(model: LanguageEnvironment, log: InteractionLog, config: LearningConfig) -> str:
     settings = json.dumps([asdict(config), asdict(model.config)], sort_keys=True)
     tokens = model.item_tokens.cpu().numpy().tobytes()
@@ -303,6 +319,7 @@ def _hide_seen(logits: Tensor, batch: _Batch, le: AnsweringLE, log: InteractionL
 class _Batch:
     items: Tensor  # (B, T) right-padded
     lengths: Tensor  # (B,)
+    values: Tensor | None  # (B, T): how each item was liked, where the LE reads that
     negatives: Tensor  # (B, T - 1): one item never saw, for the step before each next item
     real: Tensor  # bool (B, T - 1): the steps that this stretch answers
     users: IntArray  # (B,): whose stretch it is
@@ -325,7 +342,9 @@ class _Batches:
         self._chunks = chunks.take(np.flatnonzero(chunks.widths > 1))
         if len(self._chunks) == 0:
             raise DataError("no user has two interactions; the LE learns the next from the last")
-        self._log = log
+        self._log, self._seed, self._shuffled = log, config.seed, (-1, log)
+        scale = model.config.feedback
+        self._scale, self._is_ordered = scale, model.heads.ordered
         self._device = model.device
         self._negatives = Negatives(log, config.popular_share)
         most = None if config.batch_tokens is None else config.batch_tokens // 2
@@ -341,19 +360,21 @@ class _Batches:
 
     def batch(self, number: int, rng: np.random.Generator) -> _Batch:
         """The batch of a number, in the order of learning."""
-        return self._batch(self._rows(number), rng)
+        return self._batch(self._rows(number), rng, number // self.per_epoch)
 
     def group(self, number: int, rng: np.random.Generator) -> _Batch:
         """The stretches of one of :attr:`tokens`, which are in the order of their lengths."""
-        return self._batch(self._groups[number], rng)
+        return self._batch(self._groups[number], rng, 0)
 
-    def _batch(self, rows: IntArray, rng: np.random.Generator) -> _Batch:
-        chunks = self._chunks.take(rows)
-        first = self._log.offsets[chunks.users] + chunks.starts
-        items, lengths = pad(
-            [self._log.items[i : i + w] for i, w in zip(first, chunks.widths, strict=True)],
-            self._device,
-        )
+    def _batch(self, chosen: IntArray, rng: np.random.Generator, epoch: int) -> _Batch:
+        chunks, log = self._chunks.take(chosen), self._log_of(epoch)
+        first = log.offsets[chunks.users] + chunks.starts
+        rows = [np.arange(i, i + w) for i, w in zip(first, chunks.widths, strict=True)]
+        items, lengths = pad([log.items[own] for own in rows], self._device)
+        values = None
+        if self._scale is not None:
+            told = self._scale.values(log)
+            values = pad_values([told[own] for own in rows], self._device)
         width = items.shape[1] - 1
         steps = chunks.starts[:, None] + np.arange(1, width + 1)
         real = (steps >= chunks.firsts[:, None]) & (steps < chunks.ends[:, None])
@@ -361,18 +382,29 @@ class _Batches:
         return _Batch(
             items,
             lengths,
+            values,
             torch.from_numpy(negatives.reshape(len(chunks), width)).to(self._device),
             torch.from_numpy(real).to(self._device),
             chunks.users,
             steps,
         )
 
+    def _log_of(self, epoch: int) -> InteractionLog:
+        """The log in the order of an epoch: where there is no order, in another one each time."""
+        if self._is_ordered:
+            return self._log
+        if self._shuffled[0] != epoch:
+            self._shuffled = epoch, shuffle_order(self._log, self._seed + epoch)
+        return self._shuffled[1]
+
 
 def _answers(le: AnsweringLE, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
     """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …)."""
     rows, width = batch.negatives.shape
     parents = torch.arange(width, device=batch.items.device).expand(rows, width)
-    trunk, tips = le.read_branches(batch.items, batch.lengths, batch.negatives, parents)
+    trunk, tips = le.read_branches(
+        batch.items, batch.lengths, batch.negatives, parents, batch.values
+    )
     states = le.states(batch.items, trunk)[:, :-1]
     taken = le.raw_reward(trunk[:, 1:], states, batch.items[:, 1:])
     other = le.raw_reward(tips, states, batch.negatives)

@@ -16,10 +16,12 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.saved_folder import CONFIG, reading
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Window
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.liking import LikingHead
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.saved_checks import FLOATS, HEADS, INTEGERS, check_restored
 from llmrec_env.language.saving import SavedModel, write_folder
@@ -48,6 +50,12 @@ class LanguageEnvironmentConfig:
     """What LM outputs are multiplied by before state and reward are corrected by them. The smaller,
     the slower the corrections learn beside what they correct. None: 1 where the LM itself read the
     texts, 1 / sqrt(H) where the items' features are a sentence encoder's, or random."""
+    ordered: bool | None = None
+    """Whether histories are sequences. Where they are sets, items have no positions and all weigh
+    the same. None: as the training log says (:attr:`InteractionLog.is_ordered`)."""
+    feedback: FeedbackScale | None = None
+    """How the training log's feedback is put into numbers, where it has any: the LE then reads
+    histories with it, and answers how much an item is liked apart from whether it is taken."""
     seed: int = 0
     """Seed of the first weights of adapter and heads."""
 
@@ -132,6 +140,8 @@ class LanguageEnvironment(nn.Module):
                 words.size,
                 ids,
                 output_scale=1.0 if self.config.output_scale is None else self.config.output_scale,
+                liking=self._liking_head(item_features.shape[1]),
+                ordered=self.config.ordered is not False,
             )
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
@@ -140,6 +150,12 @@ class LanguageEnvironment(nn.Module):
         self.register_buffer("word_offsets", words.offsets)
         self.register_buffer("reward_mean", torch.tensor(0.0))
         self.register_buffer("reward_sd", torch.tensor(1.0))
+
+    def _liking_head(self, feature_size: int) -> LikingHead | None:
+        scale = self.config.feedback
+        if scale is None:
+            return None
+        return LikingHead(len(self.catalogue), feature_size, scale.per_user)
 
     def _check_sizes(self, backend: LMBackend, tokens: Tensor, features: Tensor) -> None:
         expected = (len(self.catalogue), backend.hidden_size)
@@ -180,8 +196,8 @@ class LanguageEnvironment(nn.Module):
         tokens = tokens + self.heads.token_correction(features)
         return ItemTables(tokens.to(self.dtype), features, self.heads.items(features))
 
-    def liking(self, raw_reward: Tensor) -> Tensor:
-        """Reported reward in (0, 1): the sigmoid of the normalised raw reward."""
+    def appeal(self, raw_reward: Tensor) -> Tensor:
+        """How much an item draws, in (0, 1): the sigmoid of the normalised raw reward."""
         return torch.sigmoid((raw_reward - self.reward_mean) / self.reward_sd)
 
     def save_pretrained(
@@ -246,6 +262,8 @@ class LanguageEnvironment(nn.Module):
         with reading(saved.folder / CONFIG):
             settings = dict(saved.description["config"])
             settings["window"] = Window(**settings["window"])
+            if settings.get("feedback") is not None:
+                settings["feedback"] = FeedbackScale(**settings["feedback"])
             settings["lora_modules"] = tuple(settings.get("lora_modules", ()))
             config, record = LanguageEnvironmentConfig(**settings), saved.record
         with reading(saved.folder):

@@ -31,6 +31,9 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import random_indexing
 
 Histories = Sequence[IntArray]
+Feedback = Sequence[FloatArray]
+"""Beside each item of a history how it was liked, in the unit of the log (stars, play counts); NaN
+where nobody knows."""
 BESIDE_STATE = 3
 """Numbers that an environment's observation has after the user's state: patience left, steps left,
 the last answer."""
@@ -74,7 +77,11 @@ class Session(ABC):
 
     @abstractmethod
     def replace(
-        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+        self,
+        rows: IntArray,
+        histories: Histories,
+        users: IntArray | None = None,
+        feedback: Feedback | None = None,
     ) -> FloatArray:
         """Put new users with ``histories`` in the places ``rows``; returns all states.
 
@@ -82,6 +89,7 @@ class Session(ABC):
             rows: int64 (M,), the places.
             histories: M item arrays.
             users: int64 (M,) or None, as in :meth:`UserSimulator.open`.
+            feedback: as in :meth:`UserSimulator.open`.
         """
 
 
@@ -151,14 +159,28 @@ class UserSimulator(ABC):
     state_size: int
     users: InteractionLog | None = None
 
+    @property
+    def reads_feedback(self) -> bool:
+        """Whether :meth:`open` takes how the items of a history were liked."""
+        return False
+
+    def told(self, feedback: Feedback | None) -> dict[str, Any]:
+        """The keyword by which :meth:`open` and ``replace`` are told feedback, if at all."""
+        return {"feedback": feedback} if self.reads_feedback and feedback is not None else {}
+
     @abstractmethod
-    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> Session:
         """Begin to ask N users.
 
         Args:
             histories: N item arrays, int64, oldest first, each with at least one item.
             users: int64 (N,), who they are as rows of ``self.users``, or None where that is not
                 known. A simulator that knows a user by the history alone ignores it.
+            feedback: N arrays float32, how each item of the histories was liked; None where that is
+                not known. A simulator that reads none ignores it. What is taken afterwards is read
+                without feedback.
         """
 
     def with_users(self, users: InteractionLog) -> UserSimulator:
@@ -255,14 +277,31 @@ class UserSimulator(ABC):
         """
         raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
 
-    def score(self, histories: Histories, candidates: IntArray) -> FloatArray:
-        """Rewards float32 (N, C) of candidates int64 (N, C) shown to users with these histories.
+    def answers(
+        self, histories: Histories, candidates: IntArray, feedback: Feedback | None = None
+    ) -> Response:
+        """How users with these histories answer several candidates each; nothing is taken.
 
-        This default shows them one after the other in one session, in which nothing is taken.
+        This default shows them one after the other in one session.
+
+        Args:
+            histories: N item arrays.
+            candidates: int64 (N, C).
+            feedback: as in :meth:`open`.
+
+        Returns:
+            Rewards and accept probabilities, float32 (N, C) each.
         """
-        session = self.open(histories)
+        session = self.open(histories, **self.told(feedback))
         columns = track(range(candidates.shape[1]), "score candidates")
-        return np.stack([session.respond(candidates[:, c]).reward for c in columns], axis=1)
+        answers = [session.respond(candidates[:, c]) for c in columns]
+        return Response(*(np.stack(part, axis=1) for part in zip(*answers, strict=True)))
+
+    def score(
+        self, histories: Histories, candidates: IntArray, feedback: Feedback | None = None
+    ) -> FloatArray:
+        """Rewards float32 (N, C) of candidates int64 (N, C); see :meth:`answers`."""
+        return self.answers(histories, candidates, feedback).reward
 
     def label(self, log: InteractionLog) -> Labels:
         """States and rewards of every interaction of ``log``.
@@ -326,7 +365,9 @@ class HistoryUser(UserSimulator):
     def answer(self, histories: Histories, actions: IntArray) -> Response:
         """How users with these histories answer one item each."""
 
-    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> Session:
         """Begin to ask N users; who they are does not matter, only what they took."""
         return _HistorySession(self, [np.asarray(h, dtype=np.int64) for h in histories])
 
@@ -352,7 +393,11 @@ class _HistorySession(Session):
         return self.states
 
     def replace(
-        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+        self,
+        rows: IntArray,
+        histories: Histories,
+        users: IntArray | None = None,
+        feedback: Feedback | None = None,
     ) -> FloatArray:
         for row, history in zip(rows, histories, strict=True):
             self._histories[row] = np.asarray(history, dtype=np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,10 +21,11 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder
-from llmrec_env.language.labelling import branch_log, check_items, label_log, score_candidates
+from llmrec_env.language.labelling import answer_candidates, branch_log, check_items, label_log
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import (
     Branches,
+    Feedback,
     Histories,
     Labels,
     Response,
@@ -136,9 +136,33 @@ class LanguageUser(UserSimulator):
         simulator._set_accept_rate(accept_rate)
         return simulator
 
-    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
-        """Begin to ask N users; who they are does not matter, only what they took."""
-        return _LanguageSession(self, histories)
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> Session:
+        """Begin to ask N users; who they are does not matter, only what they took and liked."""
+        return _LanguageSession(self, histories, feedback)
+
+    @property
+    def reads_feedback(self) -> bool:
+        """Whether the LE learned from feedback."""
+        return self.model.config.feedback is not None
+
+    def values(self, histories: Histories, feedback: Feedback | None) -> list[FloatArray] | None:
+        """Feedback in the log's unit as the LE reads it; None where there is none or it reads none.
+
+        Raises:
+            SimulatorError: it does not fit the histories.
+        """
+        scale = self.model.config.feedback
+        if feedback is None or scale is None:
+            return None
+        values = [scale.scaled(np.asarray(own)) for own in feedback]
+        if [len(own) for own in values] != [len(history) for history in histories]:
+            raise SimulatorError(
+                f"feedback has a number (NaN: unknown) beside each item of {len(histories)} "
+                "histories; these lengths do not fit"
+            )
+        return values
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """Action-model logits cos(s, v_j) / tau, float32 (N, n_items)."""
@@ -194,13 +218,20 @@ class LanguageUser(UserSimulator):
         rewards, states = branch_log(self.le, log, actions)
         return Branches(rewards, states)
 
-    def score(self, histories: Sequence[IntArray], candidates: IntArray) -> FloatArray:
-        """Rewards float32 (N, C) of candidates int64 (N, C), in passes that share the history."""
-        return score_candidates(self.le, histories, candidates)
+    def answers(
+        self, histories: Histories, candidates: IntArray, feedback: Feedback | None = None
+    ) -> Response:
+        """Answers float32 (N, C) about candidates (N, C), in passes that share the history."""
+        values = self.values(histories, feedback)
+        likings, appeals = answer_candidates(self.le, histories, candidates, values=values)
+        return Response(likings, self.accept_probability(appeals))
 
-    def accept_probability(self, reward: FloatArray) -> FloatArray:
-        """Probability of taking an item of this reward."""
-        z = self._acceptance.slope * logit(reward) + self._offset
+    def accept_probability(self, appeal: FloatArray) -> FloatArray:
+        """Probability of taking an item that draws so much, in (0, 1); its reward without feedback.
+
+        See :meth:`AnsweringLE.appeal`.
+        """
+        z = self._acceptance.slope * logit(appeal) + self._offset
         return sigmoid(z).astype(np.float32)
 
     def _set_accept_rate(self, accept_rate: float) -> None:
@@ -227,9 +258,12 @@ class LanguageUser(UserSimulator):
 
 
 class _LanguageSession(Session):
-    def __init__(self, simulator: LanguageUser, histories: Histories) -> None:
+    def __init__(
+        self, simulator: LanguageUser, histories: Histories, feedback: Feedback | None
+    ) -> None:
         self._simulator = simulator
-        self._decoder = Decoder(simulator.le, histories)
+        values = simulator.values(histories, feedback)
+        self._decoder = Decoder(simulator.le, histories, values)
         self.states = read_only(self._decoder.states.cpu().numpy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _LanguageSession:
@@ -259,8 +293,8 @@ class _LanguageSession(Session):
             )
         check_items(items, self._simulator.n_items)
         shown = torch.from_numpy(items.astype(np.int64)).to(self._decoder.le.device)
-        reward = self._decoder.show(shown).cpu().numpy()
-        return Response(reward, self._simulator.accept_probability(reward))
+        liking, appeal = (answer.cpu().numpy() for answer in self._decoder.show(shown))
+        return Response(liking, self._simulator.accept_probability(appeal))
 
     def commit(self, accepted: BoolArray) -> FloatArray:
         states = self._decoder.take(np.asarray(accepted, dtype=bool))
@@ -268,9 +302,14 @@ class _LanguageSession(Session):
         return self.states
 
     def replace(
-        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+        self,
+        rows: IntArray,
+        histories: Histories,
+        users: IntArray | None = None,
+        feedback: Feedback | None = None,
     ) -> FloatArray:
-        self.states = read_only(self._decoder.restart(rows, histories).cpu().numpy())
+        values = self._simulator.values(histories, feedback)
+        self.states = read_only(self._decoder.restart(rows, histories, values).cpu().numpy())
         return self.states
 
 

@@ -11,7 +11,7 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.users.base import Histories, Response, Session, UserSimulator
+from llmrec_env.users.base import Feedback, Histories, Response, Session, UserSimulator
 
 
 class StatesFrom(UserSimulator):
@@ -42,9 +42,16 @@ class StatesFrom(UserSimulator):
         """Where items lie for the observer."""
         return self.observer.item_vectors
 
-    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+    @property
+    def reads_feedback(self) -> bool:
+        """Whether either of the two takes how the items of a history were liked."""
+        return self.answering.reads_feedback or self.observer.reads_feedback
+
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> Session:
         """Begin to ask N users, and to observe them."""
-        return _StatesFromSession(self, histories, users)
+        return _StatesFromSession(self, histories, users, feedback)
 
     def with_users(self, users: InteractionLog) -> StatesFrom:
         """The same, with episodes that start from the users of another log."""
@@ -69,9 +76,17 @@ class StatesFrom(UserSimulator):
 
 
 class _StatesFromSession(Session):
-    def __init__(self, simulator: StatesFrom, histories: Histories, users: IntArray | None) -> None:
-        self._answering = simulator.answering.open(histories, users)
-        self._observing = simulator.observer.open(histories)
+    def __init__(
+        self,
+        simulator: StatesFrom,
+        histories: Histories,
+        users: IntArray | None,
+        feedback: Feedback | None,
+    ) -> None:
+        self._simulator = simulator
+        answering, observer = simulator.answering, simulator.observer
+        self._answering = answering.open(histories, users, **answering.told(feedback))
+        self._observing = observer.open(histories, **observer.told(feedback))
         self.states = self._observing.states
 
     def respond(self, actions: IntArray) -> Response:
@@ -84,8 +99,13 @@ class _StatesFromSession(Session):
         return self.states
 
     def replace(
-        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+        self,
+        rows: IntArray,
+        histories: Histories,
+        users: IntArray | None = None,
+        feedback: Feedback | None = None,
     ) -> FloatArray:
-        self._answering.replace(rows, histories, users)
-        self.states = self._observing.replace(rows, histories)
+        answering, observer = self._simulator.answering, self._simulator.observer
+        self._answering.replace(rows, histories, users, **answering.told(feedback))
+        self.states = self._observing.replace(rows, histories, **observer.told(feedback))
         return self.states

@@ -21,7 +21,14 @@ from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import World
 from llmrec_env.data.world.taste import Mind
-from llmrec_env.users.base import Histories, Response, Session, UserSimulator, states_within
+from llmrec_env.users.base import (
+    Feedback,
+    Histories,
+    Response,
+    Session,
+    UserSimulator,
+    states_within,
+)
 
 
 class TrueTasteUser(UserSimulator):
@@ -70,7 +77,9 @@ class TrueTasteUser(UserSimulator):
         simulator._calibrate(accept_rate)
         return simulator
 
-    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> Session:
         """Begin to ask N users; ``users`` (rows of ``self.users``) says who they are."""
         return _TrueTasteSession(self, histories, users)
 
@@ -176,7 +185,11 @@ class _TrueTasteSession(KeepsArrays, Session):
         return self.states
 
     def replace(
-        self, rows: IntArray, histories: Histories, users: IntArray | None = None
+        self,
+        rows: IntArray,
+        histories: Histories,
+        users: IntArray | None = None,
+        feedback: Feedback | None = None,
     ) -> FloatArray:
         self._put(np.asarray(rows, dtype=np.int64), self._simulator.minds(histories, users))
         return self.states

@@ -14,7 +14,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.language import prefix_cache as prefix_cache
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.decoding import Decoder
-from llmrec_env.language.labelling import branch_log, label_log, score_candidates
+from llmrec_env.language.labelling import answer_candidates, branch_log, label_log
 from llmrec_env.language.model import LanguageEnvironment
 
 pytestmark = pytest.mark.core
@@ -73,7 +73,7 @@ def test_actions_tried_along_a_sequence_do_not_see_each_other(model: LanguageEnv
 def test_candidates_of_one_history_share_its_reading(model: LanguageEnvironment) -> None:
     log = random_log(LENGTHS)
     candidates = np.random.default_rng(2).integers(0, N_ITEMS, (log.n_users, 4))
-    scores = score_candidates(AnsweringLE(model), log.sequences(), candidates, tokens=20)
+    scores = answer_candidates(AnsweringLE(model), log.sequences(), candidates, tokens=20)[0]
     for user, history in enumerate(log.sequences()):
         expected = [plain_reward(model, history, a) for a in candidates[user]]
         assert_allclose(scores[user], expected, atol=TOLERANCE)

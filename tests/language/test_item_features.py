@@ -249,7 +249,7 @@ def test_without_a_language_model_the_le_is_a_bag_of_items(split: Split, tmp_pat
     state = torch.nn.functional.normalize(model.heads.state_map(mean), dim=0)
     assert labels.states[2] == pytest.approx(state.detach().numpy(), abs=1e-5)
     closeness = state @ tables.vectors[log.sequence(0)[3]]
-    liking = model.liking(model.heads.cosine_weight * closeness + model.heads.score.bias[0])
+    liking = model.appeal(model.heads.cosine_weight * closeness + model.heads.score.bias[0])
     assert labels.rewards[3] == pytest.approx(liking.item(), abs=1e-5)
 
     session = user.open([log.sequence(0)[:3]])

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.common.arrays import IntArray, read_only
+from llmrec_env.common.arrays import FloatArray, IntArray, read_only
 from llmrec_env.common.errors import DataError
+from llmrec_env.data.feedback import told
 from llmrec_env.data.log import InteractionLog
 
 MIN_INITIAL_ITEMS = 3
@@ -25,6 +26,7 @@ class InitialHistories:
 
     def __init__(self, log: InteractionLog) -> None:
         self.log = log
+        self._feedback = read_only(told(log))
         self.ids = read_only(np.array(log.user_ids.to_list(), dtype=object))
         self.cuts = read_only(np.maximum(log.lengths // 2, MIN_INITIAL_ITEMS))
         self.eligible = read_only(np.flatnonzero(log.lengths > self.cuts))
@@ -65,3 +67,8 @@ class InitialHistories:
     def history(self, user: int) -> IntArray:
         """The initial history of a user, int64, oldest first."""
         return self.log.sequence(user)[: self.cuts[user]]
+
+    def feedback(self, user: int) -> FloatArray:
+        """How each item of it was liked, float32, in the unit of the log; NaN where unknown."""
+        first = self.log.offsets[user]
+        return self._feedback[first : first + self.cuts[user]]

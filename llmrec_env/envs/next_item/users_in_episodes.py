@@ -181,10 +181,11 @@ class UsersInEpisodes(Rules[OutcomeT]):
             dtype=np.int64,
         )
         histories = [self.initial_histories.history(user) for user in users]
+        told = self.simulator.told([self.initial_histories.feedback(user) for user in users])
         if len(rows) == self.num_rows:
-            self.session = self.simulator.open(histories, users)
+            self.session = self.simulator.open(histories, users, **told)
         else:
-            self.session.replace(rows, histories, users)
+            self.session.replace(rows, histories, users, **told)
         self._check_states()
         self.users[rows] = users
         self.patience_left[rows] = self.patience

@@ -22,7 +22,7 @@ from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.experiments.study.split_context import SplitContext, as_name
-from llmrec_env.users.base import Branches, Histories, Labels, Session, UserSimulator
+from llmrec_env.users.base import Branches, Feedback, Histories, Labels, Session, UserSimulator
 
 Make = Callable[[SplitContext, Path, "Stopwatch"], UserSimulator]
 SIMULATORS: dict[str, Make] = {}
@@ -131,9 +131,11 @@ class Labelled(UserSimulator):
         self._log = log
         self._known = labels
 
-    def open(self, histories: Histories, users: IntArray | None = None) -> Session:
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> Session:
         """Begin to ask N users."""
-        return self.simulator.open(histories, users)
+        return self.simulator.open(histories, users, **self.simulator.told(feedback))
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """The action model: float32 logits (N, n_items)."""

@@ -1,0 +1,140 @@
+"""Feedback: how much a user liked what they took, as the log tells it.
+
+One door for ratings, play counts and events. A log's values are first put on one scale, whatever
+their unit, and then compared within a user, because one user's 3 is another's 5::
+
+    v = (value - mean) / sd                          mean and sd of all training interactions
+    m = sum(v) / (n + k),  s^2 = (sum((v - m)^2) + k) / (n + k)      over what is known of the user
+    z = (v - m) / s,       y = Phi(z)                Phi: the normal distribution; y in (0, 1)
+
+so that y is about the share of the user's own values that lie below this one, and a user of whom
+little is known is taken for an average one (k = 2 values). Whoever wants another rule hands in a
+column of ratings made by it, and a scale with ``per_user=False``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.settings_types import check_types
+from llmrec_env.data.log import InteractionLog
+
+Source = Literal["rating", "weight"]
+SOURCES: tuple[Source, ...] = ("rating", "weight")
+"""Columns that tell how much a user liked something; the first that a log has is read."""
+PRIOR = 2.0
+"""Values of an average user that are added to those known of a user, k."""
+
+
+@dataclass(frozen=True)
+class FeedbackScale:
+    """How a log's feedback becomes numbers that can be compared.
+
+    Attributes:
+        source: the column that is read.
+        mean: of the training log's values; of their logarithms where they are counts.
+        sd: their standard deviation.
+        per_user: whether a value is compared with the user's others.
+
+    Raises:
+        SettingError: the source is unknown, or the standard deviation is not above 0.
+    """
+
+    source: Source = "rating"
+    mean: float = 0.0
+    sd: float = 1.0
+    per_user: bool = True
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.source not in SOURCES:
+            raise SettingError(f"feedback must be one of {', '.join(SOURCES)}, got {self.source!r}")
+        if not 0 < self.sd < np.inf or not np.isfinite(self.mean):
+            raise SettingError(f"feedback needs a finite mean and an sd above 0, got {self}")
+
+    @classmethod
+    def of(cls, log: InteractionLog) -> FeedbackScale | None:
+        """The scale of a log; None where it tells no feedback, or everybody's is the same."""
+        source = source_of(log)
+        if source is None:
+            return None
+        known = _column(log, source)
+        known = known[~np.isnan(known)].astype(np.float64)
+        return cls(source, float(known.mean()), float(known.std()))
+
+    def values(self, log: InteractionLog) -> FloatArray:
+        """The value v of every interaction, float32 (n_interactions,), NaN where unknown."""
+        return self._scaled(_column(log, self.source))
+
+    def scaled(self, feedback: FloatArray) -> FloatArray:
+        """Values v of feedback in the log's own unit, such as stars, float32 in and out.
+
+        Raises:
+            DataError: a number is infinite, or a play count negative; NaN stands for unknown.
+        """
+        given = np.asarray(feedback, dtype=np.float32)
+        if np.isinf(given).any() or (self.source == "weight" and (given < 0).any()):
+            raise DataError(
+                f"feedback must be numbers in the unit of the log's {self.source}s, or NaN where "
+                f"it is unknown; got {given[~np.isfinite(given) | (given < 0)][0]:g}"
+            )
+        return self._scaled(_counted(given) if self.source == "weight" else given)
+
+    def _scaled(self, known: FloatArray) -> FloatArray:
+        return ((known - self.mean) / self.sd).astype(np.float32)
+
+    def within_users(self, log: InteractionLog) -> FloatArray:
+        """z of every interaction, by all that the log knows of its user; NaN where unknown."""
+        values = self.values(log)
+        if not self.per_user:
+            return values
+        mean, sd = user_moments(values, log.row_users, log.n_users)
+        return ((values - mean[log.row_users]) / sd[log.row_users]).astype(np.float32)
+
+
+def source_of(log: InteractionLog) -> Source | None:
+    """The column that tells how much users liked things; None where there is none that differs."""
+    for source in SOURCES:
+        known = _column(log, source)
+        known = known[~np.isnan(known)]
+        if len(known) and known.min() < known.max():
+            return source
+    return None
+
+
+def told(log: InteractionLog) -> FloatArray:
+    """The feedback of every interaction in its own unit, float32 (n,), NaN where unknown."""
+    source = source_of(log)
+    if source is None:
+        return np.full(len(log), np.nan, dtype=np.float32)
+    return log.feedback[source].fill_null(np.nan).to_numpy().astype(np.float32)
+
+
+def user_moments(
+    values: FloatArray, users: IntArray, n_users: int
+) -> tuple[FloatArray, FloatArray]:
+    """m and s of each user, float32 (n_users,), from values (n,) and whose they are, int64 (n,)."""
+    known = ~np.isnan(values)
+    owners, given = users[known], values[known].astype(np.float64)
+    count = np.bincount(owners, minlength=n_users)
+    mean = np.bincount(owners, given, n_users) / (count + PRIOR)
+    apart = np.bincount(owners, (given - mean[owners]) ** 2, n_users)
+    sd = np.sqrt((apart + PRIOR) / (count + PRIOR))
+    return mean.astype(np.float32), sd.astype(np.float32)
+
+
+def _column(log: InteractionLog, source: Source) -> FloatArray:
+    """A column in its own unit, counts as their logarithms, float32 (n,), NaN where unknown."""
+    if source not in log.feedback.columns:
+        return np.full(len(log), np.nan, dtype=np.float32)
+    known = log.feedback[source].fill_null(np.nan).to_numpy().astype(np.float32)
+    return _counted(known) if source == "weight" else known
+
+
+def _counted(weights: FloatArray) -> FloatArray:
+    return np.log1p(np.maximum(weights, 0)).astype(np.float32)

@@ -1,0 +1,260 @@
+"""Learns the liking head from feedback: a random part of each user's items is read, the rest told.
+
+    L = (1 - c) mean (z^ - z)^2  +  c mean ((z^ - mean_u z^) - (z - mean_u z))^2          c = 0.8
+
+z is the feedback within its user, and the second term asks only for the order of one user's items.
+Of some users only what they liked is read, without how much, since many logs tell no more; and some
+items are known by their text alone, so that text carries those that nobody has rated yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.settings_types import check_types
+from llmrec_env.common.training import TrainingConfig, clear_checkpoint, shuffled_batches, train
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.liking import LikingHead
+
+if TYPE_CHECKING:
+    from llmrec_env.language.model import LanguageEnvironment
+
+CHECKED = 1000
+"""Validation users that are told at most."""
+TOLD = 64
+"""Items of the rest that are asked about, of each user, at most."""
+
+
+@dataclass(frozen=True)
+class LikingConfig:
+    """How the liking head learns.
+
+    Raises:
+        SettingError: a share is not in [0, 1], or a length too small.
+    """
+
+    steps: int = 3000
+    """Optimiser steps at most."""
+    batch_size: int = 128
+    """Users a step."""
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    most: int = 30
+    """Items that are read of a user at most; each number from one on is as likely."""
+    hidden: float = 0.3
+    """Share of the users of whom only the liked items are read, and not how they were liked."""
+    text_only: float = 0.1
+    """Share of the items that a step knows by their text alone."""
+    order: float = 0.8
+    """Weight c of the order within a user."""
+    patience: int = 6
+    """Validations without progress before stopping."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in ("hidden", "text_only", "order"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SettingError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
+        for name in ("steps", "batch_size", "most"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+class _Parts(NamedTuple):
+    """Some users: what is read of each, and what is asked; all (B, …), right-padded."""
+
+    items: Tensor
+    values: Tensor  # NaN where the feedback is not told
+    read: Tensor  # bool
+    asked: Tensor
+    wanted: Tensor
+    there: Tensor  # float: 1 where something is asked
+
+
+class _Users:
+    """The users of a log with enough feedback, cut at random into what is read and what is told."""
+
+    def __init__(
+        self, log: InteractionLog, model: LanguageEnvironment, config: LikingConfig
+    ) -> None:
+        scale = model.config.feedback
+        assert scale is not None
+        self._log, self._config = log, config
+        self._values, self._wanted = scale.values(log), scale.within_users(log)
+        rated = np.bincount(log.row_users, ~np.isnan(self._values), log.n_users)
+        self.users = np.flatnonzero(rated >= 3)
+
+    def parts(self, users: IntArray, rng: np.random.Generator) -> _Parts:
+        """A random cut of each of some users."""
+        rows = [self._cut(int(user), rng) for user in users]
+        read, told = [own for own, _ in rows], [own for _, own in rows]
+        values = [self._values[own] for own in read]
+        for place in np.flatnonzero(rng.random(len(rows)) < self._config.hidden):
+            liked = ~(self._wanted[read[place]] <= 0)
+            read[place] = read[place][liked]
+            values[place] = np.full(len(read[place]), np.nan, dtype=np.float32)
+        items, there = _padded([self._log.items[own] for own in read], 0)
+        asked, is_asked = _padded([self._log.items[own] for own in told], 0)
+        return _Parts(
+            torch.from_numpy(items),
+            torch.from_numpy(_padded(values, np.nan)[0]),
+            torch.from_numpy(there),
+            torch.from_numpy(asked),
+            torch.from_numpy(_padded([self._wanted[own] for own in told], 0.0)[0]),
+            torch.from_numpy(is_asked).float(),
+        )
+
+    def _cut(self, user: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+        rows = rng.permutation(np.arange(self._log.offsets[user], self._log.offsets[user + 1]))
+        known = ~np.isnan(self._values[rows])
+        most = min(self._config.most, len(rows) - 2)
+        cut = int(rng.integers(1, most + 1))
+        told = rows[cut:][known[cut:]]
+        return rows[:cut], told[:TOLD]
+
+
+def _padded(rows: list[Any], filler: float) -> tuple[Any, Any]:
+    """Right-padded rows (B, T), and where something stands, bool."""
+    lengths = np.array([len(row) for row in rows])
+    there = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
+    padded = np.full(there.shape, filler, dtype=rows[0].dtype)
+    padded[there] = np.concatenate(rows)
+    return padded, there
+
+
+def learn_liking(
+    model: LanguageEnvironment,
+    train_log: InteractionLog,
+    validation: InteractionLog,
+    config: LikingConfig | None = None,
+    checkpoint: str | Path | None = None,
+    run: str = "",
+) -> None:
+    """Learn the liking head of an LE, keep its best weights on validation users.
+
+    Its record says what was measured, under "liking".
+    """
+    head = model.heads.liking
+    assert head is not None
+    config = config or LikingConfig()
+    folder = None if checkpoint is None else Path(checkpoint) / "liking"
+    learned, held_out = _Users(train_log, model, config), _Users(validation, model, config)
+    features, device = model.item_features, model.device
+    if not len(learned.users):
+        return
+    batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
+    rng = np.random.default_rng([config.seed, 1])
+    checks = [
+        held_out.parts(users, rng)
+        for users in np.array_split(
+            held_out.users[:CHECKED], -(-len(held_out.users[:CHECKED]) // 250)
+        )
+        if len(users)
+    ]
+
+    def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        parts = learned.parts(learned.users[batches(number)], rng)
+        return {
+            "liking": _loss(
+                head, features, _to(parts, device), config, _some_kept(rng, head, config)
+            )
+        }
+
+    def evaluate() -> dict[str, float]:
+        was = head.training
+        head.eval()
+        with torch.inference_mode():
+            errors = [_loss(head, features, _to(parts, device), config) for parts in checks]
+        head.train(was)
+        return {"told": -float(torch.stack(errors).mean())} if errors else {"told": 0.0}
+
+    history = train(
+        head,
+        loss,
+        TrainingConfig(
+            steps=config.steps,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            evaluate_every=max(1, config.steps // 20),
+            patience=config.patience,
+            seed=config.seed,
+        ),
+        evaluate=evaluate,
+        metric="told",
+        folder=folder,
+        run=run,
+        description="learn what is liked",
+    )
+    _forget_unrated(head, train_log, model)
+    model.record["liking"] = {"curve": history.rows, "best_step": history.best_step}
+    if folder is not None:
+        clear_checkpoint(folder)
+
+
+def _some_kept(rng: np.random.Generator, head: LikingHead, config: LikingConfig) -> Tensor:
+    """Which items a step knows by more than their text, float32 (n_items, 1)."""
+    kept = rng.random((len(head.own), 1)) >= config.text_only
+    return torch.from_numpy(kept.astype(np.float32)).to(head.own.device)
+
+
+def _loss(
+    head: LikingHead,
+    features: Tensor,
+    parts: _Parts,
+    config: LikingConfig,
+    kept: Tensor | None = None,
+) -> Tensor:
+    tables = head.tables(features, kept)
+    terms = head.terms(tables, parts.items, parts.values)
+    pools = type(terms)(
+        *(
+            (part * parts.read[..., None]).sum(1) if part.dim() == 3 else (part * parts.read).sum(1)
+            for part in terms
+        )
+    )
+    users = head.users(pools)
+    told = head.expected(users[:, None], tables, parts.asked)
+    return _errors(told, parts.wanted, parts.there, config.order)
+
+
+def _errors(told: Tensor, wanted: Tensor, there: Tensor, order: float) -> Tensor:
+    apart = (told - wanted) * there
+    count = there.sum(1, keepdim=True).clamp(min=1)
+    centred = (apart - apart.sum(1, keepdim=True) / count) * there
+    total = there.sum().clamp(min=1)
+    return ((1 - order) * (apart**2).sum() + order * (centred**2).sum()) / total
+
+
+def _to(parts: _Parts, device: torch.device) -> _Parts:
+    return _Parts(*(part.to(device) for part in parts))
+
+
+def _forget_unrated(head: LikingHead, log: InteractionLog, model: LanguageEnvironment) -> None:
+    """Items that nobody rated are known by their text alone."""
+    scale = model.config.feedback
+    assert scale is not None
+    rated = np.zeros(log.n_items, dtype=bool)
+    rated[log.items[~np.isnan(scale.values(log))]] = True
+    with torch.no_grad():
+        head.own[torch.from_numpy(~rated).to(head.own.device)] = 0.0
+
+
+def share_of_own(head: LikingHead, features: Tensor) -> float:
+    """How much of the items' tables is their own numbers and not their texts, in [0, 1]."""
+    with torch.inference_mode():
+        own, text = head.own.square().sum(), head.texts(features).square().sum()
+        return float(own / (own + text))
+
+
+def unknown_feedback(histories: list[IntArray]) -> list[FloatArray]:
+    """NaN beside every item."""
+    return [np.full(len(history), np.nan, dtype=np.float32) for history in histories]
