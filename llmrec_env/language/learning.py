@@ -339,7 +339,7 @@ class _Batches:
         self, log: InteractionLog, model: LanguageEnvironment, config: LearningConfig
     ) -> None:
         chunks = chunk_log(log, model.config.window)
-        self._chunks = chunks.take(np.flatnonzero(chunks.widths > 1))
+        self._chunks = chunks.take(np.flatnonzero(chunks.ends > chunks.firsts))
         if len(self._chunks) == 0:
             raise DataError("no user has two interactions; the LE learns the next from the last")
         self._log, self._seed, self._shuffled = log, config.seed, (-1, log)

@@ -275,7 +275,7 @@ def test_a_folded_le_says_the_same(name: str, learned: LanguageEnvironment, tmp_
     for crowd in (1, 5):  # a few rows and many are read by different routes
         sessions = [Decoder(AnsweringLE(le), log.sequences() * crowd) for le in (model, folded)]
         for shown, taken in (([1, 2, 3], [True, False, True]), ([4, 5, 6], [False, True, True])):
-            likings = [session.show(torch.tensor(shown * crowd)) for session in sessions]
+            likings = [session.show(torch.tensor(shown * crowd))[0] for session in sessions]
             assert_allclose(likings[1], likings[0], atol=2e-5)
             states = [session.take(np.array(taken * crowd)) for session in sessions]
             assert_allclose(states[1], states[0], atol=2e-5)
