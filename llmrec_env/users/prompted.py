@@ -17,7 +17,7 @@ from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import SIZE, random_indexing
 from llmrec_env.language.calibration import Acceptance, logit
-from llmrec_env.users.base import Histories, HistoryUser, Response
+from llmrec_env.users.base import Feedback, Histories, HistoryUser, Response
 from llmrec_env.users.prompting.asking import Asked, ask_all
 from llmrec_env.users.prompting.cache import AnswerCache
 from llmrec_env.users.prompting.calibration import calibrated_on, shown_by_chance
@@ -25,7 +25,6 @@ from llmrec_env.users.prompting.prompts import Example, Prompter, PromptSettings
 from llmrec_env.users.prompting.questions import LIKING, TAKING, Question
 from llmrec_env.users.prompting.server import ModelServer
 
-Feedback = Sequence[FloatArray]
 RECENCY = 0.9
 """Weight of an item in the state, relative to the one taken after it."""
 
@@ -39,6 +38,8 @@ class PromptedUser(HistoryUser):
     probability ``sigmoid(slope * logit(p_yes) + offset)``: the offset gives uniformly shown items
     the stated mean ``accept_rate``, over 64 questions to users of ``log``, asked when the first
     item is shown; the slope is 1 until :meth:`calibrate` learns it from validation users.
+
+    Feedback is read by :meth:`answers` and :meth:`score`; in episodes histories are read without.
 
     A step costs two questions a user; :meth:`score` asks about liking alone. An answer is kept in a
     file and never asked for twice. What was asked, and what it cost: ``user.server.usage``.
