@@ -61,7 +61,7 @@ def test_nobody_is_asked_who_was_learned_from(log: InteractionLog) -> None:
 
 def test_ten_are_read_and_all_others_judged(log: InteractionLog) -> None:
     asked = task(log, "complete", "complete").test
-    ten, likes = asked["ten ratings"], asked["likes alone"]
+    ten, likes = asked["ten ratings"], asked["likes of ten"]
     assert isinstance(ten, Liking)
     assert isinstance(likes, Liking)
     for history, ratings, judged in zip(ten.histories, ten.feedback, ten.candidates, strict=True):

@@ -21,8 +21,8 @@ from llmrec_env.data.splits import split_by_user
 from llmrec_env.experiments.fidelity.lesson import Feedback, Lesson, LikedRule, ratings_of
 from llmrec_env.experiments.fidelity.questions import Liking, NextItem, Question, Taking
 
-HISTORY = 10
-"""Ratings read of a user who rated everything."""
+HISTORY, LONG_HISTORY = 10, 50
+"""Items of a user who rated everything that are read, in a short and in a long history."""
 FEWEST = 5
 """Later ratings, not all the same, from which a user is judged."""
 STEPS = 10
@@ -102,30 +102,54 @@ def _complete(log: InteractionLog, split: int, held_out: int, learned: str) -> T
 
 
 def _readings(log: InteractionLog, liked: LikedRule, split: int) -> dict[str, Question]:
-    """Ten ratings of each user read, or the likes among them alone; all other items judged."""
+    """Ten or fifty of each user's items, with their ratings or the likes alone; the rest judged."""
+    ratings = ratings_of(log)
+    users, told, judged = _drawn(log, HISTORY, split)
+    asked: dict[str, Question] = {
+        "ten ratings": _liking(log, users, told, [ratings[rows] for rows in told], judged, liked),
+        "likes of ten": _likes_alone(log, users, told, judged, liked),
+    }
+    users, told, judged = _drawn(log, LONG_HISTORY, split)
+    if users:
+        asked["likes of fifty"] = _likes_alone(log, users, told, judged, liked)
+    return asked
+
+
+def _drawn(
+    log: InteractionLog, count: int, split: int
+) -> tuple[list[int], list[IntArray], list[IntArray]]:
+    """The users who rated enough, ``count`` of each one's rows drawn at random, and the others."""
     rng = np.random.default_rng([split, 22])
     ratings = ratings_of(log)
     users, told, judged = [], [], []
-    for user in np.flatnonzero(log.lengths >= HISTORY + FEWEST):
+    for user in np.flatnonzero(log.lengths >= count + FEWEST):
         rows = rng.permutation(np.arange(log.offsets[user], log.offsets[user + 1]))
-        if _varies(ratings[rows[HISTORY:]]):
+        if _varies(ratings[rows[count:]]):
             users.append(int(user))
-            told.append(rows[:HISTORY])
-            judged.append(rows[HISTORY:])
+            told.append(rows[:count])
+            judged.append(rows[count:])
+    return users, told, judged
+
+
+def _likes_alone(
+    log: InteractionLog,
+    users: Sequence[int],
+    told: Sequence[IntArray],
+    judged: Sequence[IntArray],
+    liked: LikedRule,
+) -> Liking:
+    """What is asked where of the items drawn only the likes are told, without their ratings."""
+    ratings = ratings_of(log)
     likes = [rows[liked(ratings[rows])] for rows in told]
     some = [place for place, rows in enumerate(likes) if len(rows)]
-    unknown = [np.full(len(rows), np.nan, dtype=np.float32) for rows in likes]
-    return {
-        "ten ratings": _liking(log, users, told, [ratings[rows] for rows in told], judged, liked),
-        "likes alone": _liking(
-            log,
-            [users[place] for place in some],
-            [likes[place] for place in some],
-            [unknown[place] for place in some],
-            [judged[place] for place in some],
-            liked,
-        ),
-    }
+    return _liking(
+        log,
+        [users[place] for place in some],
+        [likes[place] for place in some],
+        [np.full(len(likes[place]), np.nan, dtype=np.float32) for place in some],
+        [judged[place] for place in some],
+        liked,
+    )
 
 
 def _liking(

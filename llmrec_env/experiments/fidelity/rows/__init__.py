@@ -102,6 +102,7 @@ ROWS: dict[str, Entry] = {
     "sasrec": Entry("SASRec", _sasrec),
     "text": Entry("text without LM", _le(language_model=False)),
     "le": Entry("LE, small LM", _le()),
+    "le-unrated": Entry("LE, small LM, without ratings", _le(feedback=False), rated=True),
     "le-ids": Entry("LE, small LM, ids", _le(item_ids=True)),
     "le-encoder": Entry("LE, sentence encoder", _le(encoder=True), needs="item_encoder"),
     "le-base": Entry("LE, given LM", _le(base=True), needs="base_model"),

@@ -13,6 +13,7 @@ def learned_le(
     *,
     language_model: bool = True,
     item_ids: bool = False,
+    feedback: bool = True,
     encoder: bool = False,
     base: bool = False,
 ) -> LearnedLE:
@@ -22,6 +23,7 @@ def learned_le(
         means: what rows are given.
         language_model: whether the LM is asked at all.
         item_ids: whether each item also learns a vector of its own.
+        feedback: whether it reads how items were liked, where the log tells that.
         encoder: whether the sentence encoder given reads the items.
         base: whether it is made of the language model given.
     """
@@ -30,5 +32,6 @@ def learned_le(
         items="text" if language_model else "pooled",
         item_encoder=means.item_encoder if encoder else None,
         language_model=language_model,
+        feedback=feedback,
     )
     return LearnedLE(config, means.base_model if base else None, means.budget)

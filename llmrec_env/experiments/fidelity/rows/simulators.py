@@ -45,10 +45,7 @@ class SimulatedUsers(Row):
         return SimulatorRanker(self._simulator).score_steps(sequences)
 
     def _answers(self, histories: Histories, feedback: Feedback, candidates: IntArray) -> Response:
-        if hasattr(self._simulator, "answers"):
-            return self._simulator.answers(histories, candidates, feedback=feedback)
-        rewards = self._simulator.score(histories, candidates)
-        return Response(rewards, rewards)  # the chance of taking rises with the reward
+        return self._simulator.answers(histories, candidates, feedback)
 
 
 @dataclass
