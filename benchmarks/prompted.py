@@ -21,6 +21,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.files import write_json
+from llmrec_env.data.feedback import FeedbackRange
 from llmrec_env.data.loading import load
 from llmrec_env.experiments.fidelity.lesson import Feedback, Lesson, ratings_of
 from llmrec_env.experiments.fidelity.measuring import ROW, measure_row
@@ -49,26 +50,16 @@ class Prompted(Row):
         self.server, self.shots, self.cache = server, shots, cache
 
     def fit(self, lesson: Lesson, folder: Path) -> None:
-        """Learn the ends of the rating scale, and draw examples."""
-        ratings = ratings_of(lesson.train)
-        self.low, self.high = float(np.nanmin(ratings)), float(np.nanmax(ratings))
-        shown = (
-            draw_examples(lesson.train, self.shots, self.scaled(ratings), lesson.seed)
-            if self.shots
-            else ()
-        )
+        """Draw examples."""
+        known = FeedbackRange.of(lesson.train).shares(ratings_of(lesson.train))
+        shown = draw_examples(lesson.train, self.shots, known, lesson.seed) if self.shots else ()
         self.user = PromptedUser(self.server, lesson.train, examples=shown, cache=self.cache)
-
-    def scaled(self, ratings: FloatArray) -> FloatArray:
-        """Ratings as numbers in [0, 1]."""
-        return (ratings - self.low) / (self.high - self.low)
 
     def ask(
         self, asked: Asked, histories: Histories, feedback: Feedback, candidates: IntArray
     ) -> FloatArray:
         """Answers to one of the two questions."""
-        known = [self.scaled(own) for own in feedback]
-        return self.user.ask(asked, histories, candidates, known)
+        return self.user.ask(asked, histories, candidates, feedback)
 
     def liking(self, histories: Histories, feedback: Feedback, candidates: IntArray) -> FloatArray:
         """The expected rating."""

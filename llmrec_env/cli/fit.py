@@ -37,6 +37,13 @@ def fit(
     item_ids: Annotated[
         bool, typer.Option(help="Also learn a vector for each item, beyond what its text says.")
     ] = False,
+    feedback: Annotated[
+        bool,
+        typer.Option(
+            help="Learn from ratings or play counts, where the log has any, how much items "
+            "are liked. Without, every interaction counts alike."
+        ),
+    ] = True,
     language_model: Annotated[
         bool,
         typer.Option(
@@ -83,6 +90,7 @@ def fit(
             **lm.learning,
         ),
         item_encoder=item_encoder,
+        feedback=feedback,
         language_model=language_model,
         **lm.reading,
     ).scaled(budget)

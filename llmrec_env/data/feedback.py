@@ -115,6 +115,31 @@ def told(log: InteractionLog) -> FloatArray:
     return log.feedback[source].fill_null(np.nan).to_numpy().astype(np.float32)
 
 
+@dataclass(frozen=True)
+class FeedbackRange:
+    """The ends of a log's feedback, for those to whom it is told in words.
+
+    Attributes:
+        low: the lowest value; 0 where the log tells none, whose feedback is then in [0, 1].
+        high: the highest; 1 likewise.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    @classmethod
+    def of(cls, log: InteractionLog) -> FeedbackRange:
+        """The ends of a log's feedback."""
+        if source_of(log) is None:
+            return cls()
+        return cls(float(np.nanmin(told(log))), float(np.nanmax(told(log))))
+
+    def shares(self, feedback: FloatArray) -> FloatArray:
+        """How far from low to high each value lies, float32 in [0, 1]; NaN where unknown."""
+        values = np.asarray(feedback, dtype=np.float32)
+        return np.clip((values - self.low) / (self.high - self.low), 0, 1).astype(np.float32)
+
+
 def user_moments(
     values: FloatArray, users: IntArray, n_users: int
 ) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,7 @@ from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 
-ROUNDS = 100  # redraws as asked, then as many uniform ones, before a user counts as having seen all
+ROUNDS = 100  # redraws as asked, then as many uniform ones, before what a user left is listed
 
 
 class Negatives:
@@ -18,32 +18,47 @@ class Negatives:
         log: what counts as seen: past and later items alike.
         popular_share: share of the draws that follow the items' counts; the rest are uniform, as
             are those for a user who has seen whatever counts (the only user of a log has).
+        any_where_none: whether a user who saw every item gets any of them, from which nothing can
+            be learned of taking; else such a user is refused.
     """
 
-    def __init__(self, log: InteractionLog, popular_share: float) -> None:
+    def __init__(
+        self, log: InteractionLog, popular_share: float, any_where_none: bool = False
+    ) -> None:
         self._n_items = log.n_items
         self._seen = np.unique(log.row_users * log.n_items + log.items)
         counts = log.item_counts().astype(np.float64)
         self._cumulative = np.cumsum(counts / counts.sum())
         self._popular_share = popular_share
+        held = np.bincount(self._seen // log.n_items, minlength=log.n_users)
+        self._saw_all = (held == log.n_items) & any_where_none
 
     def draw(self, users: IntArray, rng: np.random.Generator) -> IntArray:
         """One item for each of ``users`` int64 (N,); int64 (N,).
 
         Raises:
-            DataError: a user has seen nearly every item.
+            DataError: a user has seen every item.
         """
         items = self._propose(len(users), self._popular_share, rng)
         for redraw in range(2 * ROUNDS):
-            seen = np.flatnonzero(self._is_seen(users, items))
+            seen = np.flatnonzero(self._is_seen(users, items) & ~self._saw_all[users])
             if len(seen) == 0:
                 return items
             share = self._popular_share if redraw < ROUNDS else 0.0
             items[seen] = self._propose(len(seen), share, rng)
-        raise DataError(
-            f"user {int(users[seen[0]])} has seen nearly all of the {self._n_items} items; "
-            "no item is left to tell the taken ones from"
-        )
+        items[seen] = [self._left(int(user), rng) for user in users[seen]]
+        return items
+
+    def _left(self, user: int, rng: np.random.Generator) -> int:
+        """One of the few items that a user never saw."""
+        first, last = np.searchsorted(self._seen, [user, user + 1] * np.array(self._n_items))
+        left = np.setdiff1d(np.arange(self._n_items), self._seen[first:last] % self._n_items)
+        if not len(left):
+            raise DataError(
+                f"user {user} has seen all of the {self._n_items} items; no item is left to tell "
+                "the taken ones from"
+            )
+        return int(rng.choice(left))
 
     def _propose(self, count: int, popular_share: float, rng: np.random.Generator) -> IntArray:
         popular = np.searchsorted(self._cumulative, rng.random(count), side="right")

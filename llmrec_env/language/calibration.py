@@ -53,7 +53,7 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     users = np.random.default_rng(seed).permutation(validation.n_users)[:USERS]
     log = validation.select_users(np.sort(users))
     rng = np.random.default_rng([seed, 1])
-    popular = Negatives(log, popular_share=1.0).draw(log.row_users, rng)
+    popular = Negatives(log, popular_share=1.0, any_where_none=True).draw(log.row_users, rng)
     uniform = rng.integers(0, log.n_items, len(log))
     with torch.inference_mode():
         le = AnsweringLE(model)

@@ -346,7 +346,7 @@ class _Batches:
         scale = model.config.feedback
         self._scale, self._is_ordered = scale, model.heads.ordered
         self._device = model.device
-        self._negatives = Negatives(log, config.popular_share)
+        self._negatives = Negatives(log, config.popular_share, any_where_none=True)
         most = None if config.batch_tokens is None else config.batch_tokens // 2
         lengths = self._chunks.widths, config.batch_size
         self._rows = bucketed_batches(*lengths, config.seed, most)

@@ -363,31 +363,36 @@ class HistoryUser(UserSimulator):
 
     @abstractmethod
     def answer(self, histories: Histories, actions: IntArray) -> Response:
-        """How users with these histories answer one item each."""
+        """How users with these histories answer one item each.
+
+        Where :attr:`reads_feedback` is true it is also given ``feedback=``, as :meth:`open` is.
+        """
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
     ) -> Session:
         """Begin to ask N users; who they are does not matter, only what they took."""
-        return _HistorySession(self, [np.asarray(h, dtype=np.int64) for h in histories])
+        return _HistorySession(self, histories, feedback)
 
 
 class _HistorySession(Session):
-    def __init__(self, user: HistoryUser, histories: list[IntArray]) -> None:
+    def __init__(self, user: HistoryUser, histories: Histories, feedback: Feedback | None) -> None:
         self._user = user
-        self._histories = histories
+        self._histories = [np.asarray(history, dtype=np.int64) for history in histories]
+        self._feedback = _beside(histories, feedback)
         self._shown: IntArray | None = None
-        self.states = read_only(user.encode(histories))
+        self.states = read_only(user.encode(self._histories))
 
     def respond(self, actions: IntArray) -> Response:
         self._shown = np.asarray(actions, dtype=np.int64)
-        return self._user.answer(self._histories, self._shown)
+        return self._user.answer(self._histories, self._shown, **self._user.told(self._feedback))
 
     def commit(self, accepted: BoolArray) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         for row in np.flatnonzero(accepted):
             self._histories[row] = np.append(self._histories[row], self._shown[row])
+            self._feedback[row] = np.append(self._feedback[row], np.float32(np.nan))
         self._shown = None
         self.states = read_only(self._user.encode(self._histories))
         return self.states
@@ -399,7 +404,15 @@ class _HistorySession(Session):
         users: IntArray | None = None,
         feedback: Feedback | None = None,
     ) -> FloatArray:
-        for row, history in zip(rows, histories, strict=True):
-            self._histories[row] = np.asarray(history, dtype=np.int64)
+        known = _beside(histories, feedback)
+        for row, history, own in zip(rows, histories, known, strict=True):
+            self._histories[row], self._feedback[row] = np.asarray(history, dtype=np.int64), own
         self.states = read_only(self._user.encode(self._histories))
         return self.states
+
+
+def _beside(histories: Histories, feedback: Feedback | None) -> list[FloatArray]:
+    """Feedback beside each item of histories; NaN where nothing is told."""
+    if feedback is None:
+        return [np.full(len(history), np.nan, dtype=np.float32) for history in histories]
+    return [np.asarray(own, dtype=np.float32) for own in feedback]

@@ -14,6 +14,7 @@ from llmrec_env.common.arrays import FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.data.catalogue import check_same_catalogue
+from llmrec_env.data.feedback import FeedbackRange
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import SIZE, random_indexing
 from llmrec_env.language.calibration import Acceptance, logit
@@ -76,6 +77,7 @@ class PromptedUser(HistoryUser):
     ) -> None:
         self.server = server
         self.log = log
+        self._range = FeedbackRange.of(log)
         self.catalogue = log.catalogue
         self.state_size = SIZE
         self.users = log if users is None else users
@@ -85,6 +87,11 @@ class PromptedUser(HistoryUser):
         self._cache = None if cache is False else AnswerCache(cache)
         self._acceptance: Acceptance | None = None
         self._set_accept_rate(accept_rate)
+
+    @property
+    def reads_feedback(self) -> bool:
+        """Yes: how earlier items were liked stands in the prompt."""
+        return True
 
     @cached_property
     def item_vectors(self) -> FloatArray:
@@ -115,7 +122,8 @@ class PromptedUser(HistoryUser):
         Args:
             histories: N item arrays, int64, oldest first.
             candidates: int64 (N, C).
-            feedback: N float32 arrays beside the histories, in [0, 1], NaN where unknown.
+            feedback: N float32 arrays beside the histories, in the unit of ``log``, such as stars
+                (in [0, 1] where that has none), NaN where unknown.
 
         Returns:
             float32 (N, C) each.
@@ -146,10 +154,14 @@ class PromptedUser(HistoryUser):
             question: :data:`~llmrec_env.users.prompting.questions.LIKING` or ``TAKING``.
             histories: N item arrays, int64, oldest first.
             candidates: int64 (N, C).
-            feedback: N float32 arrays beside the histories, in [0, 1], NaN where unknown.
+            feedback: N float32 arrays beside the histories, in the unit of ``log``, such as stars
+                (in [0, 1] where that has none), NaN where unknown.
         """
+        known = (
+            [None] * len(histories) if feedback is None else [*map(self._range.shares, feedback)]
+        )
         asked = [
-            self._asked(question, row, history, None if feedback is None else feedback[row], item)
+            self._asked(question, row, history, known[row], item)
             for row, history in enumerate(histories)
             for item in candidates[row].tolist()
         ]

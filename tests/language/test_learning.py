@@ -213,8 +213,16 @@ def test_a_user_who_met_all_that_counts_gets_other_items() -> None:
 
 def test_a_user_who_saw_everything_has_no_negatives() -> None:
     log = log_of([list(range(24))])
-    with pytest.raises(DataError, match="has seen nearly all of the 24 items"):
+    with pytest.raises(DataError, match="has seen all of the 24 items"):
         Negatives(log, 0.0).draw(np.zeros(3, dtype=np.int64), np.random.default_rng(0))
+    anyway = Negatives(log, 0.0, any_where_none=True)
+    assert len(set(anyway.draw(np.zeros(300, dtype=np.int64), np.random.default_rng(0)))) > 12
+
+
+def test_the_one_unseen_item_is_found() -> None:
+    log = log_of([[item for item in range(24) if item != 7]])
+    drawn = Negatives(log, 1.0).draw(np.zeros(50, dtype=np.int64), np.random.default_rng(0))
+    assert set(drawn) == {7}
 
 
 def test_more_items_than_are_ranked_whole_are_never_read_whole(

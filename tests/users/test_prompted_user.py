@@ -127,8 +127,8 @@ def test_calibration_learns_how_much_a_yes_is_worth(serve: Serve, log: Interacti
 
 def test_feedback_is_shown_where_it_is_known(serve: Serve, log: InteractionLog) -> None:
     scripted = serve(likes_short_names)
-    liked = [np.array([1.0, np.nan], dtype=np.float32)]
-    users_of(scripted, log).score([np.array([0, 1])], np.array([[2]]), liked)
+    stars = [np.array([5.0, np.nan], dtype=np.float32)]
+    users_of(scripted, log).score([np.array([0, 1])], np.array([[2]]), stars)
     said = last_message(scripted.asked[0])
     assert "Ada</item> rated 5 of 5" in said
     assert "Bo</item>\n" in said

@@ -22,6 +22,7 @@ def learned_le(
     Args:
         means: what rows are given.
         language_model: whether the LM is asked at all.
+        feedback: whether ratings are read, where there are any.
         item_ids: whether each item also learns a vector of its own.
         feedback: whether it reads how items were liked, where the log tells that.
         encoder: whether the sentence encoder given reads the items.

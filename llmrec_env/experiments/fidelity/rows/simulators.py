@@ -72,6 +72,7 @@ class LearnedLE(SimulatedUsers):
             config,
             model=replace(config.model, seed=lesson.seed),
             learning=replace(config.learning, seed=lesson.seed),
+            liking=replace(config.liking, seed=lesson.seed),
         )
         model = fit_language_environment(
             lesson.train,
