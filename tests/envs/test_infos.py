@@ -25,14 +25,14 @@ def test_reset_and_step_have_the_same_names_and_types(even_user: EvenUser) -> No
     *_, stepped = env.step(8)
     assert kinds(begun) == kinds(stepped)
     assert (begun["item_id"], begun["title"], begun["accepted"]) == ("", "", False)
-    assert begun["rewards"] == {"shown": 0.0, "accept": 0.0}
+    assert begun["rewards"] == {"shown": 0.0, "accept": 0.0, "chance": 0.0}
 
 
 def test_numbers_alone_of_a_vector_environment(even_user: EvenUser) -> None:
     made: Any = gym.make_vec("LLMRec/NextItem-v1", 2, simulator=even_user, autoreset="same_step")
     envs = VectorNumericInfo(made)
     assert envs.autoreset_mode == made.autoreset_mode
-    names = {"accepted", "replaced", "rewards_shown", "rewards_accept"}
+    names = {"accepted", "replaced", "rewards_shown", "rewards_accept", "rewards_chance"}
     masks = {f"_{name}" for name in names}
     infos = [envs.reset(seed=0)[1]]
     while "final_info" not in infos[-1]:
@@ -74,7 +74,14 @@ def test_the_shops_infos_have_the_same_names() -> None:
 def test_numbers_alone_for_libraries_that_store_infos(even_user: EvenUser) -> None:
     env = NumericInfo(gym.make("LLMRec/NextItem-v1", simulator=even_user))
     infos = [env.reset(seed=0)[1], env.step(8)[4]]
-    names = {"action_mask", "accepted", "replaced", "rewards_shown", "rewards_accept"}
+    names = {
+        "action_mask",
+        "accepted",
+        "replaced",
+        "rewards_shown",
+        "rewards_accept",
+        "rewards_chance",
+    }
     for info in infos:
         assert info.keys() == names
     assert infos[1]["rewards_shown"] == pytest.approx(0.08)

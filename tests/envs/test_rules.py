@@ -33,7 +33,7 @@ def test_an_unmet_item_pays_its_liking_taken_or_not(even_user: EvenUser) -> None
     assert reward == pytest.approx(0.07)
     assert (terminated, truncated) == (False, False)
     assert info["accepted"] is False
-    assert info["rewards"] == {"shown": pytest.approx(0.07), "accept": 0.0}
+    assert info["rewards"] == {"shown": pytest.approx(0.07), "accept": 0.0, "chance": 0.0}
     _, reward, _, _, info = env.step(8)
     assert reward == pytest.approx(0.08)
     assert info["accepted"] is True
@@ -46,6 +46,12 @@ def test_reward_on_accept_pays_only_what_is_taken(even_user: EvenUser) -> None:
     env.reset(options=ANN)
     assert env.step(7)[1] == 0.0
     assert env.step(8)[1] == pytest.approx(0.08)
+
+
+def test_reward_on_chance_pays_how_likely_it_is_taken(even_user: EvenUser) -> None:
+    env = make(even_user, reward_on="chance", seen="pay_nothing")
+    env.reset(options=ANN)
+    assert [env.step(item)[1] for item in (7, 8, 8)] == [0.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("seen", [2, 8, 7], ids=["in the opening", "taken", "skipped"])

@@ -45,7 +45,7 @@ def test_each_row_is_the_single_environment_with_its_own_seed(
         "simulator": true_user,
         "patience": data.draw(st.integers(1, 4), label="patience"),
         "observation": data.draw(st.sampled_from(["state", "history", "both"]), label="kind"),
-        "reward_on": data.draw(st.sampled_from(["shown", "accept"]), label="reward_on"),
+        "reward_on": data.draw(st.sampled_from(["shown", "accept", "chance"]), label="reward_on"),
         "history_length": 6,
         "max_episode_steps": limit,
         "action_mask": True,

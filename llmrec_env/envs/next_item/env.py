@@ -87,8 +87,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Rewards
     The user's liking of the item shown, in [0, 1], taken or not; with `reward_on="accept"` only
-    where it is taken. A seen item that is not replaced earns 0. Both terms are in
-    `info["rewards"]`.
+    where it is taken. `reward_on="chance"` pays the probability of taking it, the user's other
+    answer. A seen item that is not replaced earns 0. All terms are in `info["rewards"]`.
 
     ## Episode End
     Termination: the user's patience is used up (`patience` skips in a row; taking an item restores
@@ -96,9 +96,9 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Information
     `user_id`, and of the last step `item_id`, `title`, `accepted` and `rewards` (a dictionary of
-    the terms `"shown"` and `"accept"`), which `reset` gives too: empty, false, and zeros; with
-    `seen="replace"` also `replaced`, whether the item stood in the place of a seen one; with
-    candidates the `candidates` of the next step (int64, their item indices). Then
+    the terms `"shown"`, `"accept"` and `"chance"`), which `reset` gives too: empty, false, and
+    zeros; with `seen="replace"` also `replaced`, whether the item stood in the place of a seen
+    one; with candidates the `candidates` of the next step (int64, their item indices). Then
     `action_mask` (int8, as `Discrete.sample` takes it), or, without a mask, `seen` (int64, the seen
     items in ascending order). Libraries that store infos as numbers (TorchRL, Minari) take neither
     texts nor dictionaries: put `NumericInfo` of `llmrec_env.envs.common.infos` around the

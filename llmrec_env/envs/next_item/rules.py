@@ -22,7 +22,7 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.envs.next_item.users_in_episodes import UsersInEpisodes
 from llmrec_env.users.item_space import item_space_of
 
-REWARDS = ("shown", "accept")
+REWARDS = ("shown", "accept", "chance")
 
 
 class Outcome(NamedTuple):
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
         items: int64 (N,), the items shown.
         replaced: bool (N,), whether the item stands in the place of a seen one.
         rewards: the named terms, float32 (N,) each; ``"shown"``: the liking of an unseen item,
-            ``"accept"``: the same where it was taken.
+            ``"accept"``: the same where it was taken, ``"chance"``: the probability of taking it.
         reward: float32 (N,), the term that ``reward_on`` names.
         accepted: bool (N,), whether the item was taken.
         terminated: bool (N,), whether the user left, or has seen every item.
@@ -67,9 +67,9 @@ class NextItemRules(UsersInEpisodes[Outcome]):
         replaced = seen & self.replaces
         items = self._replace(items, replaced)
         unseen = playing & (replaced | ~seen)
-        shown, accepted = self._ask(playing, items, playing, unseen, uniform)
+        shown, chance, accepted = self._ask(playing, items, playing, unseen, uniform)
         taken = np.where(accepted, shown, np.float32(0.0))
-        rewards = {"shown": shown, "accept": taken}
+        rewards = {"shown": shown, "accept": taken, "chance": chance}
         reward, gone = rewards[self.reward_on], self._leave(playing)
         return Outcome(items, replaced, rewards, reward, accepted, gone)
 

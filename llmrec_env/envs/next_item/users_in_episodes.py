@@ -215,7 +215,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         shown: BoolArray,
         unseen: BoolArray,
         uniform: Float64Array,
-    ) -> tuple[FloatArray, BoolArray]:
+    ) -> tuple[FloatArray, FloatArray, BoolArray]:
         """Ask each user about an item of int64 (N,); what follows from the answer happens.
 
         Args:
@@ -226,7 +226,8 @@ class UsersInEpisodes(Rules[OutcomeT]):
             uniform: float64 (N,) in [0, 1), the luck by which an unseen item is taken.
 
         Returns:
-            The liking of unseen items, float32 (N,), 0 of others; who took it, bool (N,).
+            The liking of unseen items and the chance that they are taken, float32 (N,) each, 0 of
+            others; who took it, bool (N,).
         """
         response = self.session.respond(items)
         self._check_response(response)
@@ -236,7 +237,9 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self._remember(shown, items, unseen, accepted)
         self._tire(playing, accepted)
         self.actions.look(self.now())
-        return np.where(unseen, response.reward, np.float32(0.0)), accepted
+        nothing = np.float32(0.0)
+        chance = np.where(unseen, response.accept_probability, nothing)
+        return np.where(unseen, response.reward, nothing), chance, accepted
 
     def _leave(self, playing: BoolArray) -> BoolArray:
         """Whose patience is used up, or who has seen every item, bool (N,); others live on."""

@@ -136,7 +136,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
         places, rest = draw_places(looks, uniform)
         items = slates[self._rows, np.maximum(places, 0)]
         looked = playing & (places >= 0)
-        worth, accepted = self._ask(playing, items, looked, looked, rest)
+        worth, _, accepted = self._ask(playing, items, looked, looked, rest)
         rewards = {"list": worth, "taken": np.where(accepted, worth, np.float32(0.0))}
         reward, gone = rewards[self.reward_on], self._leave(playing)
         return SlateOutcome(slates, replaced, looks, places, items, rewards, reward, accepted, gone)
