@@ -104,6 +104,12 @@ class LikingHead(nn.Module):
             self.own[:, -1] = 0.0
             self.texts.weight[-1] = 0.0
 
+    def begin(self, own: float, dropout: float) -> None:
+        """Scale the items' own numbers, and set the dropout, before anything is learned."""
+        with torch.no_grad():
+            self.own.mul_(own)
+        self.dropout.p = dropout
+
     def tables(self, features: Tensor, kept: Tensor | None = None) -> LikingTables:
         """What the head knows of every item.
 

@@ -9,6 +9,7 @@ items are known by their text alone, so that text carries those that nobody has 
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,10 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.settings_types import check_types
-from llmrec_env.common.training import TrainingConfig, clear_checkpoint, shuffled_batches, train
+from llmrec_env.common.training import (
+    TrainingConfig,
+    TrainingHistory,
+    clear_checkpoint,
+    shuffled_batches,
+    train,
+)
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.liking import LikingHead
 
@@ -31,6 +38,25 @@ CHECKED = 1000
 """Validation users that are told at most."""
 TOLD = 64
 """Items of the rest that are asked about, of each user, at most."""
+
+
+class Beginning(NamedTuple):
+    """How apart items are when learning begins, and how hard it is to learn them by heart.
+
+    Attributes:
+        own: factor on the random numbers of an item's own.
+        dropout: of the head.
+        weight_decay: of its weights.
+    """
+
+    own: float
+    dropout: float
+    weight_decay: float
+
+
+BEGINNINGS = (Beginning(1.0, 0.3, 0.05), Beginning(0.1, 0.5, 0.3))
+"""Few items that many rated are best told apart from the start; of many items that few rated,
+random numbers are noise. Both are learned, and what tells validation users better stays."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +72,6 @@ class LikingConfig:
     batch_size: int = 128
     """Users a step."""
     learning_rate: float = 2e-3
-    weight_decay: float = 0.05
     most: int = 30
     """Items that are read of a user at most; each number from one on is as likely."""
     hidden: float = 0.3
@@ -139,7 +164,7 @@ def learn_liking(
     checkpoint: str | Path | None = None,
     run: str = "",
 ) -> None:
-    """Learn the liking head of an LE, keep its best weights on validation users.
+    """Learn the liking head of an LE from each beginning, keep the best on validation users.
 
     Its record says what was measured, under "liking".
     """
@@ -177,26 +202,43 @@ def learn_liking(
         head.train(was)
         return {"told": -float(torch.stack(errors).mean())} if errors else {"told": 0.0}
 
-    history = train(
-        head,
-        loss,
-        TrainingConfig(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            evaluate_every=max(1, config.steps // 20),
-            patience=config.patience,
-            seed=config.seed,
-        ),
-        evaluate=evaluate,
-        metric="told",
-        folder=folder,
-        run=run,
-        description="learn what is liked",
-    )
+    first = copy.deepcopy(head.state_dict())
+    best: tuple[TrainingHistory, dict[str, Tensor], Beginning] | None = None
+    for place, beginning in enumerate(BEGINNINGS):
+        head.load_state_dict(first)
+        head.begin(beginning.own, beginning.dropout)
+        history = train(
+            head,
+            loss,
+            TrainingConfig(
+                steps=config.steps,
+                learning_rate=config.learning_rate,
+                weight_decay=beginning.weight_decay,
+                evaluate_every=max(1, config.steps // 20),
+                patience=config.patience,
+                seed=config.seed,
+            ),
+            evaluate=evaluate,
+            metric="told",
+            folder=None if folder is None else folder / str(place),
+            run=run,
+            description="learn what is liked",
+        )
+        if best is None or history.best_metric > best[0].best_metric:
+            best = history, copy.deepcopy(head.state_dict()), beginning
+    assert best is not None
+    history, weights, beginning = best
+    head.load_state_dict(weights)
     _forget_unrated(head, train_log, model)
-    model.record["liking"] = {"curve": history.rows, "best_step": history.best_step}
+    model.record["liking"] = {
+        "curve": history.rows,
+        "best_step": history.best_step,
+        "beginning": beginning._asdict(),
+        "share_of_own": share_of_own(head, features),
+    }
     if folder is not None:
+        for place in range(len(BEGINNINGS)):
+            clear_checkpoint(folder / str(place))
         clear_checkpoint(folder)
 
 
@@ -253,8 +295,3 @@ def share_of_own(head: LikingHead, features: Tensor) -> float:
     with torch.inference_mode():
         own, text = head.own.square().sum(), head.texts(features).square().sum()
         return float(own / (own + text))
-
-
-def unknown_feedback(histories: list[IntArray]) -> list[FloatArray]:
-    """NaN beside every item."""
-    return [np.full(len(history), np.nan, dtype=np.float32) for history in histories]

@@ -31,7 +31,7 @@ gym.register_envs(llmrec_env)
 pytestmark = pytest.mark.core
 WORLD = generate_world(seed=0, n_items=60, n_users=300)
 TASTES = (WORLD.tastes @ WORLD.factors.T).astype(np.float32)
-CONFIG = replace(TINY, liking=LikingConfig(steps=120, batch_size=64, learning_rate=1e-2, most=12))
+CONFIG = replace(TINY, liking=LikingConfig(steps=60, batch_size=64, learning_rate=1e-2, most=12))
 
 
 def rated(log: InteractionLog, **reading: str) -> InteractionLog:
