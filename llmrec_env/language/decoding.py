@@ -87,6 +87,7 @@ class Decoder(KeepsArrays):
             told = cut_values(self.le, histories, values, [-self.window.size] * len(rows))
             assert told is not None
             for row, own in zip(rows, told, strict=True):
+                self._values[row] = np.nan
                 self._values[row, -len(own) :] = own
         if len(rows) == len(self._total):
             self._read(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -21,6 +22,7 @@ from llmrec_env.data.reading import Reading
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.fidelity import spearman
+from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment
 from llmrec_env.language.liking_learning import LikingConfig
 from llmrec_env.language.model import LanguageEnvironment
@@ -138,6 +140,33 @@ def test_labels_are_what_a_session_would_say(user: LanguageUser, rated_split: Sp
             assert answer.reward[0] == pytest.approx(labels.rewards[place], abs=1e-5)
             branch = session.respond(np.array([11])).reward[0]
             assert branch == pytest.approx(branches.rewards[place - 1, 0], abs=1e-5)
+
+
+def test_who_comes_again_with_the_same_feedback_is_not_read_again(
+    user: LanguageUser, rated_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = rated_split.test
+    histories = [test.sequence(row)[: 4 + row] for row in range(4)]
+    told = [ratings(test, row)[: 4 + row] for row in range(4)]
+    session = user.open(histories, feedback=told)
+    reads: list[int] = []
+    read = AnsweringLE.read
+
+    def counted(self: AnsweringLE, items: Any, *rest: Any) -> Any:
+        reads.append(len(items))
+        return read(self, items, *rest)
+
+    monkeypatch.setattr(AnsweringLE, "read", counted)
+    for row, who, feedback, expected in ((3, 0, 0, 1), (2, 0, 0, 0), (1, 0, None, 1)):
+        reads.clear()
+        known = [told[0]] if feedback is not None else None
+        states = session.replace(np.array([row]), [histories[who]], feedback=known)
+        assert sum(reads) == expected
+        alone = user.open([histories[who]], feedback=known)
+        assert_allclose(states[row], alone.states[0], atol=1e-5)
+        items = np.full(4, 50)
+        one, other = session.respond(items).reward[row], alone.respond(items[:1]).reward[0]
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_a_saved_le_reads_feedback_as_before(
