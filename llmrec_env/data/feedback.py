@@ -75,9 +75,18 @@ class FeedbackScale:
         """Values v of feedback in the log's own unit, such as stars, float32 in and out.
 
         Raises:
-            DataError: a number is infinite, or a play count negative; NaN stands for unknown.
+            DataError: these are no numbers in a row, one is infinite, or a play count negative; NaN
+                stands for unknown.
         """
-        given = np.asarray(feedback, dtype=np.float32)
+        try:
+            given = np.asarray(feedback, dtype=np.float32)
+        except (TypeError, ValueError):
+            given = np.empty((0, 0), dtype=np.float32)
+        if given.ndim != 1:
+            raise DataError(
+                "feedback is an array of numbers for each history, one beside each item, NaN where "
+                f"it is unknown; got {np.asarray(feedback)!r}"
+            )
         if np.isinf(given).any() or (self.source == "weight" and (given < 0).any()):
             raise DataError(
                 f"feedback must be numbers in the unit of the log's {self.source}s, or NaN where "

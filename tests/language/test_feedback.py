@@ -220,6 +220,9 @@ def test_feedback_that_does_not_fit_is_refused(user: LanguageUser) -> None:
     history = [np.array([1, 2, 3])]
     with pytest.raises(SimulatorError, match="lengths do not fit"):
         user.open(history, feedback=[np.ones(2, dtype=np.float32)])
+    for nonsense in (["a", "b", "c"], [[1.0], [2.0], [3.0]], "abc"):
+        with pytest.raises(DataError, match="an array of numbers for each history"):
+            user.open(history, feedback=[nonsense])  # type: ignore[list-item]
     with pytest.raises(DataError, match="NaN where"):
         user.open(history, feedback=[np.array([1, np.inf, 2], dtype=np.float32)])
 
