@@ -22,6 +22,7 @@ import numpy as np
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
+from llmrec_env.common.wording import shown
 from llmrec_env.data.log import InteractionLog
 
 Source = Literal["rating", "weight"]
@@ -85,7 +86,7 @@ class FeedbackScale:
         if given.ndim != 1:
             raise DataError(
                 "feedback is an array of numbers for each history, one beside each item, NaN where "
-                f"it is unknown; got {np.asarray(feedback)!r}"
+                f"it is unknown; got {shown(feedback)}"
             )
         if np.isinf(given).any() or (self.source == "weight" and (given < 0).any()):
             raise DataError(

@@ -18,6 +18,7 @@ from torch import Tensor
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
+from llmrec_env.common.wording import shown
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import Chunks, chunk_log
 from llmrec_env.language.answering import AnsweringLE
@@ -213,8 +214,8 @@ def check_items(items: NDArray[Any], n_items: int) -> None:
     """
     if items.dtype.kind not in "iu" or items.min() < 0 or items.max() >= n_items:
         raise SimulatorError(
-            f"items are integers in [0, {n_items}), their rows in the catalogue; got {items!r} "
-            "(catalogue.index_of(ids) finds the rows of external ids)"
+            f"items are integers in [0, {n_items}), their rows in the catalogue; got "
+            f"{shown(items)} (catalogue.index_of(ids) finds the rows of external ids)"
         )
 
 

@@ -37,7 +37,7 @@ def check_choices(actions: Any, num_rows: int, n_choices: int, what: str) -> Int
     if not fits or not 0 <= array.min() <= array.max() < n_choices:
         rows = "" if num_rows == 1 else f" for each of {num_rows} rows"
         raise InvalidAction(
-            f"expected {what}, an integer in [0, {n_choices}){rows}; got {actions!r}"
+            f"expected {what}, an integer in [0, {n_choices}){rows}; got {shown(actions)}"
         )
     return array.astype(np.int64)
 
@@ -69,7 +69,9 @@ def check_render_mode(render_mode: str | None) -> str | None:
     """The render mode, which must be None or one of those that exist."""
     known = isinstance(render_mode, str) and render_mode in MODES
     if render_mode is not None and not known:
-        raise RenderModeError(f"render_mode must be None or one of {MODES}, got {render_mode!r}")
+        raise RenderModeError(
+            f"render_mode must be None or one of {MODES}, got {shown(render_mode)}"
+        )
     return render_mode
 
 
@@ -92,7 +94,7 @@ def check_limit(max_episode_steps: int | None) -> int | None:
     if not whole or isinstance(max_episode_steps, bool) or max_episode_steps < 1:
         raise SettingError(
             "max_episode_steps must be at least 1 and whole, or None (or -1) for no limit; "
-            f"got {max_episode_steps!r}"
+            f"got {shown(max_episode_steps)}"
         )
     return int(max_episode_steps)
 
@@ -136,6 +138,6 @@ def check_mask(mask: Any, num_rows: int) -> BoolArray:
     if array.shape != (num_rows,) or array.dtype != np.bool_ or not array.any():
         raise SettingError(
             f"options['reset_mask'] must be a bool array of {num_rows} rows, true at least once; "
-            f"got {mask!r}"
+            f"got {shown(mask)}"
         )
     return array

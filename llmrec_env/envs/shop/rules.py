@@ -16,6 +16,7 @@ from gymnasium.error import InvalidAction
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.checks import check_whole
+from llmrec_env.common.wording import shown
 from llmrec_env.envs.common.checks import check_choices
 from llmrec_env.envs.common.rules import Rules
 from llmrec_env.envs.shop.shop import Shop
@@ -135,13 +136,15 @@ class ShopRules(Rules[Outcome]):
             isinstance(actions, np.ndarray) and actions.ndim > 0
         )
         if not listed or len(actions) != self.num_rows:
-            raise InvalidAction(f"expected {self.num_rows} actions, one a row, got {actions!r}")
+            raise InvalidAction(
+                f"expected {self.num_rows} actions, one a row, got {shown(actions)}"
+            )
         texts = [actions[row] for row in rows]
         for text in texts:
             if not isinstance(text, str):
                 raise InvalidAction(
                     "the action must be a text such as 'search[red shoes]' or 'click[buy now]', "
-                    f"got {text!r}"
+                    f"got {shown(text)}"
                 )
         return texts
 

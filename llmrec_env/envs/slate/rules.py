@@ -25,6 +25,7 @@ from gymnasium.error import InvalidAction
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, repeats
 from llmrec_env.common.checks import check_counts, check_number
 from llmrec_env.common.errors import SettingError, SimulatorError
+from llmrec_env.common.wording import shown
 from llmrec_env.envs.next_item.actions import Choices
 from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.users_in_episodes import SHOWN_LENGTH, UsersInEpisodes
@@ -155,7 +156,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
             rows = "" if self.num_rows == 1 else f" for each of {self.num_rows} rows"
             raise InvalidAction(
                 f"expected a slate of {self.slate_size} {what}, integers in [0, {self._choices})"
-                f"{rows}; got {actions!r}"
+                f"{rows}; got {shown(actions)}"
             )
         return self.actions.lists_of(array.astype(np.int64), self.now())
 
