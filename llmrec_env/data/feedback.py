@@ -117,10 +117,14 @@ def source_of(log: InteractionLog) -> Source | None:
     return None
 
 
-def told(log: InteractionLog) -> FloatArray:
-    """The feedback of every interaction in its own unit, float32 (n,), NaN where unknown."""
-    source = source_of(log)
-    if source is None:
+def told(log: InteractionLog, source: Source | None) -> FloatArray:
+    """The feedback of every interaction in its own unit, float32 (n,), NaN where unknown.
+
+    Args:
+        log: whose interactions.
+        source: the column; None where nobody reads any.
+    """
+    if source is None or source not in log.feedback.columns:
         return np.full(len(log), np.nan, dtype=np.float32)
     return log.feedback[source].fill_null(np.nan).to_numpy().astype(np.float32)
 
@@ -140,9 +144,11 @@ class FeedbackRange:
     @classmethod
     def of(cls, log: InteractionLog) -> FeedbackRange:
         """The ends of a log's feedback."""
-        if source_of(log) is None:
+        source = source_of(log)
+        if source is None:
             return cls()
-        return cls(float(np.nanmin(told(log))), float(np.nanmax(told(log))))
+        known = told(log, source)
+        return cls(float(np.nanmin(known)), float(np.nanmax(known)))
 
     def shares(self, feedback: FloatArray) -> FloatArray:
         """How far from low to high each value lies, float32 in [0, 1]; NaN where unknown."""
@@ -165,9 +171,7 @@ def user_moments(
 
 def _column(log: InteractionLog, source: Source) -> FloatArray:
     """A column in its own unit, counts as their logarithms, float32 (n,), NaN where unknown."""
-    if source not in log.feedback.columns:
-        return np.full(len(log), np.nan, dtype=np.float32)
-    known = log.feedback[source].fill_null(np.nan).to_numpy().astype(np.float32)
+    known = told(log, source)
     return _counted(known) if source == "weight" else known
 
 

@@ -31,6 +31,7 @@ from llmrec_env.language.item_tokens import (
 )
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.learning import learn
+from llmrec_env.language.liking_learning import users_with_feedback
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM
@@ -250,7 +251,9 @@ def _told_by_log(config: FitConfig, log: InteractionLog) -> LanguageEnvironmentC
     if shape.ordered is None:
         shape = replace(shape, ordered=log.is_ordered)
     if config.feedback and shape.feedback is None:
-        shape = replace(shape, feedback=FeedbackScale.of(log))
+        scale = FeedbackScale.of(log)
+        if scale is not None and len(users_with_feedback(scale, log)):
+            shape = replace(shape, feedback=scale)
     return shape
 
 

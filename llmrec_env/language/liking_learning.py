@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from llmrec_env.common.arrays import IntArray
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.training import (
     TrainingConfig,
@@ -28,12 +28,15 @@ from llmrec_env.common.training import (
     shuffled_batches,
     train,
 )
+from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.liking import LikingHead
 
 if TYPE_CHECKING:
     from llmrec_env.language.model import LanguageEnvironment
 
+LEAST = 3
+"""Items with feedback of a user from whom something is learned."""
 CHECKED = 1000
 """Validation users that are told at most."""
 TOLD = 64
@@ -105,6 +108,12 @@ class _Parts(NamedTuple):
     there: Tensor  # float: 1 where something is asked
 
 
+def users_with_feedback(scale: FeedbackScale, log: InteractionLog) -> IntArray:
+    """The users of a log from whom liking can be learned, int64 (N,)."""
+    rated = np.bincount(log.row_users, ~np.isnan(scale.values(log)), log.n_users)
+    return np.flatnonzero(rated >= LEAST)
+
+
 class _Users:
     """The users of a log with enough feedback, cut at random into what is read and what is told."""
 
@@ -115,8 +124,7 @@ class _Users:
         assert scale is not None
         self._log, self._config = log, config
         self._values, self._wanted = scale.values(log), scale.within_users(log)
-        rated = np.bincount(log.row_users, ~np.isnan(self._values), log.n_users)
-        self.users = np.flatnonzero(rated >= 3)
+        self.users = users_with_feedback(scale, log)
 
     def parts(self, users: IntArray, rng: np.random.Generator) -> _Parts:
         """A random cut of each of some users."""
@@ -167,6 +175,9 @@ def learn_liking(
     """Learn the liking head of an LE from each beginning, keep the best on validation users.
 
     Its record says what was measured, under "liking".
+
+    Raises:
+        DataError: no training user has enough feedback.
     """
     head = model.heads.liking
     assert head is not None
@@ -175,7 +186,10 @@ def learn_liking(
     learned, held_out = _Users(train_log, model, config), _Users(validation, model, config)
     features, device = model.item_features, model.device
     if not len(learned.users):
-        return
+        raise DataError(
+            f"no training user has {LEAST} items with feedback, from which liking is learned; "
+            "leave it unread with feedback=False (--no-feedback)"
+        )
     batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
     rng = np.random.default_rng([config.seed, 1])
     checks = [

@@ -27,6 +27,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
+from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import random_indexing
 
@@ -160,9 +161,14 @@ class UserSimulator(ABC):
     users: InteractionLog | None = None
 
     @property
+    def feedback_source(self) -> Source | None:
+        """The column of a log in whose unit feedback is read; None where none is."""
+        return None
+
+    @property
     def reads_feedback(self) -> bool:
         """Whether :meth:`open` takes how the items of a history were liked."""
-        return False
+        return self.feedback_source is not None
 
     def told(self, feedback: Feedback | None) -> dict[str, Any]:
         """The keyword by which :meth:`open` and ``replace`` are told feedback, if at all."""

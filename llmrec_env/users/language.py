@@ -17,6 +17,7 @@ from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.nearest import EXACT_ITEMS, VectorIndex
 from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.catalogue import check_same_catalogue
+from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
@@ -143,9 +144,10 @@ class LanguageUser(UserSimulator):
         return _LanguageSession(self, histories, feedback)
 
     @property
-    def reads_feedback(self) -> bool:
-        """Whether the LE learned from feedback."""
-        return self.model.config.feedback is not None
+    def feedback_source(self) -> Source | None:
+        """The column from which the LE learned how items are liked; None where from none."""
+        scale = self.model.config.feedback
+        return None if scale is None else scale.source
 
     def values(self, histories: Histories, feedback: Feedback | None) -> list[FloatArray] | None:
         """Feedback in the log's unit as the LE reads it; None where there is none or it reads none.

@@ -14,7 +14,7 @@ from llmrec_env.common.arrays import FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.data.catalogue import check_same_catalogue
-from llmrec_env.data.feedback import FeedbackRange
+from llmrec_env.data.feedback import FeedbackRange, Source, source_of
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import SIZE, random_indexing
 from llmrec_env.language.calibration import Acceptance, logit
@@ -87,6 +87,11 @@ class PromptedUser(HistoryUser):
         self._cache = None if cache is False else AnswerCache(cache)
         self._acceptance: Acceptance | None = None
         self._set_accept_rate(accept_rate)
+
+    @property
+    def feedback_source(self) -> Source | None:
+        """The column of ``log`` whose values stand in the prompt; None where it has none."""
+        return source_of(self.log)
 
     @property
     def reads_feedback(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.top_k import Pairs
+from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import Feedback, Histories, Response, Session, UserSimulator
 
@@ -43,9 +44,9 @@ class StatesFrom(UserSimulator):
         return self.observer.item_vectors
 
     @property
-    def reads_feedback(self) -> bool:
-        """Whether either of the two takes how the items of a history were liked."""
-        return self.answering.reads_feedback or self.observer.reads_feedback
+    def feedback_source(self) -> Source | None:
+        """What those who answer read; where they read none, what the observer reads."""
+        return self.answering.feedback_source or self.observer.feedback_source
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None

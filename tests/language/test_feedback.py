@@ -21,6 +21,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import generate_world
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.fidelity import spearman
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment
@@ -231,6 +232,15 @@ def test_a_log_without_feedback_gives_an_le_without(learned: LanguageEnvironment
     assert learned.config.feedback is None
     assert learned.heads.liking is None
     assert not LanguageUser(learned).reads_feedback
+
+
+def test_ratings_that_are_all_alike_are_told_to_who_reads_ratings(rated_split: Split) -> None:
+    log = rated_split.test
+    same = [pl.lit(4.0, dtype=pl.Float32).alias("rating"), pl.lit(9.0).alias("weight")]
+    alike = replace(log, feedback=log.feedback.with_columns(same))
+    user = int(InitialHistories(alike).eligible[0])
+    assert (InitialHistories(alike, "rating").feedback(user) == 4.0).all()
+    assert np.isnan(InitialHistories(alike).feedback(user)).all()
 
 
 def test_feedback_is_compared_within_a_user(rated_split: Split) -> None:

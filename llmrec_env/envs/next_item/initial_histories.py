@@ -8,7 +8,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray, read_only
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.feedback import told
+from llmrec_env.data.feedback import Source, told
 from llmrec_env.data.log import InteractionLog
 
 MIN_INITIAL_ITEMS = 3
@@ -20,13 +20,17 @@ class InitialHistories:
     An initial history is the first half of the user's sequence, at least three items; a user is
     eligible when at least one item remains after it.
 
+    Args:
+        log: of the users.
+        source: the column that tells how the items were liked; None where nobody reads that.
+
     Raises:
         DataError: no user is eligible.
     """
 
-    def __init__(self, log: InteractionLog) -> None:
+    def __init__(self, log: InteractionLog, source: Source | None = None) -> None:
         self.log = log
-        self._feedback = read_only(told(log))
+        self._feedback = read_only(told(log, source))
         self.ids = read_only(np.array(log.user_ids.to_list(), dtype=object))
         self.cuts = read_only(np.maximum(log.lengths // 2, MIN_INITIAL_ITEMS))
         self.eligible = read_only(np.flatnonzero(log.lengths > self.cuts))

@@ -90,7 +90,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         if simulator.users is None:
             raise SimulatorError(f"{type(simulator).__name__} brings no users to start from")
         self.simulator = simulator
-        self.initial_histories = InitialHistories(simulator.users)
+        self.initial_histories = InitialHistories(simulator.users, simulator.feedback_source)
         self.n_items = simulator.n_items
         self.actions = ItemActions(self.n_items) if actions is None else actions
         self.action_space = self.actions.space
@@ -136,7 +136,9 @@ class UsersInEpisodes(Rules[OutcomeT]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         assert self.simulator.users is not None
-        self.initial_histories = InitialHistories(self.simulator.users)
+        self.initial_histories = InitialHistories(
+            self.simulator.users, self.simulator.feedback_source
+        )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UsersInEpisodes[OutcomeT]:
         """Other episodes with the same simulator, from the same initial histories."""

@@ -30,12 +30,7 @@ class Ease(ScoringRow):
         """Invert the smaller of the two matrices."""
         self.n_items = lesson.n_items
         self._reader = Reader.of(self.reads, lesson)
-        users = self._reader.training_rows()
-        self._means = np.zeros(self.n_items, dtype=np.float32)
-        if self.reads == "centred":
-            counts = np.diff(users.tocsc().indptr)
-            self._means = (np.asarray(users.sum(axis=0)).ravel() / (counts + 5.0)).astype("float32")
-            users.data -= self._means[users.indices]
+        users, self._means = self._reader.less_means()
         self._users = None if self.n_items <= users.shape[0] else users
         if self._users is None:
             self._inverse = _inverse((users.T @ users).toarray(), self.penalty)

@@ -50,6 +50,20 @@ class Reader:
         """The training users: scipy CSR float32 (n_users, n_items)."""
         return self.rows(self.lesson.histories, self.lesson.feedback)
 
+    def less_means(self) -> tuple[Any, FloatArray]:
+        """The training users, less each item's (shrunk) mean where ratings are centred, and it.
+
+        Returns:
+            scipy CSR float32 (n_users, n_items), and float32 (n_items,), zero where not centred.
+        """
+        users = self.training_rows()
+        means = np.zeros(self.lesson.n_items, dtype=np.float32)
+        if self.reads == "centred":
+            counts = np.diff(users.tocsc().indptr)
+            means = (np.asarray(users.sum(axis=0)).ravel() / (counts + 5.0)).astype("float32")
+            users.data -= means[users.indices]
+        return users, means
+
     def rows(self, histories: Histories, feedback: Feedback) -> Any:
         """Users with these histories: scipy CSR float32 (N, n_items)."""
         sparse = require("scipy.sparse", "bench")

@@ -38,12 +38,7 @@ class AlikeItems(ScoringRow):
         """Compare all pairs of items."""
         self.n_items = lesson.n_items
         self._reader = Reader.of(self.reads, lesson)
-        users = self._reader.training_rows()
-        self._means = np.zeros(self.n_items, dtype=np.float32)
-        if self.reads == "centred":
-            counts = np.diff(users.tocsc().indptr)
-            self._means = (np.asarray(users.sum(axis=0)).ravel() / (counts + 5.0)).astype("float32")
-            users.data -= self._means[users.indices]
+        users, self._means = self._reader.less_means()
         self._alike = self._nearest(users)
 
     def _nearest(self, users: Any) -> Any:
