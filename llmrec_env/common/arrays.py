@@ -77,6 +77,23 @@ def stable_order(keys: NDArray[Any]) -> IntArray:
     return order
 
 
+def ragged_rows(offsets: IntArray, chosen: IntArray) -> tuple[IntArray, IntArray]:
+    """The rows of some owners, one owner after the other.
+
+    Args:
+        offsets: int64 (n_owners + 1,): owner ``i`` has rows ``offsets[i] : offsets[i + 1]``.
+        chosen: int64 (N,), owners.
+
+    Returns:
+        Where each one's rows begin among those returned and the last one's end, int64 (N + 1,), and
+        the rows, int64.
+    """
+    lengths = np.diff(offsets)[chosen]
+    begins = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    shifts = np.repeat(offsets[:-1][chosen] - begins[:-1], lengths)
+    return begins, np.arange(int(begins[-1])) + shifts
+
+
 def repeats(items: IntArray) -> BoolArray:
     """Where a number stands that stood before in its row of int64 (N, K); bool (N, K)."""
     order = np.argsort(items, axis=1, kind="stable")

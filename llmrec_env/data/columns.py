@@ -1,4 +1,4 @@
-"""The names under which tables keep users, items, times, ratings, labels and events.
+"""The names under which tables keep users, items, times, ratings, labels, likes and events.
 
 Every reader of tables whose columns may have any name asks here, so that they all know the same
 names. A name is known however it is spelt: ``userId``, ``USER ID`` and ``user_id`` are one.
@@ -36,10 +36,11 @@ EPOCH = """
 """
 CLICK = "is_click is_clicked click clicked was_clicked has_clicked click_label"
 LABEL = """
-    like liked is_like is_liked positive is_positive purchased is_purchase is_purchased bought
+    positive is_positive purchased is_purchase is_purchased bought
     is_buy is_bought conversion is_conversion converted interacted is_interacted accepted
     is_accepted taken is_taken engaged is_engaged
 """
+LIKED = "like is_like is_liked thumbs_up is_thumbs_up thumbs thumb upvoted is_upvoted"
 USER = "user customer_id customer reviewer_id visitor_id account_id member_id profile_id"
 RATING = "stars score overall ratings user_rating review_rating review_score review_overall grade"
 EVENT = """
@@ -54,6 +55,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "label": ("label", CLICK, LABEL),
     "event": ("event", EVENT),
     "weight": ("weight",),
+    "liked": ("liked", LIKED),
 }
 """For each role the known names, the surest first; two names of one rank leave it open."""
 
@@ -67,6 +69,7 @@ TYPES: dict[str, Any] = {
     "label": pl.String,
     "event": pl.String,
     "weight": pl.Float32,
+    "liked": pl.String,
 }
 """What each role is read as from text; times are told apart later."""
 

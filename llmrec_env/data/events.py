@@ -29,8 +29,6 @@ _PURCHASES = """
 """
 CLICKS, PURCHASES = tuple(_CLICKS.split()), tuple(_PURCHASES.split())
 KINDS = ("click", "purchase", "drop")
-POSITIVE = ("1", "1.0", "true", "yes", "t", "y")
-NEGATIVE = ("0", "0.0", "false", "no", "f", "n", "-1", "-1.0")
 
 Events = Mapping[str, str | float]
 """What an event is: ``click``, ``purchase``, ``drop`` (its rows are left out), or its reward."""
@@ -105,46 +103,6 @@ def read_events(
     table = table.filter(pl.col("event").is_null() | (pl.col("event") != "drop"))
     words = [f"{name} ({count:,}) as {_word(kinds[name])}" for name, count in counts.items()]
     return table, f"events: {listed(words)}", rewards
-
-
-def read_labels(table: pl.DataFrame, path: Path) -> tuple[pl.DataFrame, str]:
-    """Keep the rows of a table whose column ``label`` says that the user took the item.
-
-    Args:
-        table: interactions; without the column it is returned as it is.
-        path: of the table, for errors.
-
-    Returns:
-        The table without that column, and what was done in words.
-
-    Raises:
-        DataError: a label is neither yes nor no, or none is yes.
-    """
-    if "label" not in table.columns:
-        return table, ""
-    column = table["label"]
-    said = column.cast(pl.String) if column.dtype == pl.Boolean else as_ids(column, str(path))
-    labels = said.str.strip_chars().str.to_lowercase()
-    taken = labels.is_in(POSITIVE)
-    unknown = (~(taken | labels.is_in(NEGATIVE))).fill_null(True).arg_true()
-    if len(unknown):
-        raise DataError(
-            f"{path}: the label of row {unknown[0] + 1} is "
-            f"{shown(column[int(unknown[0])])}; expected 1 (taken) or 0 (shown and not "
-            "taken); where the column says something else, pass columns={'label': None} (--column "
-            "label=none)"
-        )
-    if not taken.any():
-        raise DataError(
-            f"{path}: all {len(labels)} labels say that nothing was taken; expected some of 1; "
-            "where the column says something else, pass "
-            "columns={'label': None} (--column label=none)"
-        )
-    words = (
-        f"labels: {int(taken.sum()):,} of {len(labels):,} rows were taken; the others were shown "
-        "and not taken, and are left out"
-    )
-    return table.filter(taken).drop("label"), words
 
 
 def _squashed(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import IntArray, stable_order
+from llmrec_env.common.arrays import Float64Array, IntArray, stable_order
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed
 from llmrec_env.data.times import calendar_of, in_seconds, whole_seconds
@@ -23,8 +23,12 @@ FEEDBACK: dict[str, Any] = {
     "rating": pl.Float32,
     "event": pl.String,
     "weight": pl.Float32,
+    "liked": pl.Float32,
 }
 """The columns that may stand beside a user and an item, with their types in a log."""
+
+ROW = "row of the table"
+"""The column that says which row of a table one was, before others were left out."""
 
 DOUBTFUL = ["nan", "NaN", "None", "null", "NULL", "<NA>", "N/A", "\\N"]
 """What programs write for an id that they do not have."""
@@ -41,6 +45,8 @@ class Interactions:
         items: the item of each row, int64 (n_rows,), a place in ``item_ids``.
         feedback: the columns of :data:`FEEDBACK` that there are; times are seconds, whole or not.
         calendar: the pattern by which times such as 20200131 were read as dates, if they were.
+        rows: which row of a larger table each was, int64 (n_rows,), from its column :data:`ROW`;
+            None where it has none.
     """
 
     user_ids: pl.Series
@@ -49,6 +55,7 @@ class Interactions:
     items: IntArray
     feedback: pl.DataFrame
     calendar: str | None = None
+    rows: IntArray | None = None
 
     @classmethod
     def of(cls, table: pl.DataFrame, name: str) -> Interactions:
@@ -67,14 +74,20 @@ class Interactions:
                 raise DataError(f"{name}: no column {column!r} among {listed(table.columns)}")
         if table.height == 0:
             raise DataError(f"{name}: no interactions; expected at least one row")
-        user_ids, users = _coded(table["user_id"], name)
-        item_ids, items = _coded(table["item_id"], name)
+        user_ids, users = coded(table["user_id"], name)
+        item_ids, items = coded(table["item_id"], name)
         columns = {column: table[column] for column in FEEDBACK if column in table.columns}
         events = columns.get("event")
         calendar = calendar_of(columns["time"]) if "time" in columns else None
         feedback = [_checked(values, name, events, calendar) for values in columns.values()]
         kept = pl.DataFrame([values for values in feedback if values is not None])
-        return cls(user_ids, users, item_ids, items, kept, calendar)
+        rows = table[ROW].to_numpy().astype(np.int64) if ROW in table.columns else None
+        return cls(user_ids, users, item_ids, items, kept, calendar, rows)
+
+    @property
+    def times(self) -> Float64Array:
+        """Seconds of each row, float64 (n_rows,), of rows that have a time."""
+        return self.feedback["time"].cast(pl.Float64).to_numpy()
 
     def by_time(self) -> Interactions:
         """The rows in the order of their times, those of one time in the order that they have."""
@@ -82,7 +95,8 @@ class Interactions:
         user_ids, users = _renumbered(self.user_ids, self.users[order])
         item_ids, items = _renumbered(self.item_ids, self.items[order])
         feedback = rows_of(self.feedback, order)
-        return Interactions(user_ids, users, item_ids, items, feedback, self.calendar)
+        rows = None if self.rows is None else self.rows[order]
+        return Interactions(user_ids, users, item_ids, items, feedback, self.calendar, rows)
 
     def by_user(self) -> IntArray:
         """The order of the rows by user and then by time, int64 (n_rows,)."""
@@ -130,6 +144,8 @@ def _checked(
         values = in_seconds(values, name, calendar=calendar)
     elif values.name == "event":
         values = as_ids(values, name)
+    elif values.name == "liked":
+        return as_numbers(values, name)  # who did not say it said nothing
     else:
         values = as_numbers(values, name)
     if values.name in ("time", "event") and values.null_count() == len(values):
@@ -163,7 +179,7 @@ def _require(values: pl.Series, name: str, kind: str, owed: pl.Series | None = N
         )
 
 
-def _coded(ids: pl.Series, name: str) -> tuple[pl.Series, IntArray]:
+def coded(ids: pl.Series, name: str) -> tuple[pl.Series, IntArray]:
     """The distinct ids by first appearance, and which one stands in each row.
 
     Raises:

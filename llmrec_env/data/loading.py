@@ -9,15 +9,18 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, Literal
 
+import polars as pl
+
 from llmrec_env.common import progress
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import local_path
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import listed
 from llmrec_env.data.described import catalogue_of
-from llmrec_env.data.events import Events, read_events, read_labels
+from llmrec_env.data.events import Events, read_events
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 from llmrec_env.data.interactions import Interactions
+from llmrec_env.data.labels import divide_by_label, place_skips, read_liked
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.order import ordered_as_asked
 from llmrec_env.data.ratings import Liked, read_ratings
@@ -49,7 +52,7 @@ def load(
             the names of the files and their first lines show.
         shuffle_seed: seeds a random order of the items, as some datasets number items by first
             appearance; None keeps the order of the files.
-        keep_unseen_items: whether items that nobody saw stay in the catalogue.
+        keep_unseen_items: whether items that nobody took stay in the catalogue.
         max_characters: longer texts are cut after the last whole word within it.
         events: what events of names that are not known are (:mod:`llmrec_env.data.events`):
             ``{"remove_from_cart": "drop"}``; ``click``, ``purchase``, ``drop``, or a reward of
@@ -90,11 +93,18 @@ def load(
                 f"{chosen.name} takes {', '.join(allowed) or 'none of its own'}"
             )
     raw = _with_meanings(chosen.read(source, **options), events, only_events, liked)
-    interactions, reading = _ordered(Interactions.of(raw.interactions, str(raw.path)), raw.reading)
-    catalogue, told = catalogue_of(raw, interactions.item_ids, keep_unseen_items, max_characters)
+    checked = Interactions.of(raw.interactions, str(raw.path))
+    interactions, reading = _ordered(checked, raw.reading)
+    skipped = None if raw.skipped is None else place_skips(checked, raw.skipped, str(raw.path))
+    seen = interactions.item_ids
+    if skipped is not None and keep_unseen_items and raw.items is None:
+        seen = pl.concat([seen, skipped["item_id"]]).unique(maintain_order=True)
+    catalogue, told = catalogue_of(raw, seen, keep_unseen_items, max_characters)
     notes = (*reading.notes, *interactions.doubtful_ids(), *told)
     reading = replace(reading, format=chosen.name, notes=notes)
     log = InteractionLog.of_interactions(catalogue, interactions, str(raw.path), reading)
+    if skipped is not None:
+        log = _with_skips(log, skipped, raw)
     log = ordered_as_asked(log, order, shuffle_seed or 0)
     for line in log.reading.lines:
         progress.say(line)
@@ -129,18 +139,36 @@ def _find_format(source: LogFiles, name: str | None) -> Format:
 def _with_meanings(
     raw: RawLog, events: Events | None, only: Sequence[str] | None, liked: Liked | None
 ) -> RawLog:
-    """Leave out the rows that are no takes, by their labels, events and ratings."""
+    """Leave out the rows that are no takes, by their labels, events and ratings; keep skips."""
     if raw.interactions.height == 0:
         raise DataError(f"{raw.path}: no interactions; expected at least one row")
-    table, labels = read_labels(raw.interactions, raw.path)
+    table, skipped, labels = divide_by_label(raw.interactions, raw.path)
+    table, likes = read_liked(table, raw.path)
     table, kinds, rewards = read_events(table, events, raw.path, only)
     if table.height == 0:
         raise DataError(f"{raw.path}: every row has an event that is to be dropped")
     table, ratings = read_ratings(table, raw.path, liked)
-    said = "; ".join(text for text in (labels, kinds) if text)
+    said = "; ".join(text for text in (labels, likes, kinds) if text)
     notes = (*raw.reading.notes, *([WEIGHTS] if "weight" in table.columns else []))
     reading = replace(raw.reading, ratings=ratings, events=said, event_rewards=rewards, notes=notes)
-    return replace(raw, interactions=table, reading=reading)
+    return replace(raw, interactions=table, reading=reading, skipped=skipped)
+
+
+def _with_skips(log: InteractionLog, skipped: pl.DataFrame, raw: RawLog) -> InteractionLog:
+    """The log with what was shown and not taken, and with a note on what of it cannot be kept."""
+    log = log.with_skips(skipped)
+    assert log.skips is not None
+    assert raw.skipped is not None
+    lost = raw.skipped.height - len(log.skips)
+    if not lost:
+        return log
+    note = (
+        f"{lost:,} of the {raw.skipped.height:,} rows that were shown and not taken are left out: "
+        "they are of users who took nothing, or of items that nobody took (keep_unseen_items=True "
+        "keeps these)"
+    )
+    reading = replace(log.reading, notes=(*log.reading.notes, note))
+    return replace(log, reading=reading)
 
 
 def _ordered(interactions: Interactions, reading: Reading) -> tuple[Interactions, Reading]:

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import BoolArray, IntArray, read_only
+from llmrec_env.common.arrays import BoolArray, IntArray, ragged_rows, read_only
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.interactions import Interactions, rows_of
+from llmrec_env.data.labels import divide_by_label, place_skips, read_liked
 from llmrec_env.data.parquet import read_parquet
 from llmrec_env.data.reading import Reading
+from llmrec_env.data.skips import AT_END, BEFORE, Skips
 from llmrec_env.data.times import whole_seconds
 
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
@@ -34,12 +36,14 @@ class InteractionLog:
         offsets: int64, shape (n_users + 1,).
         items: int64 item indices, shape (n_interactions,), oldest first within a user.
         feedback: the optional columns ``time`` (seconds, Int64), ``rating`` (Float32),
-            ``event`` (String) and ``weight`` (Float32), each of n_interactions rows.
+            ``event`` (String), ``weight`` (Float32) and ``liked`` (Float32: 1, 0, or NaN where it
+            was not said), each of n_interactions rows.
         first_target: int64, shape (n_users,): the first position in each user's sequence that is
             held out, so an evaluation predicts positions ``first_target[u]`` and later from what
             stands before them. 1 everywhere unless a split says otherwise.
         reading: how the log was read: columns used and not used, what orders it, what was done with
             ratings and events.
+        skips: what was shown and not taken; None where the log does not tell.
     """
 
     catalogue: Catalogue
@@ -49,6 +53,7 @@ class InteractionLog:
     feedback: pl.DataFrame = field(default_factory=pl.DataFrame)
     first_target: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     reading: Reading = field(default_factory=Reading)
+    skips: Skips | None = None
 
     def __post_init__(self) -> None:
         if len(self.offsets) != self.n_users + 1 or int(self.offsets[-1]) != len(self.items):
@@ -65,6 +70,8 @@ class InteractionLog:
             )
         if len(self.first_target) == 0:
             object.__setattr__(self, "first_target", np.ones(self.n_users, dtype=np.int64))
+        if self.skips is not None:
+            self.skips.check(np.diff(self.offsets), len(self.catalogue))
         for name in ("offsets", "items", "first_target"):
             object.__setattr__(self, name, read_only(getattr(self, name)))
 
@@ -86,8 +93,9 @@ class InteractionLog:
         Args:
             catalogue: the items.
             table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time`` (seconds,
-                dates, moments or ISO texts), ``rating``, ``event``, ``weight``; others are passed
-                over. Without a time, or with an empty one, the order of the rows counts.
+                dates, moments or ISO texts), ``rating``, ``event``, ``weight``, ``liked`` (1 or 0),
+                and ``label`` (1: taken, 0: shown and not taken, which become :attr:`skips`); others
+                are passed over. Without a time, or with an empty one, the order of the rows counts.
             name: what to call the table in an error, such as the file's path.
             reading: how the table was read, for the log's record.
 
@@ -95,10 +103,12 @@ class InteractionLog:
             DataError: the table is empty, a column is missing or of a type that it cannot have, an
                 item is unknown, or a row lacks an id, a time or a number that others have.
         """
-        interactions = Interactions.of(table, name)
+        taken, skipped, _ = divide_by_label(table, name)
+        interactions = Interactions.of(read_liked(taken, name)[0], name)
         timed = "time" in interactions.feedback.columns
         reading = reading or Reading(order="time" if timed else "unknown")
-        return cls.of_interactions(catalogue, interactions, name, reading)
+        log = cls.of_interactions(catalogue, interactions, name, reading)
+        return log if skipped is None else log.with_skips(place_skips(interactions, skipped, name))
 
     @classmethod
     def of_interactions(
@@ -132,6 +142,39 @@ class InteractionLog:
             feedback=feedback,
             reading=reading,
         )
+
+    def with_skips(self, table: pl.DataFrame) -> InteractionLog:
+        """The same log with what was shown and not taken.
+
+        Args:
+            table: ``user_id`` and ``item_id`` (external ids) and ``after`` (how many of the user's
+                interactions came before), in the order in which they were shown. Rows of users or
+                items that the log does not know are left out.
+
+        Raises:
+            DataError: a skip stands after more interactions than its user has.
+        """
+        users, items = (
+            table[name].replace_strict(known, default=-1, return_dtype=pl.Int64).to_numpy()
+            for name, known in (
+                ("user_id", {name: place for place, name in enumerate(self.user_ids)}),
+                ("item_id", {name: place for place, name in enumerate(self.catalogue.ids)}),
+            )
+        )
+        known = (users >= 0) & (items >= 0)
+        after = table["after"].to_numpy().astype(np.int64)[known]
+        return replace(self, skips=Skips.of(self.n_users, users[known], items[known], after))
+
+    def skips_of(self, user: int) -> tuple[IntArray, IntArray]:
+        """What one user was shown and did not take, in that order.
+
+        Returns:
+            The items, int64 (n,), and after how many of the user's interactions each was shown,
+            int64 (n,), from 0 to all of them; both empty where the log tells none.
+        """
+        if self.skips is None:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        return self.skips.of_user(user)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -238,6 +281,9 @@ class InteractionLog:
             items=self.items[rows],
             feedback=rows_of(self.feedback, np.flatnonzero(rows)),
             first_target=self.first_target[users],
+            skips=None
+            if self.skips is None
+            else self.skips.kept(self.offsets, rows).select_users(users),
         )
 
     def rows_of(self, users: IntArray) -> tuple[IntArray, IntArray]:
@@ -250,10 +296,7 @@ class InteractionLog:
             Where each user's begin and the last one's end, int64 (N + 1,), and their places in
             ``items``, int64.
         """
-        lengths = self.lengths[users]
-        starts = np.repeat(self.offsets[:-1][users], lengths)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        return offsets, starts + np.arange(int(offsets[-1])) - np.repeat(offsets[:-1], lengths)
+        return ragged_rows(self.offsets, users)
 
     def select_users(self, users: Sequence[int] | IntArray) -> InteractionLog:
         """The log of some users, in the order given."""
@@ -266,6 +309,22 @@ class InteractionLog:
             items=self.items[rows],
             feedback=rows_of(self.feedback, rows),
             first_target=self.first_target[chosen],
+            skips=None if self.skips is None else self.skips.select_users(chosen),
+        )
+
+    def with_items(self, catalogue: Catalogue, new_index: IntArray) -> InteractionLog:
+        """The same log over another catalogue.
+
+        Args:
+            catalogue: which must hold every item that was taken.
+            new_index: int64 (n_items,), where each item stands in it, -1 for none; what was
+                skipped of these is left out.
+        """
+        return replace(
+            self,
+            catalogue=catalogue,
+            items=new_index[self.items],
+            skips=None if self.skips is None else self.skips.renumbered(new_index),
         )
 
     def with_first_target(self, first_target: IntArray) -> InteractionLog:
@@ -286,8 +345,12 @@ class InteractionLog:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the interactions as parquet (the catalogue is saved apart)."""
         held_out = pl.Series(HELD_OUT, self.first_target[self.row_users])
+        table = self.to_table().with_columns(held_out)
+        if self.skips is not None:
+            skipped = self.skips.beside(self.offsets, self.catalogue.table["item_id"])
+            table = pl.concat([table, skipped], how="horizontal")
         with atomic_path(path) as temporary:
-            self.to_table().with_columns(held_out).write_parquet(temporary)
+            table.write_parquet(temporary)
 
     @classmethod
     @fork_safe
@@ -295,6 +358,9 @@ class InteractionLog:
         """Read a log that :meth:`save` wrote."""
         table = read_parquet(Path(path))
         log = cls.from_table(catalogue, table, name=str(path))
+        if {BEFORE, AT_END} <= set(table.columns):
+            places = {name: place for place, name in enumerate(catalogue.ids)}
+            log = replace(log, skips=Skips.of_lists(table, log.offsets, places))
         if HELD_OUT not in table.columns:
             return log
         return log.with_first_target(table[HELD_OUT].to_numpy()[log.offsets[:-1]])

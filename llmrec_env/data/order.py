@@ -126,7 +126,9 @@ def shuffle_order(log: InteractionLog, seed: int) -> InteractionLog:
     """The same log with each user's interactions in a random order, without their times."""
     rows = np.lexsort((np.random.default_rng(seed).random(len(log)), log.row_users))
     feedback = log.feedback[rows] if log.feedback.width else log.feedback
-    return replace(log, items=log.items[rows], feedback=feedback.drop("time", strict=False))
+    skips = None if log.skips is None else log.skips.shuffled(log.lengths, seed)
+    feedback = feedback.drop("time", strict=False)
+    return replace(log, items=log.items[rows], feedback=feedback, skips=skips)
 
 
 def _keys(log: InteractionLog) -> IntArray:

@@ -117,9 +117,13 @@ def open_source(
 
 
 def log_fingerprint(log: InteractionLog) -> str:
-    """A fingerprint of the interactions, in their order, of their kinds and of the items' texts."""
+    """A fingerprint of the interactions, in their order, of their kinds, of skips and of the items'
+    texts."""
     texts = [*log.catalogue.ids, *log.catalogue.sentences, *log.user_ids.to_list()]
     if "event" in log.feedback.columns:  # by which Q-learning is rewarded
         texts += log.feedback["event"].fill_null("").to_list()
         texts += [f"{name} {reward!r}" for name, reward in log.reading.event_rewards.items()]
-    return fingerprint([*texts, log.items.tobytes(), log.offsets.tobytes()])
+    known = [log.items.tobytes(), log.offsets.tobytes()]
+    if log.skips is not None:
+        known += [part.tobytes() for part in (log.skips.items, log.skips.after, log.skips.offsets)]
+    return fingerprint([*texts, *known])

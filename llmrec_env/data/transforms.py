@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from llmrec_env.common.arrays import IntArray
@@ -51,4 +49,4 @@ def _renumber_items(log: InteractionLog, order: IntArray) -> InteractionLog:
     """The log over the catalogue of the items ``order``, which must hold every seen item."""
     new_index = np.full(log.n_items, -1, dtype=np.int64)
     new_index[order] = np.arange(len(order))
-    return replace(log, catalogue=log.catalogue.take(order), items=new_index[log.items])
+    return log.with_items(log.catalogue.take(order), new_index)

@@ -63,13 +63,15 @@ class RawLog:
 
     Attributes:
         interactions: ``user_id`` and ``item_id`` (String), and any of ``time`` (seconds, whole or
-            not, dates or texts), ``rating``, ``weight`` (numbers), ``event`` and ``label`` (String;
-            whether the user took the item); one row an interaction.
+            not, dates or texts), ``rating``, ``weight`` (numbers), ``event``, ``label`` (String;
+            whether the user took the item) and ``liked`` (whether they liked it); one row an
+            interaction, or an item that was shown where there are labels.
         path: the file of the interactions, for errors.
         items: ``item_id`` and String text columns, or None where the dataset describes no items.
         items_path: the file of the items, for errors.
         closed: whether every seen item must be among ``items``; else it is kept without text.
         reading: which columns were used, and what else a reader should know.
+        skipped: what was shown and not taken, where the labels say so; a format leaves it None.
     """
 
     interactions: pl.DataFrame
@@ -78,6 +80,7 @@ class RawLog:
     items_path: Path | None = None
     closed: bool = False
     reading: Reading = field(default_factory=Reading)
+    skipped: pl.DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ and of test users.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -229,8 +229,7 @@ def _often_taken(log: InteractionLog) -> InteractionLog:
     place = np.full(log.n_items, -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
     some = log.keep(place[log.items] >= 0)
-    catalogue = Catalogue(log.catalogue.table[kept])
-    some = replace(some, catalogue=catalogue, items=place[some.items])
+    some = some.with_items(Catalogue(log.catalogue.table[kept]), place)
     return some.select_users(np.flatnonzero(some.lengths >= LONG))
 
 
