@@ -1,16 +1,18 @@
-"""Writes the tables of docs/fidelity.md from the rows beside it.
+"""Writes the tables of docs/fidelity.md and docs/results/leave_last_out.md from their rows.
 
-    python docs/make_tables.py                        # from docs/results/fidelity/*.json
+    python docs/make_tables.py                        # from docs/results/{fidelity,…}/*.json
     python docs/make_tables.py jester5k=runs/jester   # after taking over the rows of a run
 
-A table stands between ``<!-- rows: NAME -->`` and ``<!-- end of rows -->``.
+A table stands between ``<!-- rows: NAME -->`` and ``<!-- end of rows -->``. The rows of a run name
+its program, and with it the page.
 """
 
 from __future__ import annotations
 
 import re
+import runpy
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,41 @@ from llmrec_env.experiments.fidelity.report import LOGS, grouped, label
 
 DOCS = Path(__file__).resolve().parent
 PAGE, ROWS = DOCS / "fidelity.md", DOCS / "results" / "fidelity"
+LAST_OUT_PAGE, LAST_OUT_ROWS = (DOCS / "results" / f"leave_last_out{end}" for end in (".md", ""))
+LAST_OUT = DOCS.parent / "benchmarks" / "leave_last_out.py"
+PUBLISHED = ".published"
 BLOCK = re.compile(r"(<!-- rows: (\w+) -->\n).*?(<!-- end of rows -->)", re.DOTALL)
+NOT_RUN = "<!-- not run: it needs the publisher's files and learns for long -->"
 
 
 def filled(page: str, folder: Path = ROWS) -> str:
-    """The page with the tables of the rows in a folder."""
-    return BLOCK.sub(lambda block: block[1] + _tables(block[2], folder) + block[3], page)
+    """The page of fidelity with the tables of the rows in a folder."""
+    return _filled(page, folder, _tables)
+
+
+def last_out_filled(page: str, folder: Path = LAST_OUT_ROWS) -> str:
+    """The page of leave-last-out with the tables of the rows in a folder."""
+    return _filled(page, folder, _last_out_table)
 
 
 def take_over(name: str, run: Path) -> None:
-    """Keep the rows of a run beside the page, with a command that names no machine's folder."""
+    """Keep the rows of a run beside their page, with a command that names no machine's folder."""
     rows = read_json(run / "rows.json")
     rows["command"] = re.sub(r"--data \S+", f"--data path/to/{name}", rows["command"])
-    write_json(ROWS / f"{name}.json", rows, sort_keys=False)
+    folder = LAST_OUT_ROWS if LAST_OUT.name in rows["command"] else ROWS
+    write_json(folder / f"{name}.json", rows, sort_keys=False)
+
+
+def _filled(page: str, folder: Path, tables: Callable[[str, Path], str]) -> str:
+    return BLOCK.sub(lambda block: block[1] + tables(block[2], folder) + block[3], page)
+
+
+def _last_out_table(name: str, folder: Path) -> str:
+    found, published = folder / f"{name}.json", folder / f"{name}{PUBLISHED}.json"
+    rows = read_json(found)
+    quoted = read_json(published) if published.exists() else None
+    table = runpy.run_path(str(LAST_OUT), run_name="benchmark")["table"](rows, quoted)
+    return "\n".join(["", NOT_RUN, "```bash", rows["command"], "```", "", table, ""])
 
 
 def _tables(name: str, folder: Path) -> str:
@@ -39,8 +63,7 @@ def _tables(name: str, folder: Path) -> str:
     if not path.exists():
         return "\nNot run yet.\n\n"
     table = read_json(path)
-    lines = ["", "<!-- not run: it needs the publisher's files and learns for long -->"]
-    lines += ["```bash", table["command"], "```", ""]
+    lines = ["", NOT_RUN, "```bash", table["command"], "```", ""]
     for (log, question), cells in grouped(table).items():
         lines += [f"**{', '.join(filter(None, (question, LOGS.get(log, log))))}**", ""]
         metrics = [cells[0]["metric"], *(m for m in cells[0]["metrics"] if m != cells[0]["metric"])]
@@ -79,9 +102,11 @@ def _line(cells: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    ROWS.mkdir(parents=True, exist_ok=True)
+    for kept in (ROWS, LAST_OUT_ROWS):
+        kept.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
         take_over(
             *(kind(part) for kind, part in zip((str, Path), argument.split("="), strict=True))
         )
-    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, fill in ((PAGE, filled), (LAST_OUT_PAGE, last_out_filled)):
+        path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmrec_env.common.arrays import FloatArray
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.ranking import (
     ItemKNN,
     Popularity,
@@ -75,7 +76,7 @@ def _item_knn(context: SplitContext) -> FixedRanker:
     folder, piece, costs = context.folder, "item-kNN.json", "item-kNN.costs.json"
     if not folder.has(piece):
         began = time.process_time()
-        best = _chosen_neighbours(context)
+        best = chosen_neighbours(context.train, context.validation, context.mask_seen)
         folder.write(costs, {"choosing": time.process_time() - began})
         folder.write(piece, best)
     best = folder.read(piece)
@@ -84,14 +85,25 @@ def _item_knn(context: SplitContext) -> FixedRanker:
     return FixedRanker(ranker, "control", best, seconds=seconds)
 
 
-def _chosen_neighbours(context: SplitContext) -> dict[str, Any]:
-    """The best by validation NDCG@10: one setting after the other, twice round."""
-    split = context.source.split
+def chosen_neighbours(
+    train: InteractionLog, validation: InteractionLog, mask_seen: bool
+) -> dict[str, Any]:
+    """The settings of item-kNN with the best validation NDCG@10, of :data:`NEIGHBOURS`.
+
+    One setting is chosen after the other, twice round.
+
+    Args:
+        train: what the neighbours are counted in.
+        validation: whose held-out steps choose.
+        mask_seen: whether rankings leave out what a user has seen.
+
+    Returns:
+        Keywords of :class:`ItemKNN`.
+    """
 
     def quality(chosen: dict[str, Any]) -> float:
-        ranker = ItemKNN(split.train, **chosen)
-        found = evaluate_ranking(ranker, split.validation, (10,), context.mask_seen)
-        return found["NDCG@10"]
+        ranker = ItemKNN(train, **chosen)
+        return evaluate_ranking(ranker, validation, (10,), mask_seen)["NDCG@10"]
 
     best = {name: values[len(values) // 2] for name, values in NEIGHBOURS.items()}
     known: dict[tuple[Any, ...], float] = {}
