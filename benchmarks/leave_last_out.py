@@ -7,6 +7,13 @@ a few, and the pass, by validation NDCG@10; the test items are ranked by what wa
 several training seeds. Every finished training is kept in ``--out``, and the one at work goes on
 where it was killed. Writes ``rows.json`` and prints its table as Markdown; CPU seconds are those of
 one thread.
+
+Two rows are of a simulated user: what it takes next itself, and a recommender that learns its soft
+targets. It learned from the same part of the log::
+
+    llmrec fit --data path/to/amazon_beauty --split last --out runs/le
+    python benchmarks/leave_last_out.py --data path/to/amazon_beauty --out runs/beauty \\
+        --rows le sasrec-tied-le --simulator runs/le
 """
 
 from __future__ import annotations
@@ -18,6 +25,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +36,21 @@ from agents import Recommender, RecommenderConfig
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.files import fingerprint, read_json
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.data.loading import load
-from llmrec_env.data.order import check_order
-from llmrec_env.data.source import log_fingerprint
-from llmrec_env.data.splits import Split, split_last_out
+from llmrec_env.data.source import Source, log_fingerprint, open_source
+from llmrec_env.data.splits import Split
 from llmrec_env.evaluation.intervals import interval
 from llmrec_env.evaluation.ranking import (
     ItemKNN,
     Popularity,
     Ranker,
+    SimulatorRanker,
     evaluate_ranking,
     step_gains,
     step_ranks,
 )
 from llmrec_env.experiments.study.rankers import chosen_neighbours
+from llmrec_env.language.saving import saved_fingerprint
+from llmrec_env.users.language import LanguageUser
 
 Settings = Mapping[str, Any]
 K, METRIC = 10, "NDCG@10"
@@ -60,22 +69,29 @@ class Row:
         label: what the table calls it.
         fixed: its settings (:meth:`RecommenderConfig.of`); None: it has no backbone.
         tried: what validation chooses among, each in addition to ``fixed``.
+        asks: whether a simulated user answers or teaches.
     """
 
     label: str
     fixed: Settings | None = None
     tried: Sequence[Settings] = field(default=({},))
+    asks: bool = False
 
 
+DEFAULTS: Settings = {}
+SHALLOW: Settings = {"layers": 1, "dropout": 0.2}
+TIED: Settings = {"backbone": "sasrec", "tied": True}
 ROWS = {
     "popularity": Row("popularity"),
     "item-knn": Row("item-kNN"),
-    "sasrec-tied": Row(
-        "SASRec, tied", {"backbone": "sasrec", "tied": True}, ({}, {"layers": 1, "dropout": 0.2})
-    ),
-    "sasrec": Row("SASRec, untied", {"backbone": "sasrec"}, ({}, {"layers": 1, "dropout": 0.2})),
+    "sasrec-tied": Row("SASRec, tied", TIED, (DEFAULTS, SHALLOW)),
+    "sasrec": Row("SASRec, untied", {"backbone": "sasrec"}, (DEFAULTS, SHALLOW)),
     "gru4rec-tied": Row(
-        "GRU4Rec, tied", {"backbone": "gru4rec", "tied": True}, ({}, {"learning_rate": 1e-3})
+        "GRU4Rec, tied", {"backbone": "gru4rec", "tied": True}, (DEFAULTS, {"learning_rate": 1e-3})
+    ),
+    "le": Row("LE alone", asks=True),
+    "sasrec-tied-le": Row(
+        "SASRec, tied, the LE's soft targets", {**TIED, "augment": True}, (DEFAULTS, SHALLOW), True
     ),
 }
 
@@ -85,16 +101,39 @@ class Bench:
     """One run.
 
     Attributes:
-        split: of the log.
+        source: the log, with its last items held out.
         folder: what is finished.
         seeds: training seeds.
         mask_seen: whether rankings leave out a user's history.
+        simulator: folder of the simulated user, for rows that ask one.
     """
 
-    split: Split
+    source: Source
     folder: RunFolder
     seeds: int
     mask_seen: bool
+    simulator: Path | None = None
+
+    @property
+    def split(self) -> Split:
+        """Of the log."""
+        return self.source.split
+
+    @cached_property
+    def user(self) -> LanguageUser:
+        """The simulated user, who learned from the training part and from nothing else."""
+        assert self.simulator is not None
+        user = LanguageUser.from_pretrained(self.simulator)
+        who = f"the simulated user in {self.simulator}"
+        self.source.check_catalogue(user.catalogue, who)
+        self.source.check_learned(user.model.record, who)
+        return user
+
+    @cached_property
+    def _asked(self) -> str:
+        """A fingerprint of the simulated user."""
+        assert self.simulator is not None
+        return saved_fingerprint(self.simulator)
 
     def row(self, name: str) -> dict[str, Any]:
         """Choose the settings of a row, rank the test items with every seed: what is kept of it."""
@@ -119,42 +158,48 @@ class Bench:
         }
 
     def _counted(self, name: str) -> dict[str, Any]:
-        """A row that counts and draws nothing: one seed is all."""
-        if not self.folder.has(piece := f"{name}.json"):
-            train, validation, test = self.split
+        """A row that draws nothing: one seed is all."""
+        key = f"-{self._asked}" if ROWS[name].asks else ""
+        if not self.folder.has(piece := f"{name}{key}.json"):
             began = time.process_time()
-            settings = {}
-            if name == "item-knn":
-                settings = chosen_neighbours(train, validation, self.mask_seen)
+            settings = self._chosen_neighbours() if name == "item-knn" else {}
             chosen = time.process_time()
-            ranker = ItemKNN(train, **settings) if name == "item-knn" else Popularity(train)
+            ranker = self._ranker(name, settings)
             learned = time.process_time()
+            seconds = {"learning": learned - chosen, "choosing": chosen - began}
             result = {
                 "row": name,
                 "label": ROWS[name].label,
                 "settings": settings,
-                **_measured([step_ranks(ranker, test, self.mask_seen)]),
+                **_measured([step_ranks(ranker, self.split.test, self.mask_seen)]),
                 "validation": self._validation(ranker),
-                "seconds": {"learning": learned - chosen, "choosing": chosen - began},
+                "seconds": {} if ROWS[name].asks else seconds,
             }
             self.folder.write(piece, result)
         return dict(self.folder.read(piece))
 
+    def _chosen_neighbours(self) -> dict[str, Any]:
+        return chosen_neighbours(self.split.train, self.split.validation, self.mask_seen)
+
+    def _ranker(self, name: str, settings: Settings) -> Ranker:
+        if name == "item-knn":
+            return ItemKNN(self.split.train, **settings)
+        return SimulatorRanker(self.user) if ROWS[name].asks else Popularity(self.split.train)
+
     def _trained(self, name: str, settings: Settings, seed: int) -> dict[str, Any]:
         """Train once, unless that is done: settings, validation NDCG@10, passes, CPU seconds."""
-        piece = _piece(name, settings, seed)
+        piece = self._piece(name, settings, seed)
         if not self.folder.has(piece):
             print(f"{name}, seed {seed}, {_told(settings)} ...", flush=True)
             recommender = Recommender(self._config(name, settings, seed))
             learning = self.folder.part(f"{piece}.learning")
-            recommender.fit(
-                self.split.train, validation=self.split.validation, folder=learning.path
-            )
+            user = self.user if ROWS[name].asks else None
+            recommender.fit(self.split.train, user, self.split.validation, learning.path)
             result = {
                 "settings": dict(settings),
                 "validation": self._validation(recommender),
                 "passes": len(recommender.history) - 1,
-                "seconds": recommender.seconds["learning"],
+                "seconds": sum(recommender.seconds.values()),
             }
             print(f"  validation {result['validation']:.4f}, {result['seconds']:.0f} CPU s")
             with self.folder.making(piece) as temporary:
@@ -170,7 +215,7 @@ class Bench:
 
     def _test_ranks(self, name: str, settings: Settings, seed: int) -> Float64Array:
         """The rank of each test item by what was trained, float64 (n_users,)."""
-        trained = _piece(name, settings, seed)
+        trained = self._piece(name, settings, seed)
         if not self.folder.has(piece := f"{trained}.test.npy"):
             model = self.folder.path / trained / "model"
             ranks = step_ranks(Recommender.load(model), self.split.test, self.mask_seen)
@@ -179,12 +224,14 @@ class Bench:
         found: Float64Array = np.load(self.folder.path / piece)
         return found
 
+    def _piece(self, name: str, settings: Settings, seed: int) -> str:
+        """What a training is kept as."""
+        parts = [json.dumps(settings, sort_keys=True)]
+        parts += [self._asked] if ROWS[name].asks else []
+        return f"{name}/seed{seed}-{fingerprint(parts)}"
+
     def _validation(self, ranker: Ranker) -> float:
         return evaluate_ranking(ranker, self.split.validation, (K,), self.mask_seen)[METRIC]
-
-
-def _piece(name: str, settings: Settings, seed: int) -> str:
-    return f"{name}/seed{seed}-{fingerprint([json.dumps(settings, sort_keys=True)])}"
 
 
 def _measured(ranks: Sequence[Float64Array]) -> dict[str, Any]:
@@ -221,7 +268,8 @@ def _cells(row: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
     values = [row["metrics"][metric] for metric in metrics]
     shown = [f"{_number(v['mean'])} [{_number(v['low'])}, {_number(v['high'])}]" for v in values]
     seeds = row["seeds"][METRIC]
-    seconds = [f"{row['seconds'][what]:,.0f}" for what in ("learning", "choosing")]
+    spent = (row["seconds"].get(what) for what in ("learning", "choosing"))
+    seconds = ["" if one is None else f"{one:,.0f}" for one in spent]
     each = " ".join(map(_number, seeds)) if len(seeds) > 1 else ""
     return [row["label"], *shown, each, _number(row["validation"]), *seconds]
 
@@ -237,19 +285,25 @@ def _told(settings: Settings) -> str:
 def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    usual = [name for name, row in ROWS.items() if not row.asks]
     parser.add_argument("--data", required=True, help="folder or file of a dataset")
     parser.add_argument("--out", type=Path, default=Path("runs/leave_last_out"))
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=usual)
     parser.add_argument("--seeds", type=int, default=3, help="training seeds")
     parser.add_argument("--mask-seen", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--simulator", type=Path, help="folder of an LE fitted with --split last")
     parser.add_argument("--published", type=Path, help="JSON of quoted figures for the table")
-    return parser.parse_args(words)
+    arguments = parser.parse_args(words)
+    if arguments.simulator is None and any(ROWS[name].asks for name in arguments.rows):
+        parser.error("rows of an LE need --simulator, the folder of an LE")
+    return arguments
 
 
 def command_of(arguments: argparse.Namespace, rows: Sequence[str]) -> str:
     """The command that makes these rows anew."""
     words = ["python", "benchmarks/leave_last_out.py", "--data", arguments.data]
     words += ["--rows", *rows, "--seeds", str(arguments.seeds)]
+    words += ["--simulator", "runs/le"] if any(ROWS[name].asks for name in rows) else []
     return shlex.join(words if arguments.mask_seen else [*words, "--no-mask-seen"])
 
 
@@ -257,14 +311,14 @@ def main(words: Sequence[str]) -> None:
     """See the module."""
     arguments = arguments_of(words)
     torch.set_num_threads(1)
-    log = load(arguments.data)
-    check_order(log, arguments.data)
-    split = split_last_out(log)
-    settings = {"mask_seen": arguments.mask_seen}
+    source = open_source(arguments.data, 0, ranked=True, split="last")
+    log, settings = source.log, {"mask_seen": arguments.mask_seen}
     contents = {"log": log_fingerprint(log)}
-    sizes = {"users": split.test.n_users, "items": log.n_items, "interactions": len(log)}
+    users = source.split.test.n_users
+    sizes = {"users": users, "items": log.n_items, "interactions": len(log)}
     with RunFolder.claim(arguments.out, "leave_last_out", settings, (), contents) as folder:
-        bench = Bench(split, folder, arguments.seeds, arguments.mask_seen)
+        how = (arguments.seeds, arguments.mask_seen, arguments.simulator)
+        bench = Bench(source, folder, *how)
         before = folder.read(RESULT)["rows"] if folder.has(RESULT) else []
         known = {row["row"]: row for row in before}
         for name in arguments.rows:

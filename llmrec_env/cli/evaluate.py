@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @options.option_groups
 @clear_errors(goes_on=False)
 def evaluate(
-    log: options.LogOptions,
+    log: options.SplitLogOptions,
     recommender: Annotated[
         Path | None,
         typer.Option(
@@ -50,15 +50,15 @@ def evaluate(
     """Measure a recommender, or the simulated user itself, on test users."""
     processes.check_alone()
     source = log.open(seed, ranked=True)
-    user = open_simulator(simulator, source, device, dtype)
     if recommender is None:
-        _print_card(source.split, user, seed)
+        _print_card(source.split, open_simulator(simulator, source, device, dtype), seed)
         return
     from agents import Recommender
 
+    user = open_simulator(simulator, source, device, dtype) if episodes else None
     model = Recommender.load(recommender, source.log.catalogue)
     _print_ranking(source.split, model)
-    if episodes:
+    if user is not None:  # ranking alone asks nobody
         _print_returns(source.split, user, model, episodes, seed)
 
 

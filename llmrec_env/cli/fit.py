@@ -27,7 +27,7 @@ LONG = 10
 @options.option_groups
 @clear_errors()
 def fit(
-    log: options.LogOptions,
+    log: options.SplitLogOptions,
     out: Annotated[
         Path, typer.Option(help="Folder to save the LE in; one that holds something is refused.")
     ],
@@ -99,6 +99,7 @@ def fit(
         "base_model": base_model,
         "dtype": dtype,
         "allow_untexted": allow_untexted,
+        **log.held_out,
     }
     place = ResultFolder.at(out, "fit", "LE", settings)
     source = log.open(seed, ranked=True)

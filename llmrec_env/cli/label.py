@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.option_groups
 @clear_errors()
 def label(
-    files: options.LogOptions,
+    files: options.SplitLogOptions,
     out: Annotated[
         Path,
         typer.Option(
@@ -92,7 +92,7 @@ def label(
 
 
 def _log_to_label(
-    files: options.LogOptions, log: Path | None, simulator: str | None, seed: int
+    files: options.SplitLogOptions, log: Path | None, simulator: str | None, seed: int
 ) -> InteractionLog | Path:
     """A parquet file, or the training users of a dataset whose items the LE knows."""
     if log is None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 
 if TYPE_CHECKING:
-    from llmrec_env.data.source import Source
+    from llmrec_env.data.source import Source, SplitBy
 MOST = 2**31 - 1
 """The largest number that an option takes: beyond it, libraries count with too few bits."""
 RUNS = 10_000
@@ -173,12 +173,36 @@ class LogOptions:
         values["events"] = listed(self.events or "")
         return {**values, "event": tuple(self.event or ()), "column": tuple(self.column or ())}
 
+
+@dataclass(frozen=True)
+class SplitLogOptions(LogOptions):
+    """Which log a command opens, and which of its parts is held out."""
+
+    split: Annotated[
+        str,
+        typer.Option(
+            help="What is held out: user, a tenth of the users each for validation and test; last, "
+            "everybody's last item for test and the one before it for validation."
+        ),
+    ] = "user"
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the files are read: fields of ``ReadOptions``."""
+        return {name: value for name, value in super().reading.items() if name != "split"}
+
+    @property
+    def held_out(self) -> dict[str, str]:
+        """The split where it is not the usual one, to tell a command's results apart."""
+        return {} if self.split == "user" else {"split": self.split}
+
     def open(self, seed: int, ranked: bool = False) -> Source:
         """The log with its split; see :func:`llmrec_env.data.source.open_source`."""
         from llmrec_env.data.read_options import ReadOptions
         from llmrec_env.data.source import WORLD_SIZE, open_source
 
-        return open_source(self.data, seed, WORLD_SIZE, ReadOptions(**self.reading), ranked)
+        read = ReadOptions(**self.reading)
+        return open_source(self.data, seed, WORLD_SIZE, read, ranked, cast("SplitBy", self.split))
 
 
 @dataclass(frozen=True)

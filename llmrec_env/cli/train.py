@@ -19,7 +19,7 @@ ON_Q_HEAD = "on if the objective has a Q head"
 @options.option_groups
 @clear_errors()
 def train(
-    log: options.LogOptions,
+    log: options.SplitLogOptions,
     out: Annotated[Path, typer.Option(help="Folder to save the recommender in.")],
     simulator: options.Simulator = None,
     backbone: Annotated[
@@ -73,7 +73,7 @@ def train(
         mask_seen=mask_seen,
         seed=seed,
     )
-    settings = {"config": config.settings, "dtype": dtype}
+    settings = {"config": config.settings, "dtype": dtype, **log.held_out}
     place = ResultFolder.at(out, "train", "recommender", settings)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype) if config.needs_simulator else None

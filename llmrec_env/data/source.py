@@ -1,11 +1,11 @@
-"""``Source``: a log with its split by user, as every experiment and command opens it."""
+"""``Source``: a log with its split, as every experiment and command opens it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from llmrec_env.common.errors import SettingError, SimulatorError
 from llmrec_env.common.files import fingerprint
@@ -14,21 +14,23 @@ from llmrec_env.data.loading import load
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.order import check_order
 from llmrec_env.data.read_options import ReadOptions
-from llmrec_env.data.splits import Split, split_by_user
+from llmrec_env.data.splits import Split, split_by_user, split_last_out
 from llmrec_env.data.world.generated import World, generate_world
 
 WORLD_SIZE = (800, 2000)
 """Items and users of the generated world from which the embedded LE learned."""
+SplitBy = Literal["user", "last"]
+"""What is held out: users with all that they took, or everybody's last two interactions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A log, its split by user, and the generated world behind it where there is one.
+    """A log, its split, and the generated world behind it where there is one.
 
     Attributes:
         name: what reports call the log.
         log: all interactions.
-        split: its training, validation and test users.
+        split: its training, validation and test parts.
         world: knows the true preferences; None for a log of real users.
     """
 
@@ -69,8 +71,8 @@ class Source:
         if learned not in (None, self.split.train.users_fingerprint):
             raise SimulatorError(
                 f"{who} learned from other users than those that this split trains on, and so "
-                "perhaps from those that it would be evaluated on: give the --data and --seed that "
-                "`llmrec fit` was given"
+                "perhaps from those that it would be evaluated on: give the --data, --split and "
+                "--seed that `llmrec fit` was given"
             )
         read = record.get("learning", {}).get("training_log")
         if read not in (None, self.split.train.interactions_fingerprint):
@@ -87,21 +89,26 @@ def open_source(
     world_size: tuple[int, int] = WORLD_SIZE,
     read: ReadOptions | None = None,
     ranked: bool = False,
+    split: SplitBy = "user",
 ) -> Source:
-    """Read a dataset, or generate a world, and split it by user 80/10/10.
+    """Read a dataset, or generate a world, and split it.
 
     Args:
         data: folder or file of a dataset; None generates the embedded LE's world.
-        seed: of the split.
+        seed: of the split by user.
         world_size: items and users of the generated world.
         read: how the files of ``data`` are read.
         ranked: whether next items are to be ranked, for which the order of the log must be known.
+        split: "user" gives 80, 10 and 10% of the users to the parts (:func:`split_by_user`); "last"
+            holds out everybody's last two interactions (:func:`split_last_out`).
 
     Raises:
         DataError: ``data`` cannot be read (see :func:`llmrec_env.data.loading.load`), or its order
             is unknown and next items are to be ranked.
         SettingError: options of reading are given for the generated world.
     """
+    if split not in get_args(SplitBy):
+        raise SettingError(f"split must be 'user' or 'last', got {split!r}")
     read = read or ReadOptions()
     if data is None:
         if read.given:
@@ -109,11 +116,15 @@ def open_source(
                 f"{', '.join(read.given)} say how files are read; name the files with --data"
             )
         world = generate_world(0, *world_size)
-        return Source("the generated world", world.log, split_by_user(world.log, seed), world)
+        return Source("the generated world", world.log, _split(world.log, seed, split), world)
     log = load(data, **read.keywords)
     if ranked:
         check_order(log, os.fspath(data))
-    return Source(os.fspath(data), log, split_by_user(log, seed))
+    return Source(os.fspath(data), log, _split(log, seed, split))
+
+
+def _split(log: InteractionLog, seed: int, by: SplitBy) -> Split:
+    return split_by_user(log, seed) if by == "user" else split_last_out(log)
 
 
 def log_fingerprint(log: InteractionLog) -> str:

@@ -98,6 +98,24 @@ def test_what_stands_where_something_shall_be_saved_is_refused_first(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_last_items_are_held_out_where_asked(data: Path, tmp_path: Path) -> None:
+    last = ("--data", str(data), "--split", "last")
+    le, model = str(tmp_path / "le"), str(tmp_path / "model")
+    run("fit", *last, "--no-language-model", "--epochs", "1", "--min-steps", "2", "--out", le)
+    plain = ("--objective", "supervised", "--no-augment", "--epochs", "1")
+    run("train", *last, *plain, "--out", model)
+    ranked = run("evaluate", *last, "--recommender", model, "--episodes", "0")
+    assert re.search(r"steps\D+60\b", ranked), "one step of each of the 60 users"
+    run("evaluate", *last, "--simulator", le)
+    for command in (("evaluate", "--simulator", le), ("train", *plain, "--out", model)):
+        refused = runner.invoke(app, [*command, "--data", str(data)])
+        assert refused.exit_code == 1
+        said = " ".join(refused.output.split())
+        assert "give the --data, --split and --seed" in said or "other data or settings" in said
+    unknown = runner.invoke(app, ["evaluate", "--data", str(data), "--split", "first"])
+    assert "split must be 'user' or 'last', got 'first'" in " ".join(unknown.output.split())
+
+
 @pytest.mark.slow
 def test_two_processes_fit_and_train_and_one_of_them_saves(
     data: Path, tmp_path: Path, launch: Callable[..., tuple[int, str]]

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import runpy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 import pytest
 
+from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.files import read_json
 from llmrec_env.data.loading import load
+from llmrec_env.data.source import open_source
 from llmrec_env.data.splits import split_last_out
 from llmrec_env.evaluation.ranking import Popularity, evaluate_ranking
+from llmrec_env.language.fitting import FitConfig, fit_language_environment
+from llmrec_env.language.learning import LearningConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -46,6 +50,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("log")
     table = pl.DataFrame(rows, schema=["user_id", "item_id", "timestamp"], orient="row")
     table.write_csv(folder / "interactions.csv")
+    items = {
+        "item_id": [f"i{n}" for n in range(12)],
+        "title": [f"Part {n} of 12" for n in range(12)],
+    }
+    pl.DataFrame(items).write_csv(folder / "items.csv")
     return folder
 
 
@@ -84,6 +93,35 @@ def test_what_is_finished_is_not_done_again(
     after = read_json(out / "rows.json")
     assert after["rows"] == before["rows"], "rows of an earlier command stay"
     assert not list(out.rglob("*.learning")), "checkpoints are of use no more"
+
+
+@pytest.mark.parametrize("split", ["last", "user"])
+def test_rows_of_a_simulated_user_who_knows_no_last_item(
+    split: Literal["last", "user"], program: dict[str, Any], data: Path, tmp_path: Path
+) -> None:
+    le, out = tmp_path / "le", tmp_path / "out"
+    parts = open_source(data, 0, split=split).split
+    learning = LearningConfig(epochs=1, min_steps=2)
+    config = FitConfig(learning=learning, language_model=False)
+    fit_language_environment(parts.train, parts.validation, config=config).save_pretrained(le)
+    words = ["--data", str(data), "--out", str(out), "--rows", "le", "sasrec-tied-le"]
+    words += ["--seeds", "1", "--simulator", str(le)]
+    if split == "user":
+        with pytest.raises(SimulatorError, match="--split"):
+            program["main"](words)
+        return
+    program["main"](words)
+    alone, taught = read_json(out / "rows.json")["rows"]
+    assert 0 < alone["metrics"]["NDCG@10"]["mean"] <= 1
+    assert taught["seconds"]["learning"] > 0
+
+
+def test_rows_of_a_simulated_user_need_one(
+    program: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        program["main"](["--data", "x", "--rows", "le"])
+    assert "need --simulator" in capsys.readouterr().err
 
 
 def test_quoted_figures_stand_among_the_rows(program: dict[str, Any], out: Path) -> None:
