@@ -147,7 +147,7 @@ class Bench:
             "row": name,
             "label": ROWS[name].label,
             "settings": best["settings"],
-            "tried": len(found),
+            "tried": found,
             **_measured(ranks),
             "validation": float(np.mean([one["validation"] for one in all_seeds])),
             "passes": [one["passes"] for one in all_seeds],
@@ -264,6 +264,29 @@ def table(found: Mapping[str, Any], published: Mapping[str, Any] | None = None) 
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 
+def choices(found: Mapping[str, Any]) -> str:
+    """What validation chose among, by its NDCG@10 with the first seed, as Markdown."""
+    header = ["", "settings tried", f"validation {METRIC}", "passes", "CPU s"]
+    lines = [header, ["---"] * len(header)]
+    for row in found["rows"]:
+        for one in row.get("tried", [_counting(row)] if row["settings"] else []):
+            chosen = one["settings"] == row["settings"]
+            told = f"**{_told(one['settings'])}**" if chosen else _told(one["settings"])
+            cells = [_number(one["validation"]), str(one["passes"]), f"{one['seconds']:,.0f}"]
+            lines.append([row["label"], told, *cells])
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _counting(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a row that has no passes, and the seconds of choosing them."""
+    return {
+        "settings": row["settings"],
+        "validation": row["validation"],
+        "passes": "",
+        "seconds": row["seconds"]["choosing"],
+    }
+
+
 def _cells(row: Mapping[str, Any], metrics: Sequence[str]) -> list[str]:
     values = [row["metrics"][metric] for metric in metrics]
     shown = [f"{_number(v['mean'])} [{_number(v['low'])}, {_number(v['high'])}]" for v in values]
@@ -329,6 +352,7 @@ def main(words: Sequence[str]) -> None:
             folder.write(RESULT, found, sort_keys=False)
     published = None if arguments.published is None else read_json(arguments.published)
     print(table(found, published))
+    print(choices(found))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ LAST_OUT_PAGE, LAST_OUT_ROWS = (DOCS / "results" / f"leave_last_out{end}" for en
 LAST_OUT = DOCS.parent / "benchmarks" / "leave_last_out.py"
 PUBLISHED = ".published"
 BLOCK = re.compile(r"(<!-- rows: (\w+) -->\n).*?(<!-- end of rows -->)", re.DOTALL)
+CHOICES = "What validation chose among, the chosen in bold:"
 NOT_RUN = "<!-- not run: it needs the publisher's files and learns for long -->"
 
 
@@ -54,8 +55,9 @@ def _last_out_table(name: str, folder: Path) -> str:
     found, published = folder / f"{name}.json", folder / f"{name}{PUBLISHED}.json"
     rows = read_json(found)
     quoted = read_json(published) if published.exists() else None
-    table = runpy.run_path(str(LAST_OUT), run_name="benchmark")["table"](rows, quoted)
-    return "\n".join(["", NOT_RUN, "```bash", rows["command"], "```", "", table, ""])
+    program = runpy.run_path(str(LAST_OUT), run_name="benchmark")
+    tables = [program["table"](rows, quoted), CHOICES, "", program["choices"](rows)]
+    return "\n".join(["", NOT_RUN, "```bash", rows["command"], "```", "", *tables, ""])
 
 
 def _tables(name: str, folder: Path) -> str:

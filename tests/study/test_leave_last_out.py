@@ -78,8 +78,10 @@ def test_the_last_items_are_ranked_with_what_validation_chose(
     tried = program["ROWS"]["gru4rec-tied"].tried
     assert len(trainings) == len(tried) + 1, "the first seed chooses, the second has the chosen"
     best = max(trainings, key=lambda one: one["validation"])
-    assert tied["tried"] == len(tried)
-    assert tied["settings"] in [one["settings"] for one in trainings]
+    assert [one["settings"] for one in tied["tried"]] == list(tried)
+    assert f"**{program['_told'](tied['settings'])}**" in program["choices"](
+        read_json(out / "rows.json")
+    )
     assert best["validation"] >= tied["validation"]
     assert tied["metrics"]["NDCG@10"]["mean"] == pytest.approx(np.mean(tied["seeds"]["NDCG@10"]))
 
