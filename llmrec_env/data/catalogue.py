@@ -138,6 +138,30 @@ class Catalogue:
         rows = np.asarray(indices, dtype=np.int64)
         return Catalogue(pl.DataFrame([column[rows] for column in self.table]))
 
+    def read_as_here(self, indices: Sequence[int] | IntArray) -> Catalogue:
+        """Some items as :meth:`take` gives them, their sentences as they are in this catalogue.
+
+        Which sentences many titles repeat is told by all titles, and not by a few.
+        """
+        some = self.take(indices)
+        some.__dict__["sentences"] = [self.sentences[int(index)] for index in indices]
+        return some
+
+    @fork_safe
+    def followed_by(self, items: Catalogue) -> Catalogue:
+        """These items and, after them, others, each with the texts that it has.
+
+        Raises:
+            DataError: an item is in both.
+        """
+        both = items.table["item_id"].filter(items.table["item_id"].is_in(self.ids))
+        if len(both):
+            raise DataError(
+                f"item id {shown(both[0])} is in the catalogue already ({len(both)} such of "
+                f"{len(items)} new items); leave out what is known"
+            )
+        return Catalogue(pl.concat([self.table, items.table], how="diagonal"))
+
     @fork_safe
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the catalogue as parquet."""

@@ -286,6 +286,19 @@ class InteractionLog:
             else self.skips.kept(self.offsets, rows).select_users(users),
         )
 
+    def keep_items(self, items: IntArray) -> InteractionLog:
+        """The log of some items alone, whose catalogue is these in that order.
+
+        Users who took none of them are dropped.
+
+        Args:
+            items: int64 (M,), each once.
+        """
+        places = np.full(self.n_items, -1, dtype=np.int64)
+        places[items] = np.arange(len(items))
+        some = self.keep(places[self.items] >= 0)
+        return some.with_items(self.catalogue.take(items), places)
+
     def rows_of(self, users: IntArray) -> tuple[IntArray, IntArray]:
         """The interactions of some users, one user after the other.
 

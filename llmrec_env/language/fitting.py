@@ -11,25 +11,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from llmrec_env.common import processes
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import is_missing_folder
-from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.estimate import FitEstimate, estimate
 from llmrec_env.language.fit_config import LARGE_LM, FitConfig
-from llmrec_env.language.item_texts import KeptTexts
-from llmrec_env.language.item_tokens import (
-    learn_item_tokens,
-    pooled_tokens,
-    read_features,
-    semi_whiten,
-)
-from llmrec_env.language.item_words import ItemWords
+from llmrec_env.language.item_texts import KeptTexts, mean_outputs
+from llmrec_env.language.item_tokens import learn_item_tokens, pooled_tokens
+from llmrec_env.language.item_words import ItemWords, Vocabulary
 from llmrec_env.language.learning import learn
 from llmrec_env.language.liking_learning import users_with_feedback
 from llmrec_env.language.lm.backend import LMBackend
@@ -37,9 +32,12 @@ from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.lm.small_model import small_base_model
+from llmrec_env.language.lm.tokenization import token_rows
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
-from llmrec_env.language.sentence_encoder import sentence_features
+from llmrec_env.language.projection import Projection
+from llmrec_env.language.sentence_encoder import load_encoder, sentence_outputs
+from llmrec_env.language.text_space import Reading, TextSpace, tokenizer_files
 
 __all__ = [
     "FitConfig",
@@ -226,11 +224,15 @@ def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment
     base, tokenizer = ready.backend.base_model, ready.backend.tokenizer
     record: dict[str, Any] = {"fit_config": json.loads(json.dumps(asdict(config)))}
     reads_texts = catalogue.has_text and config.items != "random"
+    space: TextSpace | None = None
     if reads_texts:
-        tokens, losses, features = processes.on_main(lambda: _tokens_and_features(ready))
+        tokens, losses, features, projection = processes.on_main(
+            lambda: _tokens_and_features(ready)
+        )
         if losses:
             record["item_tokens"] = {"steps": config.item_tokens.steps, **losses}
         words = ItemWords.of(catalogue, tokenizer, config.item_tokens.max_tokens)
+        space = _text_space(ready, projection)
     else:
         size = min(config.model.state_size, backend.hidden_size)
         tokens, features = _random_tokens(len(catalogue), base, size, config.model.seed)
@@ -241,7 +243,7 @@ def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment
     if shape.output_scale is None and (config.item_encoder is not None or not reads_texts):
         shape = replace(shape, output_scale=backend.hidden_size**-0.5)
     model = LanguageEnvironment(catalogue, backend, tokens, features, shape, words, users)
-    model.record = record
+    model.record, model.text_space = record, space
     return model.to(base.device).eval()
 
 
@@ -257,8 +259,8 @@ def _told_by_log(config: FitConfig, log: InteractionLog) -> LanguageEnvironmentC
     return shape
 
 
-def _tokens_and_features(ready: ReadyBase) -> tuple[Tensor, dict[str, float], Tensor]:
-    """Item tokens, what learning them came to, and item features."""
+def _tokens_and_features(ready: ReadyBase) -> tuple[Tensor, dict[str, float], Tensor, Projection]:
+    """Item tokens, what learning them came to, item features, and what projected these."""
     catalogue, config = ready.log.catalogue, ready.config
     base, tokenizer = ready.backend.base_model, ready.backend.tokenizer
     losses: dict[str, float] = {}
@@ -268,23 +270,44 @@ def _tokens_and_features(ready: ReadyBase) -> tuple[Tensor, dict[str, float], Te
         tokens, losses = learn_item_tokens(
             catalogue, base, tokenizer, config.item_tokens, ready.kept.tokens
         )
-    if ready.is_bag and config.item_encoder is None:
-        return tokens, losses, semi_whiten(tokens, config.model.state_size)
-    return tokens, losses, _features(catalogue, base, tokenizer, config, ready.kept.outputs)
+    outputs = tokens if ready.is_bag and config.item_encoder is None else _outputs(ready)
+    projection = Projection.of(outputs, config.model.state_size)
+    return tokens, losses, projection(outputs), projection
 
 
-def _features(
-    catalogue: Catalogue,
-    base: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    config: FitConfig,
-    folder: Path | None,
-) -> Tensor:
-    """Item features as the settings ask for them."""
-    size, limit = config.model.state_size, config.item_tokens.max_tokens
+def _outputs(ready: ReadyBase) -> Tensor:
+    """What the sentence encoder or the LM makes of each item's text, float32 (n_items, E)."""
+    catalogue, config, backend = ready.log.catalogue, ready.config, ready.backend
     if config.item_encoder is not None:
-        return sentence_features(catalogue, config.item_encoder, size, base.device)
-    return read_features(catalogue, base, tokenizer, size, limit, config.text_layer, folder)
+        return sentence_outputs(catalogue, load_encoder(config.item_encoder, backend.device))
+    limit, layer, kept = config.item_tokens.max_tokens, config.text_layer, ready.kept.outputs
+    return mean_outputs(catalogue, backend.base_model, backend.tokenizer, limit, layer, kept)
+
+
+def _text_space(ready: ReadyBase, projection: Projection) -> TextSpace:
+    """How the items were read."""
+    config, backend = ready.config, ready.backend
+    learned = config.item_tokens
+    encoder = None if config.item_encoder is None else _lasting_name(config.item_encoder)
+    tokenizer = backend.tokenizer
+    texts = token_rows(ready.log.catalogue.sentences, tokenizer, learned.max_tokens)
+    vocabulary = Vocabulary.of(texts)
+    is_bag = ready.is_bag and encoder is None
+    return TextSpace(
+        Reading(
+            encoder=encoder,
+            base=backend.name,
+            layer=config.text_layer,
+            max_tokens=learned.max_tokens,
+            tokens="text" if config.items == "text" else "pooled",
+            steps=learned.steps,
+            learning_rate=learned.learning_rate,
+        ),
+        projection,
+        vocabulary,
+        word_embeddings(backend.base_model)[vocabulary.tokens].cpu() if is_bag else None,
+        {} if config.language_model else tokenizer_files(tokenizer),
+    )
 
 
 def _check_encoder(name: str | None) -> None:

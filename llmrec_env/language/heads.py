@@ -70,6 +70,20 @@ class Heads(nn.Module):
         if self.feedback_token is not None:
             nn.init.zeros_(self.feedback_token.weight)
 
+    def keep_items(self, kept: int, more: int) -> None:
+        """Keep what was learned of the first items alone, and let others follow them, unknown.
+
+        Whatever is a number of an item's own is zero for these: they are known by their texts.
+
+        Args:
+            kept: how many stay.
+            more: how many follow.
+        """
+        if self.id_correction is not None:
+            self.id_correction = _followed(self.id_correction, kept, more)
+        if self.liking is not None:
+            self.liking.own = _followed(self.liking.own, kept, more)
+
     @property
     def decay(self) -> Tensor:
         """The weight ``g`` in (0, 1) by which each step back counts less."""
@@ -137,3 +151,9 @@ class Heads(nn.Module):
         """Unbounded scores (…,): LM output at the action, state before it, and its vector."""
         score = self.score(hidden * self.output_scale)[..., 0]
         return score + self.cosine_weight * (states * vectors).sum(-1)
+
+
+def _followed(own: nn.Parameter, kept: int, more: int) -> nn.Parameter:
+    """The first rows of numbers of items, and as many rows of zeros as more items follow."""
+    rows = torch.cat([own.detach()[:kept], own.new_zeros(more, *own.shape[1:])])
+    return nn.Parameter(rows, requires_grad=own.requires_grad)

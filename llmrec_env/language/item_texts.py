@@ -23,7 +23,7 @@ from llmrec_env.common.files import atomic_path, cache_folder, fingerprint
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.tensor_files import sample_lines
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.language.lm.decoder import text_config, text_decoder
+from llmrec_env.language.lm.decoder import own_weights, text_config, text_decoder
 from llmrec_env.language.lm.tokenization import padded, token_rows
 
 BATCH = 64
@@ -33,7 +33,8 @@ BLOCK = 16 * BATCH
 
 def texts_folder(catalogue: Catalogue, model: nn.Module) -> Path:
     """Where the cache keeps what this model makes of these texts."""
-    weights = [_line(name, value) for name, value in sorted(model.state_dict().items())]
+    known = own_weights(model).items()  # an adapter that stands in it reads no item texts
+    weights = [_line(name, value) for name, value in sorted(known)]
     return cache_folder() / "item_texts" / fingerprint([*weights, *catalogue.sentences])
 
 

@@ -20,7 +20,8 @@ from llmrec_env.common.files import fingerprint
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.language.item_texts import find_tensors, keep_tensors, mean_outputs
+from llmrec_env.language.item_texts import find_tensors, keep_tensors
+from llmrec_env.language.item_words import Vocabulary
 from llmrec_env.language.lm.decoder import text_decoder, word_embeddings
 from llmrec_env.language.lm.tokenization import padded, token_rows
 
@@ -50,17 +51,23 @@ def pooled_tokens(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     max_tokens: int = 64,
+    vocabulary: Vocabulary | None = None,
 ) -> Tensor:
     """Mean input embedding of each item's words, rarer words weighing more; float32 (n_items, H).
 
-    The weight of a word is its inverse document frequency. An item without text gets zeros.
+    The weight of a word is its inverse document frequency, among the texts of ``vocabulary`` where
+    it is given, else among these. An item without text gets zeros.
     """
     rows = token_rows(catalogue.sentences, tokenizer, max_tokens)
-    table = word_embeddings(model)
+    known = Vocabulary.of(rows) if vocabulary is None else vocabulary
+    return pooled_rows(rows, word_embeddings(model), known)
+
+
+def pooled_rows(rows: list[list[int]], table: Tensor, vocabulary: Vocabulary) -> Tensor:
+    """As :func:`pooled_tokens`, of texts as tokens, whose embeddings are rows of ``table``."""
     frequency = torch.zeros(table.shape[0])
-    for row in rows:
-        frequency[torch.tensor(sorted(set(row)), dtype=torch.long)] += 1
-    weight = torch.log((1 + len(rows)) / (1 + frequency)).to(table.device)
+    frequency[vocabulary.tokens] = vocabulary.counts.float()
+    weight = torch.log((1 + vocabulary.n_texts) / (1 + frequency)).to(table.device)
     pooled = torch.zeros(len(rows), table.shape[1], device=table.device)
     for i, row in enumerate(rows):
         ids = torch.tensor(row, dtype=torch.long, device=table.device)
@@ -70,39 +77,13 @@ def pooled_tokens(
     return pooled
 
 
-def read_features(
-    catalogue: Catalogue,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    size: int,
-    max_tokens: int = 64,
-    layer: int | None = None,
-    folder: Path | None = None,
-) -> Tensor:
-    """What the LM makes of each item's text: its mean output, semi-whitened; (n_items, size).
-
-    Semi-whitening scales each principal direction by the root of its root, so that neither the
-    few common directions nor the many noisy ones rule the cosine. Rows have unit length. For layer
-    and folder see :func:`llmrec_env.language.item_texts.mean_outputs`.
-    """
-    return semi_whiten(mean_outputs(catalogue, model, tokenizer, max_tokens, layer, folder), size)
-
-
-def semi_whiten(vectors: Tensor, size: int) -> Tensor:
-    """Project on the first ``size`` principal directions, each scaled by sd^-1/2; unit rows."""
-    centred = vectors.double() - vectors.double().mean(0)
-    _, scales, directions = torch.linalg.svd(centred, full_matrices=False)
-    size = min(size, len(scales))
-    projected = centred @ directions[:size].T / scales[:size].clamp(min=1e-6).sqrt()
-    return torch.nn.functional.normalize(projected.float(), dim=1)
-
-
 def learn_item_tokens(
     catalogue: Catalogue,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     config: ItemTokenConfig | None = None,
     folder: str | Path | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Learn the token of every item with the LM frozen.
 
@@ -112,6 +93,7 @@ def learn_item_tokens(
         tokenizer: its tokenizer.
         config: steps and rate.
         folder: where finished blocks are kept while others are learned.
+        vocabulary: as for :func:`pooled_tokens`, from which every token begins.
 
     Returns:
         float32 (n_items, H), and the mean negative log-likelihood a word ``before`` and ``after``
@@ -121,7 +103,7 @@ def learn_item_tokens(
         LLMRecError: ``folder`` holds the item tokens of another run.
     """
     config = config or ItemTokenConfig()
-    start = pooled_tokens(catalogue, model, tokenizer, config.max_tokens)
+    start = pooled_tokens(catalogue, model, tokenizer, config.max_tokens, vocabulary)
     if config.steps == 0:
         return start.cpu(), {}
     rows = token_rows(catalogue.sentences, tokenizer, config.max_tokens)
@@ -129,7 +111,8 @@ def learn_item_tokens(
     # The words' embeddings and not their means: a sum differs in its last bits between devices.
     used = sorted({word for row in rows for word in row})
     words = word_embeddings(model)[used].cpu().numpy().tobytes()
-    run = fingerprint([settings, json.dumps(rows), words])
+    others = [] if vocabulary is None else [vocabulary.key]
+    run = fingerprint([settings, json.dumps(rows), words, *others])
     learned = torch.empty_like(start, device="cpu")
     sums = torch.zeros(3)
     with progress_bar("learn item tokens", len(rows)) as advance:

@@ -25,6 +25,7 @@ from llmrec_env.language.liking import LikingHead
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.saved_checks import FLOATS, HEADS, INTEGERS, check_restored
 from llmrec_env.language.saving import SavedModel, write_folder
+from llmrec_env.language.text_space import TextSpace
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ class LanguageEnvironment(nn.Module):
         reward_mean, reward_sd: normalisers of the reward over training pairs, buffers.
         users: held-out users whose initial histories start episodes, or None.
         record: what learning measured; plain JSON values.
+        text_space: how the items' texts were read, so that others can be; None where none were, or
+            the LE was saved by a version that kept no account of it.
         saved_at: the folder that it was loaded from, and is as long as it does not learn; or None.
         fingerprint: a short name of what that folder holds; None where there is none.
     """
@@ -124,6 +127,7 @@ class LanguageEnvironment(nn.Module):
         self.catalogue = catalogue
         self.users = users
         self.record: dict[str, Any] = {}
+        self.text_space: TextSpace | None = None
         self.saved_at: Path | None = None
         self.fingerprint: str | None = None
         self._check_sizes(backend, item_tokens, item_features)
@@ -231,6 +235,7 @@ class LanguageEnvironment(nn.Module):
             description,
             dtype,
             copy_base,
+            self.text_space,
         )
 
     @classmethod
@@ -276,7 +281,7 @@ class LanguageEnvironment(nn.Module):
                 ItemWords(tensors["word_ids"], tensors["word_weights"], tensors["word_offsets"]),
                 users=saved.users,
             )
-            model.record = record
+            model.record, model.text_space = record, saved.text_space
             model._restore(tensors, saved.folder)
             saved.restore_adapter(model.backend, fold)
         model.saved_at, model.fingerprint = saved.folder.absolute(), saved.fingerprint

@@ -2,6 +2,7 @@
 
 config.json           format, settings, what learning measured, versions
 heads.safetensors     heads, item tokens, item features, item words, reward normalisers
+text_space.safetensors, tokenizer/    how items were read; see text_space.py
 adapter/              the LoRA adapter, as peft writes it
 base_model/           tokenizer, and the base model's weights where they go along
 catalogue.parquet     the items (catalog.parquet in folders of before version 0.1)
@@ -39,6 +40,8 @@ from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.qwen3 import Qwen3Backend
 from llmrec_env.language.saved_checks import HEADS, check_acceptance, check_adapter, check_heads
+from llmrec_env.language.text_space import FILE as TEXT_SPACE
+from llmrec_env.language.text_space import TextSpace
 
 if TYPE_CHECKING:
     from llmrec_env.language.lm.transformers_backend import TransformersBackend
@@ -144,6 +147,15 @@ class SavedModel:
             return InteractionLog.load(path, self.catalogue)
 
     @property
+    def text_space(self) -> TextSpace | None:
+        """How the items were read, if the LE was saved with an account of it."""
+        described = self.description.get("text_space")
+        if described is None:
+            return None
+        with reading(self.folder / TEXT_SPACE):
+            return TextSpace.open(self.folder, described)
+
+    @property
     def record(self) -> dict[str, Any]:
         """What learning measured, its calibrated acceptance checked where there is one."""
         with reading(self.folder / CONFIG):
@@ -189,6 +201,7 @@ def write_folder(
     description: dict[str, Any],
     dtype: torch.dtype,
     copy_base: bool | None,
+    text_space: TextSpace | None = None,
 ) -> None:
     """Write the folder of an LE; see :meth:`LanguageEnvironment.save_pretrained`.
 
@@ -201,6 +214,7 @@ def write_folder(
         description: what config.json says beside the format, the base model and the versions.
         dtype: of the language model's stored numbers.
         copy_base: whether the base model's weights go along, None for where they are small.
+        text_space: how the items were read, where that is known.
     """
     language_model = None if isinstance(backend, NullLM) else _learning_backend(backend)
     copied, elsewhere, content = False, {}, None
@@ -217,6 +231,9 @@ def write_folder(
                 content = converted_key(language_model.base_model.name_or_path)
         name = None if language_model is None else language_model.name
         save_file(tensors, temporary / HEADS)
+        if text_space is not None:
+            text_space.save(temporary)
+            description = {**description, "text_space": text_space.description}
         catalogue.save(temporary / CATALOGUE)
         if users is not None:
             users.save(temporary / "users.parquet")

@@ -1,9 +1,9 @@
-"""Item features from a sentence encoder that sentence-transformers loads."""
+"""Reads item texts with a sentence encoder that sentence-transformers loads."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -12,30 +12,24 @@ from llmrec_env.common.extras import require
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.language.item_texts import find_tensors, keep_tensors, texts_folder
-from llmrec_env.language.item_tokens import semi_whiten
 from llmrec_env.language.lm.pretrained import quiet_transformers
 from llmrec_env.language.lm.source import check_source, loading
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 BLOCK = 1024
 """Sentences whose features are kept together."""
 
 
-def sentence_features(
-    catalogue: Catalogue,
-    encoder: str | os.PathLike[str],
-    size: int,
-    device: str | torch.device = "cpu",
-) -> Tensor:
-    """What the encoder makes of each item's sentence, semi-whitened; float32 (n_items, D).
+def load_encoder(
+    encoder: str | os.PathLike[str], device: str | torch.device = "cpu"
+) -> SentenceTransformer:
+    """A sentence encoder, ready to read.
 
     Args:
-        catalogue: items with text.
         encoder: hub name or folder, in the layout of sentence-transformers.
-        size: D at most; the encoder's own width where that is smaller.
         device: where it reads.
-
-    Returns:
-        Unit rows; see :func:`llmrec_env.language.item_tokens.semi_whiten`.
 
     Raises:
         MissingExtraError: sentence-transformers is not installed.
@@ -44,7 +38,7 @@ def sentence_features(
     library = require("sentence_transformers", "sentence")
     name = os.fspath(encoder)
     with loading(name, "sentence encoder"), quiet_transformers():
-        model = library.SentenceTransformer(
+        model: SentenceTransformer = library.SentenceTransformer(
             name,
             device=str(device),
             trust_remote_code=False,
@@ -52,11 +46,11 @@ def sentence_features(
             **check_source(name),
         )
     _read_special_tokens_as_text(model.tokenizer)
-    return semi_whiten(_outputs(catalogue, model), size)
+    return model
 
 
-def _outputs(catalogue: Catalogue, model: Any) -> Tensor:
-    """What the encoder makes of each sentence, float32 (n_items, E), kept batch by batch."""
+def sentence_outputs(catalogue: Catalogue, model: SentenceTransformer) -> Tensor:
+    """What an encoder makes of each item's sentence, float32 (n_items, E), kept batch by batch."""
     sentences, rows = catalogue.sentences, []
     folder = texts_folder(catalogue, model)
     with progress_bar("read item texts", len(sentences)) as advance:

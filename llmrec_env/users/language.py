@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,7 +17,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.nearest import EXACT_ITEMS, VectorIndex
 from llmrec_env.common.top_k import Pairs, leave_out
-from llmrec_env.data.catalogue import check_same_catalogue
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
@@ -136,6 +137,55 @@ class LanguageUser(UserSimulator):
         simulator = copy.copy(self)
         simulator._set_accept_rate(accept_rate)
         return simulator
+
+    def add_items(
+        self, items: Catalogue, encoder: str | os.PathLike[str] | None = None
+    ) -> LanguageUser:
+        """The same users, who also answer about new items, known by their texts alone.
+
+        Nothing is learned. The catalogue of the result is this one followed by the new items, so
+        the actions of known items stay what they are; how acceptance was calibrated stays too, and
+        ``model.record["added_items"]`` says how many items were added. Save it with
+        ``model.save_pretrained``; loaded again, it answers as fast as before.
+
+        Args:
+            items: new items, each with an id of its own and a text.
+            encoder: where the sentence encoder that read the LE's items is now, if it moved.
+
+        Raises:
+            DataError: an item is known already, or has no text.
+            SimulatorError: the LE does not say how its items were read, or what read them is gone.
+            LLMRecError: what read them cannot be loaded.
+        """
+        from llmrec_env.language.added_items import with_items
+
+        model = with_items(self.model, items, encoder)
+        own = None
+        if self.users is not None and self.users is not self.model.users:
+            own = replace(self.users, catalogue=model.catalogue)
+        return LanguageUser(model, own, self.accept_rate)
+
+    def for_catalogue(
+        self, items: Catalogue, encoder: str | os.PathLike[str] | None = None
+    ) -> LanguageUser:
+        """Users of another catalogue, whose items the LE never met, by their texts alone.
+
+        The items that it knows are left out, and its users with them: give
+        :meth:`~llmrec_env.users.base.UserSimulator.with_users` others for initial histories. From
+        a few users of the new catalogue :func:`llmrec_env.language.learning.learn` goes on.
+
+        Args:
+            items: the whole other catalogue.
+            encoder: as for :meth:`add_items`.
+
+        Raises:
+            DataError: an item has no text.
+            SimulatorError: as for :meth:`add_items`.
+            LLMRecError: as for :meth:`add_items`.
+        """
+        from llmrec_env.language.added_items import for_catalogue
+
+        return LanguageUser(for_catalogue(self.model, items, encoder), None, self.accept_rate)
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None

@@ -25,7 +25,7 @@ progress.DELAY = 0.0  # the bar of a fit that ends at once is looked for
 CONFIG = replace(TINY, learning=replace(TINY.learning, epochs=2, min_steps=1))
 MAIN = os.environ["RANK"] == "0"
 FOR_MAIN = (
-    *((fitting, name) for name in ("learn_item_tokens", "read_features")),
+    *((fitting, name) for name in ("learn_item_tokens", "mean_outputs")),
     *((learning, name) for name in ("validate", "calibrate", "_set_normalisers")),
     (small_model, "_pretrain"),
     (training, "save_file"),

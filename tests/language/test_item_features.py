@@ -25,7 +25,8 @@ from llmrec_env.language.item_tokens import pooled_tokens
 from llmrec_env.language.lm import small_model
 from llmrec_env.language.lm.pretrained import load_base_model
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
-from llmrec_env.language.sentence_encoder import sentence_features
+from llmrec_env.language.projection import Projection
+from llmrec_env.language.sentence_encoder import load_encoder, sentence_outputs
 from llmrec_env.users.language import LanguageUser
 
 WITH_IDS = replace(TINY, model=replace(TINY.model, item_ids=True))
@@ -44,6 +45,12 @@ def encoder(base_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("encoder")
     library.SentenceTransformer(modules=[module], device="cpu").save(str(folder))
     return folder
+
+
+def sentence_features(items: Catalogue, folder: Path, size: int) -> torch.Tensor:
+    """What the encoder in a folder makes of the items, projected."""
+    outputs = sentence_outputs(items, load_encoder(folder))
+    return Projection.of(outputs, size)(outputs)
 
 
 def test_items_of_like_text_have_like_features(encoder: Path) -> None:

@@ -15,14 +15,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.data.splits import Split
 from llmrec_env.language import item_tokens
-from llmrec_env.language.item_tokens import (
-    ItemTokenConfig,
-    learn_item_tokens,
-    pooled_tokens,
-    read_features,
-    semi_whiten,
-)
+from llmrec_env.language.item_texts import mean_outputs
+from llmrec_env.language.item_tokens import ItemTokenConfig, learn_item_tokens, pooled_tokens
 from llmrec_env.language.lm.pretrained import load_base_model
+from llmrec_env.language.projection import Projection
 
 pytestmark = pytest.mark.core
 CONFIG = ItemTokenConfig(steps=2, block=16, max_tokens=16)
@@ -116,7 +112,8 @@ def test_items_begin_as_the_mean_of_their_words(base: Base) -> None:
 
 
 def test_features_are_unit_vectors_that_tell_items_apart(split: Split, base: Base) -> None:
-    features = read_features(split.train.catalogue, *base, size=8, max_tokens=16)
+    outputs = mean_outputs(split.train.catalogue, *base, max_tokens=16)
+    features = Projection.of(outputs, 8)(outputs)
     assert features.shape == (60, 8)
     assert torch.allclose(features.norm(dim=1), torch.ones(60), atol=1e-5)
     closeness = (features @ features.T).fill_diagonal_(-1)
@@ -126,10 +123,10 @@ def test_features_are_unit_vectors_that_tell_items_apart(split: Split, base: Bas
 def test_semi_whitening_takes_each_scale_to_its_root() -> None:
     rng = np.random.default_rng(0)
     vectors = torch.tensor(rng.normal(size=(500, 3)) * [9.0, 4.0, 1.0], dtype=torch.float32)
-    white = semi_whiten(vectors, 2)
+    white = Projection.of(vectors, 2)(vectors)
     assert white.shape == (500, 2)
     assert torch.allclose(white.norm(dim=1), torch.ones(500), atol=1e-5)
     # before the rows are made unit, variances 81 : 16 become standard deviations 3 : 2
     ratio = float(white[:, 0].square().sum() / white[:, 1].square().sum())
     assert 1.0 < ratio < 81 / 16
-    assert semi_whiten(vectors, 10).shape == (500, 3)
+    assert Projection.of(vectors, 10)(vectors).shape == (500, 3)

@@ -13,7 +13,6 @@ import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.repeats import masks_seen
@@ -225,11 +224,7 @@ def _often_taken(log: InteractionLog) -> InteractionLog:
     """A log of very many items without the rare ones, and without users who took little else."""
     if log.n_items <= MOST_ITEMS:
         return log
-    kept = np.flatnonzero(log.item_counts() >= OFTEN)
-    place = np.full(log.n_items, -1, dtype=np.int64)
-    place[kept] = np.arange(len(kept))
-    some = log.keep(place[log.items] >= 0)
-    some = some.with_items(Catalogue(log.catalogue.table[kept]), place)
+    some = log.keep_items(np.flatnonzero(log.item_counts() >= OFTEN))
     return some.select_users(np.flatnonzero(some.lengths >= LONG))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 
@@ -32,3 +32,9 @@ def outside_decoder(model: PreTrainedModel) -> str | None:
         return None
     name = next(name for name, module in model.named_modules() if module is decoder)
     return rf"(?!{name}\.).*"
+
+
+def own_weights(base: nn.Module) -> dict[str, Tensor]:
+    """The weights of a base model by their names, without the adapter that stands in it."""
+    weights = base.state_dict().items()
+    return {n.replace(".base_layer", ""): v for n, v in weights if ".lora_" not in n}

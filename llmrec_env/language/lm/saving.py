@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.tensor_files import check_shapes, read_tensors, sample_lines
+from llmrec_env.language.lm.decoder import own_weights
 from llmrec_env.language.lm.pretrained import quiet_transformers
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 
@@ -73,7 +73,7 @@ def save_adapter(
 
 def save_base(base: PreTrainedModel, folder: Path, dtype: torch.dtype) -> None:
     """Write the weights of a base model, without the adapter that stands in it."""
-    tensors = {n: v.to(dtype).contiguous().clone() for n, v in _own_weights(base).items()}
+    tensors = {n: v.to(dtype).contiguous().clone() for n, v in own_weights(base).items()}
     if base.config.tie_word_embeddings:
         tied = set(getattr(base, "_tied_weights_keys", None) or [])
         tensors = {name: value for name, value in tensors.items() if name not in tied}
@@ -99,7 +99,7 @@ def load_adapter(model: PreTrainedModel | PeftModel, folder: Path) -> None:
 
 def base_lines(base: PreTrainedModel) -> dict[str, str]:
     """A line for each weight of a base model that is saved by name; see :func:`sample_lines`."""
-    return sample_lines(_own_weights(base))
+    return sample_lines(own_weights(base))
 
 
 def check_base(base: PreTrainedModel, saved: Mapping[str, str], name: object) -> None:
@@ -117,9 +117,3 @@ def check_base(base: PreTrainedModel, saved: Mapping[str, str], name: object) ->
                 f"the base model {str(name)!r} is not the one that this LE learned with: its "
                 f"weight {weight!r} differs; name the right one as base_model in config.json"
             )
-
-
-def _own_weights(base: PreTrainedModel) -> dict[str, Tensor]:
-    """The weights of a base model by their names, without the adapter that stands in it."""
-    weights = base.state_dict().items()
-    return {n.replace(".base_layer", ""): v for n, v in weights if ".lora_" not in n}

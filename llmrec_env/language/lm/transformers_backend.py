@@ -7,7 +7,8 @@ positions decides what a sliding-window layer still sees.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import torch
@@ -158,6 +159,15 @@ class TransformersBackend(LMBackend):
                 del base.peft_config
             self.causal_lm = base.requires_grad_(False)
             self.recompute(False)
+
+    @contextmanager
+    def without_adapter(self) -> Iterator[PreTrainedModel]:
+        """The base model as it was before it learned, for the time being."""
+        if not isinstance(self.causal_lm, PeftModel):
+            yield self.base_model
+            return
+        with self.causal_lm.disable_adapter():
+            yield self.base_model
 
     def recompute(self, again: bool) -> None:
         """Whether a learning pass keeps no outputs but computes them again for the gradient."""
