@@ -1,7 +1,7 @@
 """Data: the catalogue, the log, readers of public formats, splits, and the generated world."""
 
 from llmrec_env.data.catalogue import Catalogue
-from llmrec_env.data.loading import load
+from llmrec_env.data.loading import load, load_items
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split, split_by_time, split_by_user, split_last_out
 from llmrec_env.data.transforms import k_core, shuffle_items
@@ -12,6 +12,7 @@ __all__ = [
     "Split",
     "k_core",
     "load",
+    "load_items",
     "shuffle_items",
     "split_by_time",
     "split_by_user",

@@ -16,9 +16,12 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import local_path
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import listed
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.described import catalogue_of
 from llmrec_env.data.events import Events, read_events
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
+from llmrec_env.data.formats.plain import ENDINGS, read_items
+from llmrec_env.data.formats.text import clean
 from llmrec_env.data.interactions import Interactions
 from llmrec_env.data.labels import divide_by_label, place_skips, read_liked
 from llmrec_env.data.log import InteractionLog
@@ -109,6 +112,43 @@ def load(
     for line in log.reading.lines:
         progress.say(line)
     return log if shuffle_seed is None else shuffle_items(log, shuffle_seed)
+
+
+@fork_safe
+def load_items(
+    path: str | os.PathLike[str],
+    *,
+    encoding: str = "utf-8",
+    text_columns: Sequence[str] | None = None,
+    item_column: str | None = None,
+    max_characters: int = 500,
+) -> Catalogue:
+    """Read a table of items without a log, such as new ones for a simulated user.
+
+    Args:
+        path: a csv, tsv (gzipped or not) or parquet file with a row an item.
+        encoding: of a text file, as Python names it.
+        text_columns: the columns that describe an item; by default all but those that hold numbers
+            alone, and addresses.
+        item_column: the one that names the item, where it has no usual name.
+        max_characters: longer texts are cut after the last whole word within it.
+
+    Raises:
+        DataError: there is no such file, no column names the item, or an id is missing or stands in
+            two rows.
+    """
+    place = local_path(path, "the items")
+    if not place.is_file():
+        raise DataError(f"{path}: no such file; give a csv, tsv or parquet file of items")
+    if not place.name.endswith(ENDINGS):
+        raise DataError(f"{path}: expected a file that ends in {', '.join(ENDINGS)}")
+    table = read_items(place, encoding, text_columns, item_column)
+    if table.height == 0:
+        raise DataError(f"{path}: no items; expected at least one row")
+    try:
+        return Catalogue(clean(table, max_characters))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
 
 
 def _find_format(source: LogFiles, name: str | None) -> Format:

@@ -52,6 +52,21 @@ def test_a_user_without_a_language_model_is_fitted_alike(data: Path, tmp_path: P
     assert "accuracy" in run("evaluate", *where, "--simulator", str(user))
 
 
+@pytest.mark.slow
+def test_new_items_are_added_to_a_saved_user(data: Path, tmp_path: Path) -> None:
+    le, items, grown = tmp_path / "le", tmp_path / "new.csv", tmp_path / "grown"
+    steps = ("--epochs", "1", "--min-steps", "3")
+    run("fit", "--data", str(data), "--out", str(le), "--no-language-model", *steps)
+    items.write_text("sku,title\nx1,A quiet harbour\nx2,The duel\n")
+    command = ("add-items", "--simulator", str(le), "--items", str(items), "--out", str(grown))
+    assert "2 items added to 60" in run(*command)
+    assert LanguageEnvironment.from_pretrained(grown).catalogue.ids[60:] == ["x1", "x2"]
+    assert "nothing is left to do" in run(*command)
+    twice = runner.invoke(app, [*command[:2], str(grown), *command[3:6], str(tmp_path / "more")])
+    assert twice.exit_code == 1
+    assert "in the catalogue already" in twice.output
+
+
 def test_train_names_every_objective_and_refuses_others(tmp_path: Path) -> None:
     options = typer.main.get_command(app).commands["train"].params
     said = next(option.help for option in options if option.name == "objective")

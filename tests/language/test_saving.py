@@ -76,6 +76,7 @@ def test_the_folder_is_laid_out_as_hugging_face_does(
     assert files == {
         "config.json",
         "heads.safetensors",
+        "text_space.safetensors",
         "catalogue.parquet",
         "users.parquet",
         "adapter/adapter_config.json",

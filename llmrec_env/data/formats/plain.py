@@ -83,6 +83,23 @@ def read(
     return RawLog(interactions, path, items, found[0], True, Reading(tables=tables))
 
 
+def read_items(
+    path: Path,
+    encoding: str = "utf-8",
+    text_columns: Sequence[str] | None = None,
+    item_column: str | None = None,
+) -> pl.DataFrame:
+    """A table of items alone: ``item_id`` and columns of text; see :func:`read`.
+
+    Raises:
+        DataError: it cannot be read, or has no column that names the item.
+    """
+    names = _column_names(path, encoding)
+    chosen = {} if item_column is None else {"item_id": item_column}
+    item = find_columns(names, chosen, str(path), needed=["item_id"])["item_id"]
+    return _read_items(path, encoding, names, item, text_columns)
+
+
 def _names(stem: str) -> list[str]:
     return [stem + ending for ending in ENDINGS]
 
