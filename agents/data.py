@@ -15,10 +15,11 @@ from agents.windows import Windows
 from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.data.catalogue import check_same_catalogue
+from llmrec_env.data.events import CLICK_REWARD, PURCHASE_REWARD
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import UnseenItems
 from llmrec_env.offline.augmentation import Proposals, propose, soft_targets
-from llmrec_env.offline.transitions import CLICK_REWARD, PURCHASE_REWARD, event_rewards
+from llmrec_env.offline.transitions import event_rewards
 from llmrec_env.users.base import Branches, Labels, UserSimulator
 
 

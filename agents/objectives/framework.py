@@ -38,7 +38,7 @@ from typing import ClassVar, TypeVar
 
 from agents.objectives.base import LossTerm
 from agents.settings import Registry
-from llmrec_env.offline.transitions import CLICK_REWARD, PURCHASE_REWARD
+from llmrec_env.data.events import CLICK_REWARD, PURCHASE_REWARD
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from agents.objectives.base import Batch, LossTerm, Outputs, half_squared_error
 from agents.objectives.supervised import SupervisedConfig
 from agents.settings import check_choice, check_positive, check_share
-from llmrec_env.offline.transitions import CLICK_REWARD, PURCHASE_REWARD
+from llmrec_env.data.events import CLICK_REWARD, PURCHASE_REWARD
 
 Target = Literal["twin", "periodic"]
 

@@ -38,12 +38,13 @@ def fit(
         bool, typer.Option(help="Also learn a vector for each item, beyond what its text says.")
     ] = False,
     feedback: Annotated[
-        bool,
+        str,
         typer.Option(
-            help="Learn from ratings or play counts, where the log has any, how much items "
-            "are liked. Without, every interaction counts alike."
+            help="Column from which to learn how much items are liked: rating, liked, weight, "
+            "event or none; auto is the first of rating, liked and weight that the log has. With "
+            "none, every interaction counts alike."
         ),
-    ] = True,
+    ] = "auto",
     language_model: Annotated[
         bool,
         typer.Option(
@@ -90,7 +91,7 @@ def fit(
             **lm.learning,
         ),
         item_encoder=item_encoder,
-        feedback=feedback,
+        feedback=feedback,  # type: ignore[arg-type]  # refused by FitConfig
         language_model=language_model,
         **lm.reading,
     ).scaled(budget)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import BoolArray
+from llmrec_env.common.arrays import BoolArray, FloatArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed, shown
 from llmrec_env.data.values import as_ids
@@ -28,6 +30,8 @@ _PURCHASES = """
     checkout sale conversion rent
 """
 CLICKS, PURCHASES = tuple(_CLICKS.split()), tuple(_PURCHASES.split())
+CLICK_REWARD, PURCHASE_REWARD = 0.2, 1.0
+"""What a click and a purchase are worth, as in the SQN line of work, unless one says otherwise."""
 KINDS = ("click", "purchase", "drop")
 
 Events = Mapping[str, str | float]
@@ -62,6 +66,22 @@ def kinds_of_events(events: pl.Series, own: Iterable[str] = ()) -> pl.Series:
     """
     kinds = _kinds(events.unique().drop_nulls(), {})
     return events.replace({name: kind for name, kind in kinds.items() if name not in set(own)})
+
+
+def event_strengths(
+    events: pl.Series, own: Mapping[str, float] = MappingProxyType({})
+) -> FloatArray:
+    """How strong a sign of liking each event is: its reward, float32 (n,); NaN where unknown.
+
+    Args:
+        events: their names; null where there is none.
+        own: events that have a reward of their own (``Reading.event_rewards``).
+    """
+    kinds = {"click": CLICK_REWARD, "purchase": PURCHASE_REWARD}
+    names = events.unique().drop_nulls().to_list()
+    known = {name: kinds[kind] for name, kind in _kinds(names, {}).items()} | dict(own)
+    strengths = events.replace_strict(known, default=None, return_dtype=pl.Float32)
+    return strengths.fill_null(np.nan).to_numpy().astype(np.float32)
 
 
 def read_events(

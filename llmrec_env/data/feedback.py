@@ -1,35 +1,46 @@
 """Feedback: how much a user liked what they took, as the log tells it.
 
-One door for ratings, play counts and events. A log's values are first put on one scale, whatever
-their unit, and then compared within a user, because one user's 3 is another's 5::
+One door for ratings, likes and dislikes, play counts and kinds of events. A log's values are first
+put on one scale, whatever their unit, and then compared within a user, because one user's 3 is
+another's 5::
 
     v = (value - mean) / sd                          mean and sd of all training interactions
     m = sum(v) / (n + k),  s^2 = (sum((v - m)^2) + k) / (n + k)      over what is known of the user
     z = (v - m) / s,       y = Phi(z)                Phi: the normal distribution; y in (0, 1)
 
 so that y is about the share of the user's own values that lie below this one, and a user of whom
-little is known is taken for an average one (k = 2 values). Whoever wants another rule hands in a
-column of ratings made by it, and a scale with ``per_user=False``.
+little is known is taken for an average one (k = 2 values). Another rule from values to y can take
+its place: :mod:`llmrec_env.data.feedback_rules`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any, Literal
 
 import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
-from llmrec_env.common.wording import shown
+from llmrec_env.common.wording import listed, shown
+from llmrec_env.data.events import event_strengths
+from llmrec_env.data.feedback_rules import NORMAL, FeedbackRule
 from llmrec_env.data.log import InteractionLog
 
-Source = Literal["rating", "weight"]
-SOURCES: tuple[Source, ...] = ("rating", "weight")
+Source = Literal["rating", "liked", "weight", "event"]
+READ: tuple[Source, ...] = ("rating", "liked", "weight")
 """Columns that tell how much a user liked something; the first that a log has is read."""
+SOURCES: tuple[Source, ...] = (*READ, "event")
+"""The same with kinds of events, which are read where they are asked for: a purchase after ten
+views says first of all that the eleventh row is a purchase."""
 PRIOR = 2.0
 """Values of an average user that are added to those known of a user, k."""
+CUT = 0.01
+"""How far from 0 and 1 a liking stays where it becomes a z, which would be infinite."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class FeedbackScale:
         mean: of the training log's values; of their logarithms where they are counts.
         sd: their standard deviation.
         per_user: whether a value is compared with the user's others.
+        rule: how the values of a user become likings, where it is not the usual rule.
 
     Raises:
         SettingError: the source is unknown, or the standard deviation is not above 0.
@@ -50,6 +62,7 @@ class FeedbackScale:
     mean: float = 0.0
     sd: float = 1.0
     per_user: bool = True
+    rule: FeedbackRule = field(default_factory=FeedbackRule)
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -59,14 +72,42 @@ class FeedbackScale:
             raise SettingError(f"feedback needs a finite mean and an sd above 0, got {self}")
 
     @classmethod
-    def of(cls, log: InteractionLog) -> FeedbackScale | None:
-        """The scale of a log; None where it tells no feedback, or everybody's is the same."""
-        source = source_of(log)
-        if source is None:
+    def of(
+        cls, log: InteractionLog, source: Source | None = None, rule: FeedbackRule | None = None
+    ) -> FeedbackScale | None:
+        """The scale of a log; None where it tells no feedback, or everybody's is the same.
+
+        Args:
+            log: the training users.
+            source: the column to read; None: the first of :data:`READ` that tells anything.
+            rule: how the values of a user become likings; None for the usual one.
+
+        Raises:
+            DataError: there is no such column, or all its values are the same.
+        """
+        found = source_of(log) if source is None else source
+        if found is None:
             return None
-        known = _column(log, source)
+        if not _differs(log, found):
+            told = [name for name in SOURCES if _differs(log, name)]
+            raise DataError(
+                f"feedback={found!r}: the log has no {found}s that differ, from which to tell what "
+                f"is liked; it has {listed(told) if told else 'no feedback'} (--feedback)"
+            )
+        known = _column(log, found)
         known = known[~np.isnan(known)].astype(np.float64)
-        return cls(source, float(known.mean()), float(known.std()))
+        rule = rule or FeedbackRule()
+        return cls(found, float(known.mean()), float(known.std()), rule.per_user, rule)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> FeedbackScale:
+        """A scale from what ``dataclasses.asdict`` gave.
+
+        Raises:
+            SettingError: its rule is not registered.
+        """
+        rule = FeedbackRule(**values.get("rule", {}))
+        return cls(**{**values, "rule": rule})
 
     def values(self, log: InteractionLog) -> FloatArray:
         """The value v of every interaction, float32 (n_interactions,), NaN where unknown."""
@@ -99,26 +140,59 @@ class FeedbackScale:
         return ((known - self.mean) / self.sd).astype(np.float32)
 
     def within_users(self, log: InteractionLog) -> FloatArray:
-        """z of every interaction, by all that the log knows of its user; NaN where unknown."""
+        """z of every interaction, by all that the log knows of its user; NaN where unknown.
+
+        By the usual rule as above, by another the z of which its liking is Phi(z).
+
+        Raises:
+            SettingError: the rule gives something else than likings.
+        """
+        if self.rule.name != NORMAL:
+            return _normal_quantiles(self.rule.likings(told(log, self.source), log.row_users))
         values = self.values(log)
         if not self.per_user:
             return values
         mean, sd = user_moments(values, log.row_users, log.n_users)
         return ((values - mean[log.row_users]) / sd[log.row_users]).astype(np.float32)
 
+    def likings(self, log: InteractionLog) -> FloatArray:
+        """How much each interaction was liked, y in [0, 1], float32 (n,); NaN where unknown.
+
+        Raises:
+            SettingError: the rule gives something else.
+        """
+        if self.rule.name != NORMAL:
+            return self.rule.likings(told(log, self.source), log.row_users)
+        z = self.within_users(log).astype(np.float64)
+        return np.array([0.5 * (1 + math.erf(own / math.sqrt(2))) for own in z], dtype=np.float32)
+
 
 def source_of(log: InteractionLog) -> Source | None:
-    """The column that tells how much users liked things; None where there is none that differs."""
-    for source in SOURCES:
-        known = _column(log, source)
-        known = known[~np.isnan(known)]
-        if len(known) and known.min() < known.max():
-            return source
-    return None
+    """The column that tells how much users liked things; None where there is none that differs.
+
+    Kinds of events are none of them: see :data:`SOURCES`.
+    """
+    return next((source for source in READ if _differs(log, source)), None)
+
+
+def _differs(log: InteractionLog, source: Source) -> bool:
+    known = _column(log, source)
+    known = known[~np.isnan(known)]
+    return bool(len(known)) and bool(known.min() < known.max())
+
+
+def _normal_quantiles(likings: FloatArray) -> FloatArray:
+    """z of likings y = Phi(z), those near 0 and 1 cut at :data:`CUT`."""
+    distinct, places = np.unique(likings, return_inverse=True)
+    normal = NormalDist()
+    z = [normal.inv_cdf(min(max(float(y), CUT), 1 - CUT)) if y == y else y for y in distinct]
+    return np.array(z, dtype=np.float32)[places]
 
 
 def told(log: InteractionLog, source: Source | None) -> FloatArray:
     """The feedback of every interaction in its own unit, float32 (n,), NaN where unknown.
+
+    That of an event is its reward (:func:`llmrec_env.data.events.event_strengths`).
 
     Args:
         log: whose interactions.
@@ -126,6 +200,8 @@ def told(log: InteractionLog, source: Source | None) -> FloatArray:
     """
     if source is None or source not in log.feedback.columns:
         return np.full(len(log), np.nan, dtype=np.float32)
+    if source == "event":
+        return event_strengths(log.feedback["event"], log.reading.event_rewards)
     return log.feedback[source].fill_null(np.nan).to_numpy().astype(np.float32)
 
 

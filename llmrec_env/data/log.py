@@ -24,6 +24,7 @@ from llmrec_env.data.skips import AT_END, BEFORE, Skips
 from llmrec_env.data.times import whole_seconds
 
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
+EVENT_REWARD = "event_reward"  # and that in which it keeps rewards of the caller's own
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,6 +360,9 @@ class InteractionLog:
         """Write the interactions as parquet (the catalogue is saved apart)."""
         held_out = pl.Series(HELD_OUT, self.first_target[self.row_users])
         table = self.to_table().with_columns(held_out)
+        if self.reading.event_rewards and "event" in table.columns:
+            rewards = table["event"].replace_strict(self.reading.event_rewards, default=None)
+            table = table.with_columns(rewards.cast(pl.Float64).alias(EVENT_REWARD))
         if self.skips is not None:
             skipped = self.skips.beside(self.offsets, self.catalogue.table["item_id"])
             table = pl.concat([table, skipped], how="horizontal")
@@ -371,6 +375,9 @@ class InteractionLog:
         """Read a log that :meth:`save` wrote."""
         table = read_parquet(Path(path))
         log = cls.from_table(catalogue, table, name=str(path))
+        if EVENT_REWARD in table.columns:
+            pairs = table.select("event", EVENT_REWARD).drop_nulls().unique().iter_rows()
+            log = replace(log, reading=replace(log.reading, event_rewards=dict(pairs)))
         if {BEFORE, AT_END} <= set(table.columns):
             places = {name: place for place, name in enumerate(catalogue.ids)}
             log = replace(log, skips=Skips.of_lists(table, log.offsets, places))

@@ -1,4 +1,5 @@
-"""Negative sampling: items that a user never took, drawn uniformly or by popularity."""
+"""Negative sampling: items that a user never took, drawn uniformly, by popularity, or of those that
+they were shown and did not take."""
 
 from __future__ import annotations
 
@@ -70,6 +71,51 @@ class Negatives:
         keys = users * self._n_items + items
         place = np.minimum(np.searchsorted(self._seen, keys), len(self._seen) - 1)
         return self._seen[place] == keys
+
+
+class SkippedItems:
+    """Draws what users were shown and did not take, at the steps at which they were shown it.
+
+    What a user took at any other time is never drawn: it is no item that they do not want.
+
+    Args:
+        log: its skips, if it has any.
+        by_step: whether an item is drawn only at the step to which its skip belongs; else at every
+            step of its user, as where a log has no order.
+    """
+
+    def __init__(self, log: InteractionLog, by_step: bool = True) -> None:
+        self._by_step, self._span = by_step, int(log.lengths.max(initial=0)) + 1
+        self._keys = self._items = np.empty(0, dtype=np.int64)
+        if log.skips is None:
+            return
+        users = log.skips.row_users
+        taken = np.unique(log.row_users * log.n_items + log.items)
+        wanted = np.isin(users * log.n_items + log.skips.items, taken)
+        self._items = log.skips.items[~wanted]
+        self._keys = self._key(users, log.skips.after)[~wanted]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def draw(self, users: IntArray, steps: IntArray, rng: np.random.Generator) -> IntArray:
+        """One skipped item for each step, int64 (N,); -1 where nothing was skipped.
+
+        Args:
+            users: int64 (N,).
+            steps: int64 (N,), how many items each took before.
+            rng: of the draws.
+        """
+        keys = self._key(users, np.minimum(steps, self._span - 1))
+        first = np.searchsorted(self._keys, keys)
+        count = np.searchsorted(self._keys, keys, side="right") - first
+        place = first + np.floor(rng.random(len(keys)) * count).astype(np.int64)
+        drawn = np.full(len(keys), -1, dtype=np.int64)
+        drawn[count > 0] = self._items[place[count > 0]]
+        return drawn
+
+    def _key(self, users: IntArray, steps: IntArray) -> IntArray:
+        return users * self._span + steps if self._by_step else users
 
 
 class UnseenItems:

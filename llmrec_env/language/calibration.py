@@ -1,13 +1,18 @@
 """Calibration of acceptance: turns a reward into the probability that the user takes the item.
 
-A log holds what was taken, not what was shown and left. So the *shape* comes from the log (Platt's
-logistic fit: a logged next item against popularity-matched items that the user never saw, on
-validation users), and the *level* from a stated prior: the mean over uniformly shown items.
+Most logs hold what was taken, not what was shown and left. Then the *shape* comes from the log
+(Platt's logistic fit: a logged next item against popularity-matched items that the user never saw,
+on validation users), and the *level* from a stated prior: the mean over uniformly shown items.
+
+Where a log tells what was shown and not taken, both come from it: the fit is of what was taken
+against what was skipped, and the mean over uniformly shown items follows from it.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +28,10 @@ from llmrec_env.language.model import LanguageEnvironment
 
 QUANTILES = 257
 USERS = 1000  # validation users that calibration reads at most
+OF_A_STEP = 4  # skips of a step that calibration reads at most
+ENOUGH = 200
+"""Skips, and takes, of validation users from which their rate is known."""
+LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,10 +41,13 @@ class Acceptance:
     Attributes:
         slope: how fast the probability rises with z.
         shown: quantiles of z over uniformly shown items, from which the offset follows.
+        rate: mean probability of taking a uniformly shown item, as what the log's users were shown
+            and did not take says; None where the log does not tell.
     """
 
     slope: float
     shown: tuple[float, ...]
+    rate: float | None = None
 
     def offset(self, accept_rate: float) -> float:
         """The offset at which uniformly shown items are taken with mean ``accept_rate``.
@@ -62,13 +74,49 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     others, _ = branch_log(le, log, tried, head="acceptance")
     goes_on = log.row_goes_on
     z_taken = logit(taken[1:][goes_on[:-1]])
-    z_popular = logit(others[goes_on, 0])
-    slope = platt_slope(z_taken, z_popular)
-    quantiles = np.quantile(logit(others[:, 1]), np.linspace(0, 1, QUANTILES))
+    z_popular, z_uniform = logit(others[goes_on, 0]), logit(others[:, 1])
+    quantiles = np.quantile(z_uniform, np.linspace(0, 1, QUANTILES))
+    skipped = _skipped(le, log, rng)
+    enough = min(len(z_taken), len(skipped.z)) >= ENOUGH
+    rate = None
+    if enough:
+        slope, offset = platt(z_taken, skipped.z, skipped.weights)
+        rate = float(np.clip(sigmoid(slope * quantiles + offset).mean(), LEAST, 1 - LEAST))
+    else:
+        slope = platt_slope(z_taken, z_popular)
     model.changed()
-    acceptance = Acceptance(slope, tuple(float(q) for q in quantiles))
+    acceptance = Acceptance(slope, tuple(float(q) for q in quantiles), rate)
     model.record["acceptance"] = {"slope": slope, "shown": list(acceptance.shown)}
+    if enough:
+        model.record["acceptance"] |= {"rate": rate, "skips": len(skipped.z)}
     return acceptance
+
+
+class _Skipped(NamedTuple):
+    """What was skipped: normalised raw rewards z, and how many skips each stands for."""
+
+    z: FloatArray
+    weights: FloatArray
+
+
+def _skipped(le: AnsweringLE, log: InteractionLog, rng: np.random.Generator) -> _Skipped:
+    """Skips after a user's first interaction, some of each step's."""
+    nothing = np.empty(0, dtype=np.float32)
+    if log.skips is None or not (known := log.skips.after > 0).any():
+        return _Skipped(nothing, nothing)
+    rows = (log.offsets[:-1][log.skips.row_users] + log.skips.after - 1)[known]
+    items = log.skips.items[known]
+    order = np.lexsort((rng.random(len(rows)), rows))
+    rows, items = rows[order], items[order]
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    chosen = place < OF_A_STEP
+    tried = np.full((len(log), OF_A_STEP), -1, dtype=np.int64)
+    tried[rows[chosen], place[chosen]] = items[chosen]
+    answers, _ = branch_log(le, log, tried, head="acceptance")
+    counts = np.bincount(rows, minlength=len(log))
+    each = counts / np.maximum(1, np.minimum(counts, OF_A_STEP))
+    z = logit(answers[rows[chosen], place[chosen]])
+    return _Skipped(z, each[rows[chosen]].astype(np.float32))
 
 
 def logit(probability: FloatArray) -> FloatArray:
@@ -78,22 +126,39 @@ def logit(probability: FloatArray) -> FloatArray:
 
 
 def platt_slope(taken: FloatArray, others: FloatArray) -> float:
-    """Slope of the logistic regression of taken against others, by Newton's method; at least 0.
+    """Slope of the logistic regression of taken against others; at least 0."""
+    return platt(taken, others, np.ones(len(others), dtype=np.float32))[0]
+
+
+def platt(taken: FloatArray, others: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Logistic regression of taken against others, by Newton's method.
 
     As Platt proposes, the targets lie one example inside 0 and 1, so that a handful of pairs that
     a threshold tells apart does not make an infinite slope.
+
+    Args:
+        taken: z of what was taken, (n,).
+        others: z of what was not, (m,).
+        weights: how often each of the others counts, (m,).
+
+    Returns:
+        The slope, at least 0, and the offset.
     """
     x = np.concatenate([taken, others]).astype(np.float64)
+    w = np.concatenate([np.ones(len(taken)), weights]).astype(np.float64)
+    left = float(weights.sum())
     y = np.concatenate(
         [
             np.full(len(taken), (len(taken) + 1) / (len(taken) + 2)),
-            np.full(len(others), 1 / (len(others) + 2)),
+            np.full(len(others), 1 / (left + 2)),
         ]
     )
     design = np.stack([x, np.ones_like(x)], axis=1)
     beta = np.zeros(2)
     for _ in range(25):
         p = sigmoid(design @ beta)
-        curvature = design.T @ (design * (p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
-        beta += np.linalg.solve(curvature, design.T @ (y - p))
-    return float(max(beta[0], 0.0))
+        curvature = design.T @ (design * (w * p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
+        beta += np.linalg.solve(curvature, design.T @ (w * (y - p)))
+    if beta[0] < 0:  # what draws less is taken more: then nothing that draws tells
+        return 0.0, math.log((len(taken) + 1) / (left + 1))
+    return float(beta[0]), float(beta[1])

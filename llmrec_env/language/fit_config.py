@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.settings_types import check_types
+from llmrec_env.data.feedback_rules import NORMAL, FeedbackRule
 from llmrec_env.language.item_tokens import ItemTokenConfig
 from llmrec_env.language.learning import LearningConfig
 from llmrec_env.language.liking_learning import LikingConfig
@@ -27,9 +29,14 @@ class FitConfig:
     item_tokens: ItemTokenConfig = field(default_factory=ItemTokenConfig)
     learning: LearningConfig = field(default_factory=LearningConfig)
     liking: LikingConfig = field(default_factory=LikingConfig)
-    feedback: bool = True
-    """Whether ratings or play counts are read, where the log has any. Without, every interaction
-    counts alike, and liking is learned from what was taken."""
+    feedback: Literal["auto", "rating", "liked", "weight", "event", "none"] = "auto"
+    """Which column of the log tells how much things were liked. "auto" is the first of ratings,
+    likes and play counts (``weight``) that the log has; kinds of events are read where they are
+    asked for. With "none", or where there are none, every interaction counts alike, and liking is
+    learned from what was taken."""
+    feedback_rule: FeedbackRule | str | Callable[..., Any] = NORMAL
+    """How the values of a user become likings: the name of a rule, or a rule that was registered
+    (:mod:`llmrec_env.data.feedback_rules`); kept as a :class:`FeedbackRule`."""
     items: Literal["auto", "text", "pooled", "random"] = "auto"
     """What the LM reads of an item: a token learned from its text, the mean of its words'
     embeddings, or, as a control that knows no language, random numbers; the LE learns a map from
@@ -49,6 +56,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
+        object.__setattr__(self, "feedback_rule", FeedbackRule.of(self.feedback_rule))
         if self.items not in (kinds := ("auto", "text", "pooled", "random")):
             raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
         if self.items == "random" and self.item_encoder is not None:

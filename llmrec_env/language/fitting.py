@@ -19,6 +19,7 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import is_missing_folder
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale
+from llmrec_env.data.feedback_rules import FeedbackRule
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.estimate import FitEstimate, estimate
 from llmrec_env.language.fit_config import LARGE_LM, FitConfig
@@ -252,10 +253,12 @@ def _told_by_log(config: FitConfig, log: InteractionLog) -> LanguageEnvironmentC
     shape = config.model
     if shape.ordered is None:
         shape = replace(shape, ordered=log.is_ordered)
-    if config.feedback and shape.feedback is None:
-        scale = FeedbackScale.of(log)
-        if scale is not None and len(users_with_feedback(scale, log)):
-            shape = replace(shape, feedback=scale)
+    if config.feedback == "none" or shape.feedback is not None:
+        return shape
+    source = None if config.feedback == "auto" else config.feedback
+    scale = FeedbackScale.of(log, source, FeedbackRule.of(config.feedback_rule))
+    if scale is not None and (source is not None or len(users_with_feedback(scale, log))):
+        shape = replace(shape, feedback=scale)
     return shape
 
 

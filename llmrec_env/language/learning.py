@@ -4,6 +4,7 @@
     L_sm = -log softmax_j( cos(s_t, v_j) / tau )[a+]        the next item among all items
     L_rm = -log sigmoid( r(x_1:t, a+) - r(x_1:t, a-) )      Bradley-Terry; a- never saw by the user
 
+Where the log tells what was shown and not taken, most a- of steps with such items are these.
 The negative of every step branches off the sequence, so both terms of T steps cost 2T tokens.
 """
 
@@ -37,7 +38,7 @@ from llmrec_env.common.training import (
 )
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.negatives import Negatives
+from llmrec_env.data.negatives import Negatives, SkippedItems
 from llmrec_env.data.order import shuffle_order
 from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.windows import chunk_log
@@ -67,6 +68,9 @@ class LearningConfig:
     """Weight of the reward model's loss."""
     popular_share: float = 0.5
     """Share of the negatives drawn by popularity; the others are uniform."""
+    skipped_share: float = 0.8
+    """Share of the negatives that are items shown at that step and not taken, of the steps at which
+    the log tells any; the others stay what they are elsewhere."""
     epochs: int = 8
     """Passes over the users at most."""
     min_steps: int = 300
@@ -101,6 +105,8 @@ class LearningConfig:
         check_types(self)
         if not 0 < self.share <= 1:
             raise DataError(f"share of the training users must lie in (0, 1], got {self.share}")
+        if not 0 <= self.skipped_share <= 1:
+            raise DataError(f"skipped_share must lie in [0, 1], got {self.skipped_share}")
         for name, least in (("epochs", 1), ("min_steps", 0), ("batch_tokens", 2)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise DataError(f"{name} must be at least {least}, got {value}")
@@ -320,7 +326,7 @@ class _Batch:
     items: Tensor  # (B, T) right-padded
     lengths: Tensor  # (B,)
     values: Tensor | None  # (B, T): how each item was liked, where the LE reads that
-    negatives: Tensor  # (B, T - 1): one item never saw, for the step before each next item
+    negatives: Tensor  # (B, T - 1): an item not taken, for the step before each next item
     real: Tensor  # bool (B, T - 1): the steps that this stretch answers
     users: IntArray  # (B,): whose stretch it is
     steps: IntArray  # (B, T - 1): items that the user took before each next item
@@ -347,6 +353,8 @@ class _Batches:
         self._scale, self._is_ordered = scale, model.heads.ordered
         self._device = model.device
         self._negatives = Negatives(log, config.popular_share, any_where_none=True)
+        self._skipped = SkippedItems(log, by_step=self._is_ordered)
+        self._skipped_share = config.skipped_share
         most = None if config.batch_tokens is None else config.batch_tokens // 2
         lengths = self._chunks.widths, config.batch_size
         self._rows = bucketed_batches(*lengths, config.seed, most)
@@ -378,7 +386,7 @@ class _Batches:
         width = items.shape[1] - 1
         steps = chunks.starts[:, None] + np.arange(1, width + 1)
         real = (steps >= chunks.firsts[:, None]) & (steps < chunks.ends[:, None])
-        negatives = self._negatives.draw(np.repeat(chunks.users, width), rng)
+        negatives = self._not_taken(np.repeat(chunks.users, width), steps.ravel(), rng)
         return _Batch(
             items,
             lengths,
@@ -388,6 +396,15 @@ class _Batches:
             chunks.users,
             steps,
         )
+
+    def _not_taken(self, users: IntArray, steps: IntArray, rng: np.random.Generator) -> IntArray:
+        """A negative of each step, int64 (N,)."""
+        unseen = self._negatives.draw(users, rng)
+        if not len(self._skipped):
+            return unseen
+        skipped = self._skipped.draw(users, steps, rng)
+        chosen = (skipped >= 0) & (rng.random(len(users)) < self._skipped_share)
+        return np.where(chosen, skipped, unseen)
 
     def _log_of(self, epoch: int) -> InteractionLog:
         """The log in the order of an epoch: where there is no order, in another one each time."""

@@ -188,7 +188,7 @@ def learn_liking(
     if not len(learned.users):
         raise DataError(
             f"no training user has {LEAST} items with feedback, from which liking is learned; "
-            "leave it unread with feedback=False (--no-feedback)"
+            "leave it unread with feedback='none' (--feedback none)"
         )
     batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
     rng = np.random.default_rng([config.seed, 1])

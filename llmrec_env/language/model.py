@@ -268,7 +268,7 @@ class LanguageEnvironment(nn.Module):
             settings = dict(saved.description["config"])
             settings["window"] = Window(**settings["window"])
             if settings.get("feedback") is not None:
-                settings["feedback"] = FeedbackScale(**settings["feedback"])
+                settings["feedback"] = FeedbackScale.from_json(settings["feedback"])
             settings["lora_modules"] = tuple(settings.get("lora_modules", ()))
             config, record = LanguageEnvironmentConfig(**settings), saved.record
         with reading(saved.folder):

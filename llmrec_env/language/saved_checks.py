@@ -96,14 +96,15 @@ def check_acceptance(path: Path, record: Mapping[str, Any]) -> None:
     """Refuse a calibrated acceptance that no calibration gives, if there is one.
 
     Raises:
-        DataError: its slope is negative, or a number of it is none.
+        DataError: its slope is negative, its rate no probability, or a number of it is none.
     """
     acceptance = record.get("acceptance")
     if acceptance is None:
         return
-    slope, shown = acceptance["slope"], acceptance["shown"]
-    if not (shown and slope >= 0 and all(map(math.isfinite, [slope, *shown]))):
+    slope, shown, rate = acceptance["slope"], acceptance["shown"], acceptance.get("rate", 0.5)
+    sound = shown and slope >= 0 and all(map(math.isfinite, [slope, *shown])) and 0 < rate < 1
+    if not sound:
         raise DataError(
-            f"{path}: the acceptance in its record (slope {slope!r}) is not one that calibration "
-            "gives; copy the folder again from where it came"
+            f"{path}: the acceptance in its record (slope {slope!r}, rate {rate!r}) is not one "
+            "that calibration gives; copy the folder again from where it came"
         )

@@ -17,7 +17,7 @@ import polars as pl
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import check_same_catalogue
-from llmrec_env.data.events import purchased
+from llmrec_env.data.events import CLICK_REWARD, PURCHASE_REWARD, purchased
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.offline.augmentation import Proposals, propose
 from llmrec_env.offline.augmented_rows import augmented_rows
@@ -26,9 +26,6 @@ from llmrec_env.users.base import Labels, UserSimulator
 
 State = Literal["language", "history"]
 Reward = Literal["language", "constant", "rating", "event"]
-
-CLICK_REWARD, PURCHASE_REWARD = 0.2, 1.0
-"""Rewards of the two kinds of events, as published by the SQN line of work."""
 
 
 def transitions(

@@ -37,6 +37,8 @@ from llmrec_env.users.base import (
 )
 from llmrec_env.users.origin import EMBEDDED, Origin
 
+ACCEPT_RATE = 0.1
+"""Mean probability of taking a uniformly shown item, where no log says it."""
 COMPUTED = ("le", "_index", "_labels")
 """Attributes of a user that are computed when they are needed."""
 
@@ -51,7 +53,8 @@ class LanguageUser(UserSimulator):
     Args:
         model: a learned LE; see :func:`llmrec_env.language.fitting.fit_language_environment`.
         users: whose initial histories start episodes; those saved with the LE where None.
-        accept_rate: mean probability of taking a uniformly shown item, a stated prior.
+        accept_rate: mean probability of taking a uniformly shown item. None: what the log says,
+            where it tells what was shown and not taken, else :data:`ACCEPT_RATE`, a stated prior.
 
     Raises:
         SimulatorError: the LE's acceptance was never calibrated, or ``accept_rate`` is out of
@@ -65,7 +68,7 @@ class LanguageUser(UserSimulator):
         self,
         model: LanguageEnvironment,
         users: InteractionLog | None = None,
-        accept_rate: float = 0.1,
+        accept_rate: float | None = None,
     ) -> None:
         saved = model.record.get("acceptance")
         if saved is None:
@@ -81,14 +84,15 @@ class LanguageUser(UserSimulator):
         if users is not None:
             check_same_catalogue(model.catalogue, users.catalogue, "users, for this LE")
         self._labels: WeakKeyDictionary[InteractionLog, Labels] = WeakKeyDictionary()
-        self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]))
-        self._set_accept_rate(accept_rate)
+        self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]), saved.get("rate"))
+        known = ACCEPT_RATE if self._acceptance.rate is None else self._acceptance.rate
+        self._set_accept_rate(known if accept_rate is None else accept_rate)
 
     @classmethod
     def from_pretrained(
         cls,
         folder: str | os.PathLike[str],
-        accept_rate: float = 0.1,
+        accept_rate: float | None = None,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "auto",
     ) -> LanguageUser:
@@ -96,7 +100,7 @@ class LanguageUser(UserSimulator):
 
         Args:
             folder: the saved LE.
-            accept_rate: mean probability of taking a uniformly shown item.
+            accept_rate: mean probability of taking a uniformly shown item; None as for the class.
             device: where it is to run.
             dtype: in which the language model computes, or its name; "auto" is bfloat16 on a GPU
                 that computes in it, else float32.

@@ -33,6 +33,6 @@ def learned_le(
         items="text" if language_model else "pooled",
         item_encoder=means.item_encoder if encoder else None,
         language_model=language_model,
-        feedback=feedback,
+        feedback="auto" if feedback else "none",
     )
     return LearnedLE(config, means.base_model if base else None, means.budget)
