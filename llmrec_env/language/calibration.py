@@ -23,7 +23,7 @@ from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.language.answering import AnsweringLE
-from llmrec_env.language.labelling import branch_log, label_log
+from llmrec_env.language.labelling import branch_log
 from llmrec_env.language.model import LanguageEnvironment
 
 QUANTILES = 257
@@ -69,12 +69,12 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     uniform = rng.integers(0, log.n_items, len(log))
     with torch.inference_mode():
         le = AnsweringLE(model)
-    _, taken = label_log(le, log, head="acceptance")
-    tried = np.stack([popular, uniform], axis=1)
-    others, _ = branch_log(le, log, tried, head="acceptance")
     goes_on = log.row_goes_on
-    z_taken = logit(taken[1:][goes_on[:-1]])
-    z_popular, z_uniform = logit(others[goes_on, 0]), logit(others[:, 1])
+    following = np.where(goes_on, np.roll(log.items, -1), -1)
+    tried = np.stack([popular, uniform, following], axis=1)
+    answers, _ = branch_log(le, log, tried, head="acceptance")
+    z_popular, z_taken = logit(answers[goes_on, 0]), logit(answers[goes_on, 2])
+    z_uniform = logit(answers[:, 1])
     quantiles = np.quantile(z_uniform, np.linspace(0, 1, QUANTILES))
     skipped = _skipped(le, log, rng)
     enough = min(len(z_taken), len(skipped.z)) >= ENOUGH

@@ -30,18 +30,17 @@ MANY_TOKENS = 65_536  # elsewhere
 
 @torch.inference_mode()
 def label_log(
-    le: AnsweringLE, log: InteractionLog, tokens: int | None = None, head: Head = "liking"
+    le: AnsweringLE, log: InteractionLog, tokens: int | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """States and answers of every interaction.
+    """States and likings of every interaction.
 
     Args:
         le: who answers.
         log: sequences of the LE's catalogue.
         tokens: items read in one pass; what suits the device where None.
-        head: what is answered, in (0, 1): how much the item is liked, or how much it draws.
 
     Returns:
-        states float32 (n_interactions, D), after each interaction; answers float32
+        states float32 (n_interactions, D), after each interaction; likings float32
         (n_interactions,), of each interaction given what came before, NaN at each user's first.
     """
     states = np.zeros((len(log), le.state_size), dtype=np.float32)
@@ -53,7 +52,7 @@ def label_log(
         values = _values(le, given, log, chunks)
         hidden = le.read(items, lengths, values)
         after = le.states(items, hidden)
-        if values is not None and head == "liking":
+        if values is not None:
             liking = le.liking(le.feelings(le.pools(items, values))[:, :-1], items[:, 1:])
         else:
             liking = le.appeal(hidden[:, 1:], after[:, :-1], items[:, 1:])
@@ -79,7 +78,7 @@ def branch_log(
         log: sequences of the LE's catalogue.
         actions: int64 (n_interactions, K); -1 stands for no action.
         tokens: items and actions read in one pass; what suits the device where None.
-        head: as for :func:`label_log`.
+        head: what is answered, in (0, 1): how much the action is liked, or how much it draws.
 
     Returns:
         answers float32 (n_interactions, K), NaN for no action; states float32

@@ -5,7 +5,8 @@
     L_rm = -log sigmoid( r(x_1:t, a+) - r(x_1:t, a-) )      Bradley-Terry; a- never saw by the user
 
 Where the log tells what was shown and not taken, most a- of steps with such items are these.
-The negative of every step branches off the sequence, so both terms of T steps cost 2T tokens.
+The negative of every step branches off the sequence, so both terms of T steps cost 2T tokens; 3T
+where feedback is read, since then the next item is read as an action as well.
 """
 
 from __future__ import annotations
@@ -355,7 +356,8 @@ class _Batches:
         self._negatives = Negatives(log, config.popular_share, any_where_none=True)
         self._skipped = SkippedItems(log, by_step=self._is_ordered)
         self._skipped_share = config.skipped_share
-        most = None if config.batch_tokens is None else config.batch_tokens // 2
+        self._of_an_item = 2 if scale is None else 3
+        most = None if config.batch_tokens is None else config.batch_tokens // self._of_an_item
         lengths = self._chunks.widths, config.batch_size
         self._rows = bucketed_batches(*lengths, config.seed, most)
         self._groups = length_groups(*lengths, most)
@@ -364,7 +366,9 @@ class _Batches:
     @property
     def tokens(self) -> list[int]:
         """Tokens of each group, of items and of the actions that branch off them."""
-        return [len(g) * (2 * int(self._chunks.widths[g].max()) - 1) for g in self._groups]
+        most = [int(self._chunks.widths[group].max()) for group in self._groups]
+        more = self._of_an_item - 1
+        return [len(g) * (n + more * (n - 1)) for g, n in zip(self._groups, most, strict=True)]
 
     def batch(self, number: int, rng: np.random.Generator) -> _Batch:
         """The batch of a number, in the order of learning."""
@@ -416,15 +420,21 @@ class _Batches:
 
 
 def _answers(le: AnsweringLE, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …)."""
+    """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …).
+
+    Where the LE reads how items were liked, the next item is read once more as an action, which
+    nobody has liked yet: at its own token it would be known by having been.
+    """
     rows, width = batch.negatives.shape
     parents = torch.arange(width, device=batch.items.device).expand(rows, width)
-    trunk, tips = le.read_branches(
-        batch.items, batch.lengths, batch.negatives, parents, batch.values
-    )
+    actions, following = batch.negatives, batch.items[:, 1:]
+    if batch.values is not None:
+        actions, parents = torch.cat([actions, following], dim=1), parents.repeat(1, 2)
+    trunk, tips = le.read_branches(batch.items, batch.lengths, actions, parents, batch.values)
+    at_following = trunk[:, 1:] if batch.values is None else tips[:, width:]
     states = le.states(batch.items, trunk)[:, :-1]
-    taken = le.raw_reward(trunk[:, 1:], states, batch.items[:, 1:])
-    other = le.raw_reward(tips, states, batch.negatives)
+    taken = le.raw_reward(at_following, states, following)
+    other = le.raw_reward(tips[:, :width], states, batch.negatives)
     return states, taken, other
 
 
