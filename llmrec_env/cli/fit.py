@@ -35,8 +35,13 @@ def fit(
     base_model: options.BaseModel = None,
     item_encoder: options.ItemEncoder = None,
     item_ids: Annotated[
-        bool, typer.Option(help="Also learn a vector for each item, beyond what its text says.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            help="Also learn a vector for each item, beyond what its text says: what users share. "
+            "By default up to 50,000 items.",
+            show_default=False,
+        ),
+    ] = None,
     feedback: Annotated[
         str,
         typer.Option(

@@ -17,7 +17,8 @@ from llmrec_env.common import processes
 from llmrec_env.common.device import check_device, check_dtype
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import is_missing_folder
-from llmrec_env.data.catalogue import check_same_catalogue
+from llmrec_env.common.nearest import EXACT_ITEMS
+from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.feedback_rules import FeedbackRule
 from llmrec_env.data.log import InteractionLog
@@ -32,7 +33,7 @@ from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.pretrained import load_base_model
-from llmrec_env.language.lm.small_model import small_base_model
+from llmrec_env.language.lm.small_model import small_base_model, small_base_model_of
 from llmrec_env.language.lm.tokenization import token_rows
 from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
@@ -195,19 +196,15 @@ def _ready(
 ) -> ReadyBase:
     """The base model, loaded or pretrained, once everything that can be refused was looked at."""
     catalogue = log.catalogue
-    if not catalogue.has_text and not (allow_untexted and base_model is not None):
-        raise DataError(
-            "the catalogue has no item text, which the LE learns from; bring an items table with "
-            "titles or descriptions, or name a base model and set allow_untexted=True "
-            "(--allow-untexted) to give items random tokens"
-        )
+    config = _with_ids(config, catalogue)
+    is_bag = base_model is None and not config.language_model  # nobody would ask what it pretrained
+    if not catalogue.has_text:
+        config = _without_texts(config, is_bag, allow_untexted and base_model is not None)
     _check_encoder(config.item_encoder)  # before minutes go into the base model
     device = check_device(device)
     dtype = check_dtype(dtype, device)
     name = None if base_model is None else _lasting_name(base_model)
-    is_bag = name is None and not config.language_model  # nobody would ask what was pretrained
-    small = replace(config.small_model, min_steps=0, max_steps=0) if is_bag else config.small_model
-    source = name or small_base_model(catalogue, small)
+    source = name or _own_base_model(catalogue, config, is_bag)
     base, tokenizer = load_base_model(source, dtype, config.model.layers)
     backend = TransformersBackend(base, tokenizer, name)
     check_window(config.model.window, backend)  # before minutes go into the item tokens
@@ -216,6 +213,35 @@ def _ready(
     place = None if checkpoint is None else Path(checkpoint)
     kept = KeptTexts.of(catalogue, base, config.item_tokens, place, lasting=name is not None)
     return ReadyBase(log, backend, config, kept, is_bag)
+
+
+def _with_ids(config: FitConfig, catalogue: Catalogue) -> FitConfig:
+    """Whether items have ids, where the settings leave it open."""
+    if config.model.item_ids is not None:
+        return config
+    return replace(config, model=replace(config.model, item_ids=len(catalogue) <= EXACT_ITEMS))
+
+
+def _without_texts(config: FitConfig, is_bag: bool, is_allowed: bool) -> FitConfig:
+    """The settings for items without text, which are random or known by what users share alone."""
+    if not is_allowed and not (is_bag and config.model.item_ids):
+        raise DataError(
+            "the catalogue has no item text, which the LE learns from; bring an items table with "
+            "titles or descriptions, or learn what users share alone with language_model=False "
+            "(--no-language-model), or name a base model and set allow_untexted=True "
+            "(--allow-untexted) to give items random tokens"
+        )
+    return replace(config, items="random", item_encoder=None) if is_bag else config
+
+
+def _own_base_model(catalogue: Catalogue, config: FitConfig, is_bag: bool) -> Path:
+    """The package's own base model: pretrained on the texts, unless nobody would ask it."""
+    if not is_bag:
+        return small_base_model(catalogue, config.small_model)
+    untrained = replace(config.small_model, min_steps=0, max_steps=0)
+    if catalogue.has_text:
+        return small_base_model(catalogue, untrained)
+    return small_base_model_of(["item"], untrained)
 
 
 def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment:

@@ -23,12 +23,12 @@ class Heads(nn.Module):
     times ``output_scale``, and ``m_t`` the mean of the read items' features with weights
     ``g^(t-i)``::
 
-        feature  f_i = norm(p_i + U b_i + q_i)          U = 0, q = 0 at first; q only if asked for
+        feature  f_i = norm(p_i + U b_i + q_i)          U = 0, q = 0 at first; q only with item ids
         token    x_i = e_i + P f_i                      P = 0 at first
         state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
         action   logits_j = cos(s_t, v_j) / tau
-        raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + b cos(s_t, v_a)      u = 0 at first
+        raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + c' v_a + b cos(s_t, v_a)    u, c = 0 at first
 
     Where the log tells feedback, the token of a history's item says how it was liked, by
     ``G (1, z_i)`` with G = 0 at first, and :class:`LikingHead` answers how an item is liked.
@@ -44,9 +44,10 @@ class Heads(nn.Module):
         output_scale: float = 1.0,
         liking: LikingHead | None = None,
         ordered: bool = True,
+        id_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.liking = liking
+        self.liking, self.id_dropout = liking, id_dropout
         self.feedback_token = nn.Linear(2, hidden_size, bias=False) if liking is not None else None
         self.output_scale, self.ordered = output_scale, ordered
         self.word_correction = nn.Parameter(torch.zeros(words, state_size))
@@ -60,11 +61,12 @@ class Heads(nn.Module):
         self.item_correction = nn.Linear(state_size, state_size, bias=False)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.score = nn.Linear(hidden_size, 1)
+        self.item_score = nn.Linear(state_size, 1, bias=False)
         self.cosine_weight = nn.Parameter(torch.tensor(5.0))
         nn.init.eye_(self.state_map.weight)
         nn.init.eye_(self.item_map.weight)
         corrections = (self.token_correction, self.state_correction, self.item_correction)
-        for layer in (*corrections, self.score):
+        for layer in (*corrections, self.score, self.item_score):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.score.bias)
         if self.feedback_token is not None:
@@ -96,6 +98,9 @@ class Heads(nn.Module):
             given: (M, D), the fixed features.
             words: of the items.
             items: int64 (M,), their numbers in the catalogue; None where they are all of it.
+
+        While it learns, some items are known by their text alone, so that text carries those that
+        nobody has taken yet.
         """
         raw = given
         if len(self.word_correction):
@@ -107,7 +112,10 @@ class Heads(nn.Module):
                 per_sample_weights=words.weights,
             )
         if self.id_correction is not None:
-            raw = raw + (self.id_correction if items is None else self.id_correction[items])
+            own = self.id_correction if items is None else self.id_correction[items]
+            if self.training and self.id_dropout:
+                own = own * (torch.rand(len(own), 1, device=own.device) >= self.id_dropout)
+            raw = raw + own
         return given if raw is given else nn.functional.normalize(raw, dim=-1)
 
     def means(self, features: Tensor) -> Tensor:
@@ -149,8 +157,8 @@ class Heads(nn.Module):
 
     def raw_reward(self, hidden: Tensor, states: Tensor, vectors: Tensor) -> Tensor:
         """Unbounded scores (…,): LM output at the action, state before it, and its vector."""
-        score = self.score(hidden * self.output_scale)[..., 0]
-        return score + self.cosine_weight * (states * vectors).sum(-1)
+        score = self.score(hidden * self.output_scale) + self.item_score(vectors)
+        return score[..., 0] + self.cosine_weight * (states * vectors).sum(-1)
 
 
 def _followed(own: nn.Parameter, kept: int, more: int) -> nn.Parameter:

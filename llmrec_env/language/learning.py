@@ -190,9 +190,23 @@ def learn(
         "mask_seen": masked,
         "curve": history.rows,
         "best_step": history.best_step,
+        "share_of_ids": share_of_ids(model),
     }
     if folder is not None:
         clear_checkpoint(folder)
+
+
+@torch.inference_mode()
+def share_of_ids(model: LanguageEnvironment) -> float:
+    """How much of what is known of the items is what users share and not their texts, in [0, 1].
+
+    The share of the items' own vectors in the squared lengths of these and of the texts' features.
+    """
+    ids = model.heads.id_correction
+    if ids is None:
+        return 0.0
+    own, text = ids.square().sum(), model.item_features.square().sum()
+    return float(own / (own + text))
 
 
 def _decided(config: LearningConfig, model: LanguageEnvironment) -> LearningConfig:

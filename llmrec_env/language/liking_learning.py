@@ -39,6 +39,9 @@ LEAST = 3
 """Items with feedback of a user from whom something is learned."""
 CHECKED = 1000
 """Validation users that are told at most."""
+SHORT = 15
+"""Items that are read of a user at most in every other draw: short histories are many, and what is
+learned from long ones alone tells less of them."""
 TOLD = 64
 """Items of the rest that are asked about, of each user, at most."""
 
@@ -75,9 +78,10 @@ class LikingConfig:
     batch_size: int = 128
     """Users a step."""
     learning_rate: float = 2e-3
-    most: int = 30
-    """Items that are read of a user at most; each number from one on is as likely."""
-    hidden: float = 0.3
+    most: int = 60
+    """Items that are read of a user at most; each number from one on is as likely, in every other
+    draw each up to :data:`SHORT`."""
+    hidden: float = 0.4
     """Share of the users of whom only the liked items are read, and not how they were liked."""
     text_only: float = 0.1
     """Share of the items that a step knows by their text alone."""
@@ -150,6 +154,8 @@ class _Users:
         rows = rng.permutation(np.arange(self._log.offsets[user], self._log.offsets[user + 1]))
         known = ~np.isnan(self._values[rows])
         most = min(self._config.most, len(rows) - 2)
+        if rng.random() < 0.5:
+            most = min(most, SHORT)
         cut = int(rng.integers(1, most + 1))
         told = rows[cut:][known[cut:]]
         return rows[:cut], told[:TOLD]

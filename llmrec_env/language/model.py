@@ -27,6 +27,9 @@ from llmrec_env.language.saved_checks import FLOATS, HEADS, INTEGERS, check_rest
 from llmrec_env.language.saving import SavedModel, write_folder
 from llmrec_env.language.text_space import TextSpace
 
+LATER = "item_score.weight"
+"""What heads saved by an earlier version lack; without it they answer as they did."""
+
 
 @dataclass(frozen=True)
 class LanguageEnvironmentConfig:
@@ -44,9 +47,12 @@ class LanguageEnvironmentConfig:
     lora_modules: tuple[str, ...] = ()
     """Names of the linear maps that LoRA adapts, as peft matches them, such as "q_proj", "v_proj";
     empty for all of them."""
-    item_ids: bool = False
-    """Whether each item also learns a vector of its own, beyond what its text says. An item that no
-    training user saw is then read by its text alone."""
+    item_ids: bool | None = None
+    """Whether each item also learns a vector of its own: what users share, beyond what its text
+    says. An item that no training user saw is then read by its text alone. None: for catalogues of
+    ``EXACT_ITEMS`` items at most."""
+    id_dropout: float = 0.1
+    """Share of the items that a step of learning knows by their text alone, where they have ids."""
     output_scale: float | None = None
     """What LM outputs are multiplied by before state and reward are corrected by them. The smaller,
     the slower the corrections learn beside what they correct. None: 1 where the LM itself read the
@@ -62,6 +68,8 @@ class LanguageEnvironmentConfig:
 
     def __post_init__(self) -> None:
         check_types(self)
+        if not 0 <= self.id_dropout < 1:
+            raise SettingError(f"id_dropout must lie in [0, 1), got {self.id_dropout}")
         if self.output_scale is not None and not 0 < self.output_scale < math.inf:
             raise SettingError(
                 f"output_scale must be a number above 0, or None, got {self.output_scale}"
@@ -146,6 +154,7 @@ class LanguageEnvironment(nn.Module):
                 output_scale=1.0 if self.config.output_scale is None else self.config.output_scale,
                 liking=self._liking_head(item_features.shape[1]),
                 ordered=self.config.ordered is not False,
+                id_dropout=self.config.id_dropout,
             )
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
@@ -301,7 +310,9 @@ class LanguageEnvironment(nn.Module):
         """Put stored weights and normalisers into a model that was built of the same folder."""
         prefix = "heads."
         heads = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
-        check_restored(folder / HEADS, heads, self.heads.state_dict())
+        expected = self.heads.state_dict()
+        heads.setdefault(LATER, torch.zeros_like(expected[LATER]))
+        check_restored(folder / HEADS, heads, expected)
         self.heads.load_state_dict(heads)
         self.reward_mean.copy_(tensors["reward_mean"])
         self.reward_sd.copy_(tensors["reward_sd"])

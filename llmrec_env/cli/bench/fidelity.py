@@ -36,13 +36,24 @@ def fidelity(
     held_out: Annotated[
         int, options.number("Users who rated everything to hold out, of the protocol complete.", 1)
     ] = 500,
+    share: Annotated[
+        float,
+        options.number("Share of the training users to learn from, in (0, 1].", above=0, most=1),
+    ] = 1.0,
     budget: options.Budget = 1.0,
     base_model: Annotated[
-        str | None, typer.Option(help="Language model of the row le-base, by hub name or folder.")
+        str | None,
+        typer.Option(
+            help="Language model of the rows base, base-ids and le-base: hub name, folder or GGUF "
+            "file."
+        ),
     ] = None,
     item_encoder: Annotated[
         str | None,
-        typer.Option(help="Sentence encoder of the row le-encoder, by hub name or folder."),
+        typer.Option(
+            help="Sentence encoder of the rows encoder, encoder-ids and le-encoder: hub name or "
+            "folder."
+        ),
     ] = None,
     workers: options.Workers = None,
 ) -> None:
@@ -61,6 +72,7 @@ def fidelity(
         splits=splits,
         protocol=protocol,  # type: ignore[arg-type]  # checked there
         held_out=held_out,
+        share=share,
         budget=budget,
         base_model=base_model,
         item_encoder=item_encoder,

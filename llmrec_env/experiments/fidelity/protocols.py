@@ -7,7 +7,7 @@ and of test users.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,15 @@ class Task:
     lesson: Lesson
     validation: dict[str, Question]
     test: dict[str, Question]
+
+    def of_fewer(self, share: float) -> Task:
+        """The same questions after learning from a share of the training users, at least one."""
+        rng = np.random.default_rng([self.lesson.seed, 25])
+        known = rng.permutation(self.lesson.train.n_users)
+        some = np.sort(known[: max(1, round(share * len(known)))])
+        return replace(
+            self, lesson=replace(self.lesson, train=self.lesson.train.select_users(some))
+        )
 
 
 Tasks = dict[str, Callable[[], Task]]

@@ -91,10 +91,11 @@ def kind_of_log(settings: FidelitySettings, log: InteractionLog) -> str:
 def pieces_of(settings: FidelitySettings, log: InteractionLog) -> list[Piece]:
     """All rows on all logs and splits, the first row first."""
     kind = kind_of_log(settings, log)
+    has_text = log.catalogue.has_text
     return [
         Piece(row, name, split)
         for row in settings.rows
-        if kind != "taken" or not ROWS[row].rated
+        if (kind != "taken" or not ROWS[row].rated) and (has_text or not ROWS[row].reads)
         for split in range(settings.splits)
         for name in tasks_of(kind, log, split, settings.held_out)
     ]
@@ -121,4 +122,5 @@ def _log(settings: FidelitySettings) -> InteractionLog:
 @lru_cache(maxsize=1)
 def _task(settings: FidelitySettings, name: str, split: int) -> Task:
     log = _log(settings)
-    return tasks_of(kind_of_log(settings, log), log, split, settings.held_out)[name]()
+    task = tasks_of(kind_of_log(settings, log), log, split, settings.held_out)[name]()
+    return task if settings.share == 1.0 else task.of_fewer(settings.share)

@@ -35,6 +35,8 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
     """What is asked; "auto": what the log allows."""
     held_out: int = HELD_OUT
     """Users who rated everything that are held out of a split, in the protocol "complete"."""
+    share: float = 1.0
+    """Share of the training users that every row learns from."""
     budget: float = 1.0
     """Factor on the training lengths of the rows that learn by steps."""
     base_model: str | None = None
@@ -61,6 +63,8 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
             raise SettingError(
                 f"protocol must be auto, complete, rated or taken, got {self.protocol!r}"
             )
+        if not 0 < self.share <= 1:
+            raise SettingError(f"share must lie in (0, 1], got {self.share}")
         for name in ("splits", "held_out"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")

@@ -100,12 +100,35 @@ ROWS: dict[str, Entry] = {
     "ease": Entry("EASE", _ease),
     "set-encoder": Entry("set encoder of (item, rating) pairs", _set_encoder),
     "sasrec": Entry("SASRec", _sasrec),
-    "text": Entry("text without LM", _le(language_model=False)),
-    "le": Entry("LE, small LM", _le()),
-    "le-unrated": Entry("LE, small LM, without ratings", _le(feedback=False), rated=True),
-    "le-ids": Entry("LE, small LM, ids", _le(item_ids=True)),
-    "le-encoder": Entry("LE, sentence encoder", _le(encoder=True), needs="item_encoder"),
-    "le-base": Entry("LE, given LM", _le(base=True), needs="base_model"),
+    "text": Entry("LE, text alone", _le(ids=False), reads=True),
+    "ids": Entry("LE, ids alone", _le(texts=False)),
+    "text-ids": Entry("LE, text and ids", _le(), reads=True),
+    "unrated": Entry(
+        "LE, text and ids, without ratings", _le(feedback=False), rated=True, reads=True
+    ),
+    "encoder": Entry(
+        "LE, sentence encoder alone", _le(ids=False, encoder=True), needs="item_encoder", reads=True
+    ),
+    "encoder-ids": Entry(
+        "LE, sentence encoder and ids", _le(encoder=True), needs="item_encoder", reads=True
+    ),
+    "base": Entry(
+        "LE, texts read by the given LM", _le(ids=False, base=True), needs="base_model", reads=True
+    ),
+    "base-ids": Entry(
+        "LE, texts read by the given LM, and ids", _le(base=True), needs="base_model", reads=True
+    ),
+    "le": Entry("LE, small LM", _le(ids=False, language_model=True), reads=True),
+    "le-ids": Entry("LE, small LM, ids", _le(language_model=True), reads=True),
+    "le-encoder": Entry(
+        "LE, small LM, sentence encoder, ids",
+        _le(language_model=True, encoder=True),
+        needs="item_encoder",
+        reads=True,
+    ),
+    "le-base": Entry(
+        "LE, given LM, ids", _le(language_model=True, base=True), needs="base_model", reads=True
+    ),
 }
 """All rows."""
 BASELINES = tuple(list(ROWS)[:8])

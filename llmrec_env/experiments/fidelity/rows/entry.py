@@ -41,9 +41,11 @@ class Entry:
         grid: its settings.
         rated: whether it has something to say only where the log has ratings.
         needs: the setting of :class:`Means` without which it cannot be, or "".
+        reads: whether it has something to say only where items have texts.
     """
 
     label: str
     grid: Grid
     rated: bool = False
     needs: str = ""
+    reads: bool = False

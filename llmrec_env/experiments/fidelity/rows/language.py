@@ -11,8 +11,9 @@ from llmrec_env.language.model import LanguageEnvironmentConfig
 def learned_le(
     means: Means,
     *,
-    language_model: bool = True,
-    item_ids: bool = False,
+    texts: bool = True,
+    ids: bool = True,
+    language_model: bool = False,
     feedback: bool = True,
     encoder: bool = False,
     base: bool = False,
@@ -21,16 +22,16 @@ def learned_le(
 
     Args:
         means: what rows are given.
-        language_model: whether the LM is asked at all.
-        feedback: whether ratings are read, where there are any.
-        item_ids: whether each item also learns a vector of its own.
+        texts: whether items are known by their texts.
+        ids: whether each item also learns a vector of its own: what users share.
+        language_model: whether the LM reads histories and actions, and not the texts alone.
         feedback: whether it reads how items were liked, where the log tells that.
-        encoder: whether the sentence encoder given reads the items.
-        base: whether it is made of the language model given.
+        encoder: whether the sentence encoder given reads the texts.
+        base: whether the language model given reads the texts.
     """
     config = FitConfig(
-        model=LanguageEnvironmentConfig(item_ids=item_ids),
-        items="text" if language_model else "pooled",
+        model=LanguageEnvironmentConfig(item_ids=ids),
+        items=("text" if language_model else "pooled") if texts else "random",
         item_encoder=means.item_encoder if encoder else None,
         language_model=language_model,
         feedback="auto" if feedback else "none",
