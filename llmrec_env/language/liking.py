@@ -9,8 +9,8 @@ how they rated it is taste. The head reads a history as a set of pairs (item, fe
     u_t        R p_t + MLP(p_t)
     liking     Phi( u_t . q_j + c_j + d . u_t )                       Phi: normal distribution
 
-where a, b, q, c of an item are linear in what its text says plus numbers of the item's own, which
-are zero for an item that nobody rated. All sums grow by one term when an item is taken, so an
+where a, b, q, c of an item are linear in what its text says plus, with item ids, numbers of the
+item's own, which are zero for an item that nobody rated. All sums grow by one term when an item is taken, so an
 answer costs no more than two dot products beside the language model's token.
 """
 
@@ -77,6 +77,7 @@ class LikingHead(nn.Module):
         width: w.
         hidden: units of the MLP.
         dropout: of the MLP and of the user's vector while it learns.
+        ids: whether items have numbers of their own, beside what their texts say.
     """
 
     def __init__(
@@ -87,11 +88,12 @@ class LikingHead(nn.Module):
         width: int = 64,
         hidden: int = 256,
         dropout: float = 0.3,
+        ids: bool = True,
     ) -> None:
         super().__init__()
-        self.width, self.per_user = width, per_user
+        self.n_items, self.width, self.per_user = n_items, width, per_user
         self.texts = nn.Linear(feature_size, 3 * width + 1, bias=False)
-        self.own = nn.Parameter(torch.randn(n_items, 3 * width + 1) * 0.1)
+        self.own = nn.Parameter(torch.randn(n_items if ids else 0, 3 * width + 1) * 0.1)
         self.unknown = nn.Parameter(torch.zeros(width))
         self.straight = nn.Linear(width, width, bias=False)
         self.inner = nn.Linear(width, hidden)
@@ -117,10 +119,11 @@ class LikingHead(nn.Module):
             features: float32 (n_items, D), of their texts.
             kept: float32 (n_items, 1), 0 for items that are to be known by their text alone.
         """
-        own = self.own if kept is None else self.own * kept
-        both = self.texts(features) + own
+        known = self.texts(features)
+        if len(self.own):
+            known = known + (self.own if kept is None else self.own * kept)
         w = self.width
-        taken, felt, asked, level = both.split([w, w, w, 1], dim=1)
+        taken, felt, asked, level = known.split([w, w, w, 1], dim=1)
         return LikingTables(taken, felt, asked, level[:, 0])
 
     def pools(self, tables: LikingTables, items: Tensor, values: Tensor) -> Pools:

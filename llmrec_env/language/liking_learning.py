@@ -264,7 +264,7 @@ def learn_liking(
 
 def _some_kept(rng: np.random.Generator, head: LikingHead, config: LikingConfig) -> Tensor:
     """Which items a step knows by more than their text, float32 (n_items, 1)."""
-    kept = rng.random((len(head.own), 1)) >= config.text_only
+    kept = rng.random((head.n_items, 1)) >= config.text_only
     return torch.from_numpy(kept.astype(np.float32)).to(head.own.device)
 
 
@@ -307,7 +307,8 @@ def _forget_unrated(head: LikingHead, log: InteractionLog, model: LanguageEnviro
     rated = np.zeros(log.n_items, dtype=bool)
     rated[log.items[~np.isnan(scale.values(log))]] = True
     with torch.no_grad():
-        head.own[torch.from_numpy(~rated).to(head.own.device)] = 0.0
+        if len(head.own):
+            head.own[torch.from_numpy(~rated).to(head.own.device)] = 0.0
 
 
 def share_of_own(head: LikingHead, features: Tensor) -> float:

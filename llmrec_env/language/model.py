@@ -168,7 +168,8 @@ class LanguageEnvironment(nn.Module):
         scale = self.config.feedback
         if scale is None:
             return None
-        return LikingHead(len(self.catalogue), feature_size, scale.per_user)
+        ids = self.config.item_ids is True
+        return LikingHead(len(self.catalogue), feature_size, scale.per_user, ids=ids)
 
     def _check_sizes(self, backend: LMBackend, tokens: Tensor, features: Tensor) -> None:
         expected = (len(self.catalogue), backend.hidden_size)

@@ -255,8 +255,9 @@ def test_without_a_language_model_the_le_is_a_bag_of_items(split: Split, tmp_pat
     mean = (weights[:, None] * tables.features[history]).sum(0) / weights.sum()
     state = torch.nn.functional.normalize(model.heads.state_map(mean), dim=0)
     assert labels.states[2] == pytest.approx(state.detach().numpy(), abs=1e-5)
-    closeness = state @ tables.vectors[log.sequence(0)[3]]
-    liking = model.appeal(model.heads.cosine_weight * closeness + model.heads.score.bias[0])
+    vector = tables.vectors[log.sequence(0)[3]]
+    own = model.heads.item_score(vector)[0] + model.heads.score.bias[0]
+    liking = model.appeal(model.heads.cosine_weight * (state @ vector) + own)
     assert labels.rewards[3] == pytest.approx(liking.item(), abs=1e-5)
 
     session = user.open([log.sequence(0)[:3]])
