@@ -84,7 +84,9 @@ class Heads(nn.Module):
         if self.id_correction is not None:
             self.id_correction = _followed(self.id_correction, kept, more)
         if self.liking is not None:
-            self.liking.own = _followed(self.liking.own, kept, more)
+            self.liking.n_items = kept + more
+            if len(self.liking.own):
+                self.liking.own = _followed(self.liking.own, kept, more)
 
     @property
     def decay(self) -> Tensor:

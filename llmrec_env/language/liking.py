@@ -10,8 +10,8 @@ how they rated it is taste. The head reads a history as a set of pairs (item, fe
     liking     Phi( u_t . q_j + c_j + d . u_t )                       Phi: normal distribution
 
 where a, b, q, c of an item are linear in what its text says plus, with item ids, numbers of the
-item's own, which are zero for an item that nobody rated. All sums grow by one term when an item is taken, so an
-answer costs no more than two dot products beside the language model's token.
+item's own, which are zero for an item that nobody rated. All sums grow by one term when an item is
+taken, so an answer costs no more than two dot products beside the language model's token.
 """
 
 from __future__ import annotations
