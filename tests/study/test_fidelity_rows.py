@@ -149,6 +149,17 @@ def test_a_row_answers_whoever_is_asked(name: str, tmp_path: Path) -> None:
     assert apart == pytest.approx(answers[:1], abs=1e-4), "others do not matter"
 
 
+def test_the_same_is_asked_after_learning_from_fewer_users() -> None:
+    one = task(rated_log(), "rated")
+    fewer = one.of_fewer(0.1)
+    known = one.lesson.train.user_ids
+    assert len(fewer.lesson.train.user_ids) == round(0.1 * len(known))
+    assert set(fewer.lesson.train.user_ids) <= set(known)
+    assert fewer.test is one.test
+    assert fewer.lesson.validation is one.lesson.validation
+    assert list(one.of_fewer(0.1).lesson.train.user_ids) == list(fewer.lesson.train.user_ids)
+
+
 @pytest.mark.slow
 def test_an_le_is_asked_by_its_reward_and_ranks_by_its_actions(tmp_path: Path) -> None:
     short = [own[:8] for own in rated_log().sequences()[:80]]
