@@ -45,6 +45,7 @@ from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.windows import chunk_log
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
+from llmrec_env.language.item_parts import keep_what_helps, measure_parts
 from llmrec_env.language.labelling import pad, pad_values
 from llmrec_env.language.liking_learning import LikingConfig, learn_liking
 from llmrec_env.language.model import LanguageEnvironment
@@ -174,6 +175,11 @@ def learn(
         learn_liking(model, log, validation, liking, checkpoint, run)
         model.eval()
 
+    parts = processes.on_main(
+        lambda: measure_parts(model, lambda: validate(model, checks, 0, masked))
+    )
+    keep_what_helps(model, parts)
+
     def finish() -> tuple[float, float, dict[str, Any]]:
         _set_normalisers(model, batches, config)
         calibrate(model, validation, config.seed)
@@ -190,23 +196,10 @@ def learn(
         "mask_seen": masked,
         "curve": history.rows,
         "best_step": history.best_step,
-        "share_of_ids": share_of_ids(model),
+        "parts": parts,
     }
     if folder is not None:
         clear_checkpoint(folder)
-
-
-@torch.inference_mode()
-def share_of_ids(model: LanguageEnvironment) -> float:
-    """How much of what is known of the items is what users share and not their texts, in [0, 1].
-
-    The share of the items' own vectors in the squared lengths of these and of the texts' features.
-    """
-    ids = model.heads.id_correction
-    if ids is None:
-        return 0.0
-    own, text = ids.square().sum(), model.item_features.square().sum()
-    return float(own / (own + text))
 
 
 def _decided(config: LearningConfig, model: LanguageEnvironment) -> LearningConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split
 from llmrec_env.language import fitting
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
+from llmrec_env.language.item_parts import keep_what_helps, measure_parts
 from llmrec_env.language.learning import validate
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.users.language import LanguageUser
@@ -43,7 +45,10 @@ def test_items_without_text_are_known_by_what_users_share() -> None:
     config = replace(config, learning=replace(config.learning, epochs=12, learning_rate=0.01))
     model = fit_language_environment(log, held_out, config=config)
     assert model.config.item_ids
-    assert model.record["learning"]["share_of_ids"] > 0.1
+    parts = model.record["learning"]["parts"]
+    assert parts["share_of_ids"] > 0.1
+    assert parts["kept"] == "both"
+    assert parts["both"]["progress"] > parts["text"]["progress"] + 0.2
     histories = [np.array([pair]) for pair in range(12)]
     best, _ = LanguageUser(model).best_items(
         LanguageUser(model).open(histories).states, 1, (np.arange(12), np.arange(12))
@@ -75,6 +80,26 @@ def test_a_step_knows_some_items_by_their_text_alone(split: Split) -> None:
     assert 0.3 < dropped.float().mean() < 0.7
     model.eval()
     assert torch.equal(model.tables().features, whole)
+
+
+def test_what_users_share_is_forgotten_where_texts_alone_tell_more(
+    learned: LanguageEnvironment, split: Split
+) -> None:
+    model = copy.deepcopy(learned)
+    assert model.heads.id_correction is not None
+    torch.manual_seed(0)
+    torch.nn.init.normal_(model.heads.id_correction, std=10)
+
+    def measure() -> dict[str, float]:
+        return validate(model, split.validation)
+
+    before = model.item_features.clone()
+    parts = measure_parts(model, measure)
+    assert parts["ids"]["progress"] < parts["text"]["progress"]
+    assert torch.equal(model.item_features, before)
+    keep_what_helps(model, parts)
+    assert parts["kept"] == "text"
+    assert measure() == parts["text"]
 
 
 def test_a_share_of_dropped_items_is_checked() -> None:

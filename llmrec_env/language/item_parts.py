@@ -1,0 +1,72 @@
+"""What an LE knows of its items by their texts, and by what users share: what each part carries.
+
+An item's feature is its text's plus a vector of its own, and both are learned together. Afterwards
+validation users are told with both and with each alone, so that the whole is never worse than the
+texts alone would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from llmrec_env.language.model import LanguageEnvironment
+
+
+@torch.no_grad()
+def measure_parts(
+    model: LanguageEnvironment, measure: Callable[[], dict[str, float]]
+) -> dict[str, Any]:
+    """What both parts and each alone come to; nothing where items have no vectors of their own.
+
+    Args:
+        model: a learned LE.
+        measure: what validation users say of it as it stands, "progress" among its values.
+
+    Returns:
+        ``share_of_ids``, in [0, 1]: the items' own vectors in the squared lengths of these and of
+        the texts' features; and the measures of ``both``, of ``text`` and of ``ids``.
+    """
+    ids = model.heads.id_correction
+    if ids is None:
+        return {"share_of_ids": 0.0}
+    own, text = float(ids.square().sum()), float(model.item_features.square().sum())
+    found: dict[str, Any] = {"share_of_ids": own / (own + text), "both": measure()}
+    with _zero(ids):
+        found["text"] = measure()
+    with _zero(model.item_features, model.heads.word_correction):
+        found["ids"] = measure()
+    return found
+
+
+@torch.no_grad()
+def keep_what_helps(model: LanguageEnvironment, found: dict[str, Any]) -> None:
+    """Forget the items' own vectors where their texts alone tell validation users better.
+
+    Args:
+        model: the LE measured.
+        found: of :func:`measure_parts`; what is kept is told in it as ``kept``.
+    """
+    if "both" not in found:
+        return
+    alone = found["text"]["progress"] > found["both"]["progress"]
+    found["kept"] = "text" if alone else "both"
+    if alone and model.heads.id_correction is not None:
+        model.heads.id_correction.zero_()
+
+
+@contextmanager
+def _zero(*tensors: Tensor) -> Iterator[None]:
+    """Some tensors are zero for a while."""
+    kept = [tensor.clone() for tensor in tensors]
+    for tensor in tensors:
+        tensor.zero_()
+    try:
+        yield
+    finally:
+        for tensor, own in zip(tensors, kept, strict=True):
+            tensor.copy_(own)
