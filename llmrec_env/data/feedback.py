@@ -91,8 +91,8 @@ class FeedbackScale:
         if not _differs(log, found):
             told = [name for name in SOURCES if _differs(log, name)]
             raise DataError(
-                f"feedback={found!r}: the log has no {found}s that differ, from which to tell what "
-                f"is liked; it has {listed(told) if told else 'no feedback'} (--feedback)"
+                f"feedback={found!r}: nothing in the log's column {found!r} differs, from which to "
+                f"tell what is liked; it has {listed(told) if told else 'no feedback'} (--feedback)"
             )
         known = _column(log, found)
         known = known[~np.isnan(known)].astype(np.float64)

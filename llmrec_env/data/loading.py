@@ -30,7 +30,10 @@ from llmrec_env.data.ratings import Liked, read_ratings
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.transforms import shuffle_items
 
-WEIGHTS = "weights are kept and change nothing: every row counts as one interaction"
+WEIGHTS = (
+    "weights are kept and change nothing of what was taken: every row counts as one interaction; "
+    "an LE reads them as how much it was liked"
+)
 
 
 @fork_safe

@@ -28,7 +28,7 @@ from llmrec_env.language.item_texts import KeptTexts, mean_outputs
 from llmrec_env.language.item_tokens import learn_item_tokens, pooled_tokens
 from llmrec_env.language.item_words import ItemWords, Vocabulary
 from llmrec_env.language.learning import learn
-from llmrec_env.language.liking_learning import users_with_feedback
+from llmrec_env.language.liking_learning import too_little, users_with_feedback
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM
@@ -200,6 +200,7 @@ def _ready(
     is_bag = base_model is None and not config.language_model  # nobody would ask what it pretrained
     if not catalogue.has_text:
         config = _without_texts(config, is_bag, allow_untexted and base_model is not None)
+    _told_by_log(config, log)  # which may refuse the feedback asked for
     _check_encoder(config.item_encoder)  # before minutes go into the base model
     device = check_device(device)
     dtype = check_dtype(dtype, device)
@@ -283,9 +284,13 @@ def _told_by_log(config: FitConfig, log: InteractionLog) -> LanguageEnvironmentC
         return shape
     source = None if config.feedback == "auto" else config.feedback
     scale = FeedbackScale.of(log, source, FeedbackRule.of(config.feedback_rule))
-    if scale is not None and (source is not None or len(users_with_feedback(scale, log))):
-        shape = replace(shape, feedback=scale)
-    return shape
+    if scale is None:
+        return shape
+    if not len(users_with_feedback(scale, log)):
+        if source is None:
+            return shape
+        raise DataError(too_little(source))
+    return replace(shape, feedback=scale)
 
 
 def _tokens_and_features(ready: ReadyBase) -> tuple[Tensor, dict[str, float], Tensor, Projection]:

@@ -118,6 +118,14 @@ def users_with_feedback(scale: FeedbackScale, log: InteractionLog) -> IntArray:
     return np.flatnonzero(rated >= LEAST)
 
 
+def too_little(source: str) -> str:
+    """What to say of a log from whose feedback nothing can be learned."""
+    return (
+        f"no training user has {LEAST} items with feedback ({source}), from which liking is "
+        "learned; leave it unread with feedback='none' (--feedback none)"
+    )
+
+
 class _Users:
     """The users of a log with enough feedback, cut at random into what is read and what is told."""
 
@@ -192,10 +200,8 @@ def learn_liking(
     learned, held_out = _Users(train_log, model, config), _Users(validation, model, config)
     features, device = model.item_features, model.device
     if not len(learned.users):
-        raise DataError(
-            f"no training user has {LEAST} items with feedback, from which liking is learned; "
-            "leave it unread with feedback='none' (--feedback none)"
-        )
+        assert model.config.feedback is not None
+        raise DataError(too_little(model.config.feedback.source))
     batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
     rng = np.random.default_rng([config.seed, 1])
     checks = [

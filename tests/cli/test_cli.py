@@ -223,6 +223,23 @@ def test_options_of_label_that_contradict_each_other(options: str, message: str)
     assert message in result.output
 
 
+@pytest.mark.parametrize(
+    ("feedback", "message"),
+    [
+        ("stars", "feedback must be one of auto, rating, liked, weight, event, none"),
+        ("liked", "feedback='liked': nothing in the log's column 'liked' differs"),
+    ],
+)
+def test_feedback_that_there_is_not_is_refused_before_anything_is_learned(
+    data: Path, tmp_path: Path, feedback: str, message: str
+) -> None:
+    options = ["--data", str(data), "--out", str(tmp_path / "le"), "--feedback", feedback]
+    result = runner.invoke(app, ["fit", *options])
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
 def test_a_missing_path_is_one_line_and_exit_code_one(tmp_path: Path) -> None:
     result = runner.invoke(app, ["evaluate", "--data", str(tmp_path / "nowhere")])
     assert result.exit_code == 1

@@ -127,7 +127,7 @@ def test_what_is_all_the_same_tells_nothing(tmp_path: Path, column: str, values:
     rows = "".join(f"u,{item},{value}\n" for item, value in zip("abc", values, strict=True))
     log = read(tmp_path, f"user_id,item_id,{column}\n{rows}")
     assert FeedbackScale.of(log) is None
-    with pytest.raises(DataError, match=f"has no {column}s that differ.*no feedback"):
+    with pytest.raises(DataError, match=f"column {column!r} differs.*no feedback"):
         FeedbackScale.of(log, column)  # type: ignore[arg-type]
 
 
