@@ -18,13 +18,14 @@ from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.reading import Reading
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.fidelity import spearman
 from llmrec_env.language.answering import AnsweringLE
-from llmrec_env.language.fitting import fit_language_environment
+from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.liking_learning import LikingConfig
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
@@ -226,6 +227,38 @@ def test_feedback_that_does_not_fit_is_refused(user: LanguageUser) -> None:
             user.open(history, feedback=[nonsense])  # type: ignore[list-item]
     with pytest.raises(DataError, match="NaN where"):
         user.open(history, feedback=[np.array([1, np.inf, 2], dtype=np.float32)])
+
+
+@pytest.mark.parametrize(
+    ("asked", "source"), [("auto", "rating"), ("event", "event"), ("none", None)]
+)
+def test_the_column_asked_for_is_read(rated_split: Split, asked: str, source: str | None) -> None:
+    events = pl.Series("event", np.resize(["view", "buy", "view"], len(rated_split.train)))
+    train = rated_split.train
+    train = replace(train, feedback=train.feedback.with_columns(events))
+    config = replace(CONFIG, feedback=asked)  # type: ignore[arg-type]
+    le = untrained_language_environment(train, config=config)
+    scale = le.config.feedback
+    assert (None if scale is None else scale.source) == source
+    with pytest.raises(DataError, match="nothing in the log's column 'weight' differs"):
+        untrained_language_environment(train, config=replace(CONFIG, feedback="weight"))
+
+
+def test_taking_is_told_from_the_item_and_not_from_its_having_feedback(
+    user: LanguageUser, rated_split: Split
+) -> None:
+    log = rated_split.validation
+    negatives = Negatives(log, 1.0).draw(log.row_users, np.random.default_rng(0))
+    wins = []
+    for row in range(log.n_users):
+        rows = np.arange(log.offsets[row] + 2, log.offsets[row + 1], 3)
+        histories = [log.items[log.offsets[row] : place] for place in rows]
+        told = [ratings(log, row)[: len(history)] for history in histories]
+        pairs = np.stack([log.items[rows], negatives[rows]], axis=1)
+        answers = user.answers(histories, pairs, told).accept_probability
+        wins += (answers[:, 0] > answers[:, 1]).tolist()
+    learned = max(entry["accuracy"] for entry in user.model.record["learning"]["curve"])
+    assert abs(float(np.mean(wins)) - learned) < 0.15
 
 
 def test_a_log_without_feedback_gives_an_le_without(learned: LanguageEnvironment) -> None:
