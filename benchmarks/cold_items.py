@@ -99,7 +99,7 @@ def row_of(arguments: argparse.Namespace) -> Row:
     """Fit, add and measure, with the CPU seconds of all."""
     began = time.process_time()
     reads = {"item_encoder": arguments.item_encoder, "language_model": arguments.lm}
-    config = FitConfig(**reads, feedback=False)  # acceptance alone is asked
+    config = FitConfig(**reads, feedback="none")  # acceptance alone is asked
     config = config.scaled(arguments.budget)
     user, log, n_known = fitted(arguments.data, arguments.split, arguments.share, config)
     found = measure(user, log, n_known, arguments.split)

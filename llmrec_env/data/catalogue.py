@@ -35,6 +35,9 @@ PHRASES = {
 }
 
 
+PART = "part_of"
+"""The column that names the catalogue that an item is of, where several were joined."""
+
 INVISIBLE = r"[\p{Default_Ignorable_Code_Point}\x{2800}\x{FFF9}-\x{FFFB}]"
 """Zero-width and bidirectional marks, soft hyphens, variation selectors, fillers, tags, …"""
 BLANKS = r"[\s\p{Cc}]+"
@@ -47,7 +50,8 @@ class Catalogue:
     Attributes:
         table: a polars frame with the String column ``item_id`` (unique, external ids) and any
             number of String text columns (``title``, ``category``, ``brand``, ``description``, …);
-            a missing text is the empty string.
+            a missing text is the empty string. ``part_of`` is no text: it names the catalogue that
+            an item is of, where several were joined (:func:`llmrec_env.data.joined.join_logs`).
     """
 
     table: pl.DataFrame
@@ -83,7 +87,7 @@ class Catalogue:
     @property
     def text_columns(self) -> list[str]:
         """The columns that hold text, in the order in which a sentence names them."""
-        names = [name for name in self.table.columns if name != "item_id"]
+        names = [name for name in self.table.columns if name not in ("item_id", PART)]
         order = [name for name in PHRASES if name != "description"]
         known = [name for name in order if name in names]
         others = [name for name in names if name not in PHRASES]
@@ -98,7 +102,13 @@ class Catalogue:
         blanks, so that two texts which look the same are read as the same. So are sentences that
         many titles hold (:mod:`llmrec_env.data.repeated_sentences`).
         """
-        return _sentences(self)
+        if len(self.parts) == 1:
+            return _sentences(self)
+        written = np.empty(len(self), dtype=object)
+        for rows in self.parts:  # what is repeated in one catalogue may say something in another
+            part = self.take(rows)
+            written[rows] = _sentences(part)
+        return written.tolist()
 
     @cached_property
     def repeated_sentences(self) -> dict[str, int]:
@@ -106,6 +116,14 @@ class Catalogue:
         if "title" not in self.table.columns:
             return {}
         return _repeated(self)
+
+    @cached_property
+    def parts(self) -> list[IntArray]:
+        """The items of each catalogue that was joined to this one, int64; all in one where none."""
+        if PART not in self.table.columns:
+            return [np.arange(len(self))]
+        names = self.table[PART].to_numpy()
+        return [np.flatnonzero(names == name) for name in sorted(set(names))]
 
     @cached_property
     def has_text(self) -> bool:

@@ -374,7 +374,9 @@ class InteractionLog:
     def load(cls, path: str | os.PathLike[str], catalogue: Catalogue) -> InteractionLog:
         """Read a log that :meth:`save` wrote."""
         table = read_parquet(Path(path))
-        log = cls.from_table(catalogue, table, name=str(path))
+        liked = [table[name] for name in table.columns if name == "liked"]  # numbers by now
+        log = cls.from_table(catalogue, table.drop("liked", strict=False), name=str(path))
+        log = replace(log, feedback=pl.DataFrame([*log.feedback, *liked]))
         if EVENT_REWARD in table.columns:
             pairs = table.select("event", EVENT_REWARD).drop_nulls().unique().iter_rows()
             log = replace(log, reading=replace(log.reading, event_rewards=dict(pairs)))

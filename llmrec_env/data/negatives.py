@@ -32,7 +32,9 @@ class Negatives:
         self._cumulative = np.cumsum(counts / counts.sum())
         self._popular_share = popular_share
         held = np.bincount(self._seen // log.n_items, minlength=log.n_users)
-        self._saw_all = (held == log.n_items) & any_where_none
+        self._parts = _Parts(log) if len(log.catalogue.parts) > 1 else None
+        there = log.n_items if self._parts is None else self._parts.sizes
+        self._saw_all = (held == there) & any_where_none
 
     def draw(self, users: IntArray, rng: np.random.Generator) -> IntArray:
         """One item for each of ``users`` int64 (N,); int64 (N,).
@@ -40,28 +42,34 @@ class Negatives:
         Raises:
             DataError: a user has seen every item.
         """
-        items = self._propose(len(users), self._popular_share, rng)
+        items = self._propose(users, self._popular_share, rng)
         for redraw in range(2 * ROUNDS):
             seen = np.flatnonzero(self._is_seen(users, items) & ~self._saw_all[users])
             if len(seen) == 0:
                 return items
             share = self._popular_share if redraw < ROUNDS else 0.0
-            items[seen] = self._propose(len(seen), share, rng)
+            items[seen] = self._propose(users[seen], share, rng)
         items[seen] = [self._left(int(user), rng) for user in users[seen]]
         return items
 
     def _left(self, user: int, rng: np.random.Generator) -> int:
         """One of the few items that a user never saw."""
         first, last = np.searchsorted(self._seen, [user, user + 1] * np.array(self._n_items))
-        left = np.setdiff1d(np.arange(self._n_items), self._seen[first:last] % self._n_items)
+        there = np.arange(self._n_items) if self._parts is None else self._parts.items_of(user)
+        left = np.setdiff1d(there, self._seen[first:last] % self._n_items)
         if not len(left):
             raise DataError(
-                f"user {user} has seen all of the {self._n_items} items; no item is left to tell "
+                f"user {user} has seen all of the {len(there)} items; no item is left to tell "
                 "the taken ones from"
             )
         return int(rng.choice(left))
 
-    def _propose(self, count: int, popular_share: float, rng: np.random.Generator) -> IntArray:
+    def _propose(self, users: IntArray, popular_share: float, rng: np.random.Generator) -> IntArray:
+        count = len(users)
+        if self._parts is not None:
+            by_counts = rng.random(count) < popular_share
+            uniform, popular = self._parts.uniform(users, rng), self._parts.popular(users, rng)
+            return np.where(by_counts, popular, uniform)
         popular = np.searchsorted(self._cumulative, rng.random(count), side="right")
         uniform = rng.integers(0, self._n_items, count)
         items = np.where(rng.random(count) < popular_share, popular, uniform)
@@ -71,6 +79,52 @@ class Negatives:
         keys = users * self._n_items + items
         place = np.minimum(np.searchsorted(self._seen, keys), len(self._seen) - 1)
         return self._seen[place] == keys
+
+
+def uniform_items(log: InteractionLog, users: IntArray, rng: np.random.Generator) -> IntArray:
+    """An item for each of ``users`` int64 (N,), seen or not, from the catalogue that is theirs."""
+    if len(log.catalogue.parts) == 1:
+        return rng.integers(0, log.n_items, len(users))
+    return _Parts(log).uniform(users, rng)
+
+
+class _Parts:
+    """Draws for users of several joined logs, each from the catalogue of their own."""
+
+    def __init__(self, log: InteractionLog) -> None:
+        parts = log.catalogue.parts
+        self._order = np.concatenate(parts)
+        self._begins = np.cumsum([0, *map(len, parts)])
+        part_of = np.empty(log.n_items, dtype=np.int64)
+        for number, items in enumerate(parts):
+            part_of[items] = number
+        firsts = log.items[np.minimum(log.offsets[:-1], max(0, len(log) - 1))]
+        self._part = part_of[firsts]
+        counts = log.item_counts()[self._order].astype(np.float64)
+        self._cumulative = np.cumsum(np.concatenate([[0.0], counts]))
+
+    @property
+    def sizes(self) -> IntArray:
+        """Items that there are for each user, int64 (n_users,)."""
+        return np.diff(self._begins)[self._part]
+
+    def items_of(self, user: int) -> IntArray:
+        """The items of a user's catalogue."""
+        part = self._part[user]
+        return self._order[self._begins[part] : self._begins[part + 1]]
+
+    def uniform(self, users: IntArray, rng: np.random.Generator) -> IntArray:
+        """One item for each user, int64 (N,)."""
+        return self._order[self._begins[self._part[users]] + rng.integers(0, self.sizes[users])]
+
+    def popular(self, users: IntArray, rng: np.random.Generator) -> IntArray:
+        """The same in proportion to how often the items were taken."""
+        part = self._part[users]
+        low, high = self._begins[part], self._begins[part + 1]
+        least, most = self._cumulative[low], self._cumulative[high]
+        wanted = least + rng.random(len(users)) * (most - least)
+        place = np.searchsorted(self._cumulative, wanted, side="right") - 1
+        return self._order[np.clip(place, low, high - 1)]
 
 
 class SkippedItems:

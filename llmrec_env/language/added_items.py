@@ -22,6 +22,7 @@ from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.common.files import is_missing_folder
 from llmrec_env.common.wording import listed, shown
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.language.item_texts import KeptTexts, mean_outputs
 from llmrec_env.language.item_tokens import (
     ItemTokenConfig,
@@ -68,7 +69,10 @@ def with_items(
 
 
 def for_catalogue(
-    model: LanguageEnvironment, items: Catalogue, encoder: str | os.PathLike[str] | None = None
+    model: LanguageEnvironment,
+    items: Catalogue,
+    encoder: str | os.PathLike[str] | None = None,
+    feedback: FeedbackScale | None = None,
 ) -> LanguageEnvironment:
     """The LE for another catalogue alone, whose items it never met; it has no users.
 
@@ -76,6 +80,8 @@ def for_catalogue(
         model: a learned LE, which stays as it is.
         items: the whole other catalogue.
         encoder: as for :func:`with_items`.
+        feedback: how feedback about these items is put into numbers, where the LE reads any; None:
+            in the unit of the log that it learned from.
 
     Raises:
         DataError: an item has no text.
@@ -85,6 +91,9 @@ def for_catalogue(
     made, reading_le = _read(model, items, encoder)
     twin = _with_rows(reading_le, items, made, 0)
     twin.users = None
+    if feedback is not None and (own := twin.config.feedback) is not None:
+        scale = replace(feedback, per_user=own.per_user, rule=own.rule)
+        twin.config = replace(twin.config, feedback=scale)
     twin.record["added_items"] = len(items)
     return twin
 

@@ -21,7 +21,7 @@ from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.negatives import Negatives
+from llmrec_env.data.negatives import Negatives, uniform_items
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.labelling import branch_log
 from llmrec_env.language.model import LanguageEnvironment
@@ -66,7 +66,7 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     log = validation.select_users(np.sort(users))
     rng = np.random.default_rng([seed, 1])
     popular = Negatives(log, popular_share=1.0, any_where_none=True).draw(log.row_users, rng)
-    uniform = rng.integers(0, log.n_items, len(log))
+    uniform = uniform_items(log, log.row_users, rng)
     with torch.inference_mode():
         le = AnsweringLE(model)
     goes_on = log.row_goes_on

@@ -32,9 +32,9 @@ from llmrec_env.common.training import (
     Losses,
     Metrics,
     TrainingConfig,
-    bucketed_batches,
     clear_checkpoint,
     length_groups,
+    shuffled_batches,
     train,
 )
 from llmrec_env.data.catalogue import check_same_catalogue
@@ -206,7 +206,7 @@ def _decided(config: LearningConfig, model: LanguageEnvironment) -> LearningConf
     """The settings with what depends on the catalogue."""
     if config.state_loss != "auto":
         return config
-    few = len(model.catalogue) <= EXACT_ITEMS
+    few = max(map(len, model.catalogue.parts)) <= EXACT_ITEMS
     return replace(config, state_loss="catalogue" if few else "in_batch")
 
 
@@ -293,13 +293,15 @@ def validate(
     config = LearningConfig(seed=seed, batch_size=64)
     batches = _Batches(log, model, config)
     whole = _whole(model)
-    others = torch.empty(0, dtype=torch.long, device=model.device)
-    if whole is None:
-        order = torch.randperm(log.n_items, generator=torch.Generator().manual_seed(seed))
-        others = order[:SAMPLED_ITEMS].to(model.device)
+    joined = len(model.catalogue.parts) > 1
+    order = torch.randperm(log.n_items, generator=torch.Generator().manual_seed(seed))
+    others = order[:SAMPLED_ITEMS].to(model.device)
     ranks, wins = [], []
     for group in range(batches.per_epoch):
         batch = batches.batch(group, np.random.default_rng([seed, group]))
+        if joined:
+            own = _own_catalogue(model, batch)
+            others = own[order[order < len(own)][:SAMPLED_ITEMS].to(model.device)]
         batch, le = (batch, whole) if whole is not None else _narrowed(model, batch, others)
         states, raw_taken, raw_other = _answers(le, batch)
         logits = le.heads.logits(states[batch.real], le.tables.vectors)
@@ -365,10 +367,22 @@ class _Batches:
         self._skipped_share = config.skipped_share
         self._of_an_item = 2 if scale is None else 3
         most = None if config.batch_tokens is None else config.batch_tokens // self._of_an_item
-        lengths = self._chunks.widths, config.batch_size
-        self._rows = bucketed_batches(*lengths, config.seed, most)
-        self._groups = length_groups(*lengths, most)
+        self._groups = self._grouped(config.batch_size, most)
+        order = shuffled_batches(len(self._groups), 1, config.seed)
+        self._rows = lambda number: self._groups[int(order(number)[0])]
         self.per_epoch = len(self._groups)
+
+    def _grouped(self, size: int, most: int | None) -> list[IntArray]:
+        """Stretches of like length, each group's of one of the catalogues that were joined."""
+        chunks, parts, groups = self._chunks, self._log.catalogue.parts, []
+        firsts = self._log.items[self._log.offsets[:-1][chunks.users]]
+        for items in parts:
+            rows = np.flatnonzero(np.isin(firsts, items)) if len(parts) > 1 else None
+            widths = chunks.widths if rows is None else chunks.widths[rows]
+            if len(widths):
+                found = length_groups(widths, size, most)
+                groups += found if rows is None else [rows[group] for group in found]
+        return groups
 
     @property
     def tokens(self) -> list[int]:
@@ -390,6 +404,9 @@ class _Batches:
         first = log.offsets[chunks.users] + chunks.starts
         rows = [np.arange(i, i + w) for i, w in zip(first, chunks.widths, strict=True)]
         items, lengths = pad([log.items[own] for own in rows], self._device)
+        if len(log.catalogue.parts) > 1:  # item 0 may be of another catalogue
+            there = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
+            items = torch.where(there, items, items[:, :1])
         values = None
         if self._scale is not None:
             told = self._scale.values(log)
@@ -446,8 +463,16 @@ def _answers(le: AnsweringLE, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _whole(model: LanguageEnvironment) -> AnsweringLE | None:
-    """The LE over the whole catalogue, unless that is too large."""
-    return AnsweringLE(model) if len(model.catalogue) <= EXACT_ITEMS else None
+    """The LE over the whole catalogue, unless that is too large or joined of several."""
+    one = len(model.catalogue.parts) == 1 and len(model.catalogue) <= EXACT_ITEMS
+    return AnsweringLE(model) if one else None
+
+
+def _own_catalogue(model: LanguageEnvironment, batch: _Batch) -> Tensor:
+    """The items among which a batch's next items are told, int64, where several were joined."""
+    first = int(batch.items[0, 0])
+    own = next(items for items in model.catalogue.parts if np.isin(first, items))
+    return torch.from_numpy(own).to(model.device)
 
 
 def _narrowed(
@@ -468,10 +493,12 @@ def _narrowed(
 
 
 def _losses(model: LanguageEnvironment, batch: _Batch, config: LearningConfig) -> Losses:
-    if config.state_loss == "catalogue":
+    joined = len(model.catalogue.parts) > 1
+    if config.state_loss == "catalogue" and not joined:
         le = AnsweringLE(model)
     else:
-        batch, le = _narrowed(model, batch)
+        all_of_them = joined and config.state_loss == "catalogue"
+        batch, le = _narrowed(model, batch, _own_catalogue(model, batch) if all_of_them else None)
     states, taken, other = _answers(le, batch)
     real = batch.real
     margin = (taken - other)[real]

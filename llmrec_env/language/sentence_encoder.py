@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,7 +51,13 @@ def load_encoder(
 
 
 def sentence_outputs(catalogue: Catalogue, model: SentenceTransformer) -> Tensor:
-    """What an encoder makes of each item's sentence, float32 (n_items, E), kept batch by batch."""
+    """What an encoder makes of each item's sentence, float32 (n_items, E), kept batch by batch.
+
+    Catalogues that were joined are read one by one, so that what was read of one of them is found.
+    """
+    if len(parts := catalogue.parts) > 1:
+        read = torch.cat([sentence_outputs(catalogue.read_as_here(own), model) for own in parts])
+        return read[torch.from_numpy(np.argsort(np.concatenate(parts)))]
     sentences, rows = catalogue.sentences, []
     folder = texts_folder(catalogue, model)
     with progress_bar("read item texts", len(sentences)) as advance:

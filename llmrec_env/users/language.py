@@ -18,7 +18,7 @@ from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.nearest import EXACT_ITEMS, VectorIndex
 from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
-from llmrec_env.data.feedback import Source
+from llmrec_env.data.feedback import FeedbackScale, Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
@@ -170,7 +170,10 @@ class LanguageUser(UserSimulator):
         return LanguageUser(model, own, self.accept_rate)
 
     def for_catalogue(
-        self, items: Catalogue, encoder: str | os.PathLike[str] | None = None
+        self,
+        items: Catalogue,
+        encoder: str | os.PathLike[str] | None = None,
+        feedback: FeedbackScale | None = None,
     ) -> LanguageUser:
         """Users of another catalogue, whose items the LE never met, by their texts alone.
 
@@ -181,6 +184,9 @@ class LanguageUser(UserSimulator):
         Args:
             items: the whole other catalogue.
             encoder: as for :meth:`add_items`.
+            feedback: how feedback about these items is put into numbers, where the LE reads any,
+                such as ``FeedbackScale("rating", mean=3.5, sd=1)`` for stars; None: in the unit of
+                the log that it learned from.
 
         Raises:
             DataError: an item has no text.
@@ -189,7 +195,8 @@ class LanguageUser(UserSimulator):
         """
         from llmrec_env.language.added_items import for_catalogue
 
-        return LanguageUser(for_catalogue(self.model, items, encoder), None, self.accept_rate)
+        model = for_catalogue(self.model, items, encoder, feedback)
+        return LanguageUser(model, None, self.accept_rate)
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None

@@ -1,0 +1,77 @@
+"""``join_logs``: several logs over catalogues of their own as one, of which one LE can learn.
+
+Every item keeps the name of the log that it is of (``Catalogue.parts``). A user takes items of one
+log alone, so what a user did not take is drawn, and the next item told from others, within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.forking import fork_safe
+from llmrec_env.data.catalogue import PART, Catalogue
+from llmrec_env.data.feedback import FeedbackScale
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.reading import Reading
+
+
+@fork_safe
+def join_logs(logs: Mapping[str, InteractionLog]) -> InteractionLog:
+    """The users and items of several logs in one.
+
+    Ids of users and items get the name of their log before them: ``films/318``. Feedback is put on
+    one scale within each log, whatever its unit (:class:`FeedbackScale`), and stands in the column
+    ``liked``, empty for the users of a log that tells none. The joined log counts as ordered where
+    more than half of its interactions are of logs with an order. Times and skips are left out.
+
+    Args:
+        logs: by name.
+
+    Raises:
+        DataError: there is none, or a name is empty or has a "/" in it.
+    """
+    if not logs:
+        raise DataError("join_logs: no logs; give at least one, by name")
+    for name in logs:
+        if not name or "/" in name:
+            raise DataError(f"join_logs: {name!r} cannot name a log: a name is a text without '/'")
+    tables = [_named(name, log.catalogue) for name, log in logs.items()]
+    begins = np.cumsum([0, *(table.height for table in tables)])
+    ordered = sum(len(log) for log in logs.values() if log.is_ordered)
+    total = sum(map(len, logs.values()))
+    return InteractionLog(
+        catalogue=Catalogue(pl.concat(tables, how="diagonal")),
+        user_ids=pl.concat([name + "/" + log.user_ids for name, log in logs.items()]),
+        offsets=np.concatenate(
+            [[0], np.cumsum(np.concatenate([x.lengths for x in logs.values()]))]
+        ),
+        items=np.concatenate(
+            [log.items + begin for begin, log in zip(begins, logs.values(), strict=False)]
+        ),
+        feedback=_feedback(list(logs.values())),
+        first_target=np.concatenate([log.first_target for log in logs.values()]),
+        reading=Reading(order="position" if 2 * ordered > total else "unknown"),
+    )
+
+
+def _named(name: str, items: Catalogue) -> pl.DataFrame:
+    return items.table.with_columns(
+        pl.lit(f"{name}/") + pl.col("item_id"), pl.lit(name).alias(PART)
+    )
+
+
+def _feedback(logs: list[InteractionLog]) -> pl.DataFrame:
+    """What is known of how things were liked, each log's on its own scale."""
+    scales = [FeedbackScale.of(log) for log in logs]
+    if not any(scales):
+        return pl.DataFrame()
+    values = [
+        np.full(len(log), np.nan, dtype=np.float32) if scale is None else scale.values(log)
+        for log, scale in zip(logs, scales, strict=True)
+    ]
+    column = pl.Series("liked", np.concatenate(values), dtype=pl.Float32)
+    return pl.DataFrame([column.fill_nan(None)])
