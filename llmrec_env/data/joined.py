@@ -45,7 +45,9 @@ def join_logs(logs: Mapping[str, InteractionLog]) -> InteractionLog:
     total = sum(map(len, logs.values()))
     return InteractionLog(
         catalogue=Catalogue(pl.concat(tables, how="diagonal")),
-        user_ids=pl.concat([name + "/" + log.user_ids for name, log in logs.items()]),
+        user_ids=pl.concat([name + "/" + log.user_ids for name, log in logs.items()]).alias(
+            "user_id"
+        ),
         offsets=np.concatenate(
             [[0], np.cumsum(np.concatenate([x.lengths for x in logs.values()]))]
         ),
@@ -60,7 +62,7 @@ def join_logs(logs: Mapping[str, InteractionLog]) -> InteractionLog:
 
 def _named(name: str, items: Catalogue) -> pl.DataFrame:
     return items.table.with_columns(
-        pl.lit(f"{name}/") + pl.col("item_id"), pl.lit(name).alias(PART)
+        (pl.lit(f"{name}/") + pl.col("item_id")).alias("item_id"), pl.lit(name).alias(PART)
     )
 
 

@@ -20,6 +20,7 @@ import llmrec_env
 from llmrec_env.common.errors import DataError, LLMRecError, SimulatorError
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.feedback import FeedbackScale
+from llmrec_env.data.joined import join_logs
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import WorldParameters, generate_world
 from llmrec_env.language.added_items import with_items
@@ -262,3 +263,26 @@ def test_a_reader_that_is_gone_or_another_is_told(split: Split, tmp_path: Path) 
         with_items(model, NEW, tmp_path / "another")
     with pytest.raises(LLMRecError):
         with_items(model, NEW, tmp_path)
+
+
+def test_an_le_of_joined_logs_answers_for_a_catalogue_that_it_never_met(tmp_path: Path) -> None:
+    logs = {str(seed): generate_world(seed, n_items=40, n_users=40).log for seed in (1, 2)}
+    split = split_by_user(join_logs(logs), 0)
+    config = replace(TINY, language_model=False)
+    model = fit_language_environment(split.train, split.validation, config=config, users=split.test)
+    model.save_pretrained(tmp_path / "joined")
+    other = generate_world(3, n_items=30, n_users=20).log
+    user = LanguageUser.from_pretrained(tmp_path / "joined").for_catalogue(other.catalogue)
+    histories = [other.sequence(u)[:4] for u in range(20)]
+    answers = user.answers(histories, np.tile(np.arange(30), (20, 1)))
+    assert (answers.accept_probability.std(axis=0) > 0).all()
+    learn(user.model, other, other, replace(TINY.learning, min_steps=2))
+
+
+def test_one_log_that_was_joined_to_none_is_learned_as_it_is(split: Split) -> None:
+    config = replace(TINY, language_model=False)
+    alone = fit_language_environment(split.train, split.validation, config=config)
+    parts = (join_logs({"a": part}) for part in (split.train, split.validation))
+    joined = fit_language_environment(*parts, config=config)
+    assert torch.equal(joined.tables().vectors, alone.tables().vectors)
+    assert joined.record["acceptance"] == alone.record["acceptance"]
