@@ -28,7 +28,7 @@ from llmrec_env.language.item_texts import KeptTexts, mean_outputs
 from llmrec_env.language.item_tokens import learn_item_tokens, pooled_tokens
 from llmrec_env.language.item_words import ItemWords, Vocabulary
 from llmrec_env.language.learning import learn
-from llmrec_env.language.liking_learning import too_little, users_with_feedback
+from llmrec_env.language.liking_users import too_little, users_with_feedback
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.decoder import word_embeddings
 from llmrec_env.language.lm.null import NullLM

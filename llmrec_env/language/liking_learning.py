@@ -12,13 +12,12 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.training import (
@@ -28,22 +27,15 @@ from llmrec_env.common.training import (
     shuffled_batches,
     train,
 )
-from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.liking import LikingHead
+from llmrec_env.language.liking_users import LikingUsers, Parts, too_little
 
 if TYPE_CHECKING:
     from llmrec_env.language.model import LanguageEnvironment
 
-LEAST = 3
-"""Items with feedback of a user from whom something is learned."""
 CHECKED = 1000
 """Validation users that are told at most."""
-SHORT = 15
-"""Items that are read of a user at most in every other draw: short histories are many, and what is
-learned from long ones alone tells less of them."""
-TOLD = 64
-"""Items of the rest that are asked about, of each user, at most."""
 
 
 class Beginning(NamedTuple):
@@ -80,7 +72,7 @@ class LikingConfig:
     learning_rate: float = 2e-3
     most: int = 60
     """Items that are read of a user at most; each number from one on is as likely, in every other
-    draw each up to :data:`SHORT`."""
+    draw each up to :data:`~llmrec_env.language.liking_users.SHORT`."""
     hidden: float = 0.4
     """Share of the users of whom only the liked items are read, and not how they were liked."""
     text_only: float = 0.1
@@ -99,83 +91,6 @@ class LikingConfig:
         for name in ("steps", "batch_size", "most"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
-
-
-class _Parts(NamedTuple):
-    """Some users: what is read of each, and what is asked; all (B, …), right-padded."""
-
-    items: Tensor
-    values: Tensor  # NaN where the feedback is not told
-    read: Tensor  # bool
-    asked: Tensor
-    wanted: Tensor
-    there: Tensor  # float: 1 where something is asked
-
-
-def users_with_feedback(scale: FeedbackScale, log: InteractionLog) -> IntArray:
-    """The users of a log from whom liking can be learned, int64 (N,)."""
-    rated = np.bincount(log.row_users, ~np.isnan(scale.values(log)), log.n_users)
-    return np.flatnonzero(rated >= LEAST)
-
-
-def too_little(source: str) -> str:
-    """What to say of a log from whose feedback nothing can be learned."""
-    return (
-        f"no training user has {LEAST} items with feedback ({source}), from which liking is "
-        "learned; leave it unread with feedback='none' (--feedback none)"
-    )
-
-
-class _Users:
-    """The users of a log with enough feedback, cut at random into what is read and what is told."""
-
-    def __init__(
-        self, log: InteractionLog, model: LanguageEnvironment, config: LikingConfig
-    ) -> None:
-        scale = model.config.feedback
-        assert scale is not None
-        self._log, self._config = log, config
-        self._values, self._wanted = scale.values(log), scale.within_users(log)
-        self.users = users_with_feedback(scale, log)
-
-    def parts(self, users: IntArray, rng: np.random.Generator) -> _Parts:
-        """A random cut of each of some users."""
-        rows = [self._cut(int(user), rng) for user in users]
-        read, told = [own for own, _ in rows], [own for _, own in rows]
-        values = [self._values[own] for own in read]
-        for place in np.flatnonzero(rng.random(len(rows)) < self._config.hidden):
-            liked = ~(self._wanted[read[place]] <= 0)
-            read[place] = read[place][liked]
-            values[place] = np.full(len(read[place]), np.nan, dtype=np.float32)
-        items, there = _padded([self._log.items[own] for own in read], 0)
-        asked, is_asked = _padded([self._log.items[own] for own in told], 0)
-        return _Parts(
-            torch.from_numpy(items),
-            torch.from_numpy(_padded(values, np.nan)[0]),
-            torch.from_numpy(there),
-            torch.from_numpy(asked),
-            torch.from_numpy(_padded([self._wanted[own] for own in told], 0.0)[0]),
-            torch.from_numpy(is_asked).float(),
-        )
-
-    def _cut(self, user: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-        rows = rng.permutation(np.arange(self._log.offsets[user], self._log.offsets[user + 1]))
-        known = ~np.isnan(self._values[rows])
-        most = min(self._config.most, len(rows) - 2)
-        if rng.random() < 0.5:
-            most = min(most, SHORT)
-        cut = int(rng.integers(1, most + 1))
-        told = rows[cut:][known[cut:]]
-        return rows[:cut], told[:TOLD]
-
-
-def _padded(rows: list[Any], filler: float) -> tuple[Any, Any]:
-    """Right-padded rows (B, T), and where something stands, bool."""
-    lengths = np.array([len(row) for row in rows])
-    there = np.arange(max(1, int(lengths.max()))) < lengths[:, None]
-    padded = np.full(there.shape, filler, dtype=rows[0].dtype)
-    padded[there] = np.concatenate(rows)
-    return padded, there
 
 
 def learn_liking(
@@ -197,11 +112,13 @@ def learn_liking(
     assert head is not None
     config = config or LikingConfig()
     folder = None if checkpoint is None else Path(checkpoint) / "liking"
-    learned, held_out = _Users(train_log, model, config), _Users(validation, model, config)
-    features, device = model.item_features, model.device
+    scale, features, device = model.config.feedback, model.item_features, model.device
+    assert scale is not None
+    learned, held_out = (
+        LikingUsers(log, scale, config.most, config.hidden) for log in (train_log, validation)
+    )
     if not len(learned.users):
-        assert model.config.feedback is not None
-        raise DataError(too_little(model.config.feedback.source))
+        raise DataError(too_little(scale.source))
     batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
     rng = np.random.default_rng([config.seed, 1])
     checks = [
@@ -214,17 +131,14 @@ def learn_liking(
 
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
         parts = learned.parts(learned.users[batches(number)], rng)
-        return {
-            "liking": _loss(
-                head, features, _to(parts, device), config, _some_kept(rng, head, config)
-            )
-        }
+        kept = _some_kept(rng, head, config)
+        return {"liking": _loss(head, features, parts.to(device), config, kept)}
 
     def evaluate() -> dict[str, float]:
         was = head.training
         head.eval()
         with torch.inference_mode():
-            errors = [_loss(head, features, _to(parts, device), config) for parts in checks]
+            errors = [_loss(head, features, parts.to(device), config) for parts in checks]
         head.train(was)
         return {"told": -float(torch.stack(errors).mean())} if errors else {"told": 0.0}
 
@@ -277,7 +191,7 @@ def _some_kept(rng: np.random.Generator, head: LikingHead, config: LikingConfig)
 def _loss(
     head: LikingHead,
     features: Tensor,
-    parts: _Parts,
+    parts: Parts,
     config: LikingConfig,
     kept: Tensor | None = None,
 ) -> Tensor:
@@ -300,10 +214,6 @@ def _errors(told: Tensor, wanted: Tensor, there: Tensor, order: float) -> Tensor
     centred = (apart - apart.sum(1, keepdim=True) / count) * there
     total = there.sum().clamp(min=1)
     return ((1 - order) * (apart**2).sum() + order * (centred**2).sum()) / total
-
-
-def _to(parts: _Parts, device: torch.device) -> _Parts:
-    return _Parts(*(part.to(device) for part in parts))
 
 
 def _forget_unrated(head: LikingHead, log: InteractionLog, model: LanguageEnvironment) -> None:
