@@ -11,12 +11,14 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import PART, Catalogue
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.reading import Reading
+from llmrec_env.data.skips import Skips
 
 
 @fork_safe
@@ -26,7 +28,9 @@ def join_logs(logs: Mapping[str, InteractionLog]) -> InteractionLog:
     Ids of users and items get the name of their log before them: ``films/318``. Feedback is put on
     one scale within each log, whatever its unit (:class:`FeedbackScale`), and stands in the column
     ``liked``, empty for the users of a log that tells none. The joined log counts as ordered where
-    more than half of its interactions are of logs with an order. Times and skips are left out.
+    more than half of its interactions are of logs with an order. Times are left out, and so are
+    skips unless every log tells them: a user of whom nobody knows the skips would count as one who
+    takes all that is shown.
 
     Args:
         logs: by name.
@@ -57,12 +61,26 @@ def join_logs(logs: Mapping[str, InteractionLog]) -> InteractionLog:
         feedback=_feedback(list(logs.values())),
         first_target=np.concatenate([log.first_target for log in logs.values()]),
         reading=Reading(order="position" if 2 * ordered > total else "unknown"),
+        skips=_skips(list(logs.values()), begins),
     )
 
 
 def _named(name: str, items: Catalogue) -> pl.DataFrame:
     return items.table.with_columns(
         (pl.lit(f"{name}/") + pl.col("item_id")).alias("item_id"), pl.lit(name).alias(PART)
+    )
+
+
+def _skips(logs: list[InteractionLog], begins: IntArray) -> Skips | None:
+    """What was skipped in each log, whose items begin at ``begins``; None where one tells none."""
+    told = [log.skips for log in logs if log.skips is not None]
+    if len(told) < len(logs):
+        return None
+    counts = np.concatenate([np.diff(own.offsets) for own in told])
+    return Skips(
+        offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        items=np.concatenate([own.items + begin for begin, own in zip(begins, told, strict=False)]),
+        after=np.concatenate([own.after for own in told]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from llmrec_env.data import (
     split_by_user,
     split_last_out,
 )
+from llmrec_env.data.joined import join_logs
 from llmrec_env.data.order import shuffle_order
 from llmrec_env.data.source import log_fingerprint
 
@@ -151,6 +153,18 @@ def test_other_numbers_and_orders_of_items_keep_them() -> None:
     shuffled = shuffle_order(log, 0)
     for name, own in skips(shuffled).items():
         assert sorted(item for item, _ in own) == sorted(item for item, _ in skips(log)[name])
+
+
+def test_joined_logs_have_them_where_every_log_tells_them() -> None:
+    logs = {"one": random_log(3), "two": random_log(4)}
+    expected = {
+        f"{part}/{name}": [(f"{part}/{item}", after) for item, after in own]
+        for part, log in logs.items()
+        for name, own in skips(log).items()
+    }
+    assert skips(join_logs(logs)) == expected
+    logs["three"] = replace(random_log(5), skips=None)
+    assert join_logs(logs).skips is None
 
 
 def test_skips_of_other_users_are_refused() -> None:
