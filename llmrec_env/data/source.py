@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+import polars as pl
+
 from llmrec_env.common.errors import SettingError, SimulatorError
 from llmrec_env.common.files import fingerprint
 from llmrec_env.data.catalogue import Catalogue
@@ -128,13 +131,16 @@ def _split(log: InteractionLog, seed: int, by: SplitBy) -> Split:
 
 
 def log_fingerprint(log: InteractionLog) -> str:
-    """A fingerprint of the interactions, in their order, of their kinds, of skips and of the items'
-    texts."""
+    """A fingerprint of interactions in their order, of their feedback, of skips and of texts."""
     texts = [*log.catalogue.ids, *log.catalogue.sentences, *log.user_ids.to_list()]
     if "event" in log.feedback.columns:  # by which Q-learning is rewarded
         texts += log.feedback["event"].fill_null("").to_list()
         texts += [f"{name} {reward!r}" for name, reward in log.reading.event_rewards.items()]
     known = [log.items.tobytes(), log.offsets.tobytes()]
+    for name in ("rating", "liked", "weight"):
+        if name in log.feedback.columns:
+            told = log.feedback[name].cast(pl.Float32).fill_null(np.nan)
+            known += [name.encode(), told.to_numpy().tobytes()]
     if log.skips is not None:
         known += [part.tobytes() for part in (log.skips.items, log.skips.after, log.skips.offsets)]
     return fingerprint([*texts, *known])

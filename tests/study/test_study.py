@@ -156,12 +156,24 @@ def test_a_run_that_diverges_says_which_it_was(
         run_study(settings, tmp_path, workers=1)
 
 
-def test_a_log_of_other_events_is_another_log() -> None:
+@pytest.mark.parametrize(
+    ("column", "one", "other"),
+    [
+        ("event", ["view", "buy"], ["buy", "view"]),
+        ("rating", [1.0, 5.0], [5.0, 1.0]),
+        ("weight", [2.0, 3.0], [3.0, 2.0]),
+        ("liked", [1, 0], [0, 1]),
+    ],
+)
+def test_a_log_of_other_feedback_is_another_log(
+    column: str, one: list[object], other: list[object]
+) -> None:
     items = Catalogue(pl.DataFrame({"item_id": ["a", "b"], "title": ["one", "two"]}))
-    table = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"], "event": ["view", "buy"]})
-    other = table.with_columns(event=pl.Series(["buy", "view"]))
-    contents = [log_fingerprint(InteractionLog.from_table(items, rows)) for rows in (table, other)]
+    table = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["a", "b"]})
+    logs = [table.with_columns(pl.Series(column, told)) for told in (one, other, one)]
+    contents = [log_fingerprint(InteractionLog.from_table(items, rows)) for rows in logs]
     assert contents[0] != contents[1]
+    assert contents[0] == contents[2]
 
 
 def saved_log(folder: Path) -> Path:
