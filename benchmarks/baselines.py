@@ -101,7 +101,7 @@ class BareModel:
             nonlocal now
             now = now + 1 if now < first + steps else first
             position = torch.full((rows,), now, device=device)
-            cache.aim(everyone, position, now + 1)
+            cache.aim(everyone, position[:, None], now + 1)
             slots = places[: now + 1].expand(rows, now + 1)
             allowed = (slots <= position[:, None])[:, None]
             backend(token, allowed, position[:, None], slots, cache)

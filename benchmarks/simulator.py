@@ -113,7 +113,11 @@ class Bench:
 
     def lengths(self, env: Any) -> np.ndarray:
         """Items in the cache of each row."""
-        return env.unwrapped.rules.session._decoder._length.cpu().numpy()
+        return (
+            env.unwrapped.rules.session._decoder._length[: env.unwrapped.rules.num_rows]
+            .cpu()
+            .numpy()
+        )
 
     def step_time(self, env: Any, actions: np.ndarray) -> float:
         """Seconds a step over these actions."""
@@ -336,7 +340,7 @@ class Bench:
             early.append(statistics.mean(each[20 - half : 20 + half]))
             late.append(statistics.mean(each[500 - 2 * half :]))
         values = [b / a for a, b in zip(early, late, strict=True)]
-        taken = env.rules.session._decoder._total.mean()
+        taken = env.rules.session._decoder._read.total.mean()
         seconds = statistics.median(late), statistics.median(early)
         note = f"{taken:.0f} items in a history at the end"
         return Ratio(name, values, seconds, note, 1.3, at_most=True)

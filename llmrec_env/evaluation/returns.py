@@ -124,7 +124,8 @@ def evaluate_policy(
             f"a policy scores actions (action_scores), and {type(policy).__name__} does not; wrap "
             "a model of stable-baselines3 in SB3Policy, one of d3rlpy in D3rlpyPolicy"
         )
-    simulator = resolve_simulator(simulator, users, settings.pop("accept_rate", None))
+    own = {name: settings.pop(name, None) for name in ("accept_rate", "remember_skips")}
+    simulator = resolve_simulator(simulator, users, **own)
     assert simulator.users is not None
     chosen = choose_users(InitialHistories(simulator.users), episodes, seed)
     env = NextItemVectorEnv(

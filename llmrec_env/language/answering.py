@@ -76,6 +76,7 @@ class AnsweringLE:
         lengths: Tensor,
         values: Tensor | None = None,
         cache: RowCache | None = None,
+        skipped: Tensor | None = None,
     ) -> Tensor:
         """LM outputs at every item of right-padded histories.
 
@@ -84,13 +85,14 @@ class AnsweringLE:
             lengths: int64 (B,), at least 1.
             values: float32 (B, T), how the items were liked, on :attr:`scale`; NaN where unknown.
             cache: where the keys and values of the items go, if anywhere.
+            skipped: bool (B, T), which of them were shown and left; None where all were taken.
 
         Returns:
             float32 (B, T, H); what stands at padded places means nothing.
         """
         place = self._places(items)
         allowed = trunk_mask(lengths, items.shape[1])
-        return self.backend(self._tokens(items, values), allowed, place, cache=cache)
+        return self.backend(self.tokens(items, values, skipped), allowed, place, cache=cache)
 
     def read_branches(
         self,
@@ -99,6 +101,7 @@ class AnsweringLE:
         actions: Tensor,
         parents: Tensor,
         values: Tensor | None = None,
+        skipped: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """LM outputs at every item, and at actions tried after some of them, in one pass.
 
@@ -108,6 +111,7 @@ class AnsweringLE:
             actions: int64 (B, C).
             parents: int64 (B, C), the place in ``items`` after which each action is tried.
             values: float32 (B, T), as for :meth:`read`.
+            skipped: bool (B, T), as for :meth:`read`.
 
         Returns:
             float32 (B, T, H) and (B, C, H).
@@ -115,7 +119,8 @@ class AnsweringLE:
         width = items.shape[1]
         after = parents + 1 if self.is_ordered else torch.zeros_like(parents)
         positions = torch.cat([self._places(items), after], dim=1)
-        embedded = torch.cat([self._tokens(items, values), self.tables.tokens[actions]], dim=1)
+        read = self.tokens(items, values, skipped)
+        embedded = torch.cat([read, self.tables.tokens[actions]], dim=1)
         hidden = self.backend(embedded, branch_mask(lengths, width, parents), positions)
         return hidden[:, :width], hidden[:, width:]
 
@@ -186,12 +191,27 @@ class AnsweringLE:
             return torch.zeros_like(items)
         return torch.arange(items.shape[1], device=items.device).expand_as(items)
 
-    def _tokens(self, items: Tensor, values: Tensor | None) -> Tensor:
-        """What the LM reads at items of a history (B, T, H): which, and how they were liked."""
+    @property
+    def reads_skips(self) -> bool:
+        """Whether it learned what a skipped item in a history says."""
+        return self.heads.skip_token is not None
+
+    def tokens(
+        self, items: Tensor, values: Tensor | None = None, skipped: Tensor | None = None
+    ) -> Tensor:
+        """What the LM reads at items of a history (B, T, H): which, and what became of them.
+
+        Args:
+            items: int64 (B, T).
+            values: float32 (B, T), as for :meth:`read`.
+            skipped: bool (B, T), as for :meth:`read`.
+        """
         tokens = self.tables.tokens[items]
-        correction = self.heads.feedback_token
-        if values is None or correction is None:
-            return tokens
-        known = ~values.isnan()
-        told = torch.stack([known.float(), values.nan_to_num(0.0)], dim=-1)
-        return tokens + correction(told).to(tokens.dtype)
+        correction, skip = self.heads.feedback_token, self.heads.skip_token
+        if values is not None and correction is not None:
+            known = ~values.isnan()
+            told = torch.stack([known.float(), values.nan_to_num(0.0)], dim=-1)
+            tokens = tokens + correction(told).to(tokens.dtype)
+        if skipped is not None and skip is not None:
+            tokens = tokens + (skipped[..., None] * skip).to(tokens.dtype)
+        return tokens

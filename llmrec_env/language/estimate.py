@@ -118,7 +118,7 @@ def _learning_seconds(
         backend if config.language_model else NullLM(backend.hidden_size),
         torch.randn(len(catalogue), backend.hidden_size, generator=generator),
         torch.nn.functional.normalize(torch.randn(len(catalogue), size, generator=generator)),
-        config.model,
+        replace(config.model, skips=config.reads_skips),
         words,
     ).to(backend.device)
     try:

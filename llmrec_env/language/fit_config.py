@@ -62,6 +62,11 @@ class FitConfig:
         if self.items == "random" and self.item_encoder is not None:
             raise SettingError("random items have no text that item_encoder could read")
 
+    @property
+    def reads_skips(self) -> bool:
+        """Whether the LE learns what a skipped item in a history says."""
+        return self.language_model and self.learning.read_skips > 0
+
     def scaled(self, budget: float) -> FitConfig:
         """These settings with every length times ``budget``, to try a fit quickly.
 

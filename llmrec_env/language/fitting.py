@@ -276,8 +276,8 @@ def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment
 
 
 def _told_by_log(config: FitConfig, log: InteractionLog) -> LanguageEnvironmentConfig:
-    """The LE's shape, where it follows from the log: order and feedback."""
-    shape = config.model
+    """The LE's shape, where it follows from the log: order and feedback; and whether it skips."""
+    shape = replace(config.model, skips=config.reads_skips)
     if shape.ordered is None:
         shape = replace(shape, ordered=log.is_ordered)
     if config.feedback == "none" or shape.feedback is not None:

@@ -31,7 +31,9 @@ class Heads(nn.Module):
         raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + c' v_a + b cos(s_t, v_a)    u, c = 0 at first
 
     Where the log tells feedback, the token of a history's item says how it was liked, by
-    ``G (1, z_i)`` with G = 0 at first, and :class:`LikingHead` answers how an item is liked.
+    ``G (1, z_i)`` with G = 0 at first, and :class:`LikingHead` answers how an item is liked. Where
+    skipped items are read, the token of one has a vector ``k`` added to it, k = 0 at first; it
+    counts in no mean.
     """
 
     def __init__(
@@ -45,9 +47,11 @@ class Heads(nn.Module):
         liking: LikingHead | None = None,
         ordered: bool = True,
         id_dropout: float = 0.0,
+        skips: bool = False,
     ) -> None:
         super().__init__()
         self.liking, self.id_dropout = liking, id_dropout
+        self.skip_token = nn.Parameter(torch.zeros(hidden_size)) if skips else None
         self.feedback_token = nn.Linear(2, hidden_size, bias=False) if liking is not None else None
         self.output_scale, self.ordered = output_scale, ordered
         self.word_correction = nn.Parameter(torch.zeros(words, state_size))

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.wording import shown
@@ -225,6 +225,14 @@ def pad(sequences: Sequence[IntArray], device: torch.device) -> tuple[Tensor, Te
     for row, sequence in enumerate(sequences):
         items[row, : len(sequence)] = sequence
     return torch.from_numpy(items).to(device), torch.from_numpy(lengths).to(device)
+
+
+def pad_flags(flags: Sequence[BoolArray], device: torch.device) -> Tensor:
+    """Right-padded flags bool (B, T), False where nothing stands."""
+    padded = np.zeros((len(flags), max(map(len, flags))), dtype=np.bool_)
+    for row, own in enumerate(flags):
+        padded[row, : len(own)] = own
+    return torch.from_numpy(padded).to(device)
 
 
 def pad_values(values: Sequence[FloatArray], device: torch.device) -> Tensor:

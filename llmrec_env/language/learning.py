@@ -15,14 +15,14 @@ import json
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from llmrec_env.common import processes
-from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import fingerprint
 from llmrec_env.common.nearest import EXACT_ITEMS
@@ -42,14 +42,16 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives, SkippedItems
 from llmrec_env.data.order import shuffle_order
 from llmrec_env.data.repeats import masks_seen
-from llmrec_env.data.windows import chunk_log
+from llmrec_env.data.windows import Chunks, chunk_log
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_parts import keep_what_helps, measure_parts
-from llmrec_env.language.labelling import pad, pad_values
+from llmrec_env.language.labelling import pad, pad_flags, pad_values
 from llmrec_env.language.liking_learning import LikingConfig, learn_liking
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.skipped import Interleaved, with_drawn, with_told
 
+LONGEST = 2  # times as many items as without are in a batch with skipped ones, at most
 SAMPLED_ITEMS = 10_000  # among which validation ranks where there are too many items to rank all
 
 
@@ -58,7 +60,7 @@ class LearningConfig:
     """How the LE learns from users.
 
     Raises:
-        DataError: the share lies outside (0, 1], or a length is too small.
+        DataError: a share lies outside its range, or a length is too small.
     """
 
     share: float = 1.0
@@ -73,6 +75,10 @@ class LearningConfig:
     skipped_share: float = 0.8
     """Share of the negatives that are items shown at that step and not taken, of the steps at which
     the log tells any; the others stay what they are elsewhere."""
+    read_skips: float = 0.15
+    """Share of the batches in which skipped items are read between those taken: the log's, or,
+    where it tells none, items drawn like negatives. So the LE learns what a skip says, for
+    ``remember_skips``. 0 where it is never to read any."""
     epochs: int = 8
     """Passes over the users at most."""
     min_steps: int = 300
@@ -107,8 +113,9 @@ class LearningConfig:
         check_types(self)
         if not 0 < self.share <= 1:
             raise DataError(f"share of the training users must lie in (0, 1], got {self.share}")
-        if not 0 <= self.skipped_share <= 1:
-            raise DataError(f"skipped_share must lie in [0, 1], got {self.skipped_share}")
+        for name in ("skipped_share", "read_skips"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise DataError(f"{name} must lie in [0, 1], got {value}")
         for name, least in (("epochs", 1), ("min_steps", 0), ("batch_tokens", 2)):
             if (value := getattr(self, name)) is not None and value < least:
                 raise DataError(f"{name} must be at least {least}, got {value}")
@@ -154,7 +161,7 @@ def learn(
     _let_learn(model.heads.liking, False)  # it learns by itself, afterwards
     history = train(
         model,
-        lambda number, rng: _losses(model, batches.batch(number, rng), config),
+        lambda number, rng: _losses(model, batches.batch(number, rng, config.read_skips), config),
         TrainingConfig(
             steps=steps,
             learning_rate=config.learning_rate * passes / steps,
@@ -238,6 +245,7 @@ class Trial:
         self.tokens = self._batches.tokens
         steps = max(config.min_steps, config.epochs * self._batches.per_epoch)
         self.step_tokens = steps * sum(self.tokens) / len(self.tokens)
+        self.step_tokens *= 1 + config.read_skips * (LONGEST - 1) / 2
         checks = _Batches(_checks(validation, config), model, LearningConfig())
         self.read_tokens = (config.validations + 1) * sum(checks.tokens)
 
@@ -331,11 +339,32 @@ def _hide_seen(logits: Tensor, batch: _Batch, le: AnsweringLE, log: InteractionL
     logits[rows, seen] = -torch.inf
 
 
+class _Tokens(NamedTuple):
+    """What the LM reads of a batch: the items taken, or these with skipped ones between them."""
+
+    items: Tensor  # (B, S) right-padded
+    lengths: Tensor  # (B,)
+    values: Tensor | None  # (B, S): how each was liked, where the LE reads that
+    skipped: Tensor | None = None  # bool (B, S); None where none is
+    before: Tensor | None = None  # (B, T - 1): what is read just before each next item
+
+    def before_following(self, trunk: Tensor) -> Tensor:
+        """Of outputs (B, S, H) those just before each next item."""
+        return trunk[:, :-1] if self.before is None else _at(trunk, self.before)
+
+    def at_following(self, trunk: Tensor) -> Tensor:
+        """Of outputs (B, S, H) those at each next item."""
+        return trunk[:, 1:] if self.before is None else _at(trunk, self.before + 1)
+
+
+def _at(outputs: Tensor, places: Tensor) -> Tensor:
+    return outputs.gather(1, places[..., None].expand(-1, -1, outputs.shape[2]))
+
+
 @dataclass(frozen=True)
 class _Batch:
-    items: Tensor  # (B, T) right-padded
-    lengths: Tensor  # (B,)
-    values: Tensor | None  # (B, T): how each item was liked, where the LE reads that
+    items: Tensor  # (B, T) right-padded: what was taken
+    tokens: _Tokens  # what is read
     negatives: Tensor  # (B, T - 1): an item not taken, for the step before each next item
     real: Tensor  # bool (B, T - 1): the steps that this stretch answers
     users: IntArray  # (B,): whose stretch it is
@@ -365,6 +394,7 @@ class _Batches:
         self._negatives = Negatives(log, config.popular_share, any_where_none=True)
         self._skipped = SkippedItems(log, by_step=self._is_ordered)
         self._skipped_share = config.skipped_share
+        self._longest = model.config.window.size + 1
         self._of_an_item = 2 if scale is None else 3
         most = None if config.batch_tokens is None else config.batch_tokens // self._of_an_item
         self._groups = self._grouped(config.batch_size, most)
@@ -391,34 +421,46 @@ class _Batches:
         more = self._of_an_item - 1
         return [len(g) * (n + more * (n - 1)) for g, n in zip(self._groups, most, strict=True)]
 
-    def batch(self, number: int, rng: np.random.Generator) -> _Batch:
-        """The batch of a number, in the order of learning."""
-        return self._batch(self._rows(number), rng, number // self.per_epoch)
+    def batch(self, number: int, rng: np.random.Generator, skipped: float = 0.0) -> _Batch:
+        """The batch of a number, in the order of learning, with skipped items at a chance."""
+        reads_skips = skipped > 0 and rng.random() < skipped
+        return self._batch(self._rows(number), rng, number // self.per_epoch, reads_skips)
 
     def group(self, number: int, rng: np.random.Generator) -> _Batch:
         """The stretches of one of :attr:`tokens`, which are in the order of their lengths."""
-        return self._batch(self._groups[number], rng, 0)
+        return self._batch(self._groups[number], rng, 0, False)
 
-    def _batch(self, chosen: IntArray, rng: np.random.Generator, epoch: int) -> _Batch:
+    def _batch(
+        self, chosen: IntArray, rng: np.random.Generator, epoch: int, reads_skips: bool
+    ) -> _Batch:
         chunks, log = self._chunks.take(chosen), self._log_of(epoch)
-        first = log.offsets[chunks.users] + chunks.starts
-        rows = [np.arange(i, i + w) for i, w in zip(first, chunks.widths, strict=True)]
+        first, ends = log.offsets[chunks.users] + chunks.starts, log.offsets[chunks.users]
+        ends = ends + chunks.ends
+        between = self._skips(log, chunks, rng) if reads_skips else None
+        if between is not None:  # the first items make room for those that were skipped
+            first = ends - np.array([len(own.places) for own in between], dtype=np.int64)
+        rows = [np.arange(*own) for own in zip(first, ends, strict=True)]
         items, lengths = pad([log.items[own] for own in rows], self._device)
-        if len(log.catalogue.parts) > 1:  # item 0 may be of another catalogue
-            there = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
-            items = torch.where(there, items, items[:, :1])
-        values = None
-        if self._scale is not None:
-            told = self._scale.values(log)
-            values = pad_values([told[own] for own in rows], self._device)
+        if len(log.catalogue.parts) > 1:
+            items = _of_one_catalogue(items, lengths)
+        told = None if self._scale is None else self._scale.values(log)
+        values = None if told is None else [told[own] for own in rows]
         width = items.shape[1] - 1
-        steps = chunks.starts[:, None] + np.arange(1, width + 1)
+        steps = (first - log.offsets[chunks.users])[:, None] + np.arange(1, width + 1)
         real = (steps >= chunks.firsts[:, None]) & (steps < chunks.ends[:, None])
-        negatives = self._not_taken(np.repeat(chunks.users, width), steps.ravel(), rng)
+        users = np.repeat(chunks.users, width)
+        if between is None:
+            negatives = self._not_taken(users, steps.ravel(), rng)
+            padded = None if values is None else pad_values(values, self._device)
+            tokens = _Tokens(items, lengths, padded)
+        else:  # what was skipped there has been read, and is not shown again
+            negatives = self._negatives.draw(users, rng)
+            tokens = _tokens_with(between, values, self._device)
+            if len(log.catalogue.parts) > 1:
+                tokens = tokens._replace(items=_of_one_catalogue(tokens.items, tokens.lengths))
         return _Batch(
             items,
-            lengths,
-            values,
+            tokens,
             torch.from_numpy(negatives.reshape(len(chunks), width)).to(self._device),
             torch.from_numpy(real).to(self._device),
             chunks.users,
@@ -434,6 +476,28 @@ class _Batches:
         chosen = (skipped >= 0) & (rng.random(len(users)) < self._skipped_share)
         return np.where(chosen, skipped, unseen)
 
+    def _skips(
+        self, log: InteractionLog, chunks: Chunks, rng: np.random.Generator
+    ) -> list[Interleaved]:
+        """The stretches with what was skipped between their items, or with drawn items there."""
+        first = log.offsets[chunks.users] + chunks.starts
+        taken = [log.items[i : i + w] for i, w in zip(first, chunks.widths, strict=True)]
+        most = min(self._longest, LONGEST * int(chunks.widths.max()))
+
+        def draw(numbers: IntArray) -> IntArray:
+            return self._negatives.draw(chunks.users[numbers], rng)
+
+        drawn = with_drawn(taken, most, draw, rng)
+        if log.skips is None:
+            return drawn
+        told = [log.skips.of_user(user) for user in chunks.users.tolist()]
+        return [
+            with_told(own, items, after - start, most) or instead
+            for own, (items, after), start, instead in zip(
+                taken, told, chunks.starts.tolist(), drawn, strict=True
+            )
+        ]
+
     def _log_of(self, epoch: int) -> InteractionLog:
         """The log in the order of an epoch: where there is no order, in another one each time."""
         if self._is_ordered:
@@ -443,20 +507,47 @@ class _Batches:
         return self._shuffled[1]
 
 
+def _of_one_catalogue(items: Tensor, lengths: Tensor) -> Tensor:
+    """Right-padded items (B, T), padded with their first: item 0 may be of another catalogue."""
+    there = torch.arange(items.shape[1], device=items.device) < lengths[:, None]
+    return torch.where(there, items, items[:, :1])
+
+
+def _tokens_with(
+    between: list[Interleaved], values: list[FloatArray] | None, device: torch.device
+) -> _Tokens:
+    """What is read of stretches with skipped items; ``values`` stand beside the items taken."""
+    items, lengths = pad([own.items for own in between], device)
+    skipped = pad_flags([own.skipped for own in between], device)
+    before, _ = pad([own.places[1:] - 1 for own in between], device)
+    padded = None
+    if values is not None:
+        told = [np.full(len(own.items), np.nan, dtype=np.float32) for own in between]
+        for each, own, known in zip(told, between, values, strict=True):
+            each[own.places] = known
+        padded = pad_values(told, device)
+    return _Tokens(items, lengths, padded, skipped, before)
+
+
 def _answers(le: AnsweringLE, batch: _Batch) -> tuple[Tensor, Tensor, Tensor]:
     """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …).
 
     Where the LE reads how items were liked, the next item is read once more as an action, which
     nobody has liked yet: at its own token it would be known by having been.
     """
-    rows, width = batch.negatives.shape
-    parents = torch.arange(width, device=batch.items.device).expand(rows, width)
+    tokens, (rows, width) = batch.tokens, batch.negatives.shape
+    parents = tokens.before
+    if parents is None:
+        parents = torch.arange(width, device=batch.items.device).expand(rows, width)
     actions, following = batch.negatives, batch.items[:, 1:]
-    if batch.values is not None:
+    if tokens.values is not None:
         actions, parents = torch.cat([actions, following], dim=1), parents.repeat(1, 2)
-    trunk, tips = le.read_branches(batch.items, batch.lengths, actions, parents, batch.values)
-    at_following = trunk[:, 1:] if batch.values is None else tips[:, width:]
-    states = le.states(batch.items, trunk)[:, :-1]
+    trunk, tips = le.read_branches(
+        tokens.items, tokens.lengths, actions, parents, tokens.values, tokens.skipped
+    )
+    at_following = tokens.at_following(trunk) if tokens.values is None else tips[:, width:]
+    means = le.heads.means(le.tables.features[batch.items])[:, :-1]
+    states = le.heads.states(means, tokens.before_following(trunk))
     taken = le.raw_reward(at_following, states, following)
     other = le.raw_reward(tips[:, :width], states, batch.negatives)
     return states, taken, other
@@ -479,16 +570,13 @@ def _narrowed(
     model: LanguageEnvironment, batch: _Batch, others: Tensor | None = None
 ) -> tuple[_Batch, AnsweringLE]:
     """The batch with its items, and ``others``, numbered anew, and the LE over these alone."""
-    given = [batch.items.flatten(), batch.negatives.flatten()]
-    items, numbers = torch.unique(
-        torch.cat(given if others is None else [*given, others]), return_inverse=True
-    )
-    read = batch.items.numel()
-    renumbered = replace(
-        batch,
-        items=numbers[:read].view_as(batch.items),
-        negatives=numbers[read : read + batch.negatives.numel()].view_as(batch.negatives),
-    )
+    given = [batch.items, batch.negatives, batch.tokens.items]
+    flat = [own.flatten() for own in given] + ([] if others is None else [others])
+    items, numbers = torch.unique(torch.cat(flat), return_inverse=True)
+    parts = numbers.split([len(own) for own in flat])
+    taken, negatives, read = (n.view_as(own) for n, own in zip(parts, given, strict=False))
+    tokens = batch.tokens._replace(items=read)
+    renumbered = replace(batch, items=taken, negatives=negatives, tokens=tokens)
     return renumbered, AnsweringLE(model, items)
 
 

@@ -63,6 +63,9 @@ class LanguageEnvironmentConfig:
     feedback: FeedbackScale | None = None
     """How the training log's feedback is put into numbers, where it has any: the LE then reads
     histories with it, and answers how much an item is liked apart from whether it is taken."""
+    skips: bool = False
+    """Whether skipped items can stand in a history. A fit decides it: where
+    :attr:`LearningConfig.read_skips` is above 0 and there is a language model to read them."""
     seed: int = 0
     """Seed of the first weights of adapter and heads."""
 
@@ -155,6 +158,7 @@ class LanguageEnvironment(nn.Module):
                 liking=self._liking_head(item_features.shape[1]),
                 ordered=self.config.ordered is not False,
                 id_dropout=self.config.id_dropout,
+                skips=self.config.skips,
             )
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())

@@ -4,7 +4,8 @@ A simulator is immutable; what moves while users are asked lives in a :class:`Se
 
     session = simulator.open(histories)     # N users, each with the items they took, oldest first
     answer = session.respond(actions)       # reward and accept probability of one item a user
-    states = session.commit(accepted)       # taken items join the histories, others leave no trace
+    states = session.commit(accepted)       # taken items join the histories, others leave no trace,
+                                            # unless the simulator remembers skips
     session.replace(rows, histories)        # some users left, new ones come
 
 Most simulators know a user by the history alone. One that knows its users by name learns from
@@ -66,11 +67,14 @@ class Session(ABC):
         """Show item ``actions[i]`` to user ``i``; int64 (N,) in, nothing changes."""
 
     @abstractmethod
-    def commit(self, accepted: BoolArray) -> FloatArray:
+    def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         """Append the items of the last :meth:`respond` to the histories of the users who took them.
 
         Args:
             accepted: bool (N,).
+            skipped: bool (N,), who was shown the item and left it; all who did not take it where
+                None. Only a simulator with ``remember_skips`` is told, so a session of one without
+                need not have this argument.
 
         Returns:
             The states after it, float32 (N, state_size).
@@ -159,6 +163,15 @@ class UserSimulator(ABC):
     catalogue: Catalogue
     state_size: int
     users: InteractionLog | None = None
+
+    @property
+    def remember_skips(self) -> bool:
+        """Whether an item that is shown and not taken stays in what a session knows of a user."""
+        return False
+
+    def told_skips(self, skipped: BoolArray | None) -> dict[str, Any]:
+        """The keyword by which ``commit`` is told who skipped, if at all."""
+        return {"skipped": skipped} if self.remember_skips and skipped is not None else {}
 
     @property
     def feedback_source(self) -> Source | None:
@@ -283,6 +296,16 @@ class UserSimulator(ABC):
         """
         raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
 
+    def with_remember_skips(self, remember_skips: bool) -> UserSimulator:
+        """The same users, who remember what they skip in an episode, or do not.
+
+        Raises:
+            SimulatorError: this kind of user cannot.
+        """
+        if remember_skips == self.remember_skips:
+            return self
+        raise SimulatorError(f"{type(self).__name__} cannot remember skips")
+
     def answers(
         self, histories: Histories, candidates: IntArray, feedback: Feedback | None = None
     ) -> Response:
@@ -327,7 +350,8 @@ class UserSimulator(ABC):
                 going = position < lengths
                 actions = log.items[starts + np.minimum(position, lengths - 1)]
                 response = session.respond(actions)
-                after = session.commit(going)
+                nobody = np.zeros(len(users), dtype=np.bool_)
+                after = session.commit(going, **simulator.told_skips(nobody))
                 rewards[starts[going] + position] = response.reward[going]
                 states[starts[going] + position] = after[going]
         return Labels(states, rewards)
@@ -393,7 +417,7 @@ class _HistorySession(Session):
         self._shown = np.asarray(actions, dtype=np.int64)
         return self._user.answer(self._histories, self._shown, **self._user.told(self._feedback))
 
-    def commit(self, accepted: BoolArray) -> FloatArray:
+    def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         for row in np.flatnonzero(accepted):

@@ -22,7 +22,7 @@ from llmrec_env.data.feedback import FeedbackScale, Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
-from llmrec_env.language.decoding import Decoder
+from llmrec_env.language.decoding import Decoder, check_reads_skips
 from llmrec_env.language.labelling import answer_candidates, branch_log, check_items, label_log
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import (
@@ -55,10 +55,12 @@ class LanguageUser(UserSimulator):
         users: whose initial histories start episodes; those saved with the LE where None.
         accept_rate: mean probability of taking a uniformly shown item. None: what the log says,
             where it tells what was shown and not taken, else :data:`ACCEPT_RATE`, a stated prior.
+        remember_skips: whether items that are shown and not taken are read as well: each becomes a
+            token of the history that says so.
 
     Raises:
-        SimulatorError: the LE's acceptance was never calibrated, or ``accept_rate`` is out of
-            range.
+        SimulatorError: the LE's acceptance was never calibrated, ``accept_rate`` is out of range,
+            or skips are to be remembered by an LE that never learned what they say.
     """
 
     # None where an LE without users was given none; environments refuse that by name
@@ -69,6 +71,7 @@ class LanguageUser(UserSimulator):
         model: LanguageEnvironment,
         users: InteractionLog | None = None,
         accept_rate: float | None = None,
+        remember_skips: bool = False,
     ) -> None:
         saved = model.record.get("acceptance")
         if saved is None:
@@ -87,6 +90,7 @@ class LanguageUser(UserSimulator):
         self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]), saved.get("rate"))
         known = ACCEPT_RATE if self._acceptance.rate is None else self._acceptance.rate
         self._set_accept_rate(known if accept_rate is None else accept_rate)
+        self._set_remember_skips(remember_skips)
 
     @classmethod
     def from_pretrained(
@@ -95,6 +99,7 @@ class LanguageUser(UserSimulator):
         accept_rate: float | None = None,
         device: str | torch.device = "cpu",
         dtype: str | torch.dtype = "auto",
+        remember_skips: bool = False,
     ) -> LanguageUser:
         """Load the users of an LE that ``save_pretrained`` wrote; its adapter is folded in.
 
@@ -104,10 +109,11 @@ class LanguageUser(UserSimulator):
             device: where it is to run.
             dtype: in which the language model computes, or its name; "auto" is bfloat16 on a GPU
                 that computes in it, else float32.
+            remember_skips: whether items that are shown and not taken are read as well.
         """
         origin = Origin.of(folder, device, dtype)
         model = LanguageEnvironment.from_pretrained(folder, device, dtype, fold=True)
-        users = cls(model, accept_rate=accept_rate)
+        users = cls(model, accept_rate=accept_rate, remember_skips=remember_skips)
         users._origin = origin
         return users
 
@@ -142,6 +148,21 @@ class LanguageUser(UserSimulator):
         simulator._set_accept_rate(accept_rate)
         return simulator
 
+    @property
+    def remember_skips(self) -> bool:
+        """Whether items that are shown and not taken are read as well."""
+        return self._remember_skips
+
+    def with_remember_skips(self, remember_skips: bool) -> LanguageUser:
+        """The same users, who remember what they skip in an episode, or do not.
+
+        Raises:
+            SimulatorError: the LE never learned what a skip says.
+        """
+        simulator = copy.copy(self)
+        simulator._set_remember_skips(remember_skips)
+        return simulator
+
     def add_items(
         self, items: Catalogue, encoder: str | os.PathLike[str] | None = None
     ) -> LanguageUser:
@@ -167,7 +188,7 @@ class LanguageUser(UserSimulator):
         own = None
         if self.users is not None and self.users is not self.model.users:
             own = replace(self.users, catalogue=model.catalogue)
-        return LanguageUser(model, own, self.accept_rate)
+        return LanguageUser(model, own, self.accept_rate, self.remember_skips)
 
     def for_catalogue(
         self,
@@ -196,7 +217,7 @@ class LanguageUser(UserSimulator):
         from llmrec_env.language.added_items import for_catalogue
 
         model = for_catalogue(self.model, items, encoder, feedback)
-        return LanguageUser(model, None, self.accept_rate)
+        return LanguageUser(model, None, self.accept_rate, self.remember_skips)
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
@@ -301,6 +322,11 @@ class LanguageUser(UserSimulator):
         self.accept_rate = accept_rate
         self._offset = self._acceptance.offset(accept_rate)
 
+    def _set_remember_skips(self, remember_skips: bool) -> None:
+        if remember_skips:
+            check_reads_skips(self.model.heads.skip_token is not None)
+        self._remember_skips = bool(remember_skips)
+
     @cached_property
     def _index(self) -> VectorIndex:
         return VectorIndex(self.item_vectors)
@@ -326,7 +352,7 @@ class _LanguageSession(Session):
     ) -> None:
         self._simulator = simulator
         values = simulator.values(histories, feedback)
-        self._decoder = Decoder(simulator.le, histories, values)
+        self._decoder = Decoder(simulator.le, histories, values, simulator.remember_skips)
         self.states = read_only(self._decoder.states.cpu().numpy())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> _LanguageSession:
@@ -359,8 +385,9 @@ class _LanguageSession(Session):
         liking, appeal = (answer.cpu().numpy() for answer in self._decoder.show(shown))
         return Response(liking, self._simulator.accept_probability(appeal))
 
-    def commit(self, accepted: BoolArray) -> FloatArray:
-        states = self._decoder.take(np.asarray(accepted, dtype=bool))
+    def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
+        left = None if skipped is None else np.asarray(skipped, dtype=bool)
+        states = self._decoder.take(np.asarray(accepted, dtype=bool), left)
         self.states = read_only(states.cpu().numpy())
         return self.states
 

@@ -48,6 +48,11 @@ class StatesFrom(UserSimulator):
         """What those who answer read; where they read none, what the observer reads."""
         return self.answering.feedback_source or self.observer.feedback_source
 
+    @property
+    def remember_skips(self) -> bool:
+        """Whether those who answer, or the observer, do."""
+        return self.answering.remember_skips or self.observer.remember_skips
+
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
     ) -> Session:
@@ -61,6 +66,11 @@ class StatesFrom(UserSimulator):
     def with_accept_rate(self, accept_rate: float) -> StatesFrom:
         """The same, where uniformly shown items are taken with this mean probability."""
         return StatesFrom(self.answering.with_accept_rate(accept_rate), self.observer)
+
+    def with_remember_skips(self, remember_skips: bool) -> StatesFrom:
+        """The same, where those who answer remember skips; the observer stays as it is."""
+        answering = self.answering.with_remember_skips(remember_skips)
+        return StatesFrom(answering, self.observer)
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """The observer's action model: float32 logits (N, n_items)."""
@@ -94,9 +104,10 @@ class _StatesFromSession(Session):
         self._observing.respond(actions)
         return self._answering.respond(actions)
 
-    def commit(self, accepted: BoolArray) -> FloatArray:
-        self._answering.commit(accepted)
-        self.states = self._observing.commit(accepted)
+    def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
+        answering, observer = self._simulator.answering, self._simulator.observer
+        self._answering.commit(accepted, **answering.told_skips(skipped))
+        self.states = self._observing.commit(accepted, **observer.told_skips(skipped))
         return self.states
 
     def replace(

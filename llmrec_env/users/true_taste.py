@@ -174,7 +174,7 @@ class _TrueTasteSession(KeepsArrays, Session):
         utility = model.utility(self._mind, self._shown)
         return Response(model.liking(utility).astype(np.float32), self._simulator._accept(utility))
 
-    def commit(self, accepted: BoolArray) -> FloatArray:
+    def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
         rows, shown = np.flatnonzero(accepted), self._shown

@@ -127,7 +127,7 @@ def random_log(lengths: list[int], seed: int = 0) -> InteractionLog:
 
 
 def tiny_le(
-    config: PretrainedConfig, window: Window = WINDOW, n_items: int = N_ITEMS
+    config: PretrainedConfig, window: Window = WINDOW, n_items: int = N_ITEMS, skips: bool = False
 ) -> LanguageEnvironment:
     """An LE in which every part has its say: heads and adapters are moved away from zero."""
     generator = torch.Generator().manual_seed(1)
@@ -140,7 +140,7 @@ def tiny_le(
         TransformersBackend(causal_lm(config), cast(Any, None)),  # no text is read
         noise(n_items, WIDTH),
         normalize(noise(n_items, 8), dim=1),
-        LanguageEnvironmentConfig(window=window, lora_rank=2),
+        LanguageEnvironmentConfig(window=window, lora_rank=2, skips=skips),
         # two words an item, of ten
         ItemWords(torch.arange(2 * n_items) % 10, noise(2 * n_items), torch.arange(n_items) * 2),
     )

@@ -134,6 +134,10 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
       `action_scores` over all items, such as a fitted recommender of `agents`, or a function of
       (users, K), see :mod:`llmrec_env.envs.next_item.retrieval`. Candidates that a user has seen
       are masked.
+    * `remember_skips`: whether a language user remembers what they skipped in this episode (they
+      read a token of it, and their state moves with it; a step costs more); None leaves it as the
+      simulator has it, by default not. It takes an LE that learned what a skip says. A seen item
+      that earns nothing leaves no trace either way.
     * `device`, `dtype`: where a language model that is loaded from a folder runs (`"cuda"`; the CPU
       by default), and in what (`"float32"`, `"bfloat16"`; by default bfloat16 on a GPU that
       computes in it, else float32).
@@ -172,8 +176,11 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
         actions: str = "item",
         candidates: int | None = None,
         retrieve: Any = None,
+        remember_skips: bool | None = None,
     ) -> None:
-        self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
+        self.simulator = resolve_simulator(
+            simulator, users, accept_rate, device, dtype, remember_skips
+        )
         rules = NextItemRules(
             self.simulator,
             1,

@@ -25,6 +25,7 @@ def resolve_simulator(
     accept_rate: float | None = None,
     device: str | None = None,
     dtype: str | None = None,
+    remember_skips: bool | None = None,
 ) -> UserSimulator:
     """The simulator that an environment asks.
 
@@ -36,12 +37,14 @@ def resolve_simulator(
         accept_rate: mean probability that a uniformly shown item is taken, in (0, 1).
         device: where a language model that is loaded here is to run; "cpu" where None.
         dtype: "float32", "bfloat16" or "auto" (where None): bfloat16 on a GPU that computes in it.
+        remember_skips: whether users remember what they skip; None leaves it as it is.
 
     Raises:
-        SimulatorError: nothing of these, or a simulator without users where none are given.
+        SimulatorError: nothing of these, a simulator without users where none are given, or one
+            that cannot remember skips.
         DataError: the users saw items of another catalogue.
-        SettingError: ``accept_rate`` lies outside (0, 1), the device or the dtype is not there, or
-            no language model is loaded that they could be for.
+        SettingError: ``accept_rate`` lies outside (0, 1), ``remember_skips`` is no bool, the device
+            or the dtype is not there, or no language model is loaded that they could be for.
     """
     found = _find(
         simulator, {k: v for k, v in (("device", device), ("dtype", dtype)) if v is not None}
@@ -54,6 +57,12 @@ def resolve_simulator(
             f"{type(found).__name__} brings no users to start episodes from; "
             "pass users=InteractionLog"
         )
+    if remember_skips is not None:
+        if not isinstance(remember_skips, (bool, np.bool_)):
+            raise SettingError(
+                f"remember_skips must be True, False or None, got {shown(remember_skips)}"
+            )
+        found = found.with_remember_skips(bool(remember_skips))
     if accept_rate is None:
         return found
     number = isinstance(accept_rate, (int, float, np.number)) and not isinstance(accept_rate, bool)

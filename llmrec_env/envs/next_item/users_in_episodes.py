@@ -204,7 +204,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
     def take(self, rows: BoolArray, items: IntArray) -> None:
         """The users of ``rows``, bool (N,), take an unseen item, int64 (N,), that nobody showed."""
         self.session.respond(items)
-        self.session.commit(rows)
+        self._commit(rows, np.zeros_like(rows))
         self._check_states()
         self.seen.add(rows, items)
         self._append(rows, items)
@@ -234,7 +234,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         response = self.session.respond(items)
         self._check_response(response)
         accepted = unseen & (uniform < response.accept_probability)
-        self.session.commit(accepted)
+        self._commit(accepted, unseen & ~accepted)
         self._check_states()
         self._remember(shown, items, unseen, accepted)
         self._tire(playing, accepted)
@@ -242,6 +242,10 @@ class UsersInEpisodes(Rules[OutcomeT]):
         nothing = np.float32(0.0)
         chance = np.where(unseen, response.accept_probability, nothing)
         return np.where(unseen, response.reward, nothing), chance, accepted
+
+    def _commit(self, accepted: BoolArray, skipped: BoolArray) -> None:
+        """What users took joins their histories, and what they skipped if they remember that."""
+        self.session.commit(accepted, **self.simulator.told_skips(skipped))
 
     def _leave(self, playing: BoolArray) -> BoolArray:
         """Whose patience is used up, or who has seen every item, bool (N,); others live on."""

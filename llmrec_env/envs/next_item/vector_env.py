@@ -88,8 +88,11 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
         actions: str = "item",
         candidates: int | None = None,
         retrieve: Any = None,
+        remember_skips: bool | None = None,
     ) -> None:
-        self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
+        self.simulator = resolve_simulator(
+            simulator, users, accept_rate, device, dtype, remember_skips
+        )
         rules = NextItemRules(
             self.simulator,
             num_envs,

@@ -89,9 +89,9 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
     * `patience`: lists in a row, of which nothing is taken, that a user bears.
     * `seen`: `"replace"` or `"pay_nothing"`.
     * `simulator`, `users`, `observation`, `accept_rate`, `history_length`, `action_mask`,
-      `max_episode_steps`, `render_mode`, `device`, `dtype`, `shown_length`, `candidates` and
-      `retrieve`: as of :class:`NextItemEnv`. `simulator="true-taste"` has the true users of the
-      generated world.
+      `max_episode_steps`, `render_mode`, `device`, `dtype`, `shown_length`, `candidates`,
+      `retrieve` and `remember_skips` (of the item looked at): as of :class:`NextItemEnv`.
+      `simulator="true-taste"` has the true users of the generated world.
 
     ```python
     import gymnasium as gym, llmrec_env
@@ -126,8 +126,11 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
         shown_length: int = SHOWN_LENGTH,
         candidates: int | None = None,
         retrieve: Any = None,
+        remember_skips: bool | None = None,
     ) -> None:
-        self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
+        self.simulator = resolve_simulator(
+            simulator, users, accept_rate, device, dtype, remember_skips
+        )
         rules = SlateRules(
             self.simulator,
             1,

@@ -64,8 +64,11 @@ class SlateVectorEnv(NextItemSettings, RulesVectorEnv[SlateOutcome]):
         shown_length: int = SHOWN_LENGTH,
         candidates: int | None = None,
         retrieve: Any = None,
+        remember_skips: bool | None = None,
     ) -> None:
-        self.simulator = resolve_simulator(simulator, users, accept_rate, device, dtype)
+        self.simulator = resolve_simulator(
+            simulator, users, accept_rate, device, dtype, remember_skips
+        )
         rules = SlateRules(
             self.simulator,
             num_envs,

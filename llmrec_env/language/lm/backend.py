@@ -103,13 +103,19 @@ class RowCache:
         for mine, theirs in zip(self.layers, other.layers, strict=True):
             mine.copy(rows, theirs, other_rows)
 
+    def move(self, rows: Tensor, places: Tensor, to: Tensor) -> None:
+        """Write one token of each of rows int64 (M,) to another of its slots, int64 (M,) each."""
+        for layer in self.layers:
+            layer.move(rows, places, to)
+
     def aim(self, rows: Tensor, places: Tensor | None = None, visible: int = 0) -> None:
         """Where the next pass writes.
 
         Args:
             rows: int64 (M,), the rows that it reads.
-            places: int64 (M,), the slot of the one token of each row, which then sees the first
-                ``visible`` slots of all rows; None where rows are read from slot 0 on.
+            places: int64 (M, T), the slots of the few tokens of each row; the rows are then the
+                first M, and their tokens see the first ``visible`` slots. None where rows are read
+                from slot 0 on.
             visible: see ``places``.
         """
         for layer in self.layers:
@@ -131,14 +137,22 @@ class RowLayer:
     def update(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Write keys and values (B, heads, T, size); those that the tokens may see."""
         mine, my_values = self._made(keys, values)
+        assert self.rows is not None
+        rows, width = self.rows, keys.shape[2]
         if self.places is None:
-            width = keys.shape[2]
-            mine[self.rows, :, :width] = keys
-            my_values[self.rows, :, :width] = values
+            mine[rows, :, :width] = keys
+            my_values[rows, :, :width] = values
             return keys, values
-        mine[self.rows, :, self.places] = keys[:, :, 0]
-        my_values[self.rows, :, self.places] = values[:, :, 0]
-        return mine[:, :, : self.visible], my_values[:, :, : self.visible]
+        for token, places in enumerate(self.places.unbind(1)):
+            mine[rows, :, places] = keys[:, :, token]
+            my_values[rows, :, places] = values[:, :, token]
+        return mine[: len(rows), :, : self.visible], my_values[: len(rows), :, : self.visible]
+
+    def move(self, rows: Tensor, places: Tensor, to: Tensor) -> None:
+        """See :meth:`RowCache.move`."""
+        for kept in (self.keys, self.values):
+            if kept is not None:
+                kept[rows, :, to] = kept[rows, :, places]
 
     def copy(self, rows: Tensor, other: RowLayer, other_rows: Tensor) -> None:
         """See :meth:`RowCache.copy`."""

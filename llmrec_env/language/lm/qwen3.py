@@ -21,6 +21,7 @@ from llmrec_env.language.lm.backend import LMBackend, RowCache, RowLayer
 
 READ = ("model.layers.", "model.norm.")  # neither words nor the head over them
 FEW_ROWS = 8  # for which torch's own attention of one token is the faster on a CPU
+FEW_TOKENS = 2  # of a row, for which it is the slower with more rows
 ADAPTED = "base_model.model."  # what peft puts before the name of a module
 
 
@@ -86,7 +87,7 @@ class Qwen3Backend(LMBackend):
         return backend
 
     def new_cache(self, rows: int, slots: int) -> RowCache:
-        """A cache; of many rows as :func:`_mix_one` reads it fastest."""
+        """A cache; of many rows as :func:`_mix_few` reads it fastest."""
         across = self.norm.device.type == "cpu" and rows > FEW_ROWS
         return RowCache(self.n_layers, rows, slots, across)
 
@@ -221,8 +222,8 @@ def _lora_shapes(
 
 def _mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     """Attention of queries (B, n, T, size), already scaled, over keys (B, m, S, size)."""
-    if query.device.type == "cpu" and query.shape[2] == 1 and len(query) > FEW_ROWS:
-        return _mix_one(query, key, value, bias)
+    if query.device.type == "cpu" and query.shape[2] <= FEW_TOKENS and len(query) > FEW_ROWS:
+        return _mix_few(query, key, value, bias)
     if query.device.type == "cpu":
         return F.scaled_dot_product_attention(query, key, value, bias, scale=1.0, enable_gqa=True)
     # other devices' fast kernels take no mask with grouped queries
@@ -231,12 +232,13 @@ def _mix(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(query, key, value, bias, scale=1.0)
 
 
-def _mix_one(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """The same for one query in each of many rows, where a CPU's own kernel is slow."""
+def _mix_few(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """The same for a query or two in each of many rows, where a CPU's own kernel is slow."""
     rows, m, visible, size = key.shape
     grouped = query.reshape(rows * m, -1, size)
-    scores = torch.bmm(grouped, key.flatten(0, 1).transpose(1, 2)).view(rows, -1, visible)
-    weights = scores.add_(bias[:, 0]).softmax(-1).view(rows * m, -1, visible)
+    scores = torch.bmm(grouped, key.flatten(0, 1).transpose(1, 2))
+    scores = scores.view(rows, -1, query.shape[2], visible).add_(bias)
+    weights = scores.softmax(-1).view(rows * m, -1, visible)
     return torch.bmm(weights, value.flatten(0, 1)).view(query.shape)
 
 

@@ -124,7 +124,7 @@ def _cached(backend: LMBackend, token: Tensor, action: Tensor) -> Tensor:
     one = torch.ones(1, 1, 1, dtype=torch.bool, device=token.device)
     cache.aim(row)
     backend(token, one, row[:, None], cache=cache)
-    cache.aim(row, row + 1, 2)
+    cache.aim(row, row[:, None] + 1, 2)
     slots = torch.arange(2, device=token.device)[None]
     return backend(action, one.expand(1, 1, 2), row[:, None] + 1, slots, cache)[0, 0]
 
