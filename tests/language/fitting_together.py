@@ -48,7 +48,7 @@ def fit(checkpoint: Path | None = None) -> LanguageEnvironment:
 
 def killed(folder: Path) -> None:
     """Learn until the second process dies in its seventh step, when much has been validated."""
-    calls, losses = [], learning._losses
+    calls, losses = [], learning.batch_losses
 
     def dying(*arguments: Any) -> Any:
         calls.append(1)
@@ -56,7 +56,7 @@ def killed(folder: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return losses(*arguments)
 
-    learning._losses = dying
+    learning.batch_losses = dying
     fit(folder / "checkpoint")
 
 

@@ -18,11 +18,12 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.splits import Split
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
-from llmrec_env.language import learning
+from llmrec_env.language import learning, learning_losses
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
-from llmrec_env.language.learning import LearningConfig, learn, some_users, validate
+from llmrec_env.language.learning import LearningConfig, learn, some_users
+from llmrec_env.language.validation import validate
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
 
@@ -229,7 +230,8 @@ def test_more_items_than_are_ranked_whole_are_never_read_whole(
     fit: Fit, learned: LanguageEnvironment, split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = validate(learned, split.test)
-    monkeypatch.setattr(learning, "EXACT_ITEMS", split.train.n_items - 1)
+    for room in (learning, learning_losses):
+        monkeypatch.setattr(room, "EXACT_ITEMS", split.train.n_items - 1)
     # the sample that validation ranks among holds all sixty
     assert validate(learned, split.test) == pytest.approx(whole)
     asked: list[object] = []
@@ -253,7 +255,9 @@ def test_validation_is_the_ranking_of_the_table_masked_or_not(
     found = validate(learned, log, 0, mask_seen)["NDCG@10"]
     table = evaluate_ranking(SimulatorRanker(LanguageUser(learned)), log, mask_seen=mask_seen)
     assert found == pytest.approx(table["NDCG@10"], abs=1e-6)
-    monkeypatch.setattr(learning, "EXACT_ITEMS", 10)  # now it knows a batch's items and a sample
+    monkeypatch.setattr(
+        learning_losses, "EXACT_ITEMS", 10
+    )  # now it knows a batch's items and a sample
     assert validate(learned, log, 0, mask_seen)["NDCG@10"] == pytest.approx(found)
 
 
@@ -272,8 +276,8 @@ def test_recomputed_outputs_give_the_same_numbers(fit: Fit, learned: LanguageEnv
 
 def test_batches_keep_to_their_tokens(untrained: LanguageEnvironment, split: Split) -> None:
     config = replace(TINY.learning, batch_tokens=40)
-    free = learning._Batches(split.train, untrained, TINY.learning)
-    bound = learning._Batches(split.train, untrained, config)
+    free = learning.Batches(split.train, untrained, TINY.learning)
+    bound = learning.Batches(split.train, untrained, config)
     assert max(free.tokens) > 40 >= max(bound.tokens)
     assert bound.per_epoch > free.per_epoch
     with pytest.raises(DataError, match="batch_tokens must be at least 2"):
