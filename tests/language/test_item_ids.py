@@ -21,8 +21,8 @@ from llmrec_env.data.splits import Split
 from llmrec_env.language import fitting
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.item_parts import keep_what_helps, measure_parts
-from llmrec_env.language.validation import validate
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+from llmrec_env.language.validation import validate
 from llmrec_env.users.language import LanguageUser
 
 

@@ -23,8 +23,8 @@ from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
 from llmrec_env.language.learning import LearningConfig, learn, some_users
-from llmrec_env.language.validation import validate
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.validation import validate
 from llmrec_env.users.language import LanguageUser
 
 pytestmark = pytest.mark.core
