@@ -10,6 +10,7 @@ what re-reading a moved window costs is in them. Prints a table and writes JSON.
 from __future__ import annotations
 
 import argparse
+import copy
 import statistics
 import subprocess
 import sys
@@ -96,14 +97,14 @@ class Bench:
         """The measurements, in the order of the table."""
         yield from (self.steps, self.single_step, self.text_prompts, self.labelling)
         yield from (self.prompt_a_transition, self.candidates, self.slates, self.late_steps)
-        yield from (self.memory, self.collection)
+        yield from (self.skips, self.memory, self.collection)
 
     # what is timed -------------------------------------------------------------------------------
 
     def envs(self, rows: int, **settings: Any) -> NextItemVectorEnv:
         """A batched environment without end."""
-        settings = {"patience": FOREVER, **self.rules, **settings}
-        return NextItemVectorEnv(rows, simulator=self.user, **settings)
+        defaults = {"patience": FOREVER, "simulator": self.user}
+        return NextItemVectorEnv(rows, **{**defaults, **self.rules, **settings})
 
     def actions(self, steps: int, rows: int) -> np.ndarray:
         """Unseen items where the catalogue lasts: no row is shown an item twice; (steps, rows)."""
@@ -326,24 +327,60 @@ class Bench:
     def late_steps(self) -> list[Ratio]:
         """Steps around the 500th of an episode against those around the 20th."""
         return [
-            self._late("step 500 ÷ step 20, cost", 0.1),
-            self._late("step 500 ÷ step 20, cost, half of the items taken", 0.5),
+            self._late("step 500 ÷ step 20, cost", accept_rate=0.1),
+            self._late("step 500 ÷ step 20, cost, half of the items taken", accept_rate=0.5),
+            self._late("step 500 ÷ step 20, cost, skips remembered", **self.remembering()),
         ]
 
-    def _late(self, name: str, accept_rate: float) -> Ratio:
-        env, half = self.envs(USERS, accept_rate=accept_rate), 16
+    def _late(self, name: str, **settings: Any) -> Ratio:
+        env, half = self.envs(USERS, **settings), 16
         early, late = [], []
         for repeat in range(self.repeats):
             env.reset(seed=repeat)
             actions = self.actions(500 + 2 * half, USERS)
-            each = [self.step_time(env, a[None]) for a in actions]
+            each = [self.cost(lambda a=a: env.step(a)) for a in actions]
             early.append(statistics.mean(each[20 - half : 20 + half]))
             late.append(statistics.mean(each[500 - 2 * half :]))
         values = [b / a for a, b in zip(early, late, strict=True)]
-        taken = env.rules.session._decoder._read.total.mean()
+        read = env.rules.session._decoder._read.total.mean()
         seconds = statistics.median(late), statistics.median(early)
-        note = f"{taken:.0f} items in a history at the end"
+        note = f"{read:.0f} items in a history at the end"
         return Ratio(name, values, seconds, note, 1.3, at_most=True)
+
+    def cost(self, work: Callable[[], object]) -> float:
+        """Processor seconds of one call, which other programs do not lengthen; of a GPU, all."""
+        if self.user.model.device.type == "cuda":
+            return self.clock(work)
+        began = time.process_time()
+        with torch.inference_mode():
+            work()
+        return time.process_time() - began
+
+    def remembering(self) -> dict[str, Any]:
+        """Settings of an environment whose users remember skips.
+
+        An LE that never learned what a skip says gets zeros to add to it: that takes as long.
+        """
+        model = copy.copy(self.user.model)
+        model._modules = {**model._modules, "heads": copy.deepcopy(model.heads)}
+        if model.heads.skip_token is None:
+            model.heads.skip_token = torch.nn.Parameter(torch.zeros(model.backend.hidden_size))
+        return {"simulator": LanguageUser(model, remember_skips=True)}
+
+    def skips(self) -> list[Ratio]:
+        """A step of 64 users who remember what they skip against one of users who do not."""
+        envs = [self.envs(USERS, **self.remembering()), self.envs(USERS)]
+        timed = []
+        for repeat in range(self.repeats + 1):
+            actions = self.actions(128, USERS)
+            for env in envs:
+                env.reset(seed=repeat)
+            costs = [[self.cost(lambda e=env, a=a: e.step(a)) for env in envs] for a in actions]
+            timed.append([statistics.mean(own) for own in zip(*costs, strict=True)])
+        values = [ours / other for ours, other in timed[1:]]  # the first warms up
+        ours, other = (statistics.median(own) for own in zip(*timed[1:], strict=True))
+        name = "step that remembers skips ÷ step, cost"
+        return [Ratio(name, values, (ours, other), "64 users, 128 steps", None, at_most=True)]
 
     def memory(self) -> list[Ratio]:
         """Peak memory of labelling a million interactions against ten thousand."""
