@@ -226,8 +226,8 @@ class LMOptions:
         str,
         typer.Option(
             help="What the language model reads of an item: text, a token learned from its text; "
-            "pooled, the mean of its words; random; or auto, text for small models and pooled for "
-            "large ones."
+            "pooled, the mean of its words; shared, nothing but what its users share; random; "
+            "or auto, text for small models and pooled for large ones."
         ),
     ] = "auto"
     text_layer: Annotated[

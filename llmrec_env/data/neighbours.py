@@ -52,7 +52,7 @@ class ItemNeighbours:
             backward: what a pair counts in the other direction.
             popularity: how much a popular neighbour is marked down.
         """
-        left, right, together = _pairs(log, span, decay, backward)
+        left, right, together = near_pairs(log, span, decay, backward)
         counts = log.item_counts()
         similarity = together / (counts[left] ** 0.5 * counts[right] ** popularity)
         order = np.lexsort((-similarity, left))
@@ -89,10 +89,20 @@ class ItemNeighbours:
         return total.reshape(len(rows), len(self.items)).astype(np.float32)
 
 
-def _pairs(
+def near_pairs(
     log: InteractionLog, span: int, decay: float, backward: float
 ) -> tuple[IntArray, IntArray, Float64Array]:
-    """Ordered pairs (item, item, weight) of different items that were taken near one another."""
+    """Ordered pairs of different items that were taken near one another, and how often.
+
+    Args:
+        log: the users.
+        span: the largest distance d in a user's sequence.
+        decay: a pair counts d^-decay.
+        backward: what it counts in the other direction.
+
+    Returns:
+        Items int64 (P,), items int64 (P,) and weights float64 (P,).
+    """
     users = log.row_users
     pairs, weights = [np.empty(0, dtype=np.int64)], [np.empty(0)]
     for distance in range(1, min(span, int(log.lengths.max(initial=1)) - 1) + 1):

@@ -86,7 +86,7 @@ def estimate(
     base, tokenizer, catalogue = backend.base_model, backend.tokenizer, train_log.catalogue
     learning = _learning_seconds(train_log, validation, backend, config)
     texts, tokens, memory = 0.0, 0.0, _peak(base.device)
-    if catalogue.has_text and config.items != "random":
+    if catalogue.has_text and config.reads_texts:
         sample, share = _sample(catalogue, tokenizer, config.item_tokens.max_tokens)
         if config.item_encoder is None:
             texts = _text_seconds(sample, base, tokenizer, config) / share

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.settings_types import check_types
@@ -16,6 +16,8 @@ from llmrec_env.language.liking_learning import LikingConfig
 from llmrec_env.language.lm.small_model import SmallModelConfig
 from llmrec_env.language.model import LanguageEnvironmentConfig
 
+Items = Literal["auto", "text", "pooled", "shared", "random"]
+"""What an item is known by."""
 LARGE_LM = 50_000_000
 """Parameters from which on an LM's items are pooled words, where the settings leave it open."""
 
@@ -37,11 +39,12 @@ class FitConfig:
     feedback_rule: FeedbackRule | str | Callable[..., Any] = NORMAL
     """How the values of a user become likings: the name of a rule, or a rule that was registered
     (:mod:`llmrec_env.data.feedback_rules`); kept as a :class:`FeedbackRule`."""
-    items: Literal["auto", "text", "pooled", "random"] = "auto"
+    items: Items = "auto"
     """What the LM reads of an item: a token learned from its text, the mean of its words'
-    embeddings, or, as a control that knows no language, random numbers; the LE learns a map from
-    the items' features that is added to any of them. "auto" learns tokens where the LM is small
-    (:data:`LARGE_LM`) and pools words where learning them would cost hours."""
+    embeddings, or, as controls that know no language, random numbers: with features that say what
+    the items' users share ("shared"; of items without text the only ones), or random too. The LE
+    learns a map from the items' features that is added to any of them. "auto" learns tokens where
+    the LM is small (:data:`LARGE_LM`) and pools words where learning them would cost hours."""
     text_layer: int | None = None
     """Layer of the base model, from 1, whose mean outputs over an item's text are its features,
     where no item_encoder makes them. None is the last one."""
@@ -57,10 +60,10 @@ class FitConfig:
     def __post_init__(self) -> None:
         check_types(self)
         object.__setattr__(self, "feedback_rule", FeedbackRule.of(self.feedback_rule))
-        if self.items not in (kinds := ("auto", "text", "pooled", "random")):
+        if self.items not in (kinds := get_args(Items)):
             raise SettingError(f"items must be one of {', '.join(kinds)}, got {self.items!r}")
-        if self.items == "random" and self.item_encoder is not None:
-            raise SettingError("random items have no text that item_encoder could read")
+        if not self.reads_texts and self.item_encoder is not None:
+            raise SettingError(f"{self.items} items have no text that item_encoder could read")
 
     @property
     def reads_skips(self) -> bool:
@@ -99,9 +102,14 @@ class FitConfig:
             liking=replace(self.liking, steps=steps(self.liking.steps)),
         )
 
-    def kind_of_items(self, parameters: int) -> Literal["text", "pooled", "random"]:
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the items' texts are read at all."""
+        return self.items not in ("random", "shared")
+
+    def kind_of_items(self, parameters: int) -> Items:
         """What the LM reads of an item, where it has so many parameters."""
-        if not self.language_model and self.items != "random":
+        if not self.language_model and self.reads_texts:
             return "pooled"  # nothing reads tokens
         if self.items == "auto":
             return "text" if parameters < LARGE_LM else "pooled"

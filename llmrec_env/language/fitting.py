@@ -39,6 +39,7 @@ from llmrec_env.language.lm.transformers_backend import TransformersBackend
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig, check_window
 from llmrec_env.language.projection import Projection
 from llmrec_env.language.sentence_encoder import load_encoder, sentence_outputs
+from llmrec_env.language.shared_features import shared_features
 from llmrec_env.language.text_space import Reading, TextSpace, tokenizer_files
 
 __all__ = [
@@ -224,7 +225,7 @@ def _with_ids(config: FitConfig, catalogue: Catalogue) -> FitConfig:
 
 
 def _without_texts(config: FitConfig, is_bag: bool, is_allowed: bool) -> FitConfig:
-    """The settings for items without text, which are random or known by what users share alone."""
+    """The settings for items without text: random ones, or known by what users share alone."""
     if not is_allowed and not (is_bag and config.model.item_ids):
         raise DataError(
             "the catalogue has no item text, which the LE learns from; bring an items table with "
@@ -232,7 +233,7 @@ def _without_texts(config: FitConfig, is_bag: bool, is_allowed: bool) -> FitConf
             "(--no-language-model), or name a base model and set allow_untexted=True "
             "(--allow-untexted) to give items random tokens"
         )
-    return replace(config, items="random", item_encoder=None) if is_bag else config
+    return replace(config, items="shared", item_encoder=None) if is_bag else config
 
 
 def _own_base_model(catalogue: Catalogue, config: FitConfig, is_bag: bool) -> Path:
@@ -251,7 +252,7 @@ def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment
     backend: LMBackend = ready.backend
     base, tokenizer = ready.backend.base_model, ready.backend.tokenizer
     record: dict[str, Any] = {"fit_config": json.loads(json.dumps(asdict(config)))}
-    reads_texts = catalogue.has_text and config.items != "random"
+    reads_texts = catalogue.has_text and config.reads_texts
     space: TextSpace | None = None
     if reads_texts:
         tokens, losses, features, projection = processes.on_main(
@@ -262,8 +263,9 @@ def _read(ready: ReadyBase, users: InteractionLog | None) -> LanguageEnvironment
         words = ItemWords.of(catalogue, tokenizer, config.item_tokens.max_tokens)
         space = _text_space(ready, projection)
     else:
-        size = min(config.model.state_size, backend.hidden_size)
-        tokens, features = _random_tokens(len(catalogue), base, size, config.model.seed)
+        tokens, features = _random_tokens(len(catalogue), base, config.model)
+        if config.items == "shared":
+            features = shared_features(ready.log, config.model.state_size, config.model.seed)
         words = ItemWords.none(len(catalogue))
     if not config.language_model:
         backend = NullLM(backend.hidden_size)
@@ -359,10 +361,11 @@ def _lasting_name(base_model: str | os.PathLike[str]) -> str:
 
 
 def _random_tokens(
-    n_items: int, base: PreTrainedModel, size: int, seed: int
+    n_items: int, base: PreTrainedModel, shape: LanguageEnvironmentConfig
 ) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(shape.seed)
     words = word_embeddings(base).cpu()
+    size = min(shape.state_size, words.shape[1])
     tokens = torch.randn(n_items, words.shape[1], generator=generator) * float(words.std())
     features = torch.randn(n_items, size, generator=generator)
     return tokens, torch.nn.functional.normalize(features, dim=1)

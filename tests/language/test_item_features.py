@@ -237,7 +237,7 @@ def test_item_tokens_of_no_steps_are_the_means_of_their_words(split: Split) -> N
 
 
 def test_contradicting_settings_are_refused() -> None:
-    with pytest.raises(SettingError, match="text, pooled, random"):
+    with pytest.raises(SettingError, match="text, pooled, shared, random"):
         FitConfig(items="word2vec")  # type: ignore[arg-type]
     with pytest.raises(SettingError, match="item_encoder"):
         FitConfig(items="random", item_encoder="somewhere")

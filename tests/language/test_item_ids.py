@@ -22,6 +22,7 @@ from llmrec_env.language import fitting
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.item_parts import keep_what_helps, measure_parts
 from llmrec_env.language.model import LanguageEnvironment, LanguageEnvironmentConfig
+from llmrec_env.language.shared_features import shared_features
 from llmrec_env.language.validation import validate
 from llmrec_env.users.language import LanguageUser
 
@@ -54,6 +55,28 @@ def test_items_without_text_are_known_by_what_users_share() -> None:
         LanguageUser(model).open(histories).states, 1, (np.arange(12), np.arange(12))
     )
     assert (best[:, 0] == 12 + np.arange(12)).mean() > 0.8
+
+
+def test_items_taken_together_are_alike_before_anything_is_learned() -> None:
+    log = pairs_log(200, 0)
+    features = shared_features(log, 16, 0)
+    assert features.shape == (24, 16)
+    assert torch.allclose(features.norm(dim=1), torch.ones(24), atol=1e-5)
+    closeness = features @ features.T - 2 * torch.eye(24)
+    assert (closeness.argmax(1) == (torch.arange(24) + 12) % 24).all()
+    assert torch.equal(shared_features(log, 16, 0), features)
+
+
+def test_what_nobody_took_is_like_nothing() -> None:
+    log = pairs_log(200, 0)
+    some = log.select_users(np.flatnonzero([5 not in own for own in log.sequences()]))
+    features = shared_features(some, 30, 0)  # longer than the items are many
+    assert torch.isfinite(features).all()
+    assert torch.allclose(features.norm(dim=1), torch.ones(24), atol=1e-5)
+    others = torch.tensor([item for item in range(24) if item not in (5, 17)])
+    assert (features[5] @ features[others].T).abs().max() < 0.8
+    nobody = shared_features(log.select_users([]), 8, 0)
+    assert torch.allclose(nobody.norm(dim=1), torch.ones(24), atol=1e-5)
 
 
 def test_ids_are_learned_up_to_a_number_of_items(

@@ -31,7 +31,7 @@ def learned_le(
     """
     config = FitConfig(
         model=LanguageEnvironmentConfig(item_ids=ids),
-        items=("text" if language_model else "pooled") if texts else "random",
+        items=("text" if language_model else "pooled") if texts else "shared",
         item_encoder=means.item_encoder if encoder else None,
         language_model=language_model,
         feedback="auto" if feedback else "none",
