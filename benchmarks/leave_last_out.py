@@ -6,7 +6,7 @@ The last item of every user is the test, the last but one the validation. Settin
 a few, and the pass, by validation NDCG@10; the test items are ranked by what was chosen alone, with
 several training seeds. Every finished training is kept in ``--out``, and the one at work goes on
 where it was killed. Writes ``rows.json`` and prints its table as Markdown; CPU seconds are those of
-one thread.
+one thread, and of a training that was killed those since it went on.
 
 Two rows are of a simulated user: what it takes next itself, and a recommender that learns its soft
 targets. It learned from the same part of the log::
@@ -319,6 +319,8 @@ def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     arguments = parser.parse_args(words)
     if arguments.simulator is None and any(ROWS[name].asks for name in arguments.rows):
         parser.error("rows of an LE need --simulator, the folder of an LE")
+    if arguments.seeds < 1:
+        parser.error(f"--seeds must be 1 or more, got {arguments.seeds}")
     return arguments
 
 
