@@ -42,7 +42,9 @@ def last_out_filled(page: str, folder: Path = LAST_OUT_ROWS) -> str:
 def take_over(name: str, run: Path) -> None:
     """Keep the rows of a run beside their page, with a command that names no machine's folder."""
     rows = read_json(run / "rows.json")
-    rows["command"] = re.sub(r"--data \S+", f"--data path/to/{name}", rows["command"])
+    rows["command"] = re.sub(r"(--data) \S*?([^/\s]+)(?=\s|$)", r"\1 path/to/\2", rows["command"])
+    models = r"(--base-model|--item-encoder) \S*?([^/\s]+/[^/\s]+)(?=\s|$)"
+    rows["command"] = re.sub(models, r"\1 path/to/\2", rows["command"])
     folder = LAST_OUT_ROWS if LAST_OUT.name in rows["command"] else ROWS
     write_json(folder / f"{name}.json", rows, sort_keys=False)
 
