@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmrec_env.common import processes
-from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.file_errors import file_errors
 from llmrec_env.common.files import (
     MADE_BY,
@@ -125,9 +125,21 @@ class ResultFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if processes.is_main():
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Unlock the checkpoint; where an error came before anything was kept, leave none behind.
+
+        Whoever mends the settings that the error names would else be refused for having others.
+        """
+        if not processes.is_main():
+            return
+        if isinstance(error, LLMRecError) and self._keeps_nothing():
+            self._clear()
+        else:
             self.checkpoint.__exit__()
+
+    def _keeps_nothing(self) -> bool:
+        path = self.checkpoint.path
+        return (path / RUN).exists() and not any(entry.is_dir() for entry in path.iterdir())
 
     def is_finished(self) -> bool:
         """Whether an earlier try came to its end; what it left to clear is cleared."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.result_folder import ResultFolder
 
 pytestmark = pytest.mark.core
@@ -97,3 +97,20 @@ def test_what_others_have_there_is_left(tmp_path: Path) -> None:
             make(tmp_path / "le")
         assert (tmp_path / name / "thesis.tex").exists()
         (tmp_path / name / "thesis.tex").unlink()
+
+
+def test_what_is_refused_before_anything_was_kept_leaves_nothing(tmp_path: Path) -> None:
+    def refused(keep: bool, **settings: object) -> None:
+        place = ResultFolder.at(tmp_path / "le", "fit", "LE", settings)
+        with place.claim({"log": "abc"}, {}):
+            if keep:
+                (place.checkpoint.path / "learning").mkdir()
+            raise DataError("no item has text")
+
+    with pytest.raises(DataError, match="no item has text"):
+        refused(keep=False, epochs=3)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match="no item has text"):
+        refused(keep=True, epochs=4)
+    with pytest.raises(SettingError, match="made with other settings"):
+        refused(keep=True, epochs=5)
