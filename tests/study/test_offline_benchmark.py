@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import inspect
 import json
 import pickle
 import shutil
+import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,7 @@ pytest.importorskip("d3rlpy")
 from llmrec_env.cli import app
 from llmrec_env.cli.bench.offline import offline
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
@@ -36,8 +39,23 @@ from llmrec_env.users.language import EMBEDDED
 from llmrec_env.users.true_taste import TrueTasteUser
 
 WORLD = (800, 40)  # the embedded LE's own items, and few users
+
+
+def le_of_nobody() -> Path:
+    """The embedded LE, which does not say from whom it learned: not from the few users here."""
+    folder = Path(tempfile.mkdtemp(prefix="llmrec-test-"))
+    atexit.register(shutil.rmtree, folder)
+    shutil.copytree(EMBEDDED, folder / "le")
+    described = read_json(folder / "le" / "config.json")
+    learning = described["record"]["learning"]
+    del described["manifest"], learning["training_users"], learning["training_log"]
+    write_json(folder / "le" / "config.json", described)
+    return folder / "le"
+
+
+SIMULATOR = le_of_nobody()
 TINY = OfflineSettings(
-    simulator=str(EMBEDDED),
+    simulator=str(SIMULATOR),
     algorithms=("bc", "cql"),
     datasets=("logged", "augment1"),
     seeds=1,
@@ -129,7 +147,7 @@ def test_other_settings_do_not_share_a_folder(folder: Path) -> None:
 
 
 def test_an_le_learned_anew_is_another_benchmark(tmp_path: Path) -> None:
-    le = shutil.copytree(EMBEDDED, tmp_path / "le")
+    le = shutil.copytree(SIMULATOR, tmp_path / "le")
     settings = replace(TINY, simulator=str(le), algorithms=("bc",), datasets=("logged",))
     run_offline(settings, tmp_path / "out", workers=1)
     (le / "config.json").write_text((le / "config.json").read_text() + "\n")
@@ -193,7 +211,7 @@ def test_a_log_without_a_known_truth_is_judged_by_its_simulated_users(
         return Source("my log", log, split_by_user(log))
 
     monkeypatch.setattr(opened, "open_source", my_log)
-    command = ["bench", "offline", "--data", "my log", "--simulator", str(EMBEDDED)]
+    command = ["bench", "offline", "--data", "my log", "--simulator", str(SIMULATOR)]
     command += ["--out", str(out), "--algorithms", "bc", "--datasets", "logged"]
     command += ["--seeds", "1", "--steps", "2", "--episodes", "2", "--workers", "1"]
     result = runner.invoke(app, command)
