@@ -141,3 +141,10 @@ def _checked(split: Split, how: str) -> Split:
                 f"split {how}: the {name} part is empty; take a larger log or other shares"
             )
     return split
+
+
+def some_users(log: InteractionLog, share: float, seed: int | Sequence[int]) -> InteractionLog:
+    """A seeded choice of a share of the users, at least one."""
+    count = max(1, round(share * log.n_users))
+    chosen = np.random.default_rng(seed).permutation(log.n_users)[:count]
+    return log.select_users(np.sort(chosen))

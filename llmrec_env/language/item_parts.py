@@ -7,7 +7,7 @@ texts alone would be.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,12 +19,13 @@ from llmrec_env.language.model import LanguageEnvironment
 
 @torch.no_grad()
 def measure_parts(
-    model: LanguageEnvironment, measure: Callable[[], dict[str, float]]
+    model: LanguageEnvironment, both: Mapping[str, float], measure: Callable[[], dict[str, float]]
 ) -> dict[str, Any]:
     """What both parts and each alone come to; nothing where items have no vectors of their own.
 
     Args:
         model: a learned LE.
+        both: what they say of it as it is, which learning measured.
         measure: what validation users say of it as it stands, "progress" among its values.
 
     Returns:
@@ -35,9 +36,10 @@ def measure_parts(
     if ids is None:
         return {"share_of_ids": 0.0}
     own, text = float(ids.square().sum()), float(model.item_features.square().sum())
-    found: dict[str, Any] = {"share_of_ids": own / (own + text), "both": measure()}
+    found: dict[str, Any] = {"share_of_ids": own / (own + text)}
     with _zero(ids):
         found["text"] = measure()
+    found["both"] = {name: both[name] for name in found["text"]}
     with _zero(model.item_features, model.heads.word_correction):
         found["ids"] = measure()
     return found

@@ -22,6 +22,7 @@ from llmrec_env.common.training import TrainingConfig, clear_checkpoint, train
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.repeats import masks_seen
+from llmrec_env.data.splits import some_users
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_parts import keep_what_helps, measure_parts
 from llmrec_env.language.learning_batches import LONGEST, Batches
@@ -36,7 +37,7 @@ from llmrec_env.language.liking_learning import LikingConfig, learn_liking
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.validation import validate
 
-__all__ = ["LearningConfig", "Trial", "learn", "some_users"]
+__all__ = ["LearningConfig", "Trial", "learn"]
 
 
 def learn(
@@ -102,8 +103,9 @@ def learn(
         learn_liking(model, log, validation, liking, checkpoint, run)
         model.eval()
 
+    both = next(row for row in history.rows if row["step"] == history.best_step)
     parts = processes.on_main(
-        lambda: measure_parts(model, lambda: validate(model, checks, 0, masked))
+        lambda: measure_parts(model, both, lambda: validate(model, checks, 0, masked))
     )
     keep_what_helps(model, parts)
 
@@ -198,13 +200,6 @@ def _name_of_run(model: LanguageEnvironment, log: InteractionLog, config: Learni
     settings = json.dumps([asdict(config), asdict(model.config)], sort_keys=True)
     tokens = model.item_tokens.cpu().numpy().tobytes()
     return fingerprint([settings, log.items.tobytes(), log.offsets.tobytes(), tokens])
-
-
-def some_users(log: InteractionLog, share: float, seed: int) -> InteractionLog:
-    """A seeded choice of a share of the users, at least one."""
-    count = max(1, round(share * log.n_users))
-    chosen = np.random.default_rng(seed).permutation(log.n_users)[:count]
-    return log.select_users(np.sort(chosen))
 
 
 @torch.inference_mode()

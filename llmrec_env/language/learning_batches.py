@@ -75,6 +75,7 @@ class Batches:
         self._log, self._seed, self._shuffled = log, config.seed, (-1, log)
         scale = model.config.feedback
         self._scale, self._is_ordered = scale, model.heads.ordered
+        self._told = None if scale is None else scale.values(log)
         self._device = model.device
         self._negatives = Negatives(log, config.popular_share, any_where_none=True)
         self._skipped = SkippedItems(log, by_step=self._is_ordered)
@@ -128,8 +129,7 @@ class Batches:
         items, lengths = pad([log.items[own] for own in rows], self._device)
         if len(log.catalogue.parts) > 1:
             items = _of_one_catalogue(items, lengths)
-        told = None if self._scale is None else self._scale.values(log)
-        values = None if told is None else [told[own] for own in rows]
+        values = None if self._told is None else [self._told[own] for own in rows]
         width = items.shape[1] - 1
         steps = (first - log.offsets[chunks.users])[:, None] + np.arange(1, width + 1)
         real = (steps >= chunks.firsts[:, None]) & (steps < chunks.ends[:, None])
@@ -189,6 +189,8 @@ class Batches:
             return self._log
         if self._shuffled[0] != epoch:
             self._shuffled = epoch, shuffle_order(self._log, self._seed + epoch)
+            if self._scale is not None:
+                self._told = self._scale.values(self._shuffled[1])
         return self._shuffled[1]
 
 

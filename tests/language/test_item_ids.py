@@ -117,7 +117,7 @@ def test_what_users_share_is_forgotten_where_texts_alone_tell_more(
         return validate(model, split.validation)
 
     before = model.item_features.clone()
-    parts = measure_parts(model, measure)
+    parts = measure_parts(model, measure(), measure)
     assert parts["ids"]["progress"] < parts["text"]["progress"]
     assert torch.equal(model.item_features, before)
     keep_what_helps(model, parts)

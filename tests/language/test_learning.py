@@ -16,13 +16,13 @@ from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.softmax import Precision
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.negatives import Negatives
-from llmrec_env.data.splits import Split
+from llmrec_env.data.splits import Split, some_users
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
 from llmrec_env.language import learning, learning_losses
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.labelling import label_log
-from llmrec_env.language.learning import LearningConfig, learn, some_users
+from llmrec_env.language.learning import LearningConfig, learn
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.validation import validate
 from llmrec_env.users.language import LanguageUser

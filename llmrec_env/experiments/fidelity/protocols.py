@@ -16,7 +16,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.repeats import masks_seen
-from llmrec_env.data.splits import split_by_user
+from llmrec_env.data.splits import some_users, split_by_user
 from llmrec_env.experiments.fidelity.lesson import Feedback, Lesson, LikedRule, ratings_of
 from llmrec_env.experiments.fidelity.questions import Liking, NextItem, Question, Taking
 
@@ -48,12 +48,8 @@ class Task:
 
     def of_fewer(self, share: float) -> Task:
         """The same questions after learning from a share of the training users, at least one."""
-        rng = np.random.default_rng([self.lesson.seed, 25])
-        known = rng.permutation(self.lesson.train.n_users)
-        some = np.sort(known[: max(1, round(share * len(known)))])
-        return replace(
-            self, lesson=replace(self.lesson, train=self.lesson.train.select_users(some))
-        )
+        train = some_users(self.lesson.train, share, [self.lesson.seed, 25])
+        return replace(self, lesson=replace(self.lesson, train=train))
 
 
 Tasks = dict[str, Callable[[], Task]]
