@@ -43,6 +43,15 @@ def greedy_actions(policy: Policy, observation: Observation, allowed: BoolArray)
     Raises:
         DataError: the scores have another shape than ``allowed``, or are NaN.
     """
+    best: IntArray = allowed_scores(policy, observation, allowed).argmax(axis=1)
+    return best
+
+
+def allowed_scores(policy: Policy, observation: Observation, allowed: BoolArray) -> FloatArray:
+    """A policy's scores, float32 (N, n_items), minus infinity where an item is not allowed.
+
+    Arguments and errors are those of :func:`greedy_actions`.
+    """
     scores = np.asarray(policy.action_scores(observation))
     if scores.shape != allowed.shape or np.isnan(scores).any():
         raise DataError(
@@ -50,7 +59,7 @@ def greedy_actions(policy: Policy, observation: Observation, allowed: BoolArray)
             f"expected {allowed.shape} (users by items of the simulated users), without NaN; judge "
             "a policy among users of the items that it learned to recommend"
         )
-    return np.where(allowed, scores, -np.inf).argmax(axis=1)
+    return np.where(allowed, scores, -np.inf)
 
 
 class RandomPolicy:

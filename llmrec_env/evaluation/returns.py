@@ -22,6 +22,7 @@ from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.episodes import Seats, Turn, choose_users, luck_of, play
 from llmrec_env.evaluation.intervals import Interval, interval, standard_error
 from llmrec_env.evaluation.policies import Policy, greedy_actions
+from llmrec_env.evaluation.stochastic import StochasticPolicy, draw_actions
 from llmrec_env.users.base import UserSimulator
 
 
@@ -98,7 +99,9 @@ def evaluate_policy(
     batch_users: int = 64,
     **settings: Any,
 ) -> PolicyReturns:
-    """Let a policy recommend, one episode a user, by its best-scored item at every step.
+    """Let a policy recommend, one episode a user.
+
+    It shows its best-scored item at every step; a :class:`StochasticPolicy` draws.
 
     Args:
         policy: who recommends.
@@ -145,9 +148,14 @@ def evaluate_policy(
     seats = Seats(env, env.rules.initial_histories.ids[chosen], luck)
     everything = np.ones((env.num_envs, env.n_items), dtype=np.bool_)
 
+    generator = np.random.default_rng(seed)
+
     def recommend(turn: Turn) -> IntArray:
         allowed = turn.masks() if mask_seen else everything
-        return greedy_actions(policy, turn.observations, allowed)
+        if not isinstance(policy, StochasticPolicy):
+            return greedy_actions(policy, turn.observations, allowed)
+        shares = policy.action_probabilities(turn.observations, allowed)
+        return draw_actions(shares, generator.random(len(shares)))
 
     results = play(recommend, seats)
     ids = tuple(str(user_id) for user_id in seats.user_ids)
