@@ -1,4 +1,5 @@
-"""The names under which tables keep users, items, times, ratings, labels, likes and events.
+"""The names under which tables keep users, items, times, ratings, labels, likes, events and
+propensities.
 
 Every reader of tables whose columns may have any name asks here, so that they all know the same
 names. A name is known however it is spelt: ``userId``, ``USER ID`` and ``user_id`` are one.
@@ -47,6 +48,7 @@ EVENT = """
     event_type event_name behavior behaviour behavior_type behaviour_type action action_type
     interaction_type activity_type
 """
+PROPENSITY = "propensity_score pscore action_prob action_probability logging_probability"
 KNOWN: dict[str, tuple[str, ...]] = {
     "user_id": ("user_id", USER, "session_id session"),
     "item_id": ("item_id", "parent_asin", ITEM),
@@ -56,6 +58,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "event": ("event", EVENT),
     "weight": ("weight",),
     "liked": ("liked", LIKED),
+    "propensity": ("propensity", PROPENSITY),
 }
 """For each role the known names, the surest first; two names of one rank leave it open."""
 
@@ -70,6 +73,7 @@ TYPES: dict[str, Any] = {
     "event": pl.String,
     "weight": pl.Float32,
     "liked": pl.String,
+    "propensity": pl.Float32,
 }
 """What each role is read as from text; times are told apart later."""
 

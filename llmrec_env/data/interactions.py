@@ -24,6 +24,7 @@ FEEDBACK: dict[str, Any] = {
     "event": pl.String,
     "weight": pl.Float32,
     "liked": pl.Float32,
+    "propensity": pl.Float32,
 }
 """The columns that may stand beside a user and an item, with their types in a log."""
 
@@ -146,6 +147,8 @@ def _checked(
         values = as_ids(values, name)
     elif values.name == "liked":
         return as_numbers(values, name)  # who did not say it said nothing
+    elif values.name == "propensity":
+        return _probabilities(as_numbers(values, name), name)
     else:
         values = as_numbers(values, name)
     if values.name in ("time", "event") and values.null_count() == len(values):
@@ -155,6 +158,19 @@ def _checked(
         values = values.fill_nan(None)
         owed = _has_number(values, events)
     _require(values, name, "an event" if values.name == "event" else "a number", owed)
+    return values
+
+
+def _probabilities(values: pl.Series, name: str) -> pl.Series:
+    """Propensities, null where nobody told them; one of 0 cannot have been shown."""
+    values = values.fill_nan(None)
+    odd = (~((values > 0) & (values <= 1))).fill_null(False).arg_true()
+    if len(odd):
+        raise DataError(
+            f"{name}: propensity of row {odd[0] + 1} is {values[int(odd[0])]}; expected the "
+            "probability with which the item was shown, above 0 and at most 1, or nothing where "
+            "it is not known"
+        )
     return values
 
 

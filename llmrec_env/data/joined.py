@@ -27,10 +27,10 @@ def join_logs(logs: Mapping[str, InteractionLog]) -> InteractionLog:
 
     Ids of users and items get the name of their log before them: ``films/318``. Feedback is put on
     one scale within each log, whatever its unit (:class:`FeedbackScale`), and stands in the column
-    ``liked``, empty for the users of a log that tells none. The joined log counts as ordered where
-    more than half of its interactions are of logs with an order. Times are left out, and so are
-    skips unless every log tells them: a user of whom nobody knows the skips would count as one who
-    takes all that is shown.
+    ``liked``, empty for the users of a log that tells none; propensities stay. The joined log
+    counts as ordered where more than half of its interactions are of logs with an order. Times are
+    left out, and so are skips unless every log tells them: a user of whom nobody knows the skips
+    would count as one who takes all that is shown.
 
     Args:
         logs: by name.
@@ -85,13 +85,32 @@ def _skips(logs: list[InteractionLog], begins: IntArray) -> Skips | None:
 
 
 def _feedback(logs: list[InteractionLog]) -> pl.DataFrame:
-    """What is known of how things were liked, each log's on its own scale."""
+    """How things were liked, and with which probability they were shown, where a log tells it."""
+    columns = [_liked(logs), _propensities(logs)]
+    return pl.DataFrame([column for column in columns if column is not None])
+
+
+def _propensities(logs: list[InteractionLog]) -> pl.Series | None:
+    """The propensities of all logs, null where one tells none; None where none does."""
+    name = "propensity"
+    if not any(name in log.feedback.columns for log in logs):
+        return None
+    return pl.concat(
+        log.feedback[name]
+        if name in log.feedback.columns
+        else pl.Series(name, [None] * len(log), dtype=pl.Float32)
+        for log in logs
+    )
+
+
+def _liked(logs: list[InteractionLog]) -> pl.Series | None:
+    """What is known of how things were liked, each log's on its own scale; None where nothing."""
     scales = [FeedbackScale.of(log) for log in logs]
     if not any(scales):
-        return pl.DataFrame()
+        return None
     values = [
         np.full(len(log), np.nan, dtype=np.float32) if scale is None else scale.values(log)
         for log, scale in zip(logs, scales, strict=True)
     ]
     column = pl.Series("liked", np.concatenate(values), dtype=pl.Float32)
-    return pl.DataFrame([column.fill_nan(None)])
+    return column.fill_nan(None)

@@ -7,7 +7,7 @@ policy shows one item and nothing else, so its log says nothing of any other.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArr
 from llmrec_env.common.checks import check_number
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.next_item.observations import Observation
-from llmrec_env.evaluation.policies import Policy, allowed_scores
+from llmrec_env.evaluation.policies import Policy, RandomPolicy, allowed_scores
 
 CHECKS = ("check_catalogue", "check_observations")
 """What an evaluation asks of a policy where it has it, before the first episode."""
@@ -30,10 +30,22 @@ class StochasticPolicy(Protocol):
         ...
 
 
+class UniformPolicy:
+    """Shows any allowed item, all with one probability."""
+
+    observation = "state"
+
+    def action_probabilities(self, observation: Observation, allowed: BoolArray) -> Float64Array:
+        """Float64 (N, n_items), as :class:`StochasticPolicy` says."""
+        shares: Float64Array = allowed / allowed.sum(axis=1, keepdims=True)
+        return shares
+
+
 class _FromScores:
     """A stochastic policy made of another policy's scores, which it also gives."""
 
     def __init__(self, policy: Policy) -> None:
+        _check_scores(policy)
         self.policy = policy
         for name in ("observation", "history_length", *CHECKS):
             if hasattr(policy, name):
@@ -97,6 +109,35 @@ class EpsilonGreedy(_FromScores):
         shares: Float64Array = self.epsilon * allowed / allowed.sum(axis=1, keepdims=True)
         shares[np.arange(len(best)), best] += 1.0 - self.epsilon
         return shares
+
+
+def stochastic(policy: Any) -> StochasticPolicy:
+    """A policy that says its probabilities: itself, or the greedy choice by its scores.
+
+    Args:
+        policy: a :class:`StochasticPolicy`, or whatever scores items.
+
+    Raises:
+        SettingError: nobody can say how probable what it shows is.
+    """
+    if isinstance(policy, StochasticPolicy):
+        return policy
+    return UniformPolicy() if isinstance(policy, RandomPolicy) else EpsilonGreedy(policy, 0.0)
+
+
+def _check_scores(policy: Any) -> None:
+    """Refuse a policy whose scores do not say how probable what it shows is."""
+    if isinstance(policy, RandomPolicy):
+        raise SettingError(
+            "RandomPolicy draws its scores, so they do not say how probable an item is; "
+            "UniformPolicy() shows the same and says it"
+        )
+    if not hasattr(policy, "action_scores"):
+        raise SettingError(
+            f"{type(policy).__name__} has no propensities: it neither says how probable its "
+            "actions are (action_probabilities) nor scores all items (action_scores); wrap a model "
+            "of stable-baselines3 in SB3Policy, one of d3rlpy in D3rlpyPolicy"
+        )
 
 
 def draw_actions(probabilities: Float64Array, uniform: Float64Array) -> IntArray:
