@@ -58,3 +58,27 @@ def of_sums(sums: Float64Array, steps: IntArray) -> Interval:
     apart = sums - steps * mean
     error = float(np.sqrt((apart**2).sum() * users / (users - 1))) / total
     return Interval(mean, mean - Z95 * error, mean + Z95 * error)
+
+
+def percentiles(value: float, draws: Float64Array) -> Interval:
+    """A statistic of the users with its 95% interval, from what resampled users gave (draws,).
+
+    Draws in which the statistic is not known (NaN) do not count.
+    """
+    known = draws[~np.isnan(draws)]
+    if not len(known):
+        return Interval(value, float("-inf"), float("inf"))
+    low, high = np.quantile(known, (0.025, 0.975))
+    return Interval(value, float(low), float(high))
+
+
+def resampled(count: int, draws: int, seed: int) -> Float64Array:
+    """How often each of ``count`` users is drawn in each of ``draws`` bootstrap samples.
+
+    Returns:
+        float64 (draws, count) of whole numbers; each row sums to ``count``, so that its product
+        with values of the users, divided by ``count``, is the mean of a sample.
+    """
+    generator = np.random.default_rng(seed)
+    drawn: Float64Array = generator.multinomial(count, np.full(count, 1 / count), draws)
+    return drawn.astype(np.float64)
