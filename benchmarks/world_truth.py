@@ -23,8 +23,8 @@ from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.fidelity import truth_agreement
 from llmrec_env.evaluation.policies import PopularPolicy, RandomPolicy, SB3Policy
 from llmrec_env.evaluation.returns import evaluate_policy
-from llmrec_env.experiments.demo.returns import train_ppo
 from llmrec_env.experiments.demo.settings import DemoSettings
+from llmrec_env.experiments.ppo import train_ppo
 from llmrec_env.language.assets.build import CONFIG
 from llmrec_env.language.fitting import fit_language_environment
 from llmrec_env.users.language import LanguageUser
@@ -42,7 +42,7 @@ def measure_world(seed: int, users: int, folder: Path) -> Row:
     user = _learned(folder / f"le_{seed}", split)
     truth = TrueTasteUser(world, users=split.test)
     agreement = truth_agreement(user, truth, split.train, split.test)
-    model, _ = train_ppo(DemoSettings(seed=seed), user, split.train)
+    model, _ = train_ppo(user, split.train, DemoSettings().ppo_steps, seed=seed)
     seen = StatesFrom(truth, observer=user)
     results = {
         name: evaluate_policy(policy, seen, episodes=users, seed=seed)

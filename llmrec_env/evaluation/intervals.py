@@ -80,5 +80,5 @@ def resampled(count: int, draws: int, seed: int) -> Float64Array:
         with values of the users, divided by ``count``, is the mean of a sample.
     """
     generator = np.random.default_rng(seed)
-    drawn: Float64Array = generator.multinomial(count, np.full(count, 1 / count), draws)
+    drawn = generator.multinomial(count, np.full(count, 1 / count), draws)
     return drawn.astype(np.float64)

@@ -65,6 +65,12 @@ def _fidelity() -> Program:
     return FidelitySettings, run_fidelity
 
 
+def _policy_ranking() -> Program:
+    from llmrec_env.experiments.policy_ranking import PolicyRankingSettings, run_policy_ranking
+
+    return PolicyRankingSettings, run_policy_ranking
+
+
 def _sensitivity() -> Program:
     from llmrec_env.experiments.sensitivity import SensitivitySettings, run_sensitivity
 
@@ -76,5 +82,6 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
     "bench": _study,
     "bench fidelity": _fidelity,
     "bench offline": _offline,
+    "bench policies": _policy_ranking,
     "bench sensitivity": _sensitivity,
 }

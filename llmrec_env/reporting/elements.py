@@ -210,14 +210,16 @@ class Forest(Figure):
 
 @dataclass(frozen=True)
 class Cloud(Element):
-    """Points of one kind in the plane."""
+    """Points of one kind in the plane; ``names``, where there are any, stand beside them."""
 
     x: Sequence[float]
     y: Sequence[float]
+    names: Sequence[str] = ()
 
     def check(self) -> None:
-        """Every point has two coordinates."""
+        """Every point has two coordinates, and a name if one has."""
         _check_length("cloud", "y", self.y, len(self.x))
+        _check_length("cloud", "names", self.names or None, len(self.x))
 
 
 @dataclass(frozen=True)
@@ -225,10 +227,13 @@ class Scatter(Figure):
     """Clouds side by side, one picture for each of ``panels``.
 
     A cloud's name has one colour in all panels; the one named ``rest`` is grey and lies behind.
+    Axes have numbers where they have labels: a map has none.
     """
 
     panels: Mapping[str, Mapping[str, Cloud]]
     rest: str = ""
+    x_label: str = ""
+    y_label: str = ""
 
     def check(self) -> None:
         """There is a panel, and all have the same clouds."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.extras import require
-from llmrec_env.reporting.elements import Bars, Curves, Estimate, Figure, Forest, Scatter
+from llmrec_env.reporting.elements import Bars, Cloud, Curves, Estimate, Figure, Forest, Scatter
 
 # Okabe and Ito's colours, without black and in an order that stays apart on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -233,8 +233,12 @@ def _scatter(canvas: Any, figure: Scatter) -> None:
     places = canvas.subplots(rows, columns, squeeze=False).flat
     for axes, (panel, clouds) in zip(places, figure.panels.items(), strict=True):
         axes.set_title(panel, fontsize=10)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set(visible=True, alpha=0.4)
+        if figure.x_label or figure.y_label:
+            axes.set(xlabel=figure.x_label, ylabel=figure.y_label)
+            axes.grid()
+        else:
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=True, alpha=0.4)
         named = [name for name in clouds if name != figure.rest]
         # The grey ones come last in the legend, and are drawn behind the others.
         for number, name in enumerate([*named, *(name for name in clouds if name == figure.rest)]):
@@ -250,7 +254,14 @@ def _scatter(canvas: Any, figure: Scatter) -> None:
                 zorder=1 if grey else 2,
                 label=name,
             )
+            for x, y, text in zip(*_named_points(clouds[name]), strict=True):
+                axes.annotate(text, (x, y), (4, 2), textcoords="offset points", fontsize=7)
     _legend(axes)
+
+
+def _named_points(cloud: Cloud) -> tuple[Sequence[float], Sequence[float], Sequence[str]]:
+    """The points beside which a name stands: all, or none."""
+    return (cloud.x, cloud.y, cloud.names) if cloud.names else ((), (), ())
 
 
 _DRAWERS: dict[type[Figure], Callable[[Axes, Any], None]] = {

@@ -4,6 +4,7 @@ import typer
 
 from llmrec_env.cli.bench.fidelity import fidelity
 from llmrec_env.cli.bench.offline import offline
+from llmrec_env.cli.bench.policies import policies
 from llmrec_env.cli.bench.sensitivity import sensitivity
 from llmrec_env.cli.bench.study import study
 
@@ -11,4 +12,5 @@ app = typer.Typer()
 app.callback(invoke_without_command=True)(study)
 app.command()(fidelity)
 app.command()(offline)
+app.command()(policies)
 app.command()(sensitivity)

@@ -8,9 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.common.extras import require
-from llmrec_env.common.progress import progress_bar
-from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.policies import (
@@ -24,6 +21,7 @@ from llmrec_env.evaluation.policies import (
 from llmrec_env.evaluation.returns import PolicyReturns, at_most, evaluate_policy
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.experiments.evaluators import evaluation_users
+from llmrec_env.experiments.ppo import train_ppo
 from llmrec_env.experiments.tables import many
 from llmrec_env.experiments.verdicts import verdict
 from llmrec_env.reporting import (
@@ -41,7 +39,6 @@ from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
-VECTOR_LENGTH = 6.0  # of the items as PPO sees them: longer vectors learn faster
 GREEDY = "LE's own choice"
 SHOWN = 8  # items of a history, and steps of an episode, that a transcript shows
 
@@ -49,7 +46,9 @@ SHOWN = 8  # items of a history, and steps of an episode, that a transcript show
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """Train PPO among the LE's users and evaluate every policy on held-out ones, in pairs."""
     train = source.split.train
-    model, curve = train_ppo(settings, simulator, train)
+    envs = settings.ppo_envs
+    total = settings.steps(settings.ppo_steps, least=envs * 8)
+    model, curve = train_ppo(simulator, train, total, envs, settings.seed)
     policies: dict[str, Policy] = {
         "random": RandomPolicy(settings.seed),
         "popular": PopularPolicy(train),
@@ -103,51 +102,6 @@ def evaluate(
     return evaluate_policy(
         policy, users, episodes=at_most(wanted, users.users), seed=settings.seed, mask_seen=masked
     )
-
-
-def train_ppo(
-    settings: DemoSettings, simulator: LanguageUser, users: InteractionLog
-) -> tuple[Any, list[dict[str, float]]]:
-    """PPO of stable-baselines3 on the batched environment, and its learning curve."""
-    require("stable_baselines3", "sb3")
-    from stable_baselines3 import PPO
-    from stable_baselines3.common.callbacks import BaseCallback
-
-    from agents.sb3 import ItemPolicy, language_vectors
-    from llmrec_env.envs.sb3 import make_vec_env
-
-    total = settings.steps(settings.ppo_steps, least=settings.ppo_envs * 8)
-    env = make_vec_env(settings.ppo_envs, seed=settings.seed, simulator=simulator, users=users)
-    model = PPO(
-        ItemPolicy,
-        env,
-        n_steps=max(8, min(32, total // settings.ppo_envs // 8 * 8)),
-        batch_size=512,
-        n_epochs=4,
-        learning_rate=1e-3,
-        gamma=0.8,
-        ent_coef=0.001,
-        policy_kwargs={"item_vectors": VECTOR_LENGTH * language_vectors(simulator)},
-        seed=settings.seed,
-        device="cpu",
-    )
-    curve: list[dict[str, float]] = []
-    with progress_bar("PPO", total) as advance:
-
-        class Curve(BaseCallback):
-            """One point a rollout: the mean return of the last hundred episodes."""
-
-            def _on_step(self) -> bool:
-                advance(env.num_envs, "")
-                return True
-
-            def _on_rollout_end(self) -> None:
-                recent = [episode["r"] for episode in self.model.ep_info_buffer or []]
-                if recent:
-                    curve.append({"step": self.num_timesteps, "return": float(np.mean(recent))})
-
-        model.learn(total, callback=Curve())
-    return model, curve
 
 
 def play_one(policy: Policy, users: UserSimulator, seed: int) -> Found:

@@ -1,0 +1,59 @@
+"""``Panel``: what the members of a panel learn from, and ``Member``, how one of them is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from llmrec_env.data.splits import Split
+from llmrec_env.evaluation.policies import Policy
+from llmrec_env.users.language import LanguageUser
+
+Kind = Literal["simple", "learned from the log", "made by the LE", "learned in the LE", "adversary"]
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """What policies are made of.
+
+    Attributes:
+        split: the log; nobody learns from its test users.
+        simulator: the LE.
+        seed: of whatever learns or draws.
+        epochs: passes over the log of a recommender, at most.
+        ppo_steps: environment steps of PPO.
+        ppo_envs: users that PPO asks at once.
+        d3rlpy_steps: gradient steps of a d3rlpy algorithm.
+    """
+
+    split: Split
+    simulator: LanguageUser
+    seed: int
+    epochs: int
+    ppo_steps: int
+    ppo_envs: int
+    d3rlpy_steps: int
+
+
+Train = Callable[[Panel, Path], None]
+"""Trains, and fills a folder that does not exist yet."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A policy of a panel.
+
+    Attributes:
+        label: how tables call it.
+        kind: what it knows of log and simulator, which decides whom the simulator may flatter.
+        make: the policy, from the panel and the folder that its training filled (or any path where
+            it needs none).
+        training: the name of its training in ``TRAININGS``; several members may share one.
+    """
+
+    label: str
+    kind: Kind
+    make: Callable[[Panel, Path], Policy]
+    training: str = ""

@@ -1,0 +1,214 @@
+"""Builds the report of a panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.data.source import Source
+from llmrec_env.evaluation.intervals import Interval, interval
+from llmrec_env.evaluation.policy_ranking import DRAWS, PolicyRanking, policy_ranking
+from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
+from llmrec_env.experiments.tables import add_log, begin_report, many
+from llmrec_env.experiments.verdicts import ENOUGH_USERS, shortened
+from llmrec_env.reporting import Cloud, Element, Estimate, Finding, Report, Scatter, Table, Text
+from llmrec_env.reporting.elements import Cell
+
+Judged = dict[str, Any]
+"""What a policy earned: "label", "kind", and by world its summary with the "returns" of users."""
+SIMULATED, TRUE = "LE", "truth"
+TAU, TAU_BETTER, REGRET = 0.85, 0.6, 0.03
+"""What a simulator is to reach: order of all policies, order of the better half, and loss."""
+
+
+def ranking_of(judged: Mapping[str, Judged]) -> PolicyRanking:
+    """The statistics of a panel, whose policies go by their labels."""
+    simulated, true = (
+        {one["label"]: one["worlds"][world]["returns"] for one in judged.values()}
+        for world in (SIMULATED, TRUE)
+    )
+    return policy_ranking(simulated, true)
+
+
+def policy_rows(judged: Mapping[str, Judged]) -> list[dict[str, Any]]:
+    """One row of plain values a policy, for ``policies.csv``."""
+    return [
+        {
+            "policy": name,
+            "label": one["label"],
+            "kind": one["kind"],
+            **{
+                f"{world} {key}": value
+                for world, found in one["worlds"].items()
+                for key, value in found.items()
+                if key != "returns"
+            },
+            "cpu_seconds": one["cpu_seconds"],
+        }
+        for name, one in judged.items()
+    ]
+
+
+def build_report(
+    settings: PolicyRankingSettings, source: Source, judged: Mapping[str, Judged]
+) -> Report:
+    """The report of a panel.
+
+    Args:
+        settings: of the panel.
+        source: the log.
+        judged: what each policy earned, by name.
+    """
+    ranking = ranking_of(judged)
+    report = begin_report(
+        settings,
+        source,
+        "Policies of every kind, each trained once, earn from simulated and from true users with "
+        "the same luck: does the simulator put them in the true order, and what is lost by "
+        f"shipping the one that it likes best?{shortened(settings.budget)}",
+        {"split, training and luck": settings.seed},
+    )
+    report.seconds.update({f"judge {name}": one["cpu_seconds"] for name, one in judged.items()})
+    users = next(iter(judged.values()))["worlds"][TRUE]["episodes"]
+    report.section("In short").add(*_findings(ranking, users, settings.budget))
+    add_log(report, source)
+    section = report.section(
+        "The panel",
+        f"{many(users, 'test user')}, one episode each, the same with the same luck for every "
+        "policy; seen items masked; reward is the user's liking of every unseen item shown.",
+    )
+    section.add(_table(settings, judged), _picture(judged))
+    section.add(_statistics(settings, ranking), _inversions(settings, ranking))
+    return report
+
+
+def _findings(ranking: PolicyRanking, users: int, budget: float) -> list[Element]:
+    better = len(ranking.better)
+    claims = [
+        (
+            f"The simulator orders all {len(ranking.policies)} policies as true users do "
+            f"(tau of {TAU} or more)",
+            ranking.tau.mean >= TAU,
+            ranking.tau.high < TAU,
+            f"tau {bounds(ranking.tau)}",
+        ),
+        (
+            f"It orders the {better} better ones (tau of {TAU_BETTER} or more)",
+            ranking.tau_better.mean >= TAU_BETTER,
+            ranking.tau_better.high < TAU_BETTER,
+            f"tau {bounds(ranking.tau_better)}",
+        ),
+        (
+            f"Choosing by it loses {REGRET:.0%} of the best true return or less",
+            ranking.regret.mean <= REGRET,
+            ranking.regret.low > REGRET,
+            f"it chooses {ranking.chosen}, true users like {ranking.best} best; loss "
+            f"{_percent(ranking.regret)}",
+        ),
+    ]
+    if budget < 1 or users < ENOUGH_USERS:
+        why = "trainings were cut short" if budget < 1 else f"only {many(users, 'user')}"
+        return [Finding(claim, None, f"{told}; {why}") for claim, _, _, told in claims]
+    return [Finding(claim, holds, told, refuted) for claim, holds, refuted, told in claims]
+
+
+def _table(settings: PolicyRankingSettings, judged: Mapping[str, Judged]) -> Table:
+    means = {
+        world: np.array([one["worlds"][world]["return"] for one in judged.values()])
+        for world in (SIMULATED, TRUE)
+    }
+    places = {world: (-own).argsort().argsort() + 1 for world, own in means.items()}
+    order = np.argsort(-means[TRUE], kind="stable")
+    listed = list(judged.values())
+    rows = [
+        [
+            listed[i]["label"],
+            listed[i]["kind"],
+            *(_earned(listed[i], world) for world in (SIMULATED, TRUE)),
+            *(int(places[world][i]) for world in (SIMULATED, TRUE)),
+        ]
+        for i in order
+    ]
+    return Table(
+        "Simulated and true return",
+        ["policy", "kind", "simulated", "true", "place, simulated", "place, true"],
+        rows,
+        controls=[one["label"] for one in listed if one["kind"] == "simple"],
+        masked=True,
+        best=["simulated", "true"],
+        note="Best true return first; 95% intervals over users, which all policies share, so "
+        "differences are surer than the intervals look. One training seed.",
+        command=settings.command,
+        digits=2,
+    )
+
+
+def _earned(one: Judged, world: str) -> Estimate:
+    return Estimate(*interval(np.array(one["worlds"][world]["returns"])))
+
+
+def _picture(judged: Mapping[str, Judged]) -> Scatter:
+    clouds = {}
+    for kind in dict.fromkeys(one["kind"] for one in judged.values()):
+        own = [one for one in judged.values() if one["kind"] == kind]
+        x, y = ([one["worlds"][world]["return"] for one in own] for world in (SIMULATED, TRUE))
+        clouds[kind] = Cloud(x, y, [one["label"] for one in own])
+    return Scatter(
+        "Simulated against true return",
+        "Mean return of each policy; a simulator that ranks rightly has them on a rising line.",
+        {"": clouds},
+        x_label="return among simulated users",
+        y_label="return among true users",
+    )
+
+
+def _statistics(settings: PolicyRankingSettings, ranking: PolicyRanking) -> Table:
+    rows: list[list[Cell]] = [
+        ["Kendall tau, all policies", Estimate(*ranking.tau), f"{TAU} or more"],
+        [
+            f"Kendall tau, the {len(ranking.better)} better ones",
+            Estimate(*ranking.tau_better),
+            f"{TAU_BETTER} or more",
+        ],
+        ["regret of choosing the best", Estimate(*ranking.regret), f"{REGRET} or less"],
+        ["significant inversions", len(ranking.inversions), ""],
+    ]
+    return Table(
+        "Does the simulator rank them?",
+        ["statistic", "found", "goal"],
+        rows,
+        note=f"95% intervals of {DRAWS:,} bootstrap samples of the users, paired over worlds and "
+        f"policies. Regret: the share of the true return of {ranking.best} that choosing "
+        f"{ranking.chosen} loses.",
+        command=settings.command,
+    )
+
+
+def _inversions(settings: PolicyRankingSettings, ranking: PolicyRanking) -> Element:
+    if not ranking.inversions:
+        return Text("No pair of policies is significantly inverted.")
+    rows: list[list[Cell]] = [
+        [f"{one.liked} above {one.better}", Estimate(*one.simulated), Estimate(*one.true)]
+        for one in ranking.inversions
+    ]
+    return Table(
+        "Significant inversions",
+        ["said by the simulator", "difference, simulated", "difference, true"],
+        rows,
+        note="Pairs whose paired differences have 95% intervals above 0 among simulated and below "
+        f"0 among true users. Of {len(ranking.policies)} policies some pair may stand here by "
+        "chance.",
+        command=settings.command,
+        digits=2,
+    )
+
+
+def bounds(of: Interval) -> str:
+    """A statistic with its interval, as text."""
+    return f"{of.mean:.2f} [{of.low:.2f}, {of.high:.2f}]"
+
+
+def _percent(of: Interval) -> str:
+    return f"{of.mean:.1%} [{of.low:.1%}, {of.high:.1%}]"

@@ -1,0 +1,132 @@
+"""Trains and judges what a panel lacks, and builds its report.
+
+A panel is one folder::
+
+    run.json                      what is ranked on which log
+    policies/sasrec ...           what was trained, each once
+    returns/le.json ...           what a policy earned, user by user, in both worlds
+    policies.csv, policies.parquet    one row a policy
+    report.html, results.md, results.json, config.json, figures/
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache, partial
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.source import log_fingerprint
+from llmrec_env.evaluation.returns import at_most, evaluate_policy
+from llmrec_env.experiments.evaluators import evaluation_users
+from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
+from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
+from llmrec_env.experiments.policy_ranking.panel import Panel
+from llmrec_env.experiments.policy_ranking.report import Judged, build_report, policy_rows
+from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
+from llmrec_env.experiments.stages import Stage, run_stages
+from llmrec_env.experiments.tables import save_report, write_rows
+from llmrec_env.language.saving import saved_fingerprint
+from llmrec_env.reporting import Report
+
+
+def run_policy_ranking(
+    settings: PolicyRankingSettings, folder: str | os.PathLike[str], workers: int | None = None
+) -> Report:
+    """Train and judge what a panel lacks, write its tables and its report, and return that.
+
+    Args:
+        settings: what to do.
+        folder: where everything is kept; more policies may be asked of it later.
+        workers: stages at once, each in a process and with one thread of its own; one a core where
+            None. With more than one, a script has to call this under
+            ``if __name__ == "__main__":``, as ``multiprocessing`` asks.
+
+    Raises:
+        SettingError: nobody knows the true users of the log, or the folder holds a panel of other
+            settings, another log or another LE.
+        SimulatorError: the LE knows other items than the log, or learned from other users.
+    """
+    place = RunFolder.check(folder, settings.KIND)
+    close_opened()
+    _panel.cache_clear()
+    if settings.source.world is None:
+        raise SettingError(
+            f"nobody knows what the users of {settings.source.name} would have answered, so there "
+            "is no truth to rank policies by: leave --data out for the generated world"
+        )
+    check_simulator(settings.simulator_folder, settings.source)
+    contents = {
+        "log": log_fingerprint(settings.source.log),
+        "simulated_user": saved_fingerprint(settings.simulator_folder),
+    }
+    asked = settings.to_json()
+    with RunFolder.claim(place, settings.KIND, asked, settings.GROWING, contents) as own:
+        run_stages(_stages(settings, own), workers)
+        judged = {name: own.read(_returns_piece(name)) for name in settings.policies}
+        write_rows(policy_rows(judged), own, "policies")
+        report = build_report(settings, settings.source, judged)
+        save_report(report, own)
+        return report
+
+
+def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
+    """The trainings that somebody needs, and the judging of every policy."""
+    judging = [
+        Stage(
+            f"judge {name}",
+            partial(_judge, name, settings, own),
+            own.has(_returns_piece(name)),
+            tuple(f"train {training}" for training in (MEMBERS[name].training,) if training),
+        )
+        for name in settings.policies
+    ]
+    wanted = {name for stage in judging if not stage.is_done for name in stage.needs}
+    training = [
+        Stage(f"train {name}", partial(_train, name, settings, own), own.has(_training_piece(name)))
+        for name in TRAININGS
+        if f"train {name}" in wanted
+    ]
+    return [*training, *judging]
+
+
+def _train(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
+    with own.making(_training_piece(name)) as folder:
+        TRAININGS[name](_panel(settings), folder)
+
+
+def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
+    """Let a policy act among simulated and among true users, and keep what each user paid."""
+    began = time.process_time()  # stages share the cores, so a clock would tell of the others
+    panel, member = _panel(settings), MEMBERS[name]
+    policy = member.make(panel, own.path / _training_piece(member.training or name))
+    found: Judged = {"label": member.label, "kind": member.kind, "worlds": {}}
+    for world, users in evaluation_users(settings.source, panel.simulator).items():
+        earned = evaluate_policy(
+            policy, users, episodes=at_most(settings.episodes, panel.split.test), seed=settings.seed
+        )
+        found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
+    found["cpu_seconds"] = round(time.process_time() - began, 1)
+    own.write(_returns_piece(name), found, sort_keys=False)
+
+
+@lru_cache(maxsize=1)
+def _panel(settings: PolicyRankingSettings) -> Panel:
+    return Panel(
+        split=settings.source.split,
+        simulator=opened_simulator(settings.simulator_folder, settings.source),
+        seed=settings.seed,
+        epochs=settings.steps(settings.epochs),
+        ppo_steps=settings.steps(settings.ppo_steps, least=settings.ppo_envs * 8),
+        ppo_envs=settings.ppo_envs,
+        d3rlpy_steps=settings.steps(settings.d3rlpy_steps, least=2),
+    )
+
+
+def _training_piece(name: str) -> str:
+    return f"policies/{name}"
+
+
+def _returns_piece(name: str) -> str:
+    return f"returns/{name}.json"

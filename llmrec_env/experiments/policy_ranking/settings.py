@@ -1,0 +1,84 @@
+"""``PolicyRankingSettings``: what a panel holds, how long it learns and who judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmrec_env.common.budget import ScaledLengths
+from llmrec_env.common.checks import check_counts
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import local_path
+from llmrec_env.data.read_options import ReadOptions
+from llmrec_env.data.source import WORLD_SIZE, Source
+from llmrec_env.evaluation.policy_ranking import FEWEST
+from llmrec_env.experiments.opened import opened_source
+from llmrec_env.experiments.policy_ranking.members import MEMBERS
+from llmrec_env.experiments.settings import RunSettings
+from llmrec_env.users.origin import EMBEDDED
+
+
+@dataclass(frozen=True)
+class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
+    """What is ranked; every training length scales with ``budget``.
+
+    Raises:
+        SettingError: a policy is unknown or named twice, they are too few to be ranked, a number is
+            too small, or the simulator is missing.
+    """
+
+    KIND = "bench policies"
+    GROWING = ("policies",)
+    HIDDEN = ("epochs", "ppo_steps", "ppo_envs", "d3rlpy_steps", "world_size")
+
+    data: str | None = None
+    """Folder or file of a public dataset; None is the embedded generated world."""
+    simulator: str | None = None
+    """Folder of a saved LE that learned from the training users of this split; None is the
+    embedded one."""
+    policies: tuple[str, ...] = tuple(MEMBERS)
+    """Names in :data:`MEMBERS`."""
+    episodes: int = 200
+    """Test users, one episode each, in which a policy is judged, at most."""
+    seed: int = 0
+    """Seed of the split, of everything that learns, and of the users' luck."""
+    budget: float = 1.0
+    """Scales all training lengths; 0.01 only shows that everything runs."""
+    epochs: int = 12
+    """Passes over the log of each recommender at most."""
+    ppo_steps: int = 60_000
+    """Environment steps of PPO, of whose way the panel keeps four stages."""
+    ppo_envs: int = 64
+    """Users that PPO asks at once."""
+    d3rlpy_steps: int = 1000
+    """Gradient steps of each d3rlpy algorithm."""
+    world_size: tuple[int, int] = WORLD_SIZE
+    """Items and users of the generated world."""
+
+    def __post_init__(self) -> None:
+        ReadOptions.__post_init__(self)
+        ScaledLengths.__post_init__(self)
+        check_counts(episodes=self.episodes)
+        unknown = [name for name in self.policies if name not in MEMBERS]
+        if unknown or len(set(self.policies)) < max(FEWEST, len(self.policies)):
+            raise SettingError(
+                f"policies must be {FEWEST} or more of {', '.join(MEMBERS)}, each named once; got "
+                f"{','.join(self.policies) or 'none'}"
+            )
+        embedded = self.data is None and self.seed == 0 and self.world_size == WORLD_SIZE
+        if self.simulator is None and not embedded:
+            raise SettingError(
+                "the embedded simulated user learned from the generated world, split with seed 0; "
+                "for other data or another seed learn one with `llmrec fit` (the same --data and "
+                "--seed) and name its folder with --simulator"
+            )
+
+    @property
+    def source(self) -> Source:
+        """The log, opened once a process."""
+        return opened_source(self.data, self.seed, self.world_size, self.reading)
+
+    @property
+    def simulator_folder(self) -> Path:
+        """Where the LE is."""
+        return EMBEDDED if self.simulator is None else local_path(self.simulator, "simulator")
