@@ -37,11 +37,12 @@ def make_ppo(
     from agents.sb3 import ItemPolicy, language_vectors
     from llmrec_env.envs.sb3 import make_vec_env
 
+    n_steps = max(8, min(32, total // envs // 8 * 8))
     return PPO(
         ItemPolicy,
         make_vec_env(envs, seed=seed, simulator=simulator, users=users),
-        n_steps=max(8, min(32, total // envs // 8 * 8)),
-        batch_size=512,
+        n_steps=n_steps,
+        batch_size=min(512, n_steps * envs),
         n_epochs=4,
         learning_rate=1e-3,
         gamma=0.8,

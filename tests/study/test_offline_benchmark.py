@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import inspect
 import json
 import pickle
 import shutil
-import tempfile
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +18,11 @@ from typer.testing import CliRunner
 
 pytest.importorskip("d3rlpy")
 
+from few_users import WORLD, le_of_nobody
+
 from llmrec_env.cli import app
 from llmrec_env.cli.bench.offline import offline
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import read_json, write_json
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
@@ -35,23 +34,7 @@ from llmrec_env.experiments.offline_benchmark.report import difference
 from llmrec_env.offline.d3rlpy import D3rlpyPolicy, to_mdp_dataset, train
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS
 from llmrec_env.offline.table import Transitions
-from llmrec_env.users.language import EMBEDDED
 from llmrec_env.users.true_taste import TrueTasteUser
-
-WORLD = (800, 40)  # the embedded LE's own items, and few users
-
-
-def le_of_nobody() -> Path:
-    """The embedded LE, which does not say from whom it learned: not from the few users here."""
-    folder = Path(tempfile.mkdtemp(prefix="llmrec-test-"))
-    atexit.register(shutil.rmtree, folder)
-    shutil.copytree(EMBEDDED, folder / "le")
-    described = read_json(folder / "le" / "config.json")
-    learning = described["record"]["learning"]
-    del described["manifest"], learning["training_users"], learning["training_log"]
-    write_json(folder / "le" / "config.json", described)
-    return folder / "le"
-
 
 SIMULATOR = le_of_nobody()
 TINY = OfflineSettings(

@@ -1,0 +1,155 @@
+"""``llmrec bench policies`` on a tiny world, through real trainings and the embedded LE."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from few_users import WORLD, le_of_nobody
+from typer.testing import CliRunner
+
+pytest.importorskip("stable_baselines3")
+pytest.importorskip("d3rlpy")
+pytest.importorskip("scipy")
+
+from llmrec_env.cli import app
+from llmrec_env.cli.bench.policies import policies
+from llmrec_env.common.errors import SettingError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import Source
+from llmrec_env.data.splits import split_by_user
+from llmrec_env.data.world.generated import generate_world
+from llmrec_env.evaluation.policies import PreferencePolicy
+from llmrec_env.evaluation.policy_ranking import policy_ranking
+from llmrec_env.experiments.policy_ranking import PolicyRankingSettings, run, run_policy_ranking
+from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
+from llmrec_env.experiments.policy_ranking.policies import GreedyReward
+from llmrec_env.users.language import LanguageUser
+
+FEW = ("random", "popular", "ease", "bc", "le", "ppo-1", "ppo-4", "overrated")
+TINY = PolicyRankingSettings(
+    simulator=str(le_of_nobody()),
+    policies=FEW,
+    episodes=3,
+    epochs=1,
+    ppo_steps=64,
+    ppo_envs=4,
+    d3rlpy_steps=2,
+    world_size=WORLD,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished panel."""
+    path = tmp_path_factory.mktemp("policies") / "out"
+    run_policy_ranking(TINY, path, workers=1)
+    return path
+
+
+def test_a_panel_holds_what_a_sceptic_asks_for() -> None:
+    assert len(MEMBERS) >= 16
+    assert {member.kind for member in MEMBERS.values()} == {
+        *("simple", "learned from the log", "made by the LE", "learned in the LE", "adversary")
+    }
+    assert {member.training for member in MEMBERS.values()} - {""} == set(TRAININGS)
+    assert sum(member.training == "ppo" for member in MEMBERS.values()) == 4
+    assert len({member.label for member in MEMBERS.values()}) == len(MEMBERS)
+
+
+def test_the_report_tells_what_anybody_computes_from_the_returns(folder: Path) -> None:
+    judged = {name: json.loads((folder / f"returns/{name}.json").read_text()) for name in FEW}
+    simulated, true = (
+        {name: one["worlds"][world]["returns"] for name, one in judged.items()}
+        for world in ("LE", "truth")
+    )
+    expected = policy_ranking(simulated, true)
+    results = json.loads((folder / "results.json").read_text())
+    elements = [e for section in results["sections"] for e in section["elements"]]
+    tables = {e["title"]: e for e in elements if e["@"] == "Table"}
+    found = {row[0]: row[1] for row in tables["Does the simulator rank them?"]["rows"]}
+    assert found["Kendall tau, all policies"]["mean"] == pytest.approx(expected.tau.mean)
+    assert found["regret of choosing the best"]["high"] == pytest.approx(expected.regret.high)
+    ranked = tables["Simulated and true return"]["rows"]
+    assert [row[5] for row in ranked] == list(range(1, len(FEW) + 1))
+    assert ranked[0][0] == MEMBERS[expected.best].label
+    (scatter,) = (e for e in elements if e["@"] == "Scatter")
+    points = scatter["panels"][""]["learned in the LE"]
+    assert points["names"] == ["PPO, 6% of its steps", "PPO, 100% of its steps"]
+    assert all(claim["holds"] is None for claim in elements if claim["@"] == "Finding")
+    table = pl.read_csv(folder / "policies.csv")
+    assert table["truth return"].to_list() == pytest.approx([np.mean(true[name]) for name in FEW])
+
+
+def test_what_was_trained_is_kept_and_more_policies_may_be_asked_for(folder: Path) -> None:
+    trained = {p.name: p.stat().st_mtime_ns for p in (folder / "policies").iterdir()}
+    assert set(trained) == {"bc", "ppo", "overrated"}
+    judged = (folder / "returns/le.json").stat().st_mtime_ns
+    (folder / "returns/ppo-4.json").unlink()
+    run_policy_ranking(replace(TINY, policies=(*FEW, "ppo-2")), folder, workers=1)
+    assert {p.name: p.stat().st_mtime_ns for p in (folder / "policies").iterdir()} == trained
+    assert (folder / "returns/le.json").stat().st_mtime_ns == judged
+    assert (folder / "returns/ppo-2.json").exists()
+    with pytest.raises(SettingError, match="episodes=3 instead of 4"):
+        run_policy_ranking(replace(TINY, episodes=4), folder, workers=1)
+
+
+def test_every_policy_of_the_panel_is_one_for_both_worlds(tmp_path: Path) -> None:
+    """Also those whose training a tiny panel leaves out."""
+    panel = replace(run._panel(TINY), epochs=1)
+    observation = {
+        "state": panel.simulator.label(panel.split.test).states[:2],
+        "history": np.full((2, 50), panel.simulator.n_items),
+    }
+    observation["history"][:, -2:] = [[3, 4], [5, 6]]
+    for name in ("least-popular", "knn", "gru4rec", "snqn", "leasr", "cql", "le-last"):
+        member = MEMBERS[name]
+        if member.training:
+            TRAININGS[member.training](panel, tmp_path / name)
+        policy = member.make(panel, tmp_path / name)
+        seen = getattr(policy, "observation", "both")
+        scores = policy.action_scores(observation if seen == "both" else observation[seen])
+        assert scores.shape == (2, panel.simulator.n_items)
+
+
+def test_the_greedy_policy_shows_what_the_le_likes_best_of_its_shortlist(folder: Path) -> None:
+    panel = run._panel(TINY)
+    user: LanguageUser = panel.simulator
+    histories = [np.array([1, 2, 3]), np.array([7, 8])]
+    states = user.open(histories).states
+    rows = np.full((2, 5), user.n_items)
+    rows[0, -3:], rows[1, -2:] = histories
+    scores = GreedyReward(user).action_scores({"state": states, "history": rows})
+    logits = np.array(PreferencePolicy(user).action_scores(states))
+    for row, history in enumerate(histories):
+        logits[row, history] = -np.inf
+        listed = np.argsort(-logits[row])[:50]
+        rewards = user.score([history], listed[None])[0]
+        assert scores[row].argmax() == listed[rewards.argmax()]
+        assert scores[row, listed] == pytest.approx(rewards, abs=1e-5)
+        others = np.setdiff1d(np.arange(user.n_items), listed)
+        assert scores[row, others].max() < 0
+
+
+def test_a_log_without_a_truth_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    log: InteractionLog = generate_world(0, *WORLD).log
+    monkeypatch.setattr(PolicyRankingSettings, "source", Source("my log", log, split_by_user(log)))
+    with pytest.raises(SettingError, match="no truth to rank policies by"):
+        run_policy_ranking(TINY, tmp_path / "out", workers=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_line_has_the_defaults_of_the_settings() -> None:
+    given = {n: option.default for n, option in inspect.signature(policies).parameters.items()}
+    settings = vars(PolicyRankingSettings())
+    for name in ("episodes", "seed", "budget", "simulator", "data"):
+        assert given[name] == settings[name]
+    assert PolicyRankingSettings().command == "llmrec bench policies"
+    result = CliRunner().invoke(app, ["bench", "policies", "--policies", "random,popular,best"])
+    assert result.exit_code == 1
+    assert "least-popular, knn, ease" in " ".join(result.output.split())
