@@ -49,8 +49,8 @@ def number(
 Data = Annotated[
     str | None,
     typer.Option(
-        help="Folder or file of a public dataset, or of tables of your own. If not given, the "
-        "generated world."
+        help="Folder or file of a public dataset, or of tables of your own; world:NAME, one of the "
+        "generated worlds. If not given, the generated world."
     ),
 ]
 Untexted = Annotated[

@@ -18,10 +18,12 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.order import check_order
 from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.splits import Split, split_by_user, split_last_out
-from llmrec_env.data.world.generated import World, generate_world
+from llmrec_env.data.world.generated import World, named_world
 
 WORLD_SIZE = (800, 2000)
 """Items and users of the generated world from which the embedded LE learned."""
+NAMED_WORLD = "world:"
+"""What stands before the name of a generated world where a dataset could be named."""
 SplitBy = Literal["user", "last"]
 """What is held out: users with all that they took, or everybody's last two interactions."""
 
@@ -68,7 +70,8 @@ class Source:
 
         Raises:
             SimulatorError: it learned from others than the training users of this split, or from
-                other interactions of theirs; an LE that does not say so is let through.
+                other interactions of theirs; an LE that does not say so is let through, and so is
+                one of another generated world, whose users have the same names.
         """
         learned = record.get("learning", {}).get("training_users")
         if learned not in (None, self.split.train.users_fingerprint):
@@ -78,7 +81,7 @@ class Source:
                 "--seed that `llmrec fit` was given"
             )
         read = record.get("learning", {}).get("training_log")
-        if read not in (None, self.split.train.interactions_fingerprint):
+        if self.world is None and read not in (None, self.split.train.interactions_fingerprint):
             raise SimulatorError(
                 f"{who} learned from these users, but from a log that was read otherwise: give the "
                 "options that `llmrec fit` was given (--min-rating, --events, --event, --order and "
@@ -97,7 +100,8 @@ def open_source(
     """Read a dataset, or generate a world, and split it.
 
     Args:
-        data: folder or file of a dataset; None generates the embedded LE's world.
+        data: folder or file of a dataset; None generates the embedded LE's world, and
+            ``"world:NAME"`` another one (:data:`~llmrec_env.data.world.presets.WORLDS`).
         seed: of the split by user.
         world_size: items and users of the generated world.
         read: how the files of ``data`` are read.
@@ -108,22 +112,33 @@ def open_source(
     Raises:
         DataError: ``data`` cannot be read (see :func:`llmrec_env.data.loading.load`), or its order
             is unknown and next items are to be ranked.
-        SettingError: options of reading are given for the generated world.
+        SettingError: options of reading are given for the generated world, or there is no world
+            of that name.
     """
     if split not in get_args(SplitBy):
         raise SettingError(f"split must be 'user' or 'last', got {split!r}")
     read = read or ReadOptions()
-    if data is None:
+    if (name := named(data)) is not None:
         if read.given:
             raise SettingError(
                 f"{', '.join(read.given)} say how files are read; name the files with --data"
             )
-        world = generate_world(0, *world_size)
-        return Source("the generated world", world.log, _split(world.log, seed, split), world)
+        world = named_world(name, 0, *world_size)
+        called = "the generated world" if data is None else f"the generated world {name}"
+        return Source(called, world.log, _split(world.log, seed, split), world)
+    assert data is not None
     log = load(data, **read.keywords)
     if ranked:
         check_order(log, os.fspath(data))
     return Source(os.fspath(data), log, _split(log, seed, split))
+
+
+def named(data: str | os.PathLike[str] | None) -> str | None:
+    """The name of the generated world that ``data`` asks for; None where it is a path."""
+    if data is None:
+        return "popularity"
+    text = os.fspath(data)
+    return text.removeprefix(NAMED_WORLD) if text.startswith(NAMED_WORLD) else None
 
 
 def _split(log: InteractionLog, seed: int, by: SplitBy) -> Split:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import (
     BoolArray,
@@ -34,16 +32,20 @@ from llmrec_env.users.base import (
 class TrueTasteUser(UserSimulator):
     """Users who answer by the world's own formula: exact, fast, and without a language model.
 
-    A user's mind (taste and satiation, :mod:`llmrec_env.data.world.taste`) follows from who they
-    are and what they took. Who they are is told by ``users`` in :meth:`open`, matched by user id
-    with the users of the world's log; the taste of a user unknown to the world is estimated once,
-    from the history that their session opens with (:meth:`World.estimate_tastes`).
+    A user's mind (taste, satiation and trust, :mod:`llmrec_env.data.world.taste`) follows from who
+    they are and what they took. Who they are is told by ``users`` in :meth:`open`, matched by user
+    id with the users of the world's log; the taste of a user unknown to the world is estimated
+    once, from the history that their session opens with (:meth:`World.estimate_tastes`).
 
     The reward is the true liking; an item is taken with probability
-    ``sigmoid(accept_sharpness * utility + offset)``.
+    ``sigmoid(accept_sharpness * utility + offset)``, in a world with trust of the willingness in
+    the utility's place. There whatever is shown moves the users' trust, so that they remember what
+    they skipped (``remember_skips``): bad recommendations are taken less, patience is used up
+    sooner, and users leave.
 
-    The state is ``(taste, satiation, 1)``, L2-normalised: its last coordinate keeps the scale, so a
-    state tells the whole mind and :meth:`preferences` are the true utilities up to float32.
+    The state is ``(taste, satiation, 1)``, or ``(taste, satiation, trust, 1)``, L2-normalised: its
+    last coordinate keeps the scale, so a state tells the whole mind and :meth:`preferences` are the
+    true utilities up to float32.
 
     Args:
         world: the generated world.
@@ -60,10 +62,20 @@ class TrueTasteUser(UserSimulator):
     ) -> None:
         self.world = world
         self.catalogue = world.catalogue
-        self.state_size = 2 * world.factors.shape[1] + 1
-        self._utility_counts, self._utility_values = _utility_histogram(world)
+        self.state_size = 2 * world.factors.shape[1] + self._trusts + 1
+        self._willing_counts, self._willing_values = _willingness_histogram(world)
         self._know(users if users is not None else world.log)
         self._calibrate(accept_rate)
+
+    @property
+    def _trusts(self) -> bool:
+        """Whether trust is part of a mind."""
+        return self.world.model.parameters.has_trust
+
+    @property
+    def remember_skips(self) -> bool:
+        """Whether what was shown and not taken moves the users: where they trust."""
+        return self._trusts
 
     def with_users(self, users: InteractionLog) -> TrueTasteUser:
         """The same world, whose episodes start from the users of another log."""
@@ -92,14 +104,17 @@ class TrueTasteUser(UserSimulator):
         self, histories: Histories, users: IntArray | None = None
     ) -> FloatArray:
         """Probability of taking each item if it were shown, float32 (N, n_items)."""
-        return self._accept(self.world.model.utilities(self.minds(histories, users)))
+        mind = self.minds(histories, users)
+        return self._accept(mind, self.world.model.utilities(mind))
 
     def preferences(self, states: FloatArray) -> FloatArray:
         """True utilities of every item, float32 (N, n_items), for states (N, state_size)."""
-        states = states_within(states, self.state_size, self.world.factors.shape[1])
+        k = self.world.factors.shape[1]
+        states = states_within(states, self.state_size, k)
         mind = states[:, :-1].astype(np.float64) / states[:, -1:]
-        taste, satiation = np.split(mind, 2, axis=1)
-        return self.world.model.utilities(Mind(taste, satiation)).astype(np.float32)
+        trust = mind[:, -1] if self._trusts else np.ones(len(mind))
+        found = Mind(mind[:, :k], mind[:, k : 2 * k], trust)
+        return self.world.model.utilities(found).astype(np.float32)
 
     def attraction(self, session: Session, items: IntArray) -> FloatArray:
         """True utilities, as sharply as they decided what was taken in the world's log.
@@ -147,12 +162,13 @@ class TrueTasteUser(UserSimulator):
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         self.accept_rate = accept_rate
-        logits = self.world.parameters.accept_sharpness * self._utility_values
-        self._offset = offset_of_mean(logits, accept_rate, self._utility_counts)
+        logits = self.world.parameters.accept_sharpness * self._willing_values
+        self._offset = offset_of_mean(logits, accept_rate, self._willing_counts)
 
-    def _accept(self, utilities: NDArray[Any]) -> FloatArray:
+    def _accept(self, mind: Mind, utilities: Float64Array) -> FloatArray:
         sharpness = self.world.parameters.accept_sharpness
-        return sigmoid(sharpness * utilities + self._offset).astype(np.float32)
+        willingness = self.world.model.willingness(mind, utilities)
+        return sigmoid(sharpness * willingness + self._offset).astype(np.float32)
 
 
 class _TrueTasteSession(KeepsArrays, Session):
@@ -160,27 +176,30 @@ class _TrueTasteSession(KeepsArrays, Session):
         self, simulator: TrueTasteUser, histories: Histories, users: IntArray | None
     ) -> None:
         self._simulator = simulator
-        self._taste, self._satiation = simulator.minds(histories, users)
+        self._taste, self._satiation, self._trust = simulator.minds(histories, users)
         self._shown: IntArray | None = None
-        self.states = read_only(_states(self._mind))
+        self.states = read_only(self._states(self._mind))
 
     @property
     def _mind(self) -> Mind:
-        return Mind(self._taste, self._satiation)
+        return Mind(self._taste, self._satiation, self._trust)
 
     def respond(self, actions: IntArray) -> Response:
         self._shown = np.asarray(actions, dtype=np.int64)
         model = self._simulator.world.model
         utility = model.utility(self._mind, self._shown)
-        return Response(model.liking(utility).astype(np.float32), self._simulator._accept(utility))
+        accept_probability = self._simulator._accept(self._mind, utility)
+        return Response(model.liking(utility).astype(np.float32), accept_probability)
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         if self._shown is None:
             raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
-        rows, shown = np.flatnonzero(accepted), self._shown
+        rows, shown, model = np.flatnonzero(accepted), self._shown, self._simulator.world.model
+        left = np.flatnonzero(~np.asarray(accepted) if skipped is None else skipped)
         if len(rows):
-            model = self._simulator.world.model
             self._put(rows, model.take(self._mind.rows(rows), shown[rows]))
+        if len(left) and self._simulator.remember_skips:
+            self._put(left, model.show(self._mind.rows(left), shown[left]))
         self._shown = None
         return self.states
 
@@ -195,21 +214,27 @@ class _TrueTasteSession(KeepsArrays, Session):
         return self.states
 
     def _put(self, rows: IntArray, minds: Mind) -> None:
-        self._taste[rows], self._satiation[rows] = minds
+        self._mind.put(rows, minds)
         states = self.states.copy()
-        states[rows] = _states(minds)
+        states[rows] = self._states(minds)
         self.states = read_only(states)
 
+    def _states(self, mind: Mind) -> FloatArray:
+        parts = [mind.taste, mind.satiation, np.ones((len(mind.taste), 1))]
+        if self._simulator._trusts:
+            parts.insert(2, mind.trust[:, None])
+        return _unit(np.concatenate(parts, axis=1))
 
-def _states(mind: Mind) -> FloatArray:
-    ones = np.ones((len(mind.taste), 1))
-    state = np.concatenate([mind.taste, mind.satiation, ones], axis=1)
+
+def _unit(state: Float64Array) -> FloatArray:
+    """Rows of length 1."""
     return (state / np.sqrt((state * state).sum(axis=1, keepdims=True))).astype(np.float32)
 
 
-def _utility_histogram(world: World) -> tuple[IntArray, Float64Array]:
-    """Counts and values of all items' utilities for all users halfway through their log."""
+def _willingness_histogram(world: World) -> tuple[IntArray, Float64Array]:
+    """Counts and values of all users' willingness to take all items, halfway through their log."""
     initial_histories = [items[: max(3, len(items) // 2)] for items in world.log.sequences()]
-    utilities = world.model.utilities(world.model.after(world.tastes, initial_histories))
-    counts, edges = np.histogram(utilities, bins=4096)
+    mind = world.model.after(world.tastes, initial_histories)
+    willing = world.model.willingness(mind, world.model.utilities(mind))
+    counts, edges = np.histogram(willing, bins=4096)
     return counts, (edges[1:] + edges[:-1]) / 2

@@ -40,7 +40,8 @@ def test_a_joined_log_holds_every_log_under_its_name() -> None:
         list(range(30, 70)),
     ]
     assert both.catalogue.sentences == [*FILMS.catalogue.sentences, *GAMES.catalogue.sentences]
-    assert both.feedback.width == 0
+    shown = pl.concat([FILMS.feedback["propensity"], GAMES.feedback["propensity"]])
+    assert both.feedback.equals(shown.to_frame())
     some = both.keep_items(np.array([1, 2, 33, 34]))
     assert [part.tolist() for part in some.catalogue.parts] == [[0, 1], [2, 3]]
 

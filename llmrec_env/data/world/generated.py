@@ -4,7 +4,8 @@ An item's factors mix its attributes, a pairwise effect of genre and mood, an ef
 maker, and a part that its text does not reveal; :mod:`llmrec_env.data.world.grammar` writes the
 text from the attributes alone. The log comes from a popularity-biased policy: each step, a slate is
 drawn in proportion to the items' exposure and the user picks from it by a sharp softmax of true
-utility (:mod:`llmrec_env.data.world.taste`). Nobody takes an item twice.
+utility (:mod:`llmrec_env.data.world.taste`). Nobody takes an item twice. Other policies and other
+tastes can be asked for (:mod:`llmrec_env.data.world.presets`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.reading import Reading
 from llmrec_env.data.world.grammar import ATTRIBUTES, MAKERS, write_catalogue
+from llmrec_env.data.world.logged import simulate, write_log
+from llmrec_env.data.world.logging_policy import LoggingParameters, logging_policy
+from llmrec_env.data.world.parameters import WorldParameters
+from llmrec_env.data.world.presets import with_choices, world_arguments
 from llmrec_env.data.world.taste import TasteModel, TasteParameters
 
 # How much each attribute moves the factors.
@@ -35,41 +39,6 @@ ATTRIBUTE_WEIGHTS = {
     "maker": 0.5,
     "era": 0.4,
 }
-START_OF_TIME = 1_600_000_000
-SECONDS_A_DAY = 86_400
-
-
-@dataclass(frozen=True)
-class WorldParameters:
-    """The constants of a world.
-
-    Attributes:
-        n_factors: k, the dimensions of taste.
-        taste: how users like and move.
-        shared_taste: the taste that all users share, relative to a user's own.
-        attribute_share, pair_share, unwritten_share: variance of the item factors from the
-            attributes one by one, from genre and mood together, and from what no text tells.
-        exposure_quality, exposure_spread: log exposure from quality, and from chance.
-        slate_size: items drawn for a user at each step of the log.
-        choice_sharpness: of the softmax of utility by which the user picks one of them.
-        accept_sharpness: of the probability that a shown item is taken, online.
-        min_length, mean_length, max_length: interactions of a user.
-    """
-
-    n_factors: int = 8
-    taste: TasteParameters = field(default_factory=TasteParameters)
-    shared_taste: float = 0.3
-    attribute_share: float = 0.7
-    pair_share: float = 0.15
-    unwritten_share: float = 0.15
-    exposure_quality: float = 0.4
-    exposure_spread: float = 0.7
-    slate_size: int = 25
-    choice_sharpness: float = 3.0
-    accept_sharpness: float = 2.0
-    min_length: int = 6
-    mean_length: float = 25.0
-    max_length: int = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +48,11 @@ class World:
     Attributes:
         seed: what it was generated from.
         catalogue: the items with their texts.
-        log: what the users did, with times; their ids are ``u00000``, ``u00001``, …
+        log: what the users did, with times and propensities (``propensity``: the probability that
+            the item was shown at this step, whoever picked it then); ids ``u00000``, ``u00001``, …
         attributes: the hidden attributes of the items by name, each int64 (n_items,).
-        exposure: float64 (n_items,), how often the logging policy offers an item, up to a factor.
+        exposure: float64 (n_items,), how often a policy by popularity offers an item, up to a
+            factor; as the log's does unless another is asked for.
         model: the true preferences: item factors, qualities, and how taking moves a user.
         tastes: float64 (n_users, n_factors), the users before their first interaction.
         parameters: the constants.
@@ -144,19 +115,34 @@ def generate_world(
     n_items: int = 800,
     n_users: int = 2000,
     parameters: WorldParameters | None = None,
+    *,
+    taste: str | TasteParameters | None = None,
+    logging: str | LoggingParameters | None = None,
+    satiation: float | None = None,
+    noise: float | None = None,
 ) -> World:
     """Generate a world.
+
+    Worlds of one seed and size have the same items with the same texts, and users who begin with
+    the same tastes, whatever the other arguments are.
 
     Args:
         seed: draws everything; the same seed gives the same texts and the same log.
         n_items: size of the catalogue.
         n_users: number of users in the log.
         parameters: the constants, :class:`WorldParameters` where None.
+        taste: how tastes move, and whether users trust: "drawn", the usual; "stationary";
+            "drifting"; "trusting"; or constants of your own.
+        logging: who recommended while the log was made: "popularity", the usual; "uniform";
+            "recommender", a good one; or constants of your own.
+        satiation: how much less, for a while, more of the same pleases; 0.7 is usual, 0 none.
+        noise: factor on the randomness of what users pick and take; 1 is usual.
 
     Raises:
         DataError: there are too few items for the shortest history, or no users.
+        SettingError: a name is unknown, or a constant out of range.
     """
-    p = parameters or WorldParameters()
+    p = with_choices(parameters or WorldParameters(), taste, logging, satiation, noise)
     if n_items < 2 * p.min_length or n_users < 1:
         raise DataError(
             f"a world needs at least {2 * p.min_length} items and 1 user, "
@@ -173,9 +159,26 @@ def generate_world(
     tastes = _draw_tastes(n_users, p, user_rng)
     catalogue = write_catalogue(attributes, text_rng)
     lengths = _draw_lengths(n_users, n_items, p, user_rng)
-    taken = _simulate(model, tastes, exposure, lengths, p, log_rng)
-    log = _write_log(catalogue, taken, lengths, log_rng)
+    policy = logging_policy(p.logging, model, exposure, n_users)
+    taken = simulate(model, tastes, policy, lengths, p, log_rng)
+    log = write_log(catalogue, taken, log_rng)
     return World(seed, catalogue, log, attributes, exposure, model, tastes, p)
+
+
+def named_world(name: str, seed: int = 0, n_items: int = 800, n_users: int = 2000) -> World:
+    """One of the worlds of :data:`~llmrec_env.data.world.presets.WORLDS`.
+
+    Args:
+        name: "popularity" (the usual one), "uniform", "recommender", "stationary", "drifting",
+            "trust", "sated" or "noisy".
+        seed: as in :func:`generate_world`, as what follows.
+        n_items: size of the catalogue.
+        n_users: number of users in the log.
+
+    Raises:
+        SettingError: there is no such world.
+    """
+    return generate_world(seed, n_items, n_users, **world_arguments(name))
 
 
 def _draw_attributes(n_items: int, rng: np.random.Generator) -> dict[str, IntArray]:
@@ -232,54 +235,3 @@ def _draw_lengths(
     extra = rng.gamma(1.5, (p.mean_length - p.min_length) / 1.5, size=n_users)
     longest = min(p.max_length, n_items // 2)
     return np.clip(p.min_length + extra, p.min_length, longest).astype(np.int64)
-
-
-def _simulate(
-    model: TasteModel,
-    tastes: Float64Array,
-    exposure: Float64Array,
-    lengths: IntArray,
-    p: WorldParameters,
-    rng: np.random.Generator,
-) -> IntArray:
-    """What the users take, int64 (n_users, longest); places past a user's length hold 0.
-
-    A slate is drawn with repeats, so an item that is drawn twice is twice as likely to be seen. A
-    user who has seen a whole slate takes the most exposed item that is left.
-    """
-    mind = model.begin(tastes)
-    taken = np.zeros((len(tastes), int(lengths.max())), dtype=np.int64)
-    seen = np.zeros((len(tastes), len(exposure)), dtype=bool)
-    shares = np.cumsum(exposure) / exposure.sum()
-    for position in range(taken.shape[1]):
-        rows = np.flatnonzero(lengths > position)
-        now = mind.rows(rows)
-        slates = np.searchsorted(shares[:-1], rng.random((len(rows), p.slate_size)))
-        utility = p.choice_sharpness * model.utility(now, slates)
-        appeal = utility + rng.gumbel(size=utility.shape)
-        appeal[np.take_along_axis(seen[rows], slates, axis=1)] = -np.inf
-        items = np.take_along_axis(slates, appeal.argmax(axis=1)[:, None], axis=1)[:, 0]
-        stuck = np.isneginf(appeal).all(axis=1)
-        items[stuck] = np.where(seen[rows[stuck]], -np.inf, exposure).argmax(axis=1)
-        taken[rows, position], seen[rows, items] = items, True
-        mind.taste[rows], mind.satiation[rows] = model.take(now, items)
-    return taken
-
-
-def _write_log(
-    catalogue: Catalogue, taken: IntArray, lengths: IntArray, rng: np.random.Generator
-) -> InteractionLog:
-    """The log, with times in seconds: users arrive over two years and return every few days."""
-    n_users = len(lengths)
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    going = np.arange(taken.shape[1]) < lengths[:, None]
-    gaps = 60 + rng.exponential(3 * SECONDS_A_DAY, size=taken.shape).astype(np.int64)
-    arrival = START_OF_TIME + rng.integers(730 * SECONDS_A_DAY, size=(n_users, 1))
-    return InteractionLog(
-        catalogue=catalogue,
-        user_ids=pl.Series("user_id", [f"u{user:05d}" for user in range(n_users)]),
-        offsets=offsets,
-        items=taken[going],
-        feedback=pl.DataFrame({"time": (arrival + np.cumsum(gaps, axis=1))[going]}),
-        reading=Reading("generated world", order="time"),
-    )

@@ -16,7 +16,8 @@ from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.users.base import UserSimulator
 
-NAMES = ("embedded", "true-taste")
+NAMES = ("embedded", "true-taste", "true-taste:WORLD")
+TRUE_TASTE = "true-taste"
 
 
 def resolve_simulator(
@@ -32,7 +33,8 @@ def resolve_simulator(
     Args:
         simulator: a simulator; the folder of a saved language user; ``"embedded"`` (or None) for
             the language user that ships with the package; ``"true-taste"`` for the true users of
-            the generated world.
+            the generated world, ``"true-taste:NAME"`` for those of another one
+            (:data:`~llmrec_env.data.world.presets.WORLDS`).
         users: the users whose initial histories start the episodes, instead of the simulator's own.
         accept_rate: mean probability that a uniformly shown item is taken, in (0, 1).
         device: where a language model that is loaded here is to run; "cpu" where None.
@@ -44,7 +46,8 @@ def resolve_simulator(
             that cannot remember skips.
         DataError: the users saw items of another catalogue.
         SettingError: ``accept_rate`` lies outside (0, 1), ``remember_skips`` is no bool, the device
-            or the dtype is not there, or no language model is loaded that they could be for.
+            or the dtype is not there, or no language model is loaded that they could be for; there
+            is no world of that name.
     """
     found = _find(
         simulator, {k: v for k, v in (("device", device), ("dtype", dtype)) if v is not None}
@@ -74,7 +77,8 @@ def resolve_simulator(
 def _find(
     simulator: UserSimulator | str | os.PathLike[str] | None, placement: dict[str, Any]
 ) -> UserSimulator:
-    if placement and (isinstance(simulator, UserSimulator) or simulator == "true-taste"):
+    world = _world_of(simulator)
+    if placement and (isinstance(simulator, UserSimulator) or world is not None):
         raise SettingError(
             f"{' and '.join(placement)} are for a language model that is loaded here, from a "
             "folder; give them to LanguageUser.from_pretrained where you load it yourself"
@@ -85,8 +89,8 @@ def _find(
         from llmrec_env.users.language import embedded_user
 
         return embedded_user(**placement)
-    if simulator == "true-taste":
-        return _true_taste()
+    if world is not None:
+        return _true_taste(world)
     if isinstance(simulator, str) and simulator.startswith(("http://", "https://")):
         raise SettingError(
             f"simulator: {simulator} is an address; users for whom a model behind a server answers "
@@ -106,13 +110,20 @@ def _check_users(users: InteractionLog, simulator: UserSimulator) -> None:
     check_same_catalogue(simulator.catalogue, users.catalogue, "users")
 
 
+def _world_of(simulator: Any) -> str | None:
+    """The name of the world whose true users are asked for; None where others are."""
+    if not isinstance(simulator, str) or simulator.split(":", 1)[0] != TRUE_TASTE:
+        return None
+    return simulator.partition(":")[2] or "popularity"
+
+
 @cache
-def _true_taste() -> UserSimulator:
+def _true_taste(world: str) -> UserSimulator:
     """One instance for all environments: a simulator is immutable."""
-    from llmrec_env.data.world.generated import generate_world
+    from llmrec_env.data.world.generated import named_world
     from llmrec_env.users.true_taste import TrueTasteUser
 
-    return TrueTasteUser(generate_world())
+    return TrueTasteUser(named_world(world))
 
 
 def _from_folder(folder: Path, placement: dict[str, Any]) -> UserSimulator:
