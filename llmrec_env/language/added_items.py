@@ -257,6 +257,8 @@ def _with_rows(
         )
         twin.word_ids, twin.word_weights, twin.word_offsets = vars(words).values()
         twin.heads.keep_items(kept, len(catalogue) - kept)
+        if twin.members is not None:
+            twin.members.keep_items(kept, len(catalogue) - kept)
     return twin.eval()
 
 

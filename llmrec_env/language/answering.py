@@ -17,6 +17,7 @@ from llmrec_env.language.attention import branch_mask, trunk_mask
 from llmrec_env.language.heads import Heads
 from llmrec_env.language.liking import LikingHead, LikingTables, Pools, share_below
 from llmrec_env.language.lm.backend import LMBackend, RowCache
+from llmrec_env.language.members import LikingMembers, Members
 from llmrec_env.language.model import ItemTables, LanguageEnvironment
 
 
@@ -49,6 +50,11 @@ class AnsweringLE:
     def heads(self) -> Heads:
         """The small trainable parts."""
         return self.model.heads
+
+    @property
+    def members(self) -> Members | None:
+        """Who answers by what was read, where that is not the heads alone."""
+        return self.model.members
 
     @property
     def window(self) -> Window:
@@ -136,9 +142,23 @@ class AnsweringLE:
         """How much actions draw, in (0, 1): the sigmoid of their normalised :meth:`raw_reward`.
 
         From it follows whether they are taken, and, where no feedback was learned, how much they
-        are liked.
+        are liked. Of several members it is the mean.
         """
-        return self.model.appeal(self.raw_reward(hidden, states, actions))
+        return self.appeals(hidden, states, actions).mean(0)
+
+    def appeals(self, hidden: Tensor, states: Tensor, actions: Tensor) -> Tensor:
+        """:meth:`appeal` of each member (K, …); of the LE's own head (1, …) where it has none."""
+        if self.members is None:
+            return self.model.appeal(self.raw_reward(hidden, states, actions))[None]
+        reward = self.members.reward
+        raw = reward.raw(hidden * self.heads.output_scale, states, self.member_vectors[actions])
+        return reward.normalised(raw).movedim(-1, 0)
+
+    @cached_property
+    def member_vectors(self) -> Tensor:
+        """Where items lie for each member, unit vectors (n_items, K, D)."""
+        assert self.members is not None
+        return self.members.reward.vectors(self.tables.vectors, self.items)
 
     @cached_property
     def liking_tables(self) -> LikingTables:
@@ -166,8 +186,32 @@ class AnsweringLE:
         return self._liking_head.users(pools)
 
     def liking(self, feelings: Tensor, actions: Tensor) -> Tensor:
-        """Expected feedback (…,) in (0, 1) of actions int64 (…,) for :meth:`feelings` (…, w)."""
-        return share_below(self._liking_head.expected(feelings, self.liking_tables, actions))
+        """Expected feedback (…,) in (0, 1) of actions int64 (…,) for :meth:`feelings` (…, w).
+
+        Of several members it is the mean.
+        """
+        return self.likings(feelings, actions).mean(0)
+
+    def likings(self, feelings: Tensor, actions: Tensor) -> Tensor:
+        """:meth:`liking` of each member (K, …); of the LE's own head (1, …) where it has none."""
+        if self.members is None:
+            told = self._liking_head.expected(feelings, self.liking_tables, actions)
+            return share_below(told)[None]
+        asked, level = self._member_likings
+        alone = self._liking_head.user_level(feelings)[..., 0]
+        told = self._liking_members.expected(feelings, asked[actions], level[actions], alone)
+        return share_below(told).movedim(-1, 0)
+
+    @cached_property
+    def _member_likings(self) -> tuple[Tensor, Tensor]:
+        tables = self._liking_members.tables(self._liking_head.tables(self.model.item_features))
+        return tables if self.items is None else (tables[0][self.items], tables[1][self.items])
+
+    @property
+    def _liking_members(self) -> LikingMembers:
+        assert self.members is not None
+        assert self.members.liking is not None
+        return self.members.liking
 
     def no_pools(self, n: int) -> list[Tensor]:
         """The parts of the pools of N users of whom nothing was read."""

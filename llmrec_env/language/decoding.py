@@ -159,9 +159,14 @@ class Decoder(KeepsArrays):
         twin._prefix_cache = None
         return twin
 
-    @torch.inference_mode()
     def show(self, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Read one shown item a row: how much it is liked and how much it draws, float32 (N,)."""
+        likings, appeals = self.show_members(actions)
+        return likings.mean(0), appeals.mean(0)
+
+    @torch.inference_mode()
+    def show_members(self, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`show`, with what each member answers, (K, N); K is 1 where there are none."""
         le, n = self.le, len(self._means)
         owners = torch.cat([self._rows[:n], self._tensor(self._ahead.used)])
         length = self._length[: len(owners), None]
@@ -176,10 +181,10 @@ class Decoder(KeepsArrays):
         keys = torch.minimum(slots, length)
         self._hidden = le.backend(embedded, allowed, where, keys, self._cache)
         self._shown = actions
-        appeal = le.appeal(self._hidden[:n, 0], self.states, actions)
+        appeals = le.appeals(self._hidden[:n, 0], self.states, actions)
         if not le.tells_liking:
-            return appeal, appeal
-        return le.liking(le.feelings(Pools(*self._pools)), actions), appeal
+            return appeals, appeals
+        return le.likings(le.feelings(Pools(*self._pools)), actions), appeals
 
     def _embedded(self, actions: Tensor) -> Tensor:
         """What is read of shown items (M,): each, and beside it, where skips count, as skipped."""

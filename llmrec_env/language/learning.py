@@ -51,7 +51,7 @@ def learn(
     """Learn state and reward on users, keep the best weights on validation, calibrate acceptance.
 
     Where the LE reads feedback, how much items are liked is learned afterwards, apart from what is
-    taken. Several processes share the passes over the users, and end with the same LE.
+    taken. Members are forgotten, for they answer by what was read before. Several processes share the passes over the users, and end with the same LE.
 
     Raises:
         DataError: the share is out of range, or a log is too small to learn from.
@@ -65,6 +65,7 @@ def learn(
     check_same_catalogue(model.catalogue, train_log.catalogue, "the training log, for this LE")
     check_same_catalogue(train_log.catalogue, validation.catalogue, "the validation log")
     model.changed()
+    model.members = None
     config = _decided(config or LearningConfig(), model)
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")

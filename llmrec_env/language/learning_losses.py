@@ -11,6 +11,7 @@ where feedback is read, since then the next item is read as an action as well.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,8 +26,22 @@ from llmrec_env.language.learning_config import LearningConfig
 from llmrec_env.language.model import LanguageEnvironment
 
 
-def batch_answers(le: AnsweringLE, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …).
+class BatchRead(NamedTuple):
+    """What is read of a batch, before anybody answers.
+
+    Attributes:
+        states: (B, T - 1, D), before each next item.
+        at_taken: (B, T - 1, H), LM outputs at the next item.
+        at_negative: (B, T - 1, H), at the negative in its place.
+    """
+
+    states: Tensor
+    at_taken: Tensor
+    at_negative: Tensor
+
+
+def read_batch(le: AnsweringLE, batch: Batch) -> BatchRead:
+    """Read a batch: its stretches, and the negatives that branch off them.
 
     Where the LE reads how items were liked, the next item is read once more as an action, which
     nobody has liked yet: at its own token it would be known by having been.
@@ -44,9 +59,14 @@ def batch_answers(le: AnsweringLE, batch: Batch) -> tuple[Tensor, Tensor, Tensor
     at_following = tokens.at_following(trunk) if tokens.values is None else tips[:, width:]
     means = le.heads.means(le.tables.features[batch.items])[:, :-1]
     states = le.heads.states(means, tokens.before_following(trunk))
-    taken = le.raw_reward(at_following, states, following)
-    other = le.raw_reward(tips[:, :width], states, batch.negatives)
-    return states, taken, other
+    return BatchRead(states, at_following, tips[:, :width])
+
+
+def batch_answers(le: AnsweringLE, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """States before each next item, and raw rewards of it and of the negative; (B, T - 1, …)."""
+    states, at_taken, at_negative = read_batch(le, batch)
+    taken = le.raw_reward(at_taken, states, batch.items[:, 1:])
+    return states, taken, le.raw_reward(at_negative, states, batch.negatives)
 
 
 def whole_catalogue(model: LanguageEnvironment) -> AnsweringLE | None:

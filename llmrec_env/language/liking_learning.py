@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.training import (
@@ -28,8 +29,9 @@ from llmrec_env.common.training import (
     train,
 )
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.liking import LikingHead
+from llmrec_env.language.liking import LikingHead, LikingTables, Pools
 from llmrec_env.language.liking_users import LikingUsers, Parts, too_little
+from llmrec_env.language.members import LikingMembers
 
 if TYPE_CHECKING:
     from llmrec_env.language.model import LanguageEnvironment
@@ -120,14 +122,7 @@ def learn_liking(
     if not len(learned.users):
         raise DataError(too_little(scale.source))
     batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
-    rng = np.random.default_rng([config.seed, 1])
-    checks = [
-        held_out.parts(users, rng)
-        for users in np.array_split(
-            held_out.users[:CHECKED], -(-len(held_out.users[:CHECKED]) // 250)
-        )
-        if len(users)
-    ]
+    checks = _checks(held_out, config)
 
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
         parts = learned.parts(learned.users[batches(number)], rng)
@@ -182,6 +177,94 @@ def learn_liking(
         clear_checkpoint(folder)
 
 
+def learn_liking_members(
+    model: LanguageEnvironment,
+    members: LikingMembers,
+    train_log: InteractionLog,
+    validation: InteractionLog,
+    counts: FloatArray,
+    config: LikingConfig | None = None,
+    folder: Path | None = None,
+    run: str = "",
+) -> TrainingHistory:
+    """Learn the liking of members, on what the LE's own liking head reads of bootstrapped users.
+
+    Args:
+        model: the LE, whose head stays as it is.
+        members: who learn.
+        train_log: users from whom to learn.
+        validation: by whom learning stops.
+        counts: float32 (n_users, K), how often each training user is in each member's draw.
+        config: how; the number of steps is that of one beginning.
+        folder: of checkpoints.
+        run: what else makes this run the same run.
+
+    Raises:
+        DataError: no training user has enough feedback.
+    """
+    head, scale, config = model.heads.liking, model.config.feedback, config or LikingConfig()
+    assert head is not None
+    assert scale is not None
+    learned, held_out = (
+        LikingUsers(log, scale, config.most, config.hidden) for log in (train_log, validation)
+    )
+    if not len(learned.users):
+        raise DataError(too_little(scale.source))
+    batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
+    device, weights = model.device, torch.from_numpy(counts).to(model.device)
+    with torch.no_grad():
+        tables = head.eval().tables(model.item_features)
+    checks = _checks(held_out, config)
+
+    def errors(parts: Parts, weights: Tensor) -> Tensor:
+        """Of each member, (K,)."""
+        with torch.no_grad():
+            users = head.users(_pools(head, tables, parts))[:, None]
+        asked, level = members.tables(tables)
+        alone = head.user_level(users)[..., 0]
+        told = members.expected(users, asked[parts.asked], level[parts.asked], alone)
+        each = [
+            _errors(own, parts.wanted, parts.there, config.order, weight)
+            for own, weight in zip(told.unbind(-1), weights.unbind(-1), strict=True)
+        ]
+        return torch.stack(each)
+
+    def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        users = learned.users[batches(number)]
+        return {"liking": errors(learned.parts(users, rng).to(device), weights[users]).sum()}
+
+    def evaluate() -> dict[str, float]:
+        ones = [torch.ones(len(parts.items), counts.shape[1], device=device) for parts in checks]
+        pairs = zip(checks, ones, strict=True)
+        found = [errors(parts.to(device), one).mean() for parts, one in pairs]
+        return {"told": -float(torch.stack(found).mean())} if found else {"told": 0.0}
+
+    return train(
+        members.requires_grad_(True),
+        loss,
+        TrainingConfig(
+            steps=config.steps,
+            learning_rate=config.learning_rate,
+            weight_decay=BEGINNINGS[0].weight_decay,
+            evaluate_every=max(1, config.steps // 20),
+            patience=config.patience,
+            seed=config.seed,
+        ),
+        evaluate=evaluate,
+        metric="told",
+        folder=None if folder is None else folder / "liking-members",
+        run=run,
+        description="learn what members like",
+    )
+
+
+def _checks(held_out: LikingUsers, config: LikingConfig) -> list[Parts]:
+    """Validation users, cut once, some at a time."""
+    rng, users = np.random.default_rng([config.seed, 1]), held_out.users[:CHECKED]
+    groups = np.array_split(users, -(-len(users) // 250)) if len(users) else []
+    return [held_out.parts(group, rng) for group in groups]
+
+
 def _some_kept(rng: np.random.Generator, head: LikingHead, config: LikingConfig) -> Tensor:
     """Which items a step knows by more than their text, float32 (n_items, 1)."""
     kept = rng.random((head.n_items, 1)) >= config.text_only
@@ -196,22 +279,32 @@ def _loss(
     kept: Tensor | None = None,
 ) -> Tensor:
     tables = head.tables(features, kept)
+    users = head.users(_pools(head, tables, parts))
+    told = head.expected(users[:, None], tables, parts.asked)
+    return _errors(told, parts.wanted, parts.there, config.order)
+
+
+def _pools(head: LikingHead, tables: LikingTables, parts: Parts) -> Pools:
+    """The sums over what is read of each user."""
     terms = head.terms(tables, parts.items, parts.values)
-    pools = type(terms)(
+    return Pools(
         *(
             (part * parts.read[..., None]).sum(1) if part.dim() == 3 else (part * parts.read).sum(1)
             for part in terms
         )
     )
-    users = head.users(pools)
-    told = head.expected(users[:, None], tables, parts.asked)
-    return _errors(told, parts.wanted, parts.there, config.order)
 
 
-def _errors(told: Tensor, wanted: Tensor, there: Tensor, order: float) -> Tensor:
+def _errors(
+    told: Tensor, wanted: Tensor, there: Tensor, order: float, weights: Tensor | None = None
+) -> Tensor:
+    """The loss of what was told (B, T); ``weights`` (B,) say how often each user counts."""
     apart = (told - wanted) * there
     count = there.sum(1, keepdim=True).clamp(min=1)
     centred = (apart - apart.sum(1, keepdim=True) / count) * there
+    if weights is not None:
+        there = there * weights[:, None]
+        apart, centred = (errors * weights[:, None].sqrt() for errors in (apart, centred))
     total = there.sum().clamp(min=1)
     return ((1 - order) * (apart**2).sum() + order * (centred**2).sum()) / total
 

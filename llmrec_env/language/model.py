@@ -23,10 +23,13 @@ from llmrec_env.language.heads import Heads
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.liking import LikingHead
 from llmrec_env.language.lm.backend import LMBackend
+from llmrec_env.language.members import Members
 from llmrec_env.language.saved_checks import FLOATS, HEADS, INTEGERS, check_restored
 from llmrec_env.language.saving import SavedModel, write_folder
 from llmrec_env.language.text_space import TextSpace
 
+MEMBERS = "members."
+"""How the names of the members' numbers begin where they are saved."""
 LATER = "item_score.weight"
 """What heads saved by an earlier version lack; without it they answer as they did."""
 
@@ -107,6 +110,8 @@ class LanguageEnvironment(nn.Module):
         item_features: float32 (n_items, D), unit rows, buffer: what the residual state averages.
         word_ids, word_weights, word_offsets: the items' words, buffers; see :class:`ItemWords`.
         reward_mean, reward_sd: normalisers of the reward over training pairs, buffers.
+        members: who answers by what was read, see :mod:`llmrec_env.language.member_learning`; None
+            where the heads alone do.
         users: held-out users whose initial histories start episodes, or None.
         record: what learning measured; plain JSON values.
         text_space: how the items' texts were read, so that others can be; None where none were, or
@@ -141,6 +146,7 @@ class LanguageEnvironment(nn.Module):
         self.text_space: TextSpace | None = None
         self.saved_at: Path | None = None
         self.fingerprint: str | None = None
+        self.members: Members | None = None
         self._check_sizes(backend, item_tokens, item_features)
         words = item_words if item_words is not None else ItemWords.none(len(catalogue))
         with torch.random.fork_rng(devices=[]):
@@ -200,6 +206,11 @@ class LanguageEnvironment(nn.Module):
         """Length of a state."""
         return self.item_features.shape[1]
 
+    def new_members(self, count: int, prior: float = 0.0) -> Members:
+        """Members of this LE that have learned nothing, drawn by torch's generator."""
+        ids = len(self.catalogue) if self.config.item_ids else 0
+        return Members(count, ids, self.heads, self.backend.hidden_size, prior)
+
     def tables(self, items: Tensor | None = None) -> ItemTables:
         """What the LE knows of every item, as its heads stand now.
 
@@ -240,6 +251,8 @@ class LanguageEnvironment(nn.Module):
             "config": asdict(self.config),
             "record": self.record,
         }
+        if self.members is not None:
+            description["members"] = self.members.count
         write_folder(
             folder,
             self.backend,
@@ -296,6 +309,8 @@ class LanguageEnvironment(nn.Module):
                 users=saved.users,
             )
             model.record, model.text_space = record, saved.text_space
+            if (count := saved.description.get("members")) is not None:
+                model.members = model.new_members(int(count))
             model._restore(tensors, saved.folder)
             saved.restore_adapter(model.backend, fold)
         model.saved_at, model.fingerprint = saved.folder.absolute(), saved.fingerprint
@@ -307,6 +322,8 @@ class LanguageEnvironment(nn.Module):
 
     def _stored_tensors(self, dtype: torch.dtype) -> dict[str, Tensor]:
         tensors = {f"heads.{n}": v for n, v in self.heads.state_dict().items()}
+        if self.members is not None:
+            tensors |= {f"{MEMBERS}{n}": v for n, v in self.members.state_dict().items()}
         tensors |= {name: getattr(self, name) for name in FLOATS}
         tensors = {n: v.detach().cpu().to(dtype).contiguous() for n, v in tensors.items()}
         return tensors | {name: getattr(self, name).cpu().int() for name in INTEGERS}
@@ -319,6 +336,10 @@ class LanguageEnvironment(nn.Module):
         heads.setdefault(LATER, torch.zeros_like(expected[LATER]))
         check_restored(folder / HEADS, heads, expected)
         self.heads.load_state_dict(heads)
+        if self.members is not None:
+            own = {n.removeprefix(MEMBERS): v for n, v in tensors.items() if n.startswith(MEMBERS)}
+            check_restored(folder / HEADS, own, self.members.state_dict())
+            self.members.load_state_dict(own)
         self.reward_mean.copy_(tensors["reward_mean"])
         self.reward_sd.copy_(tensors["reward_sd"])
 

@@ -1,7 +1,7 @@
 """Reads and writes the folder of a saved LE, in the layout of Hugging Face.
 
 config.json           format, settings, what learning measured, versions
-heads.safetensors     heads, item tokens, item features, item words, reward normalisers
+heads.safetensors     heads, members, item tokens, item features, item words, reward normalisers
 text_space.safetensors, tokenizer/    how items were read; see text_space.py
 adapter/              the LoRA adapter, as peft writes it
 base_model/           tokenizer, and the base model's weights where they go along

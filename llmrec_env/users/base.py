@@ -61,6 +61,9 @@ class Session(ABC):
     states: FloatArray
     """float32 (N, state_size), each value in [-1, 1]; the users as they are now. Read-only in the
     sessions of this package."""
+    members: Response | None = None
+    """What each member of the simulator answered to the last :meth:`respond`, float32 (K, N) each;
+    None before it, and where the simulator has no members."""
 
     @abstractmethod
     def respond(self, actions: IntArray) -> Response:
@@ -165,6 +168,19 @@ class UserSimulator(ABC):
     users: InteractionLog | None = None
 
     @property
+    def n_members(self) -> int:
+        """How many answer side by side; their mean is the answer, and ``session.members`` has all.
+
+        1 where nobody else is asked.
+        """
+        return 1
+
+    @property
+    def has_action_model(self) -> bool:
+        """Whether :meth:`preferences` names items."""
+        return type(self).preferences is not UserSimulator.preferences
+
+    @property
     def remember_skips(self) -> bool:
         """Whether an item that is shown and not taken stays in what a session knows of a user."""
         return False
@@ -265,7 +281,7 @@ class UserSimulator(ABC):
         Returns:
             float32 (N, K).
         """
-        if type(self).preferences is UserSimulator.preferences:
+        if not self.has_action_model:
             return np.zeros(items.shape, dtype=np.float32)
         return np.take_along_axis(self.preferences(session.states), items, axis=1)
 

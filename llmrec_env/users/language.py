@@ -46,6 +46,9 @@ COMPUTED = ("le", "_index", "_labels")
 class LanguageUser(UserSimulator):
     """Users who answer as the LE says: liking from its reward model, taking as calibrated.
 
+    Where the LE has members (:mod:`llmrec_env.language.member_learning`), each of them answers, by
+    one pass of the language model: what they answer in the mean is what these users answer.
+
     They can be pickled: users that :meth:`from_pretrained` loaded by the path of the folder and its
     fingerprint, which the folder must still have where they are unpickled, others with all their
     tensors.
@@ -147,6 +150,11 @@ class LanguageUser(UserSimulator):
         simulator = copy.copy(self)
         simulator._set_accept_rate(accept_rate)
         return simulator
+
+    @property
+    def n_members(self) -> int:
+        """How many members the LE has; 1 where its heads alone answer."""
+        return 1 if self.model.members is None else self.model.members.count
 
     @property
     def remember_skips(self) -> bool:
@@ -382,8 +390,11 @@ class _LanguageSession(Session):
             )
         check_items(items, self._simulator.n_items)
         shown = torch.from_numpy(items.astype(np.int64)).to(self._decoder.le.device)
-        liking, appeal = (answer.cpu().numpy() for answer in self._decoder.show(shown))
-        return Response(liking, self._simulator.accept_probability(appeal))
+        likings, appeals = (own.cpu().numpy() for own in self._decoder.show_members(shown))
+        chance = self._simulator.accept_probability
+        if self._simulator.n_members > 1:
+            self.members = Response(likings, chance(appeals))
+        return Response(likings.mean(axis=0), chance(appeals.mean(axis=0)))
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         left = None if skipped is None else np.asarray(skipped, dtype=bool)
