@@ -7,6 +7,7 @@ import typer
 from llmrec_env.cli import bench, shop
 from llmrec_env.cli.add_items import add_items
 from llmrec_env.cli.demo import demo
+from llmrec_env.cli.ensemble import ensemble
 from llmrec_env.cli.evaluate import evaluate
 from llmrec_env.cli.fit import fit
 from llmrec_env.cli.label import label
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for command in (demo, rerun, fit, add_items, label, train, evaluate):
+for command in (demo, rerun, fit, add_items, ensemble, label, train, evaluate):
     app.command()(command)
 app.add_typer(shop.app, name="shop")
 app.add_typer(bench.app, name="bench")

@@ -51,7 +51,8 @@ def learn(
     """Learn state and reward on users, keep the best weights on validation, calibrate acceptance.
 
     Where the LE reads feedback, how much items are liked is learned afterwards, apart from what is
-    taken. Members are forgotten, for they answer by what was read before. Several processes share the passes over the users, and end with the same LE.
+    taken. Members are forgotten: they answer by what was read before. Several processes share the
+    passes over the users, and end with the same LE.
 
     Raises:
         DataError: the share is out of range, or a log is too small to learn from.

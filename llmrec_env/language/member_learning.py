@@ -23,7 +23,6 @@ from llmrec_env.common.training import TrainingConfig, TrainingHistory, clear_ch
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import some_users
-from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.learning_batches import Batch, Batches
 from llmrec_env.language.learning_config import LearningConfig
@@ -54,7 +53,7 @@ class MembersConfig:
     """Stretches of sequences a step."""
     learning_rate: float = 2e-3
     weight_decay: float = 0.1
-    prior: float = 0.3
+    prior: float = 1.0
     """How far apart members begin: the length of an item's random vector, beside 1, the length of
     the LE's own. 0: they differ by their users alone."""
     bootstrap: bool = True
@@ -121,8 +120,15 @@ def learn_members(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         members = model.new_members(config.count, config.prior).to(model.device)
-    history, told = _learn_reward(model, members, train_log, validation, config, counts, folder, run)
-    record = {"curve": history.rows, "best_step": history.best_step, "config": asdict(config), **told}
+    history, told = _learn_reward(
+        model, members, train_log, validation, config, counts, folder, run
+    )
+    record = {
+        "curve": history.rows,
+        "best_step": history.best_step,
+        "config": asdict(config),
+        **told,
+    }
     if members.liking is not None:
         record["liking"] = learn_liking_members(
             model, members.liking, train_log, validation, counts, liking, folder, run

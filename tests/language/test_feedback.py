@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from llmrec_env.evaluation.fidelity import spearman
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.liking_learning import LikingConfig
+from llmrec_env.language.member_learning import MembersConfig, learn_members
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser
 
@@ -303,3 +305,28 @@ def test_play_counts_are_feedback_and_equal_ones_are_none() -> None:
     assert np.ptp(scale.values(log)) < 100
     same = replace(log, feedback=log.feedback.with_columns(pl.lit(1.0).alias("weight")))
     assert FeedbackScale.of(same) is None
+
+
+def test_members_differ_in_liking_and_agree_with_their_mean(
+    model: LanguageEnvironment, rated_split: Split
+) -> None:
+    twin = copy.deepcopy(model)
+    learn_members(
+        twin,
+        rated_split.train,
+        rated_split.validation,
+        MembersConfig(count=3, epochs=1, min_steps=5, validations=1),
+        liking=LikingConfig(steps=10, batch_size=32, most=12),
+    )
+    user = LanguageUser(twin)
+    test = rated_split.test
+    histories, told = [test.sequence(0)[:6]], [ratings(test, 0)[:6]]
+    session = user.open(histories, feedback=told)
+    answer = session.respond(np.array([30]))
+    assert session.members is not None
+    liking, taking = session.members
+    assert liking.std() > 0
+    assert not np.allclose(liking, taking)
+    assert_allclose(answer.reward, liking.mean(axis=0), atol=1e-6)
+    at_once = user.answers(histories, np.array([[30]]), told)
+    assert_allclose(at_once.reward[:, 0], answer.reward, atol=1e-5)

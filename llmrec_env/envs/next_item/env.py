@@ -9,6 +9,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_actions
+from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
@@ -98,7 +99,11 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     `user_id`, and of the last step `item_id`, `title`, `accepted` and `rewards` (a dictionary of
     the terms `"shown"`, `"accept"` and `"chance"`), which `reset` gives too: empty, false, and
     zeros; with `seen="replace"` also `replaced`, whether the item stood in the place of a seen
-    one; with candidates the `candidates` of the next step (int64, their item indices). Then
+    one; with candidates the `candidates` of the next step (int64, their item indices). Of an
+    ensemble, `uncertainty` and `accept_uncertainty`: the standard deviation over its members of the
+    shown item's reward and of the probability that it is taken. Where rewards are lowered,
+    `simulated_reward`: the liking as it was simulated, while `rewards` has what is paid. With
+    `randomise` the `member` that answers. Then
     `action_mask` (int8, as `Discrete.sample` takes it), or, without a mask, `seen` (int64, the seen
     items in ascending order). Libraries that store infos as numbers (TorchRL, Minari) take neither
     texts nor dictionaries: put `NumericInfo` of `llmrec_env.envs.common.infos` around the
@@ -141,6 +146,14 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     * `device`, `dtype`: where a language model that is loaded from a folder runs (`"cuda"`; the CPU
       by default), and in what (`"float32"`, `"bfloat16"`; by default bfloat16 on a GPU that
       computes in it, else float32).
+    * `pessimism`, `quantile`, `support_penalty`, `randomise`: what is paid where the simulator may
+      be wrong (:mod:`llmrec_env.envs.next_item.doubt`), without the agent knowing. All but
+      `support_penalty` take an ensemble: an LE that `llmrec ensemble` gave members, or a
+      `UserEnsemble`. `pessimism=1.0` pays the mean of the members' rewards less so many of their
+      standard deviations, `quantile=0.2` a lower quantile of them; `support_penalty=0.5` takes up
+      to that share from an item that the log's users with such a history hardly took;
+      `randomise="episode"` lets one member, drawn with the episode, answer alone. Rewards stay in
+      [0, 1]. Whether an item is taken is decided as without them, but that a drawn member decides.
 
     ```python
     import gymnasium as gym, llmrec_env
@@ -177,6 +190,10 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
         candidates: int | None = None,
         retrieve: Any = None,
         remember_skips: bool | None = None,
+        pessimism: float | None = None,
+        quantile: float | None = None,
+        support_penalty: float | None = None,
+        randomise: str | None = None,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -190,6 +207,7 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
             seen,
             shown_length,
             resolve_actions(self.simulator, actions, candidates, retrieve),
+            resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
         )
         self.n_items = rules.n_items
         super().__init__(

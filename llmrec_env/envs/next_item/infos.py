@@ -113,7 +113,7 @@ class UserInfos(ABC, Generic[AnsweredT]):
             "accepted": outcome.accepted.copy(),
             "rewards": rewards,
         }
-        return columns | self._told(outcome)
+        return columns | self._rules.told | self._told(outcome)
 
     @abstractmethod
     def _told(self, outcome: AnsweredT) -> Columns:
@@ -125,7 +125,8 @@ class UserInfos(ABC, Generic[AnsweredT]):
         texts = np.full(n, "", dtype=object)
         rewards = {name: np.zeros(n, dtype=np.float32) for name in self._rules.terms}
         no = np.zeros(n, dtype=np.bool_)
-        return {"item_id": texts, "title": texts.copy(), "accepted": no, "rewards": rewards}
+        first = {"item_id": texts, "title": texts.copy(), "accepted": no, "rewards": rewards}
+        return first | self._rules.nothing_told()
 
 
 class InfoBuilder(UserInfos[Outcome]):

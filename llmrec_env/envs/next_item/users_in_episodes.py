@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.checks import ENDLESS, LARGEST, check_counts
@@ -22,6 +23,7 @@ from llmrec_env.common.errors import SimulatorError
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.common.rules import OutcomeT, Rules
 from llmrec_env.envs.next_item.actions import ActionMap, ItemActions
+from llmrec_env.envs.next_item.doubt import Doubt, spreads
 from llmrec_env.envs.next_item.elsewhere import Elsewhere
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.seen import SeenItems
@@ -49,6 +51,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         shown_length: how many of the items shown in the episode ``shown`` keeps; 0 where nobody
             looks at them.
         actions: what an action stands for; the index of an item where None.
+        doubt: what is paid where the simulator may be wrong; what it says where None.
 
     Attributes:
         terms: the names of the reward terms.
@@ -63,6 +66,10 @@ class UsersInEpisodes(Rules[OutcomeT]):
         patience_left: int64 (N,).
         last_answer: int64 (N,), -1 skipped, 0 none yet, 1 taken.
         elsewhere: what users do beside the environment; nothing where None.
+        doubt: as given.
+        members: int64 (N,), the member of the ensemble that answers in this episode, where one is
+            drawn.
+        told: what the last step says of the simulator itself, by the name in ``info``, (N,) each.
 
     Raises:
         SettingError: an argument is out of range.
@@ -83,6 +90,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         seen: str = "replace",
         shown_length: int = SHOWN_LENGTH,
         actions: ActionMap | None = None,
+        doubt: Doubt | None = None,
     ) -> None:
         super().__init__(num_rows)
         check_counts(history_length=history_length)
@@ -101,6 +109,9 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self.users = np.zeros(num_rows, dtype=np.int64)
         self.seen = SeenItems(num_rows, self.n_items)
         self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
+        self.doubt = Doubt() if doubt is None else doubt
+        self.members = np.zeros(num_rows, dtype=np.int64)
+        self.told = self.nothing_told()
         self.patience_left = np.zeros(num_rows, dtype=np.int64)
         self.last_answer = np.zeros(num_rows, dtype=np.int64)
         self._rows = np.arange(num_rows)
@@ -182,6 +193,9 @@ class UsersInEpisodes(Rules[OutcomeT]):
             ],
             dtype=np.int64,
         )
+        if self.doubt.randomise:
+            for row in rows:
+                self.members[row] = self.generators[row].integers(self.simulator.n_members)
         histories = [self.initial_histories.history(user) for user in users]
         told = self.simulator.told([self.initial_histories.feedback(user) for user in users])
         if len(rows) == self.num_rows:
@@ -228,20 +242,44 @@ class UsersInEpisodes(Rules[OutcomeT]):
             uniform: float64 (N,) in [0, 1), the luck by which an unseen item is taken.
 
         Returns:
-            The liking of unseen items and the chance that they are taken, float32 (N,) each, 0 of
-            others; who took it, bool (N,).
+            The liking of unseen items and the chance that they are taken as they are paid, float32
+            (N,) each, 0 of others; who took it, bool (N,).
         """
         response = self.session.respond(items)
         self._check_response(response)
-        accepted = unseen & (uniform < response.accept_probability)
+        paid, chance = self.doubt.paid(self.simulator, self.session, items, response, self.members)
+        self.told = self._tell(response, unseen)
+        accepted = unseen & (uniform < chance)
         self._commit(accepted, unseen & ~accepted)
         self._check_states()
         self._remember(shown, items, unseen, accepted)
         self._tire(playing, accepted)
         self.actions.look(self.now())
-        nothing = np.float32(0.0)
-        chance = np.where(unseen, response.accept_probability, nothing)
-        return np.where(unseen, response.reward, nothing), chance, accepted
+        worth = [np.where(unseen, part, np.float32(0.0)) for part in paid]
+        return worth[0], worth[1], accepted
+
+    def _tell(self, response: Response, unseen: BoolArray) -> dict[str, NDArray[Any]]:
+        """What an answer about unseen items says of the simulator itself."""
+        told = self.nothing_told()
+        if "uncertainty" in told:
+            each = spreads(self.session, self.num_rows, self.simulator)
+            told["uncertainty"], told["accept_uncertainty"] = (
+                np.where(unseen, part, np.float32(0.0)) for part in each
+            )
+        if "simulated_reward" in told:
+            told["simulated_reward"] = np.where(unseen, response.reward, np.float32(0.0))
+        if "member" in told:
+            told["member"] = self.members.copy()
+        return told
+
+    def nothing_told(self) -> dict[str, NDArray[Any]]:
+        """The same before a step."""
+        names = ["uncertainty", "accept_uncertainty"] if self.simulator.n_members > 1 else []
+        names += ["simulated_reward"] if self.doubt.lowers else []
+        told: dict[str, NDArray[Any]] = {
+            name: np.zeros(self.num_rows, dtype=np.float32) for name in names
+        }
+        return told | ({"member": self.members.copy()} if self.doubt.randomise else {})
 
     def _commit(self, accepted: BoolArray, skipped: BoolArray) -> None:
         """What users took joins their histories, and what they skipped if they remember that."""

@@ -9,6 +9,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.vector import RulesVectorEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_actions
+from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
@@ -89,6 +90,10 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
         candidates: int | None = None,
         retrieve: Any = None,
         remember_skips: bool | None = None,
+        pessimism: float | None = None,
+        quantile: float | None = None,
+        support_penalty: float | None = None,
+        randomise: str | None = None,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -102,6 +107,7 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
             seen,
             shown_length,
             resolve_actions(self.simulator, actions, candidates, retrieve),
+            resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
         )
         self.n_items = rules.n_items
         super().__init__(

@@ -9,6 +9,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_choices
+from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.settings import NextItemSettings
@@ -78,7 +79,8 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
     0; -1 where all were passed over), `accepted`, `rewards`, the list as it was shown (`slate`,
     int64 indices of items), `look_probability` (float32, of each place: the propensities that
     off-policy estimators ask for) and `replaced` (bool, of each place). `reset` gives them too:
-    empty, -1, false, zeros, `n_items`. Then `action_mask`, a tuple with one int8 array a place, as
+    empty, -1, false, zeros, `n_items`. What :class:`NextItemEnv` tells of an ensemble is told of
+    the item looked at. Then `action_mask`, a tuple with one int8 array a place, as
     `MultiDiscrete.sample` takes it, or, without a mask, `seen`.
 
     ## Arguments
@@ -90,7 +92,8 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
     * `seen`: `"replace"` or `"pay_nothing"`.
     * `simulator`, `users`, `observation`, `accept_rate`, `history_length`, `action_mask`,
       `max_episode_steps`, `render_mode`, `device`, `dtype`, `shown_length`, `candidates`,
-      `retrieve` and `remember_skips` (of the item looked at): as of :class:`NextItemEnv`.
+      `retrieve`, `remember_skips`, `pessimism`, `quantile`, `support_penalty` and `randomise` (of
+      the item looked at): as of :class:`NextItemEnv`.
       `simulator="true-taste"` has the true users of the generated world.
 
     ```python
@@ -127,6 +130,10 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
         candidates: int | None = None,
         retrieve: Any = None,
         remember_skips: bool | None = None,
+        pessimism: float | None = None,
+        quantile: float | None = None,
+        support_penalty: float | None = None,
+        randomise: str | None = None,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -142,6 +149,7 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
             seen,
             shown_length,
             resolve_choices(self.simulator, candidates, retrieve),
+            resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
         )
         self.n_items = rules.n_items
         super().__init__(

@@ -28,6 +28,7 @@ from llmrec_env.common.errors import SettingError, SimulatorError
 from llmrec_env.common.wording import shown
 from llmrec_env.envs.next_item.actions import Choices
 from llmrec_env.envs.next_item.candidates import CandidateActions
+from llmrec_env.envs.next_item.doubt import Doubt
 from llmrec_env.envs.next_item.users_in_episodes import SHOWN_LENGTH, UsersInEpisodes
 from llmrec_env.envs.slate.choice import draw_places, look_probabilities
 from llmrec_env.users.base import UserSimulator
@@ -77,6 +78,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
         seen: what becomes of a stale place, ``"replace"`` or ``"pay_nothing"``.
         shown_length: how many of the items looked at ``shown`` keeps.
         actions: what a number in a place of the action stands for; the index of an item where None.
+        doubt: what is paid where the simulator may be wrong; what it says where None.
 
     Attributes:
         slate_size: K.
@@ -101,9 +103,18 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
         seen: str = "replace",
         shown_length: int = SHOWN_LENGTH,
         actions: Choices | None = None,
+        doubt: Doubt | None = None,
     ) -> None:
         super().__init__(
-            simulator, num_rows, patience, reward_on, history_length, seen, shown_length, actions
+            simulator,
+            num_rows,
+            patience,
+            reward_on,
+            history_length,
+            seen,
+            shown_length,
+            actions,
+            doubt,
         )
         check_counts(slate_size=slate_size)
         self._choices = int(self.actions.space.n)

@@ -9,6 +9,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.vector import RulesVectorEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_choices
+from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import tells_masks
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.settings import NextItemSettings
@@ -65,6 +66,10 @@ class SlateVectorEnv(NextItemSettings, RulesVectorEnv[SlateOutcome]):
         candidates: int | None = None,
         retrieve: Any = None,
         remember_skips: bool | None = None,
+        pessimism: float | None = None,
+        quantile: float | None = None,
+        support_penalty: float | None = None,
+        randomise: str | None = None,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -80,6 +85,7 @@ class SlateVectorEnv(NextItemSettings, RulesVectorEnv[SlateOutcome]):
             seen,
             shown_length,
             resolve_choices(self.simulator, candidates, retrieve),
+            resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
         )
         self.n_items = rules.n_items
         super().__init__(
