@@ -18,7 +18,7 @@ from llmrec_env.data.loading import load
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.offline import Transitions
-from llmrec_env.users.language import embedded_user
+from llmrec_env.users.language import LanguageUser, embedded_user
 
 pytest.importorskip("d3rlpy")
 pytest.importorskip("stable_baselines3")
@@ -65,6 +65,20 @@ def test_new_items_are_added_to_a_saved_user(data: Path, tmp_path: Path) -> None
     twice = runner.invoke(app, [*command[:2], str(grown), *command[3:6], str(tmp_path / "more")])
     assert twice.exit_code == 1
     assert "in the catalogue already" in twice.output
+
+
+@pytest.mark.slow
+def test_members_are_given_to_a_saved_user(data: Path, tmp_path: Path) -> None:
+    where, le, many = ("--data", str(data)), tmp_path / "le", tmp_path / "many"
+    steps = ("--epochs", "1", "--min-steps", "3")
+    run("fit", *where, "--out", str(le), "--no-language-model", *steps)
+    command = ("ensemble", *where, "--simulator", str(le), "--out", str(many), "--members", "3")
+    printed = run(*command, *steps, "--budget", "0.5")
+    assert "their mean" in printed
+    assert "no measurement" in printed
+    assert LanguageUser.from_pretrained(many).n_members == 3
+    assert "nothing is left to do" in run(*command, *steps, "--budget", "0.5")
+    assert "accuracy" in run("evaluate", *where, "--simulator", str(many))
 
 
 def test_train_names_every_objective_and_refuses_others(tmp_path: Path) -> None:

@@ -106,12 +106,9 @@ def test_a_folder_keeps_them_wherever_it_is_opened(
         assert there[4]["uncertainty"] == pytest.approx(here[4]["uncertainty"], abs=1e-5)
     loaded = LanguageUser.from_pretrained(tmp_path / "le")
     assert loaded.model.record["members"]["config"]["count"] == 3
-    learn(loaded_to_learn := LanguageEnvironment.from_pretrained(tmp_path / "le"), *_few(loaded))
-    assert loaded_to_learn.members is None  # what they read has moved
-
-
-def _few(user: LanguageUser) -> tuple[InteractionLog, InteractionLog, LearningConfig]:
-    return user.users, user.users, LearningConfig(epochs=1, min_steps=1, validations=1)
+    again = LanguageEnvironment.from_pretrained(tmp_path / "le")
+    learn(again, loaded.users, loaded.users, LearningConfig(epochs=1, min_steps=1, validations=1))
+    assert again.members is None  # what they read has moved
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
