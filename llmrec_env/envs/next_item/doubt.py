@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.common.checks import check_number
@@ -66,7 +67,7 @@ class Doubt:
             The rewards that the liking and the chance of taking are worth, float32 (N,) each; and
             the chance by which the item is taken, which is lowered by nothing.
         """
-        worth = [*response]
+        worth: list[NDArray[np.floating[Any]]] = [*response]
         if self.randomise:
             assert session.members is not None
             rows = np.arange(len(members))
