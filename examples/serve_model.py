@@ -11,13 +11,14 @@ The model is a name of the hub, a folder, or a .gguf file (extra "gguf"). Stop i
 """
 
 import argparse
+import copy
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache
+from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
 
 from llmrec_env.language.lm.gguf_files import converted, gguf_file
 
@@ -34,6 +35,7 @@ class Model:
         self.tokenizer = AutoTokenizer.from_pretrained(source)
         self.model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
         self.model.eval()
+        read_out_in_float32(self.model)
         self.kept: list[tuple[list[int], DynamicCache]] = []
 
     def tokens_of(self, messages: list[dict[str, str]]) -> list[int]:
@@ -130,7 +132,8 @@ class Model:
             return DynamicCache(config=self.model.config), 0
         best = shares.index(max(shares))
         known = min(shares[best], len(tokens) - 1)  # one token at least is read
-        cache = self.kept.pop(best)[1]
+        self.kept.append(self.kept.pop(best))
+        cache = copy.deepcopy(self.kept[-1][1])  # its own end may be asked for again
         if surplus := cache.get_seq_length() - known:
             cache.crop(-surplus)
         return cache, known
@@ -149,6 +152,14 @@ class Model:
             for text, value in zip(texts, best.tolist(), strict=True)
         ]
         return {**ranked[0], "top_logprobs": ranked}
+
+
+def read_out_in_float32(model: PreTrainedModel) -> None:
+    """Compute the last layer in float32, in which log-probabilities differ in more than 8 bits."""
+    head = model.get_output_embeddings()
+    head.weight = torch.nn.Parameter(head.weight.data)  # no longer that of the words read
+    head.float()
+    head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
 
 def common(one: list[int], other: list[int]) -> int:

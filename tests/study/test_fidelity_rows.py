@@ -13,7 +13,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.experiments.fidelity.lesson import Feedback, LikedRule
 from llmrec_env.experiments.fidelity.measuring import mean_of
 from llmrec_env.experiments.fidelity.protocols import Task, kind_of, tasks_of
-from llmrec_env.experiments.fidelity.questions import Liking, Taking, area_under_curve
+from llmrec_env.experiments.fidelity.questions import Liking, NextItem, Taking, area_under_curve
 from llmrec_env.experiments.fidelity.rows import BASELINES, ROWS
 from llmrec_env.experiments.fidelity.rows.base import Row
 from llmrec_env.experiments.fidelity.rows.entry import Means
@@ -158,6 +158,47 @@ def test_the_same_is_asked_after_learning_from_fewer_users() -> None:
     assert fewer.test is one.test
     assert fewer.lesson.validation is one.lesson.validation
     assert list(one.of_fewer(0.1).lesson.train.user_ids) == list(fewer.lesson.train.user_ids)
+
+
+@pytest.mark.parametrize("kind", ["rated", "complete"])
+def test_a_sample_asks_some_users_about_some_of_the_same_items(kind: str) -> None:
+    log = rated_log(timed=True)
+    whole = task(log, kind, "partly" if kind == "complete" else "")
+    some, again = whole.of_some(7, 6), whole.of_some(7, 6)
+    asked = [question.users for question in some.test.values()]
+    assert {len(users) for users in asked} == {7}
+    if kind == "complete":
+        assert asked == [asked[0]] * len(asked), "the same users, whatever is asked"
+    assert some.validation is whole.validation
+    for name, question in some.test.items():
+        full, twin = whole.test[name], again.test[name]
+        if isinstance(question, Liking) and isinstance(full, Liking) and isinstance(twin, Liking):
+            for at, user in enumerate(question.user_ids):
+                place = list(full.user_ids).index(user)
+                true = dict(zip(full.candidates[place], full.ratings[place], strict=True))
+                judged = question.candidates[at]
+                assert len(set(judged)) == 6
+                assert [true[item] for item in judged] == question.ratings[at].tolist()
+                assert question.ratings[at].min() < question.ratings[at].max()
+                assert judged.tolist() == twin.candidates[at].tolist()
+        elif isinstance(question, Taking):
+            assert [list(question.user_ids).count(user) for user in question.users] == [2] * 7
+
+
+def test_a_sample_of_everything_is_everything() -> None:
+    whole = task(rated_log(timed=True), "rated")
+    question, same = whole.test["liking"], whole.of_some(1000, None).test["liking"]
+    oracle = Oracle(rated_log(timed=True), 1.0)
+    assert same.measure(oracle).equals(question.measure(oracle))
+
+
+def test_a_sampled_next_item_is_put_among_all() -> None:
+    short = [own[:8] for own in rated_log().sequences()[:80]]
+    whole = task(InteractionLog.of_strangers(rated_log().catalogue, short), "taken")
+    some = whole.of_some(3, 5).test["next item"]
+    assert isinstance(some, NextItem)
+    assert some.users == whole.of_some(3, 5).test["taking"].users
+    assert len(some.users) == 3
 
 
 @pytest.mark.slow

@@ -212,14 +212,14 @@ def test_a_real_model_behind_a_real_server(tmp_path: Any) -> None:
     with serving(folder) as url:
         server = ModelServer("small", url, request={"top_logprobs": len(tokenizer)})
         for chat in (*chats, chats[0]):  # the last one is read from kept keys and values
-            text = f"user: {chat[0]['content']}\n\nassistant:"
+            text, before = f"user: {chat[0]['content']}\n\nassistant:", server.usage.reused_tokens
             with torch.inference_mode():
                 logits = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1]
             shares = {tokenizer.decode([i]): p for i, p in enumerate(logits.softmax(-1).tolist())}
             mass = {n: sum(shares.get(b + str(n), 0.0) for b in ("", " ")) for n in range(1, 6)}
             expected = sum((n - 1) / 4 * p for n, p in mass.items()) / sum(mass.values())
             assert server.ask(LIKING, chat).value == pytest.approx(expected, abs=1e-4)
-        assert server.usage.reused_tokens > 0
+        assert server.usage.reused_tokens - before == len(tokenizer(text)["input_ids"]) - 1
         words = ModelServer("small", url, log_probabilities=False)
         assert words.ask(TAKING, chats[0]).value in (0.0, 1.0)
         assert words.way == "a constrained answer"

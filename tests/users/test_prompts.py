@@ -92,6 +92,17 @@ def test_examples_show_likes_and_dislikes_of_different_users(log: InteractionLog
     assert said == [LIKING.nearest(example.value) for example in liking]
 
 
+def test_who_saw_everything_is_no_example_of_taking(log: InteractionLog) -> None:
+    everything = np.arange(log.n_items)
+    full = InteractionLog.of_strangers(log.catalogue, [everything] * 3)
+    mixed = InteractionLog.of_strangers(log.catalogue, [everything] * 9 + [everything[:6]] * 2)
+    for example in draw_examples(mixed, 2):
+        assert len(example.history) < 6
+        assert example.value or example.item >= 6
+    liking = draw_examples(full, 2, np.tile(np.linspace(0, 1, log.n_items, dtype=np.float32), 3))
+    assert {example.question.name for example in liking} == {"liking"}
+
+
 def test_a_log_without_feedback_gives_examples_of_taking(log: InteractionLog) -> None:
     assert {example.question.name for example in draw_examples(log, 3)} == {"taking"}
     with pytest.raises(DataError, match=r"11 examples need as many users .* has 10; ask for fewer"):

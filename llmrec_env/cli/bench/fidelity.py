@@ -55,6 +55,30 @@ def fidelity(
             "folder."
         ),
     ] = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            help="Address of the OpenAI-compatible server of the rows prompted and prompted-few, "
+            "such as http://localhost:8000/v1."
+        ),
+    ] = None,
+    prompt_model: Annotated[
+        str | None, typer.Option(help="The name by which that server knows its model.")
+    ] = None,
+    users: Annotated[
+        int | None,
+        options.number(
+            "Held-out users of a split whom each question asks, at most, the same for every row. "
+            "If not given, all.",
+            least=1,
+        ),
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        options.number(
+            "Items of each user that are judged, at most, 5 or more. If not given, all.", least=5
+        ),
+    ] = None,
     workers: options.Workers = None,
 ) -> None:
     """Measure how near rows come to what held-out people rate and take.
@@ -76,6 +100,10 @@ def fidelity(
         budget=budget,
         base_model=base_model,
         item_encoder=item_encoder,
+        base_url=base_url,
+        prompt_model=prompt_model,
+        users=users,
+        candidates=candidates,
         **log.reading,
     )
     print_report(run_fidelity(settings, out, workers), out)

@@ -39,8 +39,9 @@ def measure_row(grid: Sequence[Row], task: Task, folder: Path, place: Path) -> d
         place: a folder, in which one table a question is written.
 
     Returns:
-        By question: the settings, the metrics' means on validation and test users, and the CPU
-        seconds of learning that setting, of answering, and of the whole search.
+        By question: the settings, the metrics' means on validation and test users, the CPU seconds
+        of learning that setting, of answering (of a row that waits for another program: seconds),
+        and of the whole search; and what was asked of that program.
     """
     best: dict[str, _Best] = {}
     began = time.process_time()
@@ -57,9 +58,10 @@ def measure_row(grid: Sequence[Row], task: Task, folder: Path, place: Path) -> d
     found = {}
     for name in [name for name in best if name in task.test]:
         own = best[name]
-        start = time.process_time()
+        clock = time.monotonic if own.row.waits else time.process_time
+        start, before = clock(), own.row.usage()
         users = task.test[name].measure(own.row)
-        answering = time.process_time() - start
+        answering, usage = clock() - start, own.row.usage()
         users.write_parquet(place / USERS.format(name.replace(" ", "-")))
         found[name] = {
             "settings": _settings(own.row),
@@ -72,6 +74,8 @@ def measure_row(grid: Sequence[Row], task: Task, folder: Path, place: Path) -> d
                 "choosing": round(searched, 2),
             },
         }
+        if usage:
+            found[name]["usage"] = {what: usage[what] - before[what] for what in usage}
     return found
 
 

@@ -51,6 +51,26 @@ class Task:
         train = some_users(self.lesson.train, share, [self.lesson.seed, 25])
         return replace(self, lesson=replace(self.lesson, train=train))
 
+    def of_some(self, users: int | None, candidates: int | None) -> Task:
+        """The same questions about some of the test users, and some of what each would be asked.
+
+        Drawn by the split's seed: every row is asked the same. A user of one question is one of
+        the others' too, where they are asked there.
+
+        Args:
+            users: of each question, at most; None: all.
+            candidates: items of each user that are judged, at most; None: all.
+        """
+        rng = np.random.default_rng([self.lesson.seed, 26])
+        order = rng.permutation(sorted(set().union(*(own.users for own in self.test.values()))))
+
+        def some(question: Question) -> Question:
+            known = question.users
+            chosen = [user for user in order.tolist() if user in known][:users]
+            return question.of_users(set(chosen)).of_candidates(candidates, rng)
+
+        return replace(self, test={name: some(own) for name, own in self.test.items()})
+
 
 Tasks = dict[str, Callable[[], Task]]
 """By the name of the log that is learned from; "" where there is but one."""

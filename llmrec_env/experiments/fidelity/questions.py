@@ -7,9 +7,9 @@ weighs them by) and a column for each metric.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -21,6 +21,9 @@ from llmrec_env.evaluation.ranking import step_ranks, user_metrics
 from llmrec_env.experiments.fidelity.lesson import Feedback
 from llmrec_env.experiments.fidelity.rows.base import Row
 from llmrec_env.users.base import Histories
+
+if TYPE_CHECKING:
+    from typing import Self
 
 ASKED = 128
 """Histories asked about at once."""
@@ -39,6 +42,19 @@ class Question(ABC):
     @abstractmethod
     def measure(self, row: Row) -> pl.DataFrame:
         """How well a fitted row answers it, user by user."""
+
+    @property
+    @abstractmethod
+    def users(self) -> set[str]:
+        """Whom it asks."""
+
+    @abstractmethod
+    def of_users(self, users: Collection[str]) -> Self:
+        """The same question to some of them."""
+
+    @abstractmethod
+    def of_candidates(self, most: int | None, rng: np.random.Generator) -> Self:
+        """The same question about so many items of each user at most, drawn at random."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +81,31 @@ class Liking(Question):
     def suits(self, row: Row) -> bool:
         """Whether it answers how much something is liked."""
         return row.likes
+
+    @property
+    def users(self) -> set[str]:
+        """Whom it asks."""
+        return set(self.user_ids)
+
+    def of_users(self, users: Collection[str]) -> Self:
+        """Some users' histories and candidates."""
+        places = [place for place, user in enumerate(self.user_ids) if user in users]
+        return replace(
+            self,
+            **_of_places(self, places),
+            candidates=[self.candidates[place] for place in places],
+            ratings=[self.ratings[place] for place in places],
+            bounds=self.bounds[places],
+        )
+
+    def of_candidates(self, most: int | None, rng: np.random.Generator) -> Self:
+        """Some of each user's candidates, of which not all were rated the same."""
+        rows = [_varied(own, most, rng) for own in self.ratings]
+        return replace(
+            self,
+            candidates=[own[some] for own, some in zip(self.candidates, rows, strict=True)],
+            ratings=[own[some] for own, some in zip(self.ratings, rows, strict=True)],
+        )
 
     def measure(self, row: Row) -> pl.DataFrame:
         """Spearman and AUC of each user; a constant answer has no order: 0 and one half."""
@@ -117,6 +158,27 @@ class Taking(Question):
         """Whether it answers what is taken."""
         return row.takes
 
+    @property
+    def users(self) -> set[str]:
+        """Whom it asks."""
+        return set(self.user_ids)
+
+    def of_users(self, users: Collection[str]) -> Self:
+        """All steps of some users."""
+        return self._of_steps([step for step, user in enumerate(self.user_ids) if user in users])
+
+    def of_candidates(self, most: int | None, rng: np.random.Generator) -> Self:
+        """Some of each user's steps, at which three items each are judged; one at least."""
+        steps = None if most is None else max(1, most // self.shown.shape[1])
+        whose = np.asarray(self.user_ids)
+        kept = [
+            rng.permutation(np.flatnonzero(whose == user))[:steps] for user in sorted(self.users)
+        ]
+        return self._of_steps(np.sort(np.concatenate(kept)).tolist())
+
+    def _of_steps(self, steps: Sequence[int]) -> Self:
+        return replace(self, **_of_places(self, steps), shown=self.shown[np.array(steps, int)])
+
     def measure(self, row: Row) -> pl.DataFrame:
         """Share of each user's steps at which the item taken is put above; ties count half."""
         scores = np.concatenate(
@@ -156,10 +218,43 @@ class NextItem(Question):
         """Whether it orders a whole catalogue by what is taken."""
         return row.takes and row.ranks
 
+    @property
+    def users(self) -> set[str]:
+        """Whom it asks."""
+        return set(self.log.user_ids)
+
+    def of_users(self, users: Collection[str]) -> Self:
+        """All steps of some users."""
+        asked = [place for place, user in enumerate(self.log.user_ids) if user in users]
+        return replace(self, log=self.log.select_users(asked))
+
+    def of_candidates(self, most: int | None, rng: np.random.Generator) -> Self:
+        """The same: it is the whole catalogue that is put in an order."""
+        return self
+
     def measure(self, row: Row) -> pl.DataFrame:
         """NDCG@10 and HR@10, means over each user's steps."""
         ranks = step_ranks(row, self.log, self.mask_seen)
         return user_metrics(self.log, ranks).with_columns(pl.col("steps").cast(pl.Int64))
+
+
+def _of_places(question: Liking | Taking, places: Sequence[int]) -> dict[str, Any]:
+    """What is read of some of a question's users, or at some of its steps."""
+    return {
+        "user_ids": [question.user_ids[place] for place in places],
+        "histories": [question.histories[place] for place in places],
+        "feedback": [question.feedback[place] for place in places],
+    }
+
+
+def _varied(ratings: FloatArray, most: int | None, rng: np.random.Generator) -> IntArray:
+    """So many places at most, drawn at random; one of another rating is the last where needed."""
+    order = rng.permutation(len(ratings))
+    some = order[:most]
+    others = order[ratings[order] != ratings[some[0]]]
+    if len(others) and others[0] not in some:
+        some[-1] = others[0]
+    return some
 
 
 def area_under_curve(scores: FloatArray, liked: BoolArray) -> float | None:

@@ -123,4 +123,6 @@ def _log(settings: FidelitySettings) -> InteractionLog:
 def _task(settings: FidelitySettings, name: str, split: int) -> Task:
     log = _log(settings)
     task = tasks_of(kind_of_log(settings, log), log, split, settings.held_out)[name]()
+    if settings.users or settings.candidates:
+        task = task.of_some(settings.users, settings.candidates)
     return task if settings.share == 1.0 else task.of_fewer(settings.share)

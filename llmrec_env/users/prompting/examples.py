@@ -22,7 +22,8 @@ def draw_examples(
 
     For liking the items are those of the log whose feedback is known; their levels come in turn, so
     that dislikes are seen as often as likes. For taking every other item is the one that the user
-    took, the others are popularity-matched ones that they never saw.
+    took, the others are popularity-matched ones that they never saw; a log whose users saw every
+    item gives no such examples.
 
     Args:
         log: training users.
@@ -43,7 +44,12 @@ def draw_examples(
 def _taking(
     log: InteractionLog, feedback: FloatArray | None, n: int, rng: np.random.Generator
 ) -> list[Example]:
-    rows = _of_different_users(log, rng.permutation(np.flatnonzero(_late(log))), n)
+    distinct = np.array([len(np.unique(own)) for own in log.sequences()])
+    unseen = distinct < log.n_items
+    if not unseen.any():
+        return []
+    some = np.flatnonzero(_late(log) & unseen[log.row_users])
+    rows = _of_different_users(log, rng.permutation(some), n)
     others = Negatives(log, popular_share=1.0).draw(log.row_users[rows], rng)
     taken = np.arange(n) % 2 == 0
     items = np.where(taken, log.items[rows], others)

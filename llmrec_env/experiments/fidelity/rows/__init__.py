@@ -20,6 +20,9 @@ from llmrec_env.experiments.fidelity.rows.matrices import Reads
 from llmrec_env.experiments.fidelity.rows.neighbours import AlikeItems, NearItems
 from llmrec_env.experiments.fidelity.rows.set_encoder import SetEncoder
 
+ENCODER, BASE, SERVER = ("item_encoder",), ("base_model",), ("base_url", "prompt_model")
+"""What rows need: settings of :class:`Means`."""
+
 
 def _reads(lesson: Lesson, *others: Reads) -> tuple[Reads, ...]:
     """What of a log can be read; of one without ratings, what was taken."""
@@ -91,6 +94,19 @@ def _le(**options: object) -> Grid:
     return grid
 
 
+def _prompted(shots: int) -> Grid:
+    """A prompted model that is shown so many answers of training users."""
+
+    def grid(lesson: Lesson, means: Means) -> Sequence[Row]:
+        from llmrec_env.experiments.fidelity.rows.prompted import Prompted
+
+        assert means.prompt_model is not None  # the settings have checked it
+        assert means.base_url is not None
+        return [Prompted(means.prompt_model, means.base_url, shots)]
+
+    return grid
+
+
 ROWS: dict[str, Entry] = {
     "popularity": Entry("popularity", _popularity),
     "mean": Entry("mean rating, not personal", _mean, rated=True),
@@ -107,28 +123,30 @@ ROWS: dict[str, Entry] = {
         "LE, text and ids, without ratings", _le(feedback=False), rated=True, reads=True
     ),
     "encoder": Entry(
-        "LE, sentence encoder alone", _le(ids=False, encoder=True), needs="item_encoder", reads=True
+        "LE, sentence encoder alone", _le(ids=False, encoder=True), needs=ENCODER, reads=True
     ),
     "encoder-ids": Entry(
-        "LE, sentence encoder and ids", _le(encoder=True), needs="item_encoder", reads=True
+        "LE, sentence encoder and ids", _le(encoder=True), needs=ENCODER, reads=True
     ),
     "base": Entry(
-        "LE, texts read by the given LM", _le(ids=False, base=True), needs="base_model", reads=True
+        "LE, texts read by the given LM", _le(ids=False, base=True), needs=BASE, reads=True
     ),
     "base-ids": Entry(
-        "LE, texts read by the given LM, and ids", _le(base=True), needs="base_model", reads=True
+        "LE, texts read by the given LM, and ids", _le(base=True), needs=BASE, reads=True
     ),
     "le": Entry("LE, small LM", _le(ids=False, language_model=True), reads=True),
     "le-ids": Entry("LE, small LM, ids", _le(language_model=True), reads=True),
     "le-encoder": Entry(
         "LE, small LM, sentence encoder, ids",
         _le(language_model=True, encoder=True),
-        needs="item_encoder",
+        needs=ENCODER,
         reads=True,
     ),
     "le-base": Entry(
-        "LE, given LM, ids", _le(language_model=True, base=True), needs="base_model", reads=True
+        "LE, given LM, ids", _le(language_model=True, base=True), needs=BASE, reads=True
     ),
+    "prompted": Entry("given LM, prompted, zero-shot", _prompted(0), needs=SERVER, reads=True),
+    "prompted-few": Entry("given LM, prompted, few-shot", _prompted(4), needs=SERVER, reads=True),
 }
 """All rows."""
 BASELINES = tuple(list(ROWS)[:8])

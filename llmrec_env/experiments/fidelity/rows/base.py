@@ -23,6 +23,8 @@ class Row(ABC):
     """Whether it answers what a user would take."""
     ranks: ClassVar[bool] = True
     """Whether it can put a whole catalogue in an order."""
+    waits: ClassVar[bool] = False
+    """Whether another program answers for it: its seconds are those waited, not CPU seconds."""
 
     @abstractmethod
     def fit(self, lesson: Lesson, folder: Path) -> None:
@@ -60,6 +62,10 @@ class Row(ABC):
         everything = np.arange(self.n_items, dtype=np.int64)
         candidates = np.broadcast_to(everything, (len(histories), self.n_items))
         return self.acceptance(histories, feedback, candidates)
+
+    def usage(self) -> dict[str, int]:
+        """What it has asked of another program so far, by what is counted; empty where nothing."""
+        return {}
 
     n_items: int
     """Items of the catalogue, known once it has learned."""

@@ -17,11 +17,15 @@ class Means:
         budget: factor on the training lengths of rows that learn by steps.
         base_model: hub name or folder of the language model of the rows that need one.
         item_encoder: of the sentence encoder, likewise.
+        base_url: address of the server of the prompted rows.
+        prompt_model: the name by which it knows their model.
     """
 
     budget: float = 1.0
     base_model: str | None = None
     item_encoder: str | None = None
+    base_url: str | None = None
+    prompt_model: str | None = None
 
     def steps(self, full: int) -> int:
         """A training length under the budget."""
@@ -40,12 +44,12 @@ class Entry:
         label: what tables call it.
         grid: its settings.
         rated: whether it has something to say only where the log has ratings.
-        needs: the setting of :class:`Means` without which it cannot be, or "".
+        needs: the settings of :class:`Means` without which it cannot be.
         reads: whether it has something to say only where items have texts.
     """
 
     label: str
     grid: Grid
     rated: bool = False
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     reads: bool = False
