@@ -25,6 +25,7 @@ LAST_OUT_PAGE, LAST_OUT_ROWS = (DOCS / "results" / f"leave_last_out{end}" for en
 LAST_OUT = DOCS.parent / "benchmarks" / "leave_last_out.py"
 PUBLISHED = ".published"
 BLOCK = re.compile(r"(<!-- rows: (\w+) -->\n).*?(<!-- end of rows -->)", re.DOTALL)
+SPLITS = re.compile(r"--splits (\d+)")
 CHOICES = "What validation chose among, the chosen in bold:"
 NOT_RUN = "<!-- not run: it needs the publisher's files and learns for long -->"
 
@@ -67,21 +68,23 @@ def _tables(name: str, folder: Path) -> str:
     if not path.exists():
         return "\nNot run yet.\n\n"
     table = read_json(path)
+    asked = SPLITS.search(table["command"])
+    splits = int(asked[1]) if asked else 3
     lines = ["", NOT_RUN, "```bash", table["command"], "```", ""]
     for (log, question), cells in grouped(table).items():
         lines += [f"**{', '.join(filter(None, (question, LOGS.get(log, log))))}**", ""]
         metrics = [cells[0]["metric"], *(m for m in cells[0]["metrics"] if m != cells[0]["metric"])]
         header = ["", *metrics, f"{metrics[0]} less the best other", "p", "CPU s"]
         lines += [_line(header), _line(["---"] * len(header))]
-        lines += [_line(_cells(cell, metrics)) for cell in cells] + [""]
+        lines += [_line(_cells(cell, metrics, splits)) for cell in cells] + [""]
     return "\n".join(lines)
 
 
-def _cells(cell: Mapping[str, Any], metrics: list[str]) -> list[str]:
+def _cells(cell: Mapping[str, Any], metrics: list[str], splits: int) -> list[str]:
     against, seconds = cell["against"], cell["seconds"]
     apart = "" if against is None else f"{_shown(against, '+')}"
     p = "" if against is None else ("< .001" if against["p"] < 0.001 else _number(against["p"]))
-    incomplete = "" if cell["splits"] == 3 else f" ({cell['splits']} of 3 splits)"
+    incomplete = "" if cell["splits"] == splits else f" ({cell['splits']} of {splits} splits)"
     cost = f"{seconds['learning']:,.1f} + {seconds['answering']:,.1f}"
     return [
         label(cell["row"]) + incomplete,

@@ -46,3 +46,6 @@ def test_a_row_is_told_with_its_interval(program: dict[str, Any], tmp_path: Path
     page = program["filled"]("<!-- rows: small -->\n<!-- end of rows -->", tmp_path)
     assert "| EASE (2 of 3 splits) | .250 [.200, .300] | -.010 [-.020, +.000] | < .001 |" in page
     assert program["filled"](page, tmp_path) == page
+    rows["command"] += " --splits 2"
+    (tmp_path / "small.json").write_text(json.dumps(rows))
+    assert "| EASE | .250" in program["filled"](page, tmp_path)
