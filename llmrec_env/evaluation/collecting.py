@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,9 @@ BATCH_USERS, PART_EPISODES = 64, 256
 ROUNDING = 1e-6
 """By how much the probabilities of a row may miss one."""
 STEP_COLUMNS = ("episode", "items", "propensities", "rewards", "accepted", "observations")
+ENVIRONMENT = "LLMRec/NextItem-v1"
+PLACES = ("device", "dtype")
+OF_SIMULATOR = ("accept_rate", "remember_skips", *PLACES)
 REFUSED = ("observation", "history_length", "actions", "candidates", "retrieve", "seen")
 """Settings of the environment that a collected log fixes."""
 Advance = Callable[[int, str], None]
@@ -127,9 +131,21 @@ def prepare(
     episodes: int = 100,
     seed: int = 0,
     max_episode_steps: int | None = MAX_EPISODE_STEPS,
+    simulator_name: str | None = None,
     **settings: Any,
 ) -> Collecting:
-    """Check what :func:`collect` is to do; arguments and errors are the same."""
+    """Check what :func:`collect` is to do; arguments and errors are the same.
+
+    Args:
+        policy: as of :func:`collect`, as all but ``simulator_name``.
+        simulator: who answers.
+        users: the users.
+        episodes: how many.
+        seed: of everything.
+        max_episode_steps: the time limit.
+        simulator_name: by which ``gym.make`` finds a simulator that is opened already.
+        settings: of the environment.
+    """
     check_counts(ENDLESS, episodes=episodes)
     if refused := [name for name in REFUSED if name in settings]:
         raise SettingError(
@@ -137,7 +153,8 @@ def prepare(
             "before, and keeps states and histories; leave these settings out"
         )
     chooser = stochastic(policy)
-    own = {name: settings.pop(name, None) for name in ("accept_rate", "remember_skips")}
+    kwargs = {"simulator": simulator_name or _name_of(simulator), **settings}
+    own = {name: settings.pop(name, None) for name in OF_SIMULATOR}
     simulator = resolve_simulator(simulator, users, **own)
     assert simulator.users is not None
     eligible = InitialHistories(simulator.users).eligible
@@ -155,8 +172,13 @@ def prepare(
         "policy": called(policy),
         "seed": seed,
         "episodes": episodes,
+        "users": "of the simulator" if users is None else "given",
         "state_size": simulator.state_size,
-        "environment": {"max_episode_steps": max_episode_steps, **own, **settings},
+        "environment": {
+            "id": ENVIRONMENT,
+            "max_episode_steps": max_episode_steps,
+            "kwargs": {name: value for name, value in kwargs.items() if name not in PLACES},
+        },
     }
     return Collecting(chooser, env, _users_of(eligible, episodes, seed), seed, about)
 
@@ -180,7 +202,8 @@ def collect(
         episodes: how many; each eligible user has one before any has a second.
         seed: decides the users, their luck and the policy's draws.
         max_episode_steps: the time limit.
-        settings: further keywords of :class:`NextItemVectorEnv`, such as ``patience``.
+        settings: further keywords of :class:`NextItemVectorEnv`, such as ``patience``, which
+            ``about`` keeps where they are numbers or texts.
 
     Raises:
         SettingError: the policy can be told no propensity, or a setting does not fit.
@@ -233,6 +256,14 @@ class _Steps:
             **{name: values[order] for name, values in steps.items()},
             **columns,
         )
+
+
+def _name_of(simulator: Any) -> str | None:
+    """How ``gym.make`` finds a simulator; None where it is an object that nobody can name."""
+    if simulator is None or isinstance(simulator, UserSimulator):
+        return None if simulator is not None else "embedded"
+    text = os.fspath(simulator)
+    return str(Path(text).absolute()) if Path(text).is_dir() else text
 
 
 def _users_of(eligible: IntArray, episodes: int, seed: int) -> IntArray:

@@ -84,6 +84,7 @@ class RandomPolicy:
 class PopularPolicy:
     """Shows the item that occurs most often in a log."""
 
+    name = "popular"
     observation = "state"
 
     def __init__(self, log: InteractionLog) -> None:
@@ -97,6 +98,7 @@ class PopularPolicy:
 class PreferencePolicy:
     """Shows what a simulated user's own action model ranks highest."""
 
+    name = "own choice"
     observation = "state"
 
     def __init__(self, simulator: UserSimulator) -> None:
@@ -132,6 +134,7 @@ class SB3Policy:
 
     def __init__(self, model: Any, observations: Callable[[Any], Any] | None = None) -> None:
         self.model = model
+        self.name = type(model).__name__
         space, self._transforms = (
             seen_by(model) if observations is None else (model.observation_space, [observations])
         )

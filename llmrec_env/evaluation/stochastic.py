@@ -33,6 +33,7 @@ class StochasticPolicy(Protocol):
 class UniformPolicy:
     """Shows any allowed item, all with one probability."""
 
+    name = "random"
     observation = "state"
 
     def action_probabilities(self, observation: Observation, allowed: BoolArray) -> Float64Array:

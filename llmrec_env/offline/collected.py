@@ -16,6 +16,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,11 @@ class CollectedLog:
     def row_steps(self) -> IntArray:
         """The place of each step in its episode, int64 (n_steps,), from 0 on."""
         return np.arange(len(self)) - self.offsets[:-1][self.row_episodes]
+
+    @property
+    def episode_rows(self) -> list[slice]:
+        """The steps of each episode."""
+        return [slice(int(a), int(b)) for a, b in pairwise(self.offsets)]
 
     @property
     def returns(self) -> Float64Array:

@@ -45,7 +45,7 @@ class LoggingParameters:
     """
 
     policy: Recommending = "popularity"
-    sharpness: float = 1.5
+    sharpness: float = 2.5
     explore: float = 0.1
     learned: float = 5.0
     kept_skips: int = 0

@@ -10,16 +10,17 @@ from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.checks import ENDLESS, check_counts
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.offline.collected import CollectedLog
 from llmrec_env.offline.d3rlpy.algorithms import Actions
 from llmrec_env.offline.d3rlpy.points import points_of_items
-from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset
+from llmrec_env.offline.d3rlpy.transitions_dataset import TransitionsDataset, played
 from llmrec_env.offline.table import Transitions
 from llmrec_env.offline.transitions import transitions
 from llmrec_env.users.base import UserSimulator
 
 
 def to_mdp_dataset(
-    source: Transitions | InteractionLog,
+    source: Transitions | InteractionLog | CollectedLog,
     simulator: UserSimulator | None = None,
     augmented: bool = True,
     actions: Actions = "item",
@@ -43,8 +44,13 @@ def to_mdp_dataset(
     ``max_episode_steps`` cuts logs into episodes of the environment's length; their cuts are no
     terminals, and every transition stays.
 
+    The episodes of a collected log (:class:`~llmrec_env.offline.collected.CollectedLog`) are the
+    environment's own: observations as the policy saw them, what was shown, taken or not, and ends
+    where the user left. Where the time limit cut one, it has one more row than steps, of reward 0,
+    which d3rlpy samples as the state that came next and as nothing else.
+
     Args:
-        source: a table of transitions, or a log to make one of.
+        source: a table of transitions, a log to make one of, or a collected log.
         simulator: who labels and augments the log; with a table only where ``actions`` are
             embeddings, to say where items lie.
         augmented: whether augmented rows go along.
@@ -66,19 +72,46 @@ def to_mdp_dataset(
         raise SettingError(f"actions must be 'item' or 'embedding', got {actions!r}")
     if max_episode_steps is not None:
         check_counts(ENDLESS, max_episode_steps=max_episode_steps)
+    if isinstance(source, CollectedLog):
+        if max_episode_steps is not None or options:
+            raise DataError("max_episode_steps and options belong to a log, not to a collected one")
+        return _of_collected(source, _points(actions, item_points, simulator, source.n_items))
     if isinstance(source, InteractionLog):
         table = transitions(source, simulator, **options)
     elif (simulator is None or actions == "embedding") and not options:
         table = source
     else:
         raise DataError("simulator and options belong to a log; this table is already made")
-    points = None
-    if actions == "embedding":
-        points = points_of_items(item_points, simulator, (table.n_items, None))
+    points = _points(actions, item_points, simulator, table.n_items)
     logged = ~table.augmented
     _check_whole(table.user[logged], table.terminal[logged])
     chosen = table if augmented else table.rows(logged)
     return TransitionsDataset.of(chosen, points, max_episode_steps)
+
+
+def _points(
+    actions: Actions, item_points: FloatArray | None, simulator: UserSimulator | None, n_items: int
+) -> FloatArray | None:
+    """Where items lie, float32 (n_items, d); None where actions are items."""
+    if actions == "item":
+        return None
+    return points_of_items(item_points, simulator, (n_items, None))
+
+
+def _of_collected(log: CollectedLog, points: FloatArray | None) -> TransitionsDataset:
+    actions = log.items if points is None else points[log.items]
+    return TransitionsDataset(
+        [
+            played(
+                log.observations[rows],
+                actions[rows],
+                log.rewards[rows],
+                None if log.terminated[episode] else log.last_observations[episode],
+            )
+            for episode, rows in enumerate(log.episode_rows)
+        ],
+        log.n_items if points is None else None,
+    )
 
 
 def _check_whole(users: IntArray, terminal: BoolArray) -> None:

@@ -183,3 +183,25 @@ class _Rows:
 
 def _of(states: Any, actions: Any, rewards: Any, terminated: bool) -> Episode:
     return Episode(states, actions.reshape(len(states), -1), rewards[:, None], terminated)
+
+
+def played(
+    observations: FloatArray, actions: NDArray[Any], rewards: FloatArray, last: FloatArray | None
+) -> Episode:
+    """An episode that was played in an environment.
+
+    Args:
+        observations: float32 (T, k).
+        actions: (T,) or (T, d).
+        rewards: float32 (T,).
+        last: float32 (k,), the observation after the last step where the time limit cut the
+            episode, which d3rlpy reads as one more row; None where it ended by itself.
+    """
+    if last is None:
+        return _of(observations, actions, rewards, True)
+    return _of(
+        np.vstack([observations, last]),
+        np.concatenate([actions, actions[-1:]]),
+        np.append(rewards, np.float32(0.0)),
+        False,
+    )
