@@ -203,6 +203,19 @@ class UserSimulator(ABC):
         """The keyword by which :meth:`open` and ``replace`` are told feedback, if at all."""
         return {"feedback": feedback} if self.reads_feedback and feedback is not None else {}
 
+    def unknown_items(self, user: int) -> IntArray:
+        """Items about which a user cannot answer: environments count them as seen.
+
+        This default knows an answer about all.
+
+        Args:
+            user: a row of ``self.users``.
+
+        Returns:
+            int64 (M,), each once.
+        """
+        return np.empty(0, dtype=np.int64)
+
     @abstractmethod
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None

@@ -53,6 +53,10 @@ class StatesFrom(UserSimulator):
         """Whether those who answer, or the observer, do."""
         return self.answering.remember_skips or self.observer.remember_skips
 
+    def unknown_items(self, user: int) -> IntArray:
+        """Items about which those who answer cannot."""
+        return self.answering.unknown_items(user)
+
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
     ) -> Session:

@@ -24,9 +24,15 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
-from llmrec_env.evaluation.policies import PreferencePolicy
+from llmrec_env.evaluation.policies import PreferencePolicy, RandomPolicy
 from llmrec_env.evaluation.policy_ranking import policy_ranking
-from llmrec_env.experiments.policy_ranking import PolicyRankingSettings, run, run_policy_ranking
+from llmrec_env.evaluation.returns import evaluate_policy
+from llmrec_env.experiments.policy_ranking import (
+    PolicyRankingSettings,
+    run,
+    run_policy_ranking,
+    worlds,
+)
 from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
 from llmrec_env.experiments.policy_ranking.policies import GreedyReward
 from llmrec_env.users.language import LanguageUser
@@ -136,12 +142,35 @@ def test_the_greedy_policy_shows_what_the_le_likes_best_of_its_shortlist(folder:
         assert scores[row, others].max() < 0
 
 
+def a_rated_log(users: int, everything: bool) -> InteractionLog:
+    """The items of the embedded LE, rated by some users: half of these all, or each a part."""
+    catalogue, rng = generate_world(0, *WORLD).catalogue, np.random.default_rng(0)
+    rows = [
+        {"user_id": f"u{user}", "item_id": item, "rating": float(rng.integers(1, 6))}
+        for user in range(users)
+        for item in catalogue.ids[: None if everything and user // 2 % 2 else 30]
+    ]
+    return InteractionLog.from_table(catalogue, pl.DataFrame(rows))
+
+
+def test_a_log_of_ratings_has_a_truth_where_users_rated_everything(tmp_path: Path) -> None:
+    log = a_rated_log(40, everything=True)
+    source = Source("ratings", log, split_by_user(log))
+    users = worlds.judging_users(source)
+    assert 0 < users.n_users < source.split.test.n_users
+    judges = worlds.judges(source, run._panel(TINY).simulator)
+    assert judges["LE"].users is users
+    earned = [evaluate_policy(RandomPolicy(), who, episodes=1) for who in judges.values()]
+    assert earned[0].user_ids == earned[1].user_ids
+
+
 def test_a_log_without_a_truth_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    log: InteractionLog = generate_world(0, *WORLD).log
-    monkeypatch.setattr(PolicyRankingSettings, "source", Source("my log", log, split_by_user(log)))
-    with pytest.raises(SettingError, match="no truth to rank policies by"):
-        run_policy_ranking(TINY, tmp_path / "out", workers=1)
-    assert not (tmp_path / "out").exists()
+    for log in (generate_world(0, *WORLD).log, a_rated_log(40, everything=False)):
+        source = Source("my log", log, split_by_user(log))
+        monkeypatch.setattr(PolicyRankingSettings, "source", source)
+        with pytest.raises(SettingError, match="no truth to rank policies by"):
+            run_policy_ranking(TINY, tmp_path / "out", workers=1)
+        assert not (tmp_path / "out").exists()
 
 
 def test_the_command_line_has_the_defaults_of_the_settings() -> None:

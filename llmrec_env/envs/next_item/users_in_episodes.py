@@ -3,7 +3,8 @@
 What they are shown, and how they answer, is for others to say: :class:`NextItemRules` shows one
 item a step, :class:`SlateRules` a list. A row is one user in one episode:
 
-* An item is *seen* when it stands in the initial history or was shown in this episode.
+* An item is *seen* when it stands in the initial history or was shown in this episode; one about
+  which the simulator cannot answer (:meth:`UserSimulator.unknown_items`) counts as seen.
 * Each skip costs one patience, taking an item restores it; without patience the user leaves.
   A user who has seen every item leaves too; the time limit stands in ``envs/common/rules.py``.
 """
@@ -209,6 +210,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self.last_answer[rows] = 0
         for row, history in zip(rows, histories, strict=True):
             self._open_row(row, history)
+        self._check_left(rows)
         if self.shown is not None:
             self.shown.begin(rows)
         self.actions.look(self.now())
@@ -293,10 +295,21 @@ class UsersInEpisodes(Rules[OutcomeT]):
         return gone
 
     def _open_row(self, row: int, history: IntArray) -> None:
-        self.seen.begin(row, history)
+        unknown = self.simulator.unknown_items(int(self.users[row]))
+        self.seen.begin(row, np.concatenate([history, unknown]))
         last = history[-self.recent.shape[1] :]
         self.recent[row] = self.n_items
         self.recent[row, self.recent.shape[1] - len(last) :] = last
+
+    def _check_left(self, rows: IntArray) -> None:
+        """Refuse users to whom nothing can be shown."""
+        none = rows[self.seen.counts[rows] == self.n_items]
+        if len(none):
+            name = self.initial_histories.ids[self.users[none[0]]]
+            raise SimulatorError(
+                f"user {name!r} has no unseen item of which an answer is known; start episodes "
+                "from others (users=…)"
+            )
 
     def _draw(self, playing: BoolArray) -> Float64Array:
         """One uniform draw for each row that plays, from the row's own generator."""

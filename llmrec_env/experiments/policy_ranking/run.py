@@ -15,16 +15,15 @@ import os
 import time
 from functools import lru_cache, partial
 
-from llmrec_env.common.errors import SettingError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import log_fingerprint
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
-from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
 from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
 from llmrec_env.experiments.policy_ranking.panel import Panel
 from llmrec_env.experiments.policy_ranking.report import Judged, build_report, policy_rows
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
+from llmrec_env.experiments.policy_ranking.worlds import judges, judging_users
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
 from llmrec_env.language.saving import saved_fingerprint
@@ -51,11 +50,7 @@ def run_policy_ranking(
     place = RunFolder.check(folder, settings.KIND)
     close_opened()
     _panel.cache_clear()
-    if settings.source.world is None:
-        raise SettingError(
-            f"nobody knows what the users of {settings.source.name} would have answered, so there "
-            "is no truth to rank policies by: leave --data out for the generated world"
-        )
+    judging_users(settings.source)  # refused before anything is learned
     check_simulator(settings.simulator_folder, settings.source)
     contents = {
         "log": log_fingerprint(settings.source.log),
@@ -102,10 +97,9 @@ def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
     panel, member = _panel(settings), MEMBERS[name]
     policy = member.make(panel, own.path / _training_piece(member.training or name))
     found: Judged = {"label": member.label, "kind": member.kind, "worlds": {}}
-    for world, users in evaluation_users(settings.source, panel.simulator).items():
-        earned = evaluate_policy(
-            policy, users, episodes=at_most(settings.episodes, panel.split.test), seed=settings.seed
-        )
+    episodes = at_most(settings.episodes, judging_users(settings.source))
+    for world, users in judges(settings.source, panel.simulator).items():
+        earned = evaluate_policy(policy, users, episodes=episodes, seed=settings.seed)
         found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
     found["cpu_seconds"] = round(time.process_time() - began, 1)
     own.write(_returns_piece(name), found, sort_keys=False)

@@ -1,0 +1,46 @@
+"""Who judges a panel: simulated users, and true ones, where somebody knows what they answer."""
+
+from __future__ import annotations
+
+from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.data.feedback import FeedbackScale
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.source import Source
+from llmrec_env.experiments.evaluators import evaluation_users
+from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.rated import RatedUser, who_rated_everything
+from llmrec_env.users.states_from import StatesFrom
+
+
+def judging_users(source: Source) -> InteractionLog:
+    """The test users of whom the truth is known: all of a generated world, else those who rated
+    everything.
+
+    Raises:
+        SettingError: it is known of nobody.
+    """
+    if source.world is not None:
+        return source.split.test
+    try:
+        if FeedbackScale.of(source.split.train) is None:
+            raise DataError("it has no ratings")
+        return who_rated_everything(source.split.test, share=1.0)
+    except DataError as error:
+        raise SettingError(
+            f"nobody knows what the users of {source.name} would have answered ({error}), so there "
+            "is no truth to rank policies by: leave --data out for the generated world, or give a "
+            "log with users who rated every item"
+        ) from None
+
+
+def judges(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
+    """Simulated users ("LE") and true ones ("truth"): the same people, with the same histories.
+
+    Raises:
+        SettingError: nobody knows the truth.
+    """
+    if source.world is not None:
+        return evaluation_users(source, simulator)
+    users = judging_users(source)
+    truth = RatedUser(users, users, FeedbackScale.of(source.split.train))
+    return {"LE": simulator.with_users(users), "truth": StatesFrom(truth, observer=simulator)}
