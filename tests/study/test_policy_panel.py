@@ -148,7 +148,7 @@ def a_rated_log(users: int, everything: bool) -> InteractionLog:
     rows = [
         {"user_id": f"u{user}", "item_id": item, "rating": float(rng.integers(1, 6))}
         for user in range(users)
-        for item in catalogue.ids[: None if everything and user // 2 % 2 else 30]
+        for item in catalogue.ids[: None if everything and user % 5 < 3 else 30]
     ]
     return InteractionLog.from_table(catalogue, pl.DataFrame(rows))
 
@@ -159,7 +159,9 @@ def test_a_log_of_ratings_has_a_truth_where_users_rated_everything(tmp_path: Pat
     users = worlds.judging_users(source)
     assert 0 < users.n_users < source.split.test.n_users
     judges = worlds.judges(source, run._panel(TINY).simulator)
-    assert judges["LE"].users is users
+    for judge in judges.values():
+        assert judge.users is not None
+        assert judge.users.user_ids.equals(users.user_ids)
     earned = [evaluate_policy(RandomPolicy(), who, episodes=1) for who in judges.values()]
     assert earned[0].user_ids == earned[1].user_ids
 
