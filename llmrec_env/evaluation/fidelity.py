@@ -153,18 +153,18 @@ def popularity_accuracy(
 
 
 def _reward_wins(simulator: UserSimulator, log: InteractionLog, seed: int) -> Float64Array:
-    negatives, goes_on = _negatives(log, seed), log.row_goes_on
+    negatives, goes_on = unseen_items(log, seed), log.row_goes_on
     taken = simulator.label(log).rewards[1:][goes_on[:-1]]
-    return _wins(taken, simulator.branch(log, negatives).rewards[goes_on])
+    return pair_wins(taken, simulator.branch(log, negatives).rewards[goes_on])
 
 
 def _popularity_wins(train: InteractionLog, log: InteractionLog, seed: int) -> Float64Array:
     counts = train.item_counts()
-    negatives, goes_on = _negatives(log, seed), log.row_goes_on
-    return _wins(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])
+    negatives, goes_on = unseen_items(log, seed), log.row_goes_on
+    return pair_wins(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])
 
 
-def _wins(taken: NDArray[Any], others: NDArray[Any]) -> Float64Array:
+def pair_wins(taken: NDArray[Any], others: NDArray[Any]) -> Float64Array:
     """Whether each step's taken item is above both its negatives, (n_steps, 2); ties count half."""
     return (taken[:, None] > others) + 0.5 * (taken[:, None] == others)
 
@@ -173,7 +173,7 @@ def _accuracy(wins: Float64Array) -> PairwiseAccuracy:
     return PairwiseAccuracy(uniform=float(wins[:, 0].mean()), popular=float(wins[:, 1].mean()))
 
 
-def _negatives(log: InteractionLog, seed: int) -> IntArray:
+def unseen_items(log: InteractionLog, seed: int) -> IntArray:
     """One uniform and one popular item that the user never saw, for every row: (n, 2)."""
     rng = np.random.default_rng([seed, 7])
     return np.stack(
