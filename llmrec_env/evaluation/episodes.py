@@ -91,8 +91,16 @@ def luck_of(n_users: int, seed: int) -> IntArray:
     return np.random.default_rng(seed).integers(2**31, size=n_users)
 
 
-def play(agent: Agent, seats: Seats) -> Earned:
-    """Let an agent act in all episodes; returns, accepted items and lengths, (episodes,) each."""
+def play(
+    agent: Agent, seats: Seats, watch: Callable[[dict[str, Any]], None] | None = None
+) -> Earned:
+    """Let an agent act in all episodes; returns, accepted items and lengths, (episodes,) each.
+
+    Args:
+        agent: who acts.
+        seats: the rows.
+        watch: is shown the ``infos`` of each step, while those who took it still sit there.
+    """
     env, sitting, episodes = seats.env, seats.sitting, seats.episodes
     returns = np.zeros(episodes + 1)
     accepted, lengths = np.zeros((2, episodes + 1), dtype=np.int64)
@@ -105,6 +113,8 @@ def play(agent: Agent, seats: Seats) -> Earned:
             returns[sitting] += rewards
             accepted[sitting] += infos["accepted"]
             lengths[sitting] += 1
+            if watch is not None:
+                watch(infos)
             starts = terminated | truncated
             if starts.any():
                 advance(int((sitting[starts] < episodes).sum()), "")

@@ -20,7 +20,12 @@ Point = dict[str, float]
 
 
 def make_ppo(
-    simulator: LanguageUser, users: InteractionLog, total: int, envs: int = ENVS, seed: int = 0
+    simulator: LanguageUser,
+    users: InteractionLog,
+    total: int,
+    envs: int = ENVS,
+    seed: int = 0,
+    **settings: Any,
 ) -> Any:
     """PPO of stable-baselines3 that has learned nothing yet.
 
@@ -30,6 +35,7 @@ def make_ppo(
         total: environment steps that it is to learn for.
         envs: users asked at once.
         seed: of its weights and of the environment.
+        settings: further keywords of the environment, such as ``pessimism``.
     """
     require("stable_baselines3", "sb3")
     from stable_baselines3 import PPO
@@ -40,7 +46,7 @@ def make_ppo(
     n_steps = max(8, min(32, total // envs // 8 * 8))
     return PPO(
         ItemPolicy,
-        make_vec_env(envs, seed=seed, simulator=simulator, users=users),
+        make_vec_env(envs, seed=seed, simulator=simulator, users=users, **settings),
         n_steps=n_steps,
         batch_size=min(512, n_steps * envs),
         n_epochs=4,

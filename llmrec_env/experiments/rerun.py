@@ -59,6 +59,12 @@ def _offline() -> Program:
     return OfflineSettings, run_offline
 
 
+def _exploit() -> Program:
+    from llmrec_env.experiments.exploitability import ExploitabilitySettings, run_exploitability
+
+    return ExploitabilitySettings, run_exploitability
+
+
 def _fidelity() -> Program:
     from llmrec_env.experiments.fidelity import FidelitySettings, run_fidelity
 
@@ -80,6 +86,7 @@ def _sensitivity() -> Program:
 PROGRAMS: dict[str, Callable[[], Program]] = {
     "demo": _demo,
     "bench": _study,
+    "bench exploit": _exploit,
     "bench fidelity": _fidelity,
     "bench offline": _offline,
     "bench policies": _policy_ranking,

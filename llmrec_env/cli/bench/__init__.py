@@ -2,6 +2,7 @@
 
 import typer
 
+from llmrec_env.cli.bench.exploit import exploit
 from llmrec_env.cli.bench.fidelity import fidelity
 from llmrec_env.cli.bench.offline import offline
 from llmrec_env.cli.bench.policies import policies
@@ -10,6 +11,7 @@ from llmrec_env.cli.bench.study import study
 
 app = typer.Typer()
 app.callback(invoke_without_command=True)(study)
+app.command()(exploit)
 app.command()(fidelity)
 app.command()(offline)
 app.command()(policies)
