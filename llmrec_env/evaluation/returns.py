@@ -136,14 +136,9 @@ def evaluate_policy(
         max_episode_steps=max_episode_steps,
         autoreset="disabled",
         simulator=simulator,
-        **(_observation_settings(policy) | settings),
+        **(observation_settings(policy) | settings),
     )
-    if hasattr(policy, "check_catalogue"):
-        policy.check_catalogue(simulator.catalogue)
-    if hasattr(policy, "check_observations"):
-        policy.check_observations(env.single_observation_space, simulator.state_size)
-    if hasattr(policy, "begin"):
-        policy.begin(env.n_items)
+    begin(policy, simulator, env)
     luck = luck_of(simulator.users.n_users, seed)[chosen]
     seats = Seats(env, env.rules.initial_histories.ids[chosen], luck)
     everything = np.ones((env.num_envs, env.n_items), dtype=np.bool_)
@@ -162,12 +157,26 @@ def evaluate_policy(
     return PolicyReturns(ids, *results, mask_seen=mask_seen, seed=seed)
 
 
+def begin(policy: Policy, simulator: UserSimulator, env: NextItemVectorEnv) -> None:
+    """Let a policy check where it is to act, and begin.
+
+    Raises:
+        LLMRecError: it learned among other items, or on other observations.
+    """
+    if hasattr(policy, "check_catalogue"):
+        policy.check_catalogue(simulator.catalogue)
+    if hasattr(policy, "check_observations"):
+        policy.check_observations(env.single_observation_space, simulator.state_size)
+    if hasattr(policy, "begin"):
+        policy.begin(env.n_items)
+
+
 def at_most(episodes: int, users: InteractionLog) -> int:
     """That many episodes, or as many as there are users who can start one."""
     return min(episodes, len(InitialHistories(users).eligible))
 
 
-def _observation_settings(policy: Policy) -> dict[str, Any]:
+def observation_settings(policy: Policy) -> dict[str, Any]:
     """The form of observation that a policy asks for."""
     wanted = {name: getattr(policy, name, None) for name in ("observation", "history_length")}
     return {"observation": "both"} | {k: v for k, v in wanted.items() if v is not None}
