@@ -164,6 +164,19 @@ def test_episodes_of_one_user_are_one_witness() -> None:
     assert two == pytest.approx(one)
 
 
+def test_one_step_at_a_time_an_estimate_is_of_the_reward_at_the_logs_own_steps() -> None:
+    chain = a_chain()
+    logged, states = chain.log(LOGGING, 400, 0)
+    target = read_target(lambda rows: EVALUATED[states[rows]], logged)
+    apart = logged.one_step()
+    assert (apart.n_episodes, apart.owners.max()) == (1600, 399)
+    found = evaluate_off_policy(apart, target).estimates
+    true = (EVALUATED * chain.reward).sum(axis=1)[states].mean()
+    assert found["SN-IS"].value.low < true < found["SN-IS"].value.high
+    whole = evaluate_off_policy(logged, target).estimates
+    assert found["IS"].effective_sample_size > 2 * whole["IS"].effective_sample_size
+
+
 def test_episodes_may_differ_in_length_and_later_rewards_count_less() -> None:
     logged = LoggedEpisodes([0, 1, 3], [0, 1, 0], [1.0, 2.0, 4.0], [0.5, 0.5, 0.25])
     target = Target(np.array([0.25, 1.0, 0.5]))

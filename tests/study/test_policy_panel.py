@@ -29,6 +29,7 @@ from llmrec_env.evaluation.policy_ranking import policy_ranking
 from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.experiments.policy_ranking import (
     PolicyRankingSettings,
+    off_policy,
     run,
     run_policy_ranking,
     worlds,
@@ -142,6 +143,39 @@ def test_the_greedy_policy_shows_what_the_le_likes_best_of_its_shortlist(folder:
         assert scores[row, others].max() < 0
 
 
+def test_a_log_of_another_policy_is_asked_what_each_policy_would_earn(tmp_path: Path) -> None:
+    settings = replace(TINY, policies=("random", "popular", "sasrec"), budget=0.01)
+    before = run_policy_ranking(settings, tmp_path / "out", workers=1)
+    judged = (tmp_path / "out/returns/sasrec.json").stat().st_mtime_ns
+    report = run_policy_ranking(replace(settings, logged=6), tmp_path / "out", workers=1)
+    assert (tmp_path / "out/returns/sasrec.json").stat().st_mtime_ns == judged
+    assert len(report.sections) == len(before.sections) + 1
+    (table,) = report.sections[-1].elements
+    rows = {row[0]: row[1:] for row in table.rows}  # type: ignore[attr-defined]
+    assert {"SN-PDIS", "DM", "SN-DR", "SN-MIS", "one-step SN-IS"} <= set(rows)
+    told = json.loads((tmp_path / "out/estimates/6/popular.json").read_text())
+    assert told["DM"]["effective"] == 6
+    assert all(1 <= row[2] <= 300 for row in rows.values())
+
+
+def test_estimators_are_ranked_by_the_order_that_they_give() -> None:
+    true = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    found = {
+        name: {
+            "right": {"value": 10 * value, "effective": 5.0},
+            "wrong": {"value": -value, "effective": 2.0},
+            "silent": {"value": None, "effective": 0.0}
+            if name == "a"
+            else {"value": value, "effective": 0.0},
+        }
+        for name, value in true.items()
+    }
+    rows = {row["estimator"]: row for row in off_policy.orders(found, true, {"c", "d"})}
+    assert [rows[name]["tau"] for name in ("right", "wrong", "silent")] == [1, -1, 1]
+    assert rows["wrong"]["tau_better"] == -1
+    assert rows["silent"]["estimated"] == 3
+
+
 def a_rated_log(users: int, everything: bool) -> InteractionLog:
     """The items of the embedded LE, rated by some users: half of these all, or each a part."""
     catalogue, rng = generate_world(0, *WORLD).catalogue, np.random.default_rng(0)
@@ -156,7 +190,7 @@ def a_rated_log(users: int, everything: bool) -> InteractionLog:
 def test_a_log_of_ratings_has_a_truth_where_users_rated_everything(tmp_path: Path) -> None:
     log = a_rated_log(40, everything=True)
     source = Source("ratings", log, split_by_user(log))
-    users = worlds.judging_users(source)
+    users = worlds.known_users(source, source.split.test)
     assert 0 < users.n_users < source.split.test.n_users
     judges = worlds.judges(source, run._panel(TINY).simulator)
     for judge in judges.values():

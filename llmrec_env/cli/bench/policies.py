@@ -36,6 +36,14 @@ def policies(
         int,
         options.number("Test users, with one episode each, that judge a policy at most.", least=1),
     ] = 200,
+    logged: Annotated[
+        int,
+        options.number(
+            "Episodes of an exploring policy among true users, from which off-policy estimates of "
+            "every policy are made, and their order compared with the true one; 0 makes none.",
+            least=0,
+        ),
+    ] = 0,
     seed: options.Seed = 0,
     budget: options.Budget = 1.0,
     workers: options.Workers = None,
@@ -54,6 +62,7 @@ def policies(
         simulator=simulator,
         policies=tuple(MEMBERS) if policies is None else options.listed(policies),
         episodes=episodes,
+        logged=logged,
         seed=seed,
         budget=budget,
         **log.reading,

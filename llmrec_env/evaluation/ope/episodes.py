@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -73,6 +73,15 @@ class LoggedEpisodes:
     def lengths(self) -> IntArray:
         """Steps of each episode, int64 (n_episodes,)."""
         return np.diff(self.offsets)
+
+    def one_step(self) -> LoggedEpisodes:
+        """Every step as an episode of its own, still its user's.
+
+        Estimates of them are of what a policy earns at a step that the logging policy led to: no
+        return, but weights do not multiply, and policies are often in the same order.
+        """
+        owners = np.repeat(self.owners, self.lengths)
+        return replace(self, offsets=np.arange(len(self) + 1), owners=owners)
 
     def table(self, values: ArrayLike, rest: float = 0.0) -> Float64Array:
         """Values of the steps, float64 (n_steps,), as (n_episodes, longest); ``rest`` beyond."""

@@ -9,7 +9,10 @@ import numpy as np
 
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.intervals import Interval, interval
+from llmrec_env.evaluation.ope.evaluation import FEW
 from llmrec_env.evaluation.policy_ranking import DRAWS, PolicyRanking, policy_ranking
+from llmrec_env.experiments.policy_ranking.members import MEMBERS
+from llmrec_env.experiments.policy_ranking.off_policy import LOGGED_BY, SOFTENED, Found, orders
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
 from llmrec_env.experiments.tables import add_log, begin_report, many
 from llmrec_env.experiments.verdicts import ENOUGH_USERS, shortened
@@ -52,7 +55,10 @@ def policy_rows(judged: Mapping[str, Judged]) -> list[dict[str, Any]]:
 
 
 def build_report(
-    settings: PolicyRankingSettings, source: Source, judged: Mapping[str, Judged]
+    settings: PolicyRankingSettings,
+    source: Source,
+    judged: Mapping[str, Judged],
+    estimated: Mapping[str, Found],
 ) -> Report:
     """The report of a panel.
 
@@ -60,6 +66,7 @@ def build_report(
         settings: of the panel.
         source: the log.
         judged: what each policy earned, by name.
+        estimated: what a log of another policy told of each, if it was asked.
     """
     ranking = ranking_of(judged)
     report = begin_report(
@@ -81,7 +88,40 @@ def build_report(
     )
     section.add(_table(settings, judged), _picture(judged))
     section.add(_statistics(settings, ranking), _inversions(settings, ranking))
+    if estimated:
+        report.section(
+            "Off-policy estimates",
+            f"{MEMBERS[LOGGED_BY].label}, drawing from the softmax of its scores, was logged for "
+            f"{settings.logged:,} episodes among true training users. What does that log alone "
+            "tell of the others?",
+        ).add(_estimators(settings, ranking, judged, estimated))
     return report
+
+
+def _estimators(
+    settings: PolicyRankingSettings,
+    ranking: PolicyRanking,
+    judged: Mapping[str, Judged],
+    estimated: Mapping[str, Found],
+) -> Table:
+    true = {name: one["worlds"][TRUE]["return"] for name, one in judged.items()}
+    better = {name for name, one in judged.items() if one["label"] in ranking.better}
+    rows = orders(estimated, true, better)
+    return Table(
+        "Which estimate orders the panel?",
+        ["estimate", "tau, all", "tau, better half", "effective episodes", "policies"],
+        [
+            [row[key] for key in ("estimator", "tau", "tau_better", "effective", "estimated")]
+            for row in rows
+        ],
+        best=["tau, all", "tau, better half"],
+        note="Kendall tau of the estimates with the true returns. Estimated is each policy with "
+        f"{SOFTENED:.0%} of its choices left to chance. Effective episodes: the median over "
+        f"policies; below {FEW:g} an estimate is chance. One-step estimates take every step of the "
+        "log for itself.",
+        command=settings.command,
+        digits=2,
+    )
 
 
 def _findings(ranking: PolicyRanking, users: int, budget: float) -> list[Element]:

@@ -5,6 +5,7 @@ A panel is one folder::
     run.json                      what is ranked on which log
     policies/sasrec ...           what was trained, each once
     returns/le.json ...           what a policy earned, user by user, in both worlds
+    logs/2000, estimates/2000/    a log of so many episodes, and what it tells of each policy
     policies.csv, policies.parquet    one row a policy
     report.html, results.md, results.json, config.json, figures/
 """
@@ -17,16 +18,19 @@ from functools import lru_cache, partial
 
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import log_fingerprint
+from llmrec_env.evaluation.policies import Policy
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
 from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
+from llmrec_env.experiments.policy_ranking import off_policy
 from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
 from llmrec_env.experiments.policy_ranking.panel import Panel
 from llmrec_env.experiments.policy_ranking.report import Judged, build_report, policy_rows
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
-from llmrec_env.experiments.policy_ranking.worlds import judges, judging_users
+from llmrec_env.experiments.policy_ranking.worlds import judges, known_users, true_users
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
 from llmrec_env.language.saving import saved_fingerprint
+from llmrec_env.offline.collected import CollectedLog
 from llmrec_env.reporting import Report
 
 
@@ -50,10 +54,11 @@ def run_policy_ranking(
     place = RunFolder.check(folder, settings.KIND)
     close_opened()
     _panel.cache_clear()
-    judging_users(settings.source)  # refused before anything is learned
-    check_simulator(settings.simulator_folder, settings.source)
+    source = settings.source
+    known_users(source, source.split.test)  # refused before anything is learned
+    check_simulator(settings.simulator_folder, source)
     contents = {
-        "log": log_fingerprint(settings.source.log),
+        "log": log_fingerprint(source.log),
         "simulated_user": saved_fingerprint(settings.simulator_folder),
     }
     asked = settings.to_json()
@@ -61,7 +66,9 @@ def run_policy_ranking(
         run_stages(_stages(settings, own), workers)
         judged = {name: own.read(_returns_piece(name)) for name in settings.policies}
         write_rows(policy_rows(judged), own, "policies")
-        report = build_report(settings, settings.source, judged)
+        told = [_estimates_piece(name, settings) for name in settings.policies if settings.logged]
+        estimated = dict(zip(settings.policies, map(own.read, told), strict=False))
+        report = build_report(settings, source, judged, estimated)
         save_report(report, own)
         return report
 
@@ -73,17 +80,45 @@ def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
             f"judge {name}",
             partial(_judge, name, settings, own),
             own.has(_returns_piece(name)),
-            tuple(f"train {training}" for training in (MEMBERS[name].training,) if training),
+            _trained(name),
         )
         for name in settings.policies
     ]
-    wanted = {name for stage in judging if not stage.is_done for name in stage.needs}
+    estimating = _estimating(settings, own) if settings.logged else []
+    learning = [*judging, *estimating]
+    wanted = {name for stage in learning if not stage.is_done for name in stage.needs}
     training = [
         Stage(f"train {name}", partial(_train, name, settings, own), own.has(_training_piece(name)))
         for name in TRAININGS
         if f"train {name}" in wanted
     ]
-    return [*training, *judging]
+    return [*training, *judging, *estimating]
+
+
+def _estimating(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
+    """The log of a policy that explores, and what it tells of every policy."""
+    log = Stage(
+        "collect the log",
+        partial(_collect, settings, own),
+        own.has(_log_piece(settings)),
+        (f"train {off_policy.LOGGED_BY}",),
+    )
+    estimates = [
+        Stage(
+            f"estimate {name}",
+            partial(_estimate, name, settings, own),
+            own.has(_estimates_piece(name, settings)),
+            (log.name, *_trained(name), *log.needs),
+        )
+        for name in settings.policies
+    ]
+    return [log, *estimates] if not all(stage.is_done for stage in estimates) else []
+
+
+def _trained(name: str) -> tuple[str, ...]:
+    """The stage that trains a policy, where one does."""
+    training = MEMBERS[name].training
+    return (f"train {training}",) if training else ()
 
 
 def _train(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
@@ -95,14 +130,40 @@ def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
     """Let a policy act among simulated and among true users, and keep what each user paid."""
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
     panel, member = _panel(settings), MEMBERS[name]
-    policy = member.make(panel, own.path / _training_piece(member.training or name))
+    policy = _made(name, panel, own)
     found: Judged = {"label": member.label, "kind": member.kind, "worlds": {}}
-    episodes = at_most(settings.episodes, judging_users(settings.source))
+    episodes = at_most(settings.episodes, known_users(settings.source, panel.split.test))
     for world, users in judges(settings.source, panel.simulator).items():
         earned = evaluate_policy(policy, users, episodes=episodes, seed=settings.seed)
         found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
     found["cpu_seconds"] = round(time.process_time() - began, 1)
     own.write(_returns_piece(name), found, sort_keys=False)
+
+
+def _made(name: str, panel: Panel, own: RunFolder) -> Policy:
+    member = MEMBERS[name]
+    return member.make(panel, own.path / _training_piece(member.training or name))
+
+
+def _collect(settings: PolicyRankingSettings, own: RunFolder) -> None:
+    panel = _panel(settings)
+    users = true_users(settings.source, panel.simulator, panel.split.train)
+    policy = _made(off_policy.LOGGED_BY, panel, own)
+    log = off_policy.collect_log(policy, users, settings.logged, settings.seed)
+    log.save(own.path / _log_piece(settings))
+
+
+def _estimate(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
+    """What the log tells of a policy, and keep it."""
+    panel = _panel(settings)
+    found = off_policy.estimates(
+        _made(name, panel, own),
+        _made(off_policy.LOGGED_BY, panel, own),
+        CollectedLog.load(own.path / _log_piece(settings)),
+        panel,
+        settings.steps(off_policy.FITTING_STEPS, least=2),
+    )
+    own.write(_estimates_piece(name, settings), found, sort_keys=False)
 
 
 @lru_cache(maxsize=1)
@@ -120,6 +181,14 @@ def _panel(settings: PolicyRankingSettings) -> Panel:
 
 def _training_piece(name: str) -> str:
     return f"policies/{name}"
+
+
+def _log_piece(settings: PolicyRankingSettings) -> str:
+    return f"logs/{settings.logged}"
+
+
+def _estimates_piece(name: str, settings: PolicyRankingSettings) -> str:
+    return f"estimates/{settings.logged}/{name}.json"
 
 
 def _returns_piece(name: str) -> str:

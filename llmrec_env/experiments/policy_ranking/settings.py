@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmrec_env.common.budget import ScaledLengths
-from llmrec_env.common.checks import check_counts
+from llmrec_env.common.checks import LARGEST, check_counts
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import local_path
 from llmrec_env.data.read_options import ReadOptions
@@ -28,7 +28,7 @@ class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
     """
 
     KIND = "bench policies"
-    GROWING = ("policies",)
+    GROWING = ("policies", "logged")
     HIDDEN = ("epochs", "ppo_steps", "ppo_envs", "d3rlpy_steps", "world_size")
 
     data: str | None = None
@@ -40,6 +40,9 @@ class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
     """Names in :data:`MEMBERS`."""
     episodes: int = 200
     """Test users, one episode each, in which a policy is judged, at most."""
+    logged: int = 0
+    """Episodes of a policy that explores among true users, from which off-policy estimates of
+    every policy are made; 0: none."""
     seed: int = 0
     """Seed of the split, of everything that learns, and of the users' luck."""
     budget: float = 1.0
@@ -59,6 +62,7 @@ class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
         ReadOptions.__post_init__(self)
         ScaledLengths.__post_init__(self)
         check_counts(episodes=self.episodes)
+        check_counts(LARGEST, 0, logged=self.logged)
         unknown = [name for name in self.policies if name not in MEMBERS]
         if unknown or len(set(self.policies)) < max(FEWEST, len(self.policies)):
             raise SettingError(

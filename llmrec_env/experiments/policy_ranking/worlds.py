@@ -6,25 +6,25 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
-from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.rated import RatedUser, who_rated_everything
 from llmrec_env.users.states_from import StatesFrom
+from llmrec_env.users.true_taste import TrueTasteUser
 
 
-def judging_users(source: Source) -> InteractionLog:
-    """The test users of whom the truth is known: all of a generated world, else those who rated
-    everything.
+def known_users(source: Source, part: InteractionLog) -> InteractionLog:
+    """The users of a part of a log of whom the truth is known: all of a generated world, else
+    those who rated everything.
 
     Raises:
         SettingError: it is known of nobody.
     """
     if source.world is not None:
-        return source.split.test
+        return part
     try:
         if FeedbackScale.of(source.split.train) is None:
             raise DataError("it has no ratings")
-        return who_rated_everything(source.split.test, share=1.0)
+        return who_rated_everything(part, share=1.0)
     except DataError as error:
         raise SettingError(
             f"nobody knows what the users of {source.name} would have answered ({error}), so there "
@@ -33,14 +33,26 @@ def judging_users(source: Source) -> InteractionLog:
         ) from None
 
 
+def true_users(source: Source, simulator: UserSimulator, part: InteractionLog) -> UserSimulator:
+    """Those users as they truly are, seen through the states of the simulator.
+
+    Raises:
+        SettingError: nobody knows the truth.
+    """
+    users = known_users(source, part)
+    if source.world is not None:
+        truth: UserSimulator = TrueTasteUser(source.world, users=users)
+    else:
+        truth = RatedUser(users, users, FeedbackScale.of(source.split.train))
+    return StatesFrom(truth, observer=simulator)
+
+
 def judges(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
     """Simulated users ("LE") and true ones ("truth"): the same people, with the same histories.
 
     Raises:
         SettingError: nobody knows the truth.
     """
-    if source.world is not None:
-        return evaluation_users(source, simulator)
-    users = judging_users(source)
-    truth = RatedUser(users, users, FeedbackScale.of(source.split.train))
-    return {"LE": simulator.with_users(users), "truth": StatesFrom(truth, observer=simulator)}
+    truth = true_users(source, simulator, source.split.test)
+    assert truth.users is not None
+    return {"LE": simulator.with_users(truth.users), "truth": truth}
