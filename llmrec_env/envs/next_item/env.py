@@ -112,7 +112,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     ## Arguments
     * `simulator`: a `UserSimulator`, the folder of a saved language user, `"embedded"` (the
       language user that ships with the package, the default of `LLMRec/NextItem-v1`) or
-      `"true-taste"` (the default of `LLMRec/TrueTaste-v1`, no language model).
+      `"true-taste"` (the default of `LLMRec/TrueTaste-v1`, no language model), or
+      `"true-taste:NAME"`, the true users of another generated world.
     * `users`: an `InteractionLog` whose users start the episodes, instead of the simulator's own.
     * `observation`: `"state"`, `"bare_state"`, `"history"` or `"both"`.
     * `reward_on`: `"shown"` or `"accept"`.
