@@ -29,6 +29,7 @@ Evaluation:
     ``evaluate_policy``: returns of a policy in episodes with simulated users.
     ``evaluate_agent``: the same for an agent of any library, a function of a batch of users.
     ``compare_agents``: several agents beside random actions.
+    ``policy_ranking``: does a simulator put policies in the true order, from their returns.
     ``evaluate_ranking``: how high a recommender ranks the items that test users took next.
 """
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from llmrec_env.envs.slate.env import SlateEnv
     from llmrec_env.envs.slate.vector_env import SlateVectorEnv
     from llmrec_env.evaluation.agents import compare_agents, evaluate_agent
+    from llmrec_env.evaluation.policy_ranking import policy_ranking
     from llmrec_env.evaluation.ranking import evaluate_ranking
     from llmrec_env.evaluation.returns import evaluate_policy
     from llmrec_env.offline.transitions import transitions
@@ -91,6 +93,7 @@ __all__ = [
     "evaluate_policy",
     "evaluate_agent",
     "compare_agents",
+    "policy_ranking",
     "evaluate_ranking",
     # the package
     "__version__",
@@ -123,6 +126,7 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and refuses oth
         "evaluate_policy": "evaluation.returns",
         "evaluate_agent": "evaluation.agents",
         "compare_agents": "evaluation.agents",
+        "policy_ranking": "evaluation.policy_ranking",
         "evaluate_ranking": "evaluation.ranking",
     }
 

@@ -186,7 +186,7 @@ def test_two_processes_fit_and_train_and_one_of_them_saves(
     "command",
     [
         *("demo", "label --out x", "evaluate", "rerun x --out y"),
-        *("bench", "bench offline", "bench sensitivity"),
+        *("bench", "bench offline", "bench policies", "bench sensitivity"),
     ],
 )
 def test_what_one_process_does_is_refused_to_several(

@@ -20,6 +20,7 @@ from llmrec_env.experiments.rerun import rerun
 
 WRITERS = (
     *("fit", "train", "label", "demo", "shop train", "bench", "bench offline"),
+    "bench policies",
     "bench sensitivity",
 )
 READERS = (
