@@ -117,7 +117,7 @@ def test_every_policy_of_the_panel_is_one_for_both_worlds(tmp_path: Path) -> Non
     for name in ("least-popular", "knn", "gru4rec", "snqn", "leasr", "cql", "le-last"):
         member = MEMBERS[name]
         if member.training:
-            TRAININGS[member.training](panel, tmp_path / name)
+            TRAININGS[member.training](panel, tmp_path / name, tmp_path / f"{name}-checkpoints")
         policy = member.make(panel, tmp_path / name)
         seen = getattr(policy, "observation", "both")
         scores = policy.action_scores(observation if seen == "both" else observation[seen])

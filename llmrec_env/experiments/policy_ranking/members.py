@@ -80,13 +80,24 @@ MEMBERS: dict[str, Member] = {
     "least-popular": Member("least popular", "simple", _least_popular),
     "knn": Member("item-kNN", _LOG, _neighbours),
     "ease": Member("EASE", _LOG, _ease),
+    "le": Member("LE's own choice", _BY, lambda panel, folder: PreferencePolicy(panel.simulator)),
+    "le-last": Member(
+        "LE's last choice",
+        "adversary",
+        lambda panel, folder: _Least(PreferencePolicy(panel.simulator)),
+    ),
+    "overrated": Member(
+        "most overrated first",
+        "adversary",
+        lambda panel, folder: FixedOrder(trainings.load_overrated(folder)),
+        "overrated",
+    ),
     "sasrec": Member("SASRec", _LOG, trainings.load_recommender, "sasrec"),
     "gru4rec": Member("GRU4Rec", _LOG, trainings.load_recommender, "gru4rec"),
-    "snqn": Member("SASRec SNQN", _LOG, trainings.load_recommender, "snqn"),
     "bc": Member("BC", _LOG, trainings.load_offline, "bc"),
-    "leasr": Member("SASRec LEASR", _BY, trainings.load_recommender, "leasr"),
     "cql": Member("CQL, LE's states and rewards", _BY, trainings.load_offline, "cql"),
-    "le": Member("LE's own choice", _BY, lambda panel, folder: PreferencePolicy(panel.simulator)),
+    "snqn": Member("SASRec SNQN", _LOG, trainings.load_recommender, "snqn"),
+    "leasr": Member("SASRec LEASR", _BY, trainings.load_recommender, "leasr"),
     "le-reward": Member(
         "LE's best reward", _BY, lambda panel, folder: GreedyReward(panel.simulator)
     ),
@@ -96,16 +107,5 @@ MEMBERS: dict[str, Member] = {
         )
         for stage, share in enumerate(trainings.PPO_STAGES)
     },
-    "overrated": Member(
-        "most overrated first",
-        "adversary",
-        lambda panel, folder: FixedOrder(trainings.load_overrated(folder)),
-        "overrated",
-    ),
-    "le-last": Member(
-        "LE's last choice",
-        "adversary",
-        lambda panel, folder: _Least(PreferencePolicy(panel.simulator)),
-    ),
 }
-"""The panel, in the order of its tables."""
+"""The panel, the cheap ones first."""

@@ -37,8 +37,9 @@ class Panel:
     d3rlpy_steps: int
 
 
-Train = Callable[[Panel, Path], None]
-"""Trains, and fills a folder that does not exist yet."""
+Train = Callable[[Panel, Path, Path], None]
+"""Trains, and fills a folder that does not exist yet; a second one is for checkpoints, from which a
+training that was killed goes on if it can."""
 
 
 @dataclass(frozen=True)

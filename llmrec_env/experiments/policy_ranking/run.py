@@ -74,7 +74,7 @@ def run_policy_ranking(
 
 
 def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
-    """The trainings that somebody needs, and the judging of every policy."""
+    """The judging of every policy, each after its training: what is cheap is known first."""
     judging = [
         Stage(
             f"judge {name}",
@@ -82,17 +82,21 @@ def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
             own.has(_returns_piece(name)),
             _trained(name),
         )
-        for name in settings.policies
+        for name in sorted(settings.policies, key=list(MEMBERS).index)
     ]
-    estimating = _estimating(settings, own) if settings.logged else []
-    learning = [*judging, *estimating]
-    wanted = {name for stage in learning if not stage.is_done for name in stage.needs}
-    training = [
-        Stage(f"train {name}", partial(_train, name, settings, own), own.has(_training_piece(name)))
+    wanted = [*judging, *(_estimating(settings, own) if settings.logged else [])]
+    training = {
+        f"train {name}": Stage(
+            f"train {name}", partial(_train, name, settings, own), own.has(_training_piece(name))
+        )
         for name in TRAININGS
-        if f"train {name}" in wanted
-    ]
-    return [*training, *judging, *estimating]
+    }
+    stages: dict[str, Stage] = {}
+    for stage in wanted:
+        needed = [] if stage.is_done else [name for name in stage.needs if name in training]
+        stages |= {name: training[name] for name in needed if name not in stages}
+        stages[stage.name] = stage
+    return list(stages.values())
 
 
 def _estimating(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
@@ -122,8 +126,10 @@ def _trained(name: str) -> tuple[str, ...]:
 
 
 def _train(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
+    checkpoints = f"checkpoints/{name}"
     with own.making(_training_piece(name)) as folder:
-        TRAININGS[name](_panel(settings), folder)
+        TRAININGS[name](_panel(settings), folder, own.path / checkpoints)
+    own.remove(checkpoints)
 
 
 def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:

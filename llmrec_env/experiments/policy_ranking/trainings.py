@@ -46,7 +46,7 @@ def load_offline(panel: Panel, folder: Path) -> Policy:
     return D3rlpyPolicy.load(folder, panel.simulator)
 
 
-def ppo(panel: Panel, folder: Path) -> None:
+def ppo(panel: Panel, folder: Path, checkpoints: Path) -> None:
     """Train PPO among the simulated users who are no test users, and keep its stages."""
     from safetensors.torch import save_file
 
@@ -76,7 +76,7 @@ def load_ppo(stage: int, panel: Panel, folder: Path) -> Policy:
     return SB3Policy(model)
 
 
-def overrated(panel: Panel, folder: Path) -> None:
+def overrated(panel: Panel, folder: Path, checkpoints: Path) -> None:
     """Find which items the simulator likes more than validation users take them.
 
     An item's score is its place by the mean reward that the simulator gives it, halfway through
@@ -110,7 +110,9 @@ def _stage_file(stage: int) -> str:
     return f"stage-{stage}.safetensors"
 
 
-def _train_recommender(method: str, backbone: str, panel: Panel, folder: Path) -> None:
+def _train_recommender(
+    method: str, backbone: str, panel: Panel, folder: Path, checkpoints: Path
+) -> None:
     from agents import LEA, SNQN, Supervised
 
     settings: dict[str, Any] = {"epochs": panel.epochs, "seed": panel.seed}
@@ -119,11 +121,13 @@ def _train_recommender(method: str, backbone: str, panel: Panel, folder: Path) -
     else:
         makers: dict[str, Any] = {"SNQN": SNQN, "LEASR": LEA}
         fitted = makers[method](backbone, target="periodic", **settings)
-    fitted.fit(panel.split.train, panel.simulator, panel.split.validation)
+    fitted.fit(panel.split.train, panel.simulator, panel.split.validation, checkpoints)
     fitted.save(folder)
 
 
-def _train_offline(algorithm: str, dataset: str, panel: Panel, folder: Path) -> None:
+def _train_offline(
+    algorithm: str, dataset: str, panel: Panel, folder: Path, checkpoints: Path
+) -> None:
     from llmrec_env.offline.d3rlpy import ALGORITHMS, D3rlpyPolicy, to_mdp_dataset, train
 
     table = DATASETS[dataset].make(panel.split.train, panel.simulator, panel.seed)
