@@ -38,6 +38,7 @@ COMMANDS = {
     "fit": "fit --data data --budget 0.3 --epochs 4 --min-steps 30 --out",
     "train": "train --data data --objective snqn --no-augment --no-state --no-reward --out",
     "label": "label --log log.parquet --augment 1 --shard-rows 150 --out",
+    "collect": "collect --simulator true-taste --policy popular --episodes 3000 --out",
     "shop train": "shop train --catalogue 60 --rollouts 20 --out",
     "demo": "demo --data data --budget 0.05 --workers 2 --out",
     "bench": "bench --data data --budget 0.1 --backbones sasrec --seeds 1 --splits 1 --trials 0 "

@@ -111,6 +111,7 @@ class Collecting:
             catalogue=env.simulator.catalogue,
             user_ids=histories.log.user_ids[users].rename("user_id"),
             histories=tuple(histories.history(int(user)) for user in users),
+            unknown=tuple(env.simulator.unknown_items(int(user)) for user in users),
             about=self.about,
         )
 

@@ -2,8 +2,9 @@
 
 The propensity of a step is the probability with which the policy that collected the log showed this
 item, given the observation and the items still unseen at that step. It is no probability that the
-item was taken: that is the user's own answer. Over the unseen items of a step propensities sum to
-one. With them another policy can be judged by the same log (off-policy evaluation).
+item was taken: that is the user's own answer. Over the unseen items of a step (about which the
+user can answer) propensities sum to one. With them another policy can be judged by the same log
+(off-policy evaluation).
 
 A saved log is a folder. ``steps.parquet`` has one row a step, ``episodes.parquet`` one row an
 episode, ``collection.json`` says who collected it, and ``interactions.parquet`` with
@@ -37,6 +38,7 @@ INTERACTIONS, ITEMS = "interactions.parquet", "items.parquet"
 HISTORY_LENGTH = 50
 """Items of a "history" observation, where a policy does not say how many."""
 ARRAYS = ("offsets", "items", "propensities", "rewards", "accepted", "observations")
+NONE = read_only(np.empty(0, dtype=np.int64))
 PER_EPISODE = ("last_observations", "terminated")
 
 
@@ -60,6 +62,8 @@ class CollectedLog:
         terminated: bool (n_episodes,), whether the user left; else the time limit cut the episode.
         histories: each episode's initial history, int64 item indices, oldest first.
         about: who collected it, from whom and with which settings, as JSON knows it.
+        unknown: each episode's items that could not be shown, because the user cannot answer about
+            them (:meth:`UserSimulator.unknown_items`), int64 item indices; empty where all could.
 
     Raises:
         DataError: the arrays do not fit each other, or a propensity is none.
@@ -77,12 +81,16 @@ class CollectedLog:
     terminated: BoolArray
     histories: tuple[IntArray, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+    unknown: tuple[IntArray, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (*ARRAYS, *PER_EPISODE):
             object.__setattr__(self, name, read_only(getattr(self, name)))
         steps = {len(getattr(self, name)) for name in ARRAYS[1:]}
-        episodes = {len(getattr(self, name)) for name in (*PER_EPISODE, "histories", "user_ids")}
+        if not self.unknown:
+            object.__setattr__(self, "unknown", (NONE,) * len(self.histories))
+        names = (*PER_EPISODE, "histories", "unknown", "user_ids")
+        episodes = {len(getattr(self, name)) for name in names}
         if steps != {int(self.offsets[-1])} or episodes != {len(self.offsets) - 1}:
             raise DataError(
                 f"collected log: offsets say {len(self.offsets) - 1} episodes of "
@@ -127,7 +135,8 @@ class CollectedLog:
         return np.bincount(self.row_episodes, weights, self.n_episodes).astype(np.float64)
 
     def allowed(self, rows: IntArray) -> BoolArray:
-        """The items among which the policy chose, bool (len(rows), n_items): those still unseen.
+        """The items among which the policy chose, bool (len(rows), n_items): those still unseen,
+        about which the user can answer.
 
         Args:
             rows: int64 (N,), steps.
@@ -136,6 +145,7 @@ class CollectedLog:
         for place, row in enumerate(rows.tolist()):
             episode = self.row_episodes[row]
             allowed[place, self.histories[episode]] = False
+            allowed[place, self.unknown[episode]] = False
             allowed[place, self.items[self.offsets[episode] : row]] = False
         return allowed
 
@@ -233,12 +243,16 @@ class CollectedLog:
     def episodes_frame(self) -> pl.DataFrame:
         """One row an episode, as ``episodes.parquet`` has it."""
         ids = self.catalogue.table["item_id"]
-        histories = [ids[history].to_list() for history in self.histories]
+
+        def lists(parts: tuple[IntArray, ...]) -> pl.Series:
+            return pl.Series([ids[part].to_list() for part in parts], dtype=pl.List(pl.String))
+
         return pl.DataFrame(
             {
                 "episode": np.arange(self.n_episodes),
                 "user_id": self.user_ids,
-                "initial_history": pl.Series(histories, dtype=pl.List(pl.String)),
+                "initial_history": lists(self.histories),
+                "unknown_items": lists(self.unknown),
                 "last_observation": self.last_observations,
             }
         )
@@ -267,8 +281,6 @@ class CollectedLog:
         catalogue = Catalogue.load(folder / ITEMS)
         steps, episodes = read_parquet(folder / STEPS), read_parquet(folder / EPISODES)
         lengths = np.bincount(steps["episode"].to_numpy(), minlength=episodes.height)
-        sizes = episodes["initial_history"].list.len().to_numpy()
-        histories = catalogue.index_of(episodes["initial_history"].explode())
         ends = steps.filter(pl.col("terminated") | pl.col("truncated"))
         return cls(
             catalogue=catalogue,
@@ -281,8 +293,9 @@ class CollectedLog:
             observations=steps["observation"].to_numpy(),
             last_observations=episodes["last_observation"].to_numpy(),
             terminated=ends["terminated"].to_numpy(),
-            histories=tuple(np.split(histories, np.cumsum(sizes)[:-1])),
+            histories=_indices(episodes["initial_history"], catalogue),
             about=read_json(folder / ABOUT),
+            unknown=_indices(episodes["unknown_items"], catalogue),
         )
 
     @classmethod
@@ -299,9 +312,16 @@ class CollectedLog:
             user_ids=pl.concat(part.user_ids for part in parts),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             histories=tuple(history for part in parts for history in part.histories),
+            unknown=tuple(items for part in parts for items in part.unknown),
             about=first.about,
             **columns,
         )
+
+
+def _indices(lists: pl.Series, catalogue: Catalogue) -> tuple[IntArray, ...]:
+    """The item indices of lists of ids."""
+    ends = np.cumsum(lists.list.len().to_numpy())[:-1]
+    return tuple(np.split(catalogue.index_of(lists.explode().drop_nulls()), ends))
 
 
 def as_asked(policy: Any, both: dict[str, Any]) -> Any:

@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from collected_users import USERS, Shy
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.data import load
-from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.collecting import collect
 from llmrec_env.evaluation.stochastic import UniformPolicy
 from llmrec_env.offline.collected import CollectedLog
-from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
-USERS = TrueTasteUser(generate_world(seed=2, n_items=30, n_users=12), accept_rate=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +64,14 @@ def test_it_is_a_log_of_what_was_taken_with_what_was_skipped_beside_it(
             assert own.to_numpy() == pytest.approx(log.propensities[rows][accepted], rel=1e-6)
     twice = read.user_ids.filter(read.user_ids.str.ends_with("#2"))
     assert len(twice) == log.n_episodes - log.user_ids.n_unique()
+
+
+def test_items_about_which_nobody_answers_are_never_shown(tmp_path: Path) -> None:
+    collect(UniformPolicy(), Shy(), episodes=8, max_episode_steps=4).save(tmp_path / "log")
+    log = CollectedLog.load(tmp_path / "log")
+    allowed = log.allowed(np.arange(len(log)))
+    assert not allowed[:, Shy.unknown].any()
+    assert 1 / allowed.sum(axis=1) == pytest.approx(log.propensities)
 
 
 def test_steps_are_one_row_each(log: CollectedLog, folder: Path) -> None:

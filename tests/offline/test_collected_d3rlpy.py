@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("d3rlpy")
-from test_collected import USERS
+from collected_users import USERS
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.evaluation.collecting import collect

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("minari")
 pytest.importorskip("h5py")
 import minari
-from test_collected import USERS
+from collected_users import USERS
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.evaluation.collecting import collect
