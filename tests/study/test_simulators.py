@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 OF_KINDS = [
     "soft targets" if name == "LE" else f"{name} targets"
     for name in LANGUAGE_SIMULATORS
-    if name not in ("LE 30%", "LE pooled", "LE with ids", "LE unpretrained")
+    if name not in ("LE 30%", "LE pooled", "LE without ids", "LE unpretrained")
 ]
 OTHERS = (
     *("LE and item-kNN targets", "plain and LE in service", "two plain in service"),

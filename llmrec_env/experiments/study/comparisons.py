@@ -25,13 +25,14 @@ BUILDS_ON = {
     **dict.fromkeys(
         (
             *("LE 10% targets", "LE 30% targets", "LE of titles targets", "LE pooled targets"),
-            *("LE with ids targets", "text without LM targets"),
+            *("LE without ids targets", "LE without LM targets"),
             *("top-1 target", "LE and item-kNN targets", "LEASR"),
         ),
         "soft targets",
     ),
     "LE unpretrained targets": "LE pooled targets",
-    "bag of items targets": "text without LM targets",
+    "text without LM targets": "LE without ids targets",
+    "bag of items targets": "LE without LM targets",
     "LEASR with item-kNN": "LE and item-kNN targets",
     "plain and LE in service": "soft targets",
 }

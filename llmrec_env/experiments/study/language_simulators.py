@@ -27,7 +27,7 @@ class LanguageSpec:
     Attributes:
         items: what its LM reads of an item (:class:`FitConfig`).
         titles: whether it knows the items' titles alone.
-        item_ids: whether each item also learns a vector of its own.
+        item_ids: whether each item also learns a vector of its own; None: as ``llmrec fit`` does.
         language_model: whether there is one.
         share: of the training users that it learns from; 0 leaves it as its texts make it.
         pretrained: whether the small base model has read the item texts.
@@ -35,7 +35,7 @@ class LanguageSpec:
 
     items: Literal["auto", "text", "pooled", "random"] = "auto"
     titles: bool = False
-    item_ids: bool = False
+    item_ids: bool | None = None
     language_model: bool = True
     share: float = 1.0
     pretrained: bool = True
@@ -50,14 +50,16 @@ LANGUAGE_SIMULATORS = {
     "LE of titles": LanguageSpec(titles=True),
     "LE pooled": LanguageSpec(items="pooled"),
     "LE unpretrained": LanguageSpec(items="pooled", pretrained=False),
-    "LE with ids": LanguageSpec(item_ids=True),
-    "frozen text": LanguageSpec(items="pooled", share=0.0),
-    "text without LM": LanguageSpec(items="pooled", language_model=False),
+    "LE without ids": LanguageSpec(item_ids=False),
+    "LE without LM": LanguageSpec(items="pooled", language_model=False),
+    "frozen text": LanguageSpec(items="pooled", item_ids=False, share=0.0),
+    "text without LM": LanguageSpec(items="pooled", item_ids=False, language_model=False),
     "LE without text": LanguageSpec(items="random", item_ids=True),
     "bag of items": LanguageSpec(items="random", item_ids=True, language_model=False),
 }
-"""The LE and its controls. The last two know no item's text: random item tokens, learned ids. The
-last has no LM either, so that its reward is a logistic function of a bag of items."""
+"""The LE and its controls. Without ids an item is its text alone, without an LM the reward is a
+logistic function of a bag of items. The last two know no item's text: random item tokens, learned
+ids."""
 
 
 def _register(name: str, spec: LanguageSpec) -> None:

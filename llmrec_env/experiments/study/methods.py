@@ -17,7 +17,7 @@ from llmrec_env.experiments.study.space import HOST, Space, space_of
 
 Role = Literal["plain", "framework", "control", "language"]
 PLAIN, PROXY = "plain", "proxy"
-TEXT_CONTROLS = ("frozen text", "text without LM", "LE unpretrained")
+TEXT_CONTROLS = ("frozen text", "text without LM", "LE without LM", "LE unpretrained")
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,10 @@ class Method:
         """The settings of a recommender, with further ``changes``.
 
         All backbones are searched in one space; what a backbone has no setting for, it leaves out.
+        What the method itself decides, such as "tied", another method's host does not change.
         """
-        settings = {**self.settings, **changes}
+        decided = {key: value for key, value in self.settings.items() if key not in self.space}
+        settings = {**self.settings, **changes, **decided}
         config = RecommenderConfig.of(backbone, settings.pop("objective", DEFAULT_OBJECTIVE))
         left_out = set(HOST) - set(config.settings)
         return config.with_settings(
@@ -100,7 +102,7 @@ def _targets(simulator: str, role: Role = "language") -> Method:
 
 
 FRAMEWORKS = ("SQN", "SAC", "SA2C", "SMORL")
-LANGUAGE_TEACHERS = ("LE 10%", "LE 30%", "LE of titles", "LE pooled", "LE with ids")
+LANGUAGE_TEACHERS = ("LE 10%", "LE 30%", "LE of titles", "LE pooled", "LE without ids")
 CONTROL_TEACHERS = (*TEXT_CONTROLS, "LE without text", "bag of items")
 """Simulators whose soft targets show what language, its LM and its learning add."""
 COUNTING_TEACHERS = {"random": "random", "popular": "popular", "co-occurrence": "cooccurrence"}

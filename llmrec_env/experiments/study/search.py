@@ -4,10 +4,10 @@ With ``StudySettings.tune`` "host" only the plain backbone has trials, and all m
 settings.
 
 The search uses the first split only, with a training seed of its own; its result is then used on
-all splits with all seeds. The first trial is the method's defaults, the second a wider host, no
-trial is cut short, and Optuna's TPE proposes the others. Each finished trial stands in a JSON file,
-and every next one is proposed from those alone: a search that was killed goes on as if it had not
-been.
+all splits with all seeds. The first trials are the method's defaults and the three other hosts of
+:data:`HOSTS`, no trial is cut short, and Optuna's TPE proposes the others. Each finished trial
+stands in a JSON file, and every next one is proposed from those alone: a search that was killed
+goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from llmrec_env.common.run_folder import RunFolder, check_same
 from llmrec_env.experiments.study.fit import fit_method
 from llmrec_env.experiments.study.methods import Method
 from llmrec_env.experiments.study.settings import StudySettings
-from llmrec_env.experiments.study.space import WIDE, Choice, Range, Space
+from llmrec_env.experiments.study.space import HOSTS, Choice, Range, Space
 from llmrec_env.experiments.study.split_context import SplitContext, as_name
 
 METRIC = "NDCG@10"
@@ -95,8 +95,9 @@ def defaults(backbone: str, method: Method) -> dict[str, Any]:
 
 
 def _propose(method: Method, backbone: str, trials: list[Trial], number: int) -> dict[str, Any]:
-    if number < 2:
-        return {**defaults(backbone, method), **(WIDE if number else {})}
+    if number < len(HOSTS):
+        usual = defaults(backbone, method)
+        return usual | {key: value for key, value in HOSTS[number].items() if key in usual}
     optuna = require("optuna", "bench")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = _distributions(optuna.distributions, method.space)
