@@ -75,7 +75,8 @@ def test_the_host_alone_may_be_tuned(tmp_path: Path) -> None:
         assert found == {**defaults("sasrec", plain), "dim": 128}
         METHODS[name].config("sasrec", **found)  # fits it
     # What a method is about stays, whatever host plain chose.
-    assert not found["tied"] and METHODS["tied"].config("sasrec", **found).tied
+    assert not found["tied"]
+    assert METHODS["tied"].config("sasrec", **found).tied
     with pytest.raises(SettingError, match="tune must be"):
         StudySettings(tune="all")  # type: ignore[arg-type]
 
