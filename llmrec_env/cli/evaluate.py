@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_rows
 from llmrec_env.cli.simulators import open_simulator
 from llmrec_env.common import processes
+from llmrec_env.common.errors import SettingError
 
 KS = (5, 10, 20)
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from agents import Recommender
     from llmrec_env.common.arrays import BoolArray, Float64Array
     from llmrec_env.data.log import InteractionLog
+    from llmrec_env.data.source import Source
     from llmrec_env.data.splits import Split
     from llmrec_env.evaluation.intervals import Interval
     from llmrec_env.evaluation.policies import Policy
@@ -37,6 +40,13 @@ def evaluate(
         ),
     ] = None,
     simulator: options.Simulator = None,
+    other: Annotated[
+        str | None,
+        typer.Option(
+            help="Log of another recommender over the same items, a folder, a file or world:NAME: "
+            "also say how much of its accuracy the simulated user keeps there."
+        ),
+    ] = None,
     episodes: Annotated[
         int,
         options.number(
@@ -49,17 +59,23 @@ def evaluate(
 ) -> None:
     """Measure a recommender, or the simulated user itself, on test users."""
     processes.check_alone()
+    if recommender is not None and other is not None:
+        raise SettingError("--other is asked of a simulated user; leave --recommender out")
     source = log.open(seed, ranked=True)
     if recommender is None:
-        _print_card(source.split, open_simulator(simulator, source, device, dtype), seed)
+        user = open_simulator(simulator, source, device, dtype)
+        others = None if other is None else replace(log, data=other).open(seed, ranked=True)
+        _print_card(source.split, user, seed)
+        if others is not None:
+            _print_counterfactual(source, others, user, seed)
         return
     from agents import Recommender
 
-    user = open_simulator(simulator, source, device, dtype) if episodes else None
+    answering = open_simulator(simulator, source, device, dtype) if episodes else None
     model = Recommender.load(recommender, source.log.catalogue)
     _print_ranking(source.split, model)
-    if user is not None:  # ranking alone asks nobody
-        _print_returns(source.split, user, model, episodes, seed)
+    if answering is not None:  # ranking alone asks nobody
+        _print_returns(source.split, answering, model, episodes, seed)
 
 
 def _print_card(split: Split, user: UserSimulator, seed: int) -> None:
@@ -78,6 +94,37 @@ def _print_card(split: Split, user: UserSimulator, seed: int) -> None:
         for who, columns in card.intervals.items()
     ]
     print_rows("The simulated user on test users, with 95% intervals over users", rows)
+
+
+def _print_counterfactual(source: Source, other: Source, user: UserSimulator, seed: int) -> None:
+    """How much of its accuracy a simulated user keeps on another recommender's log."""
+    from llmrec_env.evaluation.counterfactual import (
+        counterfactual_accuracy,
+        counterfactual_popularity,
+        strangers_of,
+    )
+    from llmrec_env.users.true_taste import TrueTasteUser
+
+    own, others = source.split.test, strangers_of(other.split.test, source.split.train)
+    found = {
+        "simulated user": counterfactual_accuracy(user, own, others, seed),
+        "popularity": counterfactual_popularity(source.split.train, own, others, seed),
+    }
+    if source.world is not None and other.world is not None:
+        found["true users"] = counterfactual_accuracy(
+            TrueTasteUser(source.world), own, others, seed
+        )
+    parts = ("own", "other", "kept", "kept_above_chance")
+    rows = [
+        {"who": who}
+        | {
+            f"{kind}, {part.replace('_', ' ')}": _with_interval(getattr(accuracy, part)[kind])
+            for kind in accuracy.own
+            for part in parts
+        }
+        for who, accuracy in found.items()
+    ]
+    print_rows(f"Accuracy on its own log, and what is kept of it on {other.name}", rows)
 
 
 def _print_ranking(split: Split, model: Recommender) -> None:

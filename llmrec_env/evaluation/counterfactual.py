@@ -94,6 +94,22 @@ def counterfactual_popularity(
     )
 
 
+def strangers_of(log: InteractionLog, train: InteractionLog) -> InteractionLog:
+    """The users of a log who are no training users, by their names.
+
+    Raises:
+        DataError: all of them are.
+    """
+    known = set(train.user_ids)
+    strangers = [row for row, name in enumerate(log.user_ids) if name not in known]
+    if not strangers:
+        raise DataError(
+            f"all {log.n_users} held-out users of the other log are training users of the first, "
+            "by their names: an accuracy on them would be that of what was learned"
+        )
+    return log.select_users(strangers)
+
+
 Scores = Callable[[InteractionLog, IntArray], tuple[NDArray[Any], NDArray[Any]]]
 """From a log and candidates (n, K) after each of its rows to the scores of the items taken, (n,),
 before which nothing is known at a user's first, and of the candidates, (n, K)."""

@@ -48,6 +48,13 @@ def test_a_saved_ppo_collects_by_its_own_distribution(tmp_path: Path) -> None:
     assert 0 < propensities.std() < 0.01
 
 
+def test_another_log_is_asked_of_a_simulated_user_only(tmp_path: Path) -> None:
+    options = ("--recommender", str(tmp_path), "--other", "world:uniform")
+    result = runner.invoke(app, ["evaluate", *options])
+    assert result.exit_code == 1
+    assert "leave --recommender out" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -11,7 +11,11 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world import LoggingParameters, generate_world
-from llmrec_env.evaluation.counterfactual import counterfactual_accuracy, counterfactual_popularity
+from llmrec_env.evaluation.counterfactual import (
+    counterfactual_accuracy,
+    counterfactual_popularity,
+    strangers_of,
+)
 from llmrec_env.users.true_taste import TrueTasteUser
 
 pytestmark = pytest.mark.core
@@ -65,6 +69,14 @@ def test_an_item_shown_beside_is_one_that_the_log_kept(own: Split) -> None:
 def test_logs_that_keep_no_skips_are_asked_the_rest(own: Split, other: InteractionLog) -> None:
     plain = replace(other, skips=None)
     assert list(counterfactual_popularity(own.train, own.test, plain).own) == ["uniform", "popular"]
+
+
+def test_training_users_are_left_out_of_the_other_log(own: Split, other: InteractionLog) -> None:
+    assert strangers_of(other, own.train).n_users == other.n_users
+    mixed = replace(other, user_ids=other.user_ids.head(80).append(own.train.user_ids.head(10)))
+    assert set(strangers_of(mixed, own.train).user_ids) == set(other.user_ids[:80])
+    with pytest.raises(DataError, match="all 180 held-out users"):
+        strangers_of(own.train, own.train)
 
 
 def test_other_items_and_users_of_one_item_are_refused(own: Split) -> None:
