@@ -129,9 +129,13 @@ def collect(
     )
     if minari is not None and _is_in_minari(minari, plan.about):
         minari = None
-    whose = part or user.users
+    whose = user.users if part is None else part
     assert whose is not None
-    contents = {"users": log_fingerprint(whose), "policy": _fingerprint(policy)}
+    contents = {
+        "users": log_fingerprint(whose),
+        "policy": _fingerprint(policy),
+        "simulator": _fingerprint(simulator or ""),
+    }
     with place.claim(contents, {"device": device}):
         if not place.is_finished():
             collect_to(place, plan)
@@ -208,14 +212,14 @@ def _open_policy(name: str, split: Split | None, user: UserSimulator) -> Policy:
     )
 
 
-def _fingerprint(policy: str) -> str:
-    """What a saved policy holds, so that another one under its name is not taken for it."""
+def _fingerprint(name: str) -> str:
+    """What a folder or file holds, so that another one under its name is not taken for it."""
     from llmrec_env.common.files import fingerprint, folder_fingerprint
 
-    path = Path(policy).expanduser()
-    if path.is_dir():
+    path = Path(name).expanduser()
+    if name and path.is_dir():
         return folder_fingerprint(path)
-    return fingerprint([path.read_bytes()]) if path.is_file() else policy
+    return fingerprint([path.read_bytes()]) if path.is_file() else name
 
 
 def _print(log: CollectedLog, out: Path) -> None:

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, stable_order
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.checks import ENDLESS, check_counts
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import progress_bar
@@ -25,6 +24,7 @@ from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
+from llmrec_env.evaluation.collecting_steps import PlayedSteps
 from llmrec_env.evaluation.episodes import Seats
 from llmrec_env.evaluation.stochastic import (
     EpsilonGreedy,
@@ -40,7 +40,6 @@ BATCH_USERS, PART_EPISODES = 64, 256
 """Users asked at once, and episodes of a part."""
 ROUNDING = 1e-6
 """By how much the probabilities of a row may miss one."""
-STEP_COLUMNS = ("episode", "items", "propensities", "rewards", "accepted", "observations")
 ENVIRONMENT = "LLMRec/NextItem-v1"
 PLACES = ("device", "dtype")
 OF_SIMULATOR = ("accept_rate", "remember_skips", *PLACES)
@@ -83,7 +82,7 @@ class Collecting:
         env, users, n_episodes = self.env, self.users[episodes], len(episodes)
         histories = env.rules.initial_histories
         seeds, choices = _luck_of(self.seed, episodes)
-        seats, steps = Seats(env, histories.ids[users], seeds), _Steps(n_episodes)
+        seats, steps = Seats(env, histories.ids[users], seeds), PlayedSteps(n_episodes)
         observation = seats.open(np.ones(env.num_envs, dtype=np.bool_))
         while (seats.sitting < n_episodes).any():
             live = np.flatnonzero(seats.sitting < n_episodes)
@@ -154,7 +153,7 @@ def prepare(
             "before, and keeps states and histories; leave these settings out"
         )
     chooser = stochastic(policy)
-    kwargs = {"simulator": simulator_name or _name_of(simulator), **settings}
+    kwargs = {"simulator": _name_of(simulator_name or simulator), **settings}
     own = {name: settings.pop(name, None) for name in OF_SIMULATOR}
     simulator = resolve_simulator(simulator, users, **own)
     assert simulator.users is not None
@@ -222,41 +221,6 @@ def called(policy: Any) -> str:
     if isinstance(policy, EpsilonGreedy):
         return f"{called(policy.policy)}, epsilon {policy.epsilon:g}"
     return str(getattr(policy, "name", type(policy).__name__))
-
-
-class _Steps:
-    """The steps of some episodes, in the order in which they were played."""
-
-    def __init__(self, n_episodes: int) -> None:
-        self.n_episodes = n_episodes
-        self.last = [np.empty(0, dtype=np.float32)] * n_episodes
-        self.terminated = np.zeros(n_episodes, dtype=np.bool_)
-        self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in STEP_COLUMNS}
-
-    def add(self, **columns: NDArray[Any]) -> None:
-        """One step of several episodes, a row each."""
-        for name, values in columns.items():
-            self._columns[name].append(values)
-
-    def end(self, episodes: IntArray, states: FloatArray, terminated: BoolArray) -> None:
-        """Some episodes have come to their end."""
-        for episode, state, gone in zip(episodes.tolist(), states, terminated, strict=True):
-            self.last[episode], self.terminated[episode] = state, gone
-
-    def log(self, **columns: Any) -> CollectedLog:
-        """All of them, episode by episode."""
-        steps: dict[str, Any] = {
-            name: np.concatenate(parts) for name, parts in self._columns.items()
-        }
-        episodes = steps.pop("episode")
-        order, lengths = stable_order(episodes), np.bincount(episodes, minlength=self.n_episodes)
-        return CollectedLog(
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            last_observations=np.stack(self.last),
-            terminated=self.terminated,
-            **{name: values[order] for name, values in steps.items()},
-            **columns,
-        )
 
 
 def _name_of(simulator: Any) -> str | None:

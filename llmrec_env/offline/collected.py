@@ -18,7 +18,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +25,20 @@ import polars as pl
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import atomic_path, local_path, read_json, write_json
+from llmrec_env.common.files import atomic_path, local_path, write_json
 from llmrec_env.common.forking import fork_safe
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.parquet import read_parquet
 from llmrec_env.data.reading import Reading
+from llmrec_env.offline.collected_files import (
+    ABOUT,
+    EPISODES,
+    INTERACTIONS,
+    ITEMS,
+    STEPS,
+    read_columns,
+)
 
-STEPS, EPISODES, ABOUT = "steps.parquet", "episodes.parquet", "collection.json"
-INTERACTIONS, ITEMS = "interactions.parquet", "items.parquet"
 HISTORY_LENGTH = 50
 """Items of a "history" observation, where a policy does not say how many."""
 ARRAYS = ("offsets", "items", "propensities", "rewards", "accepted", "observations")
@@ -276,27 +280,7 @@ class CollectedLog:
         Raises:
             DataError: it is none, or one of its files is damaged.
         """
-        folder = local_path(path, "collected log")
-        _check_files(folder)
-        catalogue = Catalogue.load(folder / ITEMS)
-        steps, episodes = read_parquet(folder / STEPS), read_parquet(folder / EPISODES)
-        lengths = np.bincount(steps["episode"].to_numpy(), minlength=episodes.height)
-        ends = steps.filter(pl.col("terminated") | pl.col("truncated"))
-        return cls(
-            catalogue=catalogue,
-            user_ids=episodes["user_id"],
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            items=catalogue.index_of(steps["item_id"]),
-            propensities=steps["propensity"].to_numpy(),
-            rewards=steps["reward"].to_numpy(),
-            accepted=steps["accepted"].to_numpy(),
-            observations=steps["observation"].to_numpy(),
-            last_observations=episodes["last_observation"].to_numpy(),
-            terminated=ends["terminated"].to_numpy(),
-            histories=_indices(episodes["initial_history"], catalogue),
-            about=read_json(folder / ABOUT),
-            unknown=_indices(episodes["unknown_items"], catalogue),
-        )
+        return cls(**read_columns(local_path(path, "collected log")))
 
     @classmethod
     def joined(cls, parts: Sequence[CollectedLog]) -> CollectedLog:
@@ -318,22 +302,7 @@ class CollectedLog:
         )
 
 
-def _indices(lists: pl.Series, catalogue: Catalogue) -> tuple[IntArray, ...]:
-    """The item indices of lists of ids."""
-    ends = np.cumsum(lists.list.len().to_numpy())[:-1]
-    return tuple(np.split(catalogue.index_of(lists.explode().drop_nulls()), ends))
-
-
 def as_asked(policy: Any, both: dict[str, Any]) -> Any:
     """Observations in the form that a policy asks for, of those that have both parts."""
     kind = getattr(policy, "observation", None) or "both"
     return both if kind == "both" else both[kind]
-
-
-def _check_files(folder: Path) -> None:
-    missing = [name for name in (STEPS, EPISODES, ABOUT, ITEMS) if not (folder / name).is_file()]
-    if missing:
-        raise DataError(
-            f"{folder} holds no collected log: it lacks {', '.join(missing)}; `llmrec collect` "
-            "makes such folders"
-        )
