@@ -182,11 +182,11 @@ class AnsweringLE:
         return self._liking_head.pools(self.liking_tables, items, values)
 
     def feelings(self, pools: Pools) -> Tensor:
-        """The users (…, w) as the liking head sees them."""
+        """The users (…, w + r) as the liking head sees them."""
         return self._liking_head.users(pools)
 
     def liking(self, feelings: Tensor, actions: Tensor) -> Tensor:
-        """Expected feedback (…,) in (0, 1) of actions int64 (…,) for :meth:`feelings` (…, w).
+        """Expected feedback (…,) in (0, 1) of actions int64 (…,) for :meth:`feelings`.
 
         Of several members it is the mean.
         """
@@ -198,7 +198,7 @@ class AnsweringLE:
             told = self._liking_head.expected(feelings, self.liking_tables, actions)
             return share_below(told)[None]
         asked, level = self._member_likings
-        alone = self._liking_head.user_level(feelings)[..., 0]
+        alone = self._liking_head.alone(feelings)
         told = self._liking_members.expected(feelings, asked[actions], level[actions], alone)
         return share_below(told).movedim(-1, 0)
 
@@ -215,8 +215,8 @@ class AnsweringLE:
 
     def no_pools(self, n: int) -> list[Tensor]:
         """The parts of the pools of N users of whom nothing was read."""
-        sizes = [(n,)] * 4 + [(n, self._liking_head.width)] * 3
-        return [torch.zeros(size, device=self.device) for size in sizes]
+        sizes = self._liking_head.pool_sizes
+        return [torch.zeros(n, *size, device=self.device) for size in sizes]
 
     def extended(self, pools: Pools, items: Tensor) -> Pools:
         """Pools (N,) after one more item int64 (N,), of which nobody knows how it was liked."""

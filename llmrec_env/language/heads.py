@@ -91,6 +91,8 @@ class Heads(nn.Module):
             self.liking.n_items = kept + more
             if len(self.liking.own):
                 self.liking.own = _followed(self.liking.own, kept, more)
+            posterior = self.liking.posterior
+            posterior.axes = _rows_followed(posterior.axes, kept, more)
 
     @property
     def decay(self) -> Tensor:
@@ -169,5 +171,9 @@ class Heads(nn.Module):
 
 def _followed(own: nn.Parameter, kept: int, more: int) -> nn.Parameter:
     """The first rows of numbers of items, and as many rows of zeros as more items follow."""
-    rows = torch.cat([own.detach()[:kept], own.new_zeros(more, *own.shape[1:])])
+    rows = _rows_followed(own.detach(), kept, more)
     return nn.Parameter(rows, requires_grad=own.requires_grad)
+
+
+def _rows_followed(own: Tensor, kept: int, more: int) -> Tensor:
+    return torch.cat([own[:kept], own.new_zeros(more, *own.shape[1:])])

@@ -21,15 +21,10 @@ from torch import Tensor
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
-from llmrec_env.common.training import (
-    TrainingConfig,
-    TrainingHistory,
-    clear_checkpoint,
-    shuffled_batches,
-    train,
-)
+from llmrec_env.common.training import TrainingConfig, TrainingHistory, clear_checkpoint, train
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.liking import LikingHead, LikingTables, Pools
+from llmrec_env.language.liking import LikingHead
+from llmrec_env.language.liking_folds import LikingFolds
 from llmrec_env.language.liking_users import LikingUsers, Parts, too_little
 from llmrec_env.language.members import LikingMembers
 
@@ -121,13 +116,15 @@ def learn_liking(
     )
     if not len(learned.users):
         raise DataError(too_little(scale.source))
-    batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
-    checks = _checks(held_out, config)
+    size, checks = head.posterior.size, _checks(held_out, config)
+    folds = LikingFolds(train_log, learned, size, config.batch_size, config.seed)
+    level, axes = folds.level.to(device), folds.axes.to(device)
 
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        parts = learned.parts(learned.users[batches(number)], rng)
+        users, others = folds.batch(number)
+        parts = learned.parts(users, rng)
         kept = _some_kept(rng, head, config)
-        return {"liking": _loss(head, features, parts.to(device), config, kept)}
+        return {"liking": _loss(head, features, parts.to(device), config, kept, others.to(device))}
 
     def evaluate() -> dict[str, float]:
         was = head.training
@@ -141,7 +138,7 @@ def learn_liking(
     best: tuple[TrainingHistory, dict[str, Tensor], Beginning] | None = None
     for place, beginning in enumerate(BEGINNINGS):
         head.load_state_dict(first)
-        head.begin(beginning.own, beginning.dropout)
+        head.begin(beginning.own, beginning.dropout, level, axes)
         history = train(
             head,
             loss,
@@ -210,18 +207,18 @@ def learn_liking_members(
     )
     if not len(learned.users):
         raise DataError(too_little(scale.source))
-    batches = shuffled_batches(len(learned.users), config.batch_size, config.seed)
+    size, checks = head.eval().posterior.size, _checks(held_out, config)
+    folds = LikingFolds(train_log, learned, size, config.batch_size, config.seed)
     device, weights = model.device, torch.from_numpy(counts).to(model.device)
-    with torch.no_grad():
-        tables = head.eval().tables(model.item_features)
-    checks = _checks(held_out, config)
 
-    def errors(parts: Parts, weights: Tensor) -> Tensor:
+    def errors(parts: Parts, weights: Tensor, axes: Tensor | None = None) -> Tensor:
         """Of each member, (K,)."""
         with torch.no_grad():
-            users = head.users(_pools(head, tables, parts))[:, None]
+            tables = head.tables(model.item_features, None, axes)
+            pools = head.summed(tables, parts.items, parts.values, parts.read)
+            users = head.users(pools)[:, None]
         asked, level = members.tables(tables)
-        alone = head.user_level(users)[..., 0]
+        alone = head.alone(users)
         told = members.expected(users, asked[parts.asked], level[parts.asked], alone)
         each = [
             _errors(own, parts.wanted, parts.there, config.order, weight)
@@ -230,8 +227,9 @@ def learn_liking_members(
         return torch.stack(each)
 
     def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        users = learned.users[batches(number)]
-        return {"liking": errors(learned.parts(users, rng).to(device), weights[users]).sum()}
+        users, others = folds.batch(number)
+        parts = learned.parts(users, rng).to(device)
+        return {"liking": errors(parts, weights[users], others.to(device)).sum()}
 
     def evaluate() -> dict[str, float]:
         ones = [torch.ones(len(parts.items), counts.shape[1], device=device) for parts in checks]
@@ -277,22 +275,12 @@ def _loss(
     parts: Parts,
     config: LikingConfig,
     kept: Tensor | None = None,
+    axes: Tensor | None = None,
 ) -> Tensor:
-    tables = head.tables(features, kept)
-    users = head.users(_pools(head, tables, parts))
+    tables = head.tables(features, kept, axes)
+    users = head.users(head.summed(tables, parts.items, parts.values, parts.read))
     told = head.expected(users[:, None], tables, parts.asked)
     return _errors(told, parts.wanted, parts.there, config.order)
-
-
-def _pools(head: LikingHead, tables: LikingTables, parts: Parts) -> Pools:
-    """The sums over what is read of each user."""
-    terms = head.terms(tables, parts.items, parts.values)
-    return Pools(
-        *(
-            (part * parts.read[..., None]).sum(1) if part.dim() == 3 else (part * parts.read).sum(1)
-            for part in terms
-        )
-    )
 
 
 def _errors(
@@ -315,9 +303,7 @@ def _forget_unrated(head: LikingHead, log: InteractionLog, model: LanguageEnviro
     assert scale is not None
     rated = np.zeros(log.n_items, dtype=bool)
     rated[log.items[~np.isnan(scale.values(log))]] = True
-    with torch.no_grad():
-        if len(head.own):
-            head.own[torch.from_numpy(~rated).to(head.own.device)] = 0.0
+    head.forget(torch.from_numpy(~rated).to(head.own.device))
 
 
 def share_of_own(head: LikingHead, features: Tensor) -> float:

@@ -61,11 +61,12 @@ class LikingUsers:
 
     Attributes:
         users: those with enough, int64 (N,).
+        wanted: float32 (n_interactions,), z of the log, NaN where unknown.
     """
 
     def __init__(self, log: InteractionLog, scale: FeedbackScale, most: int, hidden: float) -> None:
         self._log, self._most, self._hidden = log, most, hidden
-        self._values, self._wanted = scale.values(log), scale.within_users(log)
+        self._values, self.wanted = scale.values(log), scale.within_users(log)
         self.users = users_with_feedback(scale, log)
 
     def parts(self, users: IntArray, rng: np.random.Generator) -> Parts:
@@ -74,7 +75,7 @@ class LikingUsers:
         read, told = [own for own, _ in rows], [own for _, own in rows]
         values = [self._values[own] for own in read]
         for place in np.flatnonzero(rng.random(len(rows)) < self._hidden):
-            liked = ~(self._wanted[read[place]] <= 0)
+            liked = ~(self.wanted[read[place]] <= 0)
             read[place] = read[place][liked]
             values[place] = np.full(len(read[place]), np.nan, dtype=np.float32)
         items, there = _padded([self._log.items[own] for own in read], 0)
@@ -84,7 +85,7 @@ class LikingUsers:
             torch.from_numpy(_padded(values, np.nan)[0]),
             torch.from_numpy(there),
             torch.from_numpy(asked),
-            torch.from_numpy(_padded([self._wanted[own] for own in told], 0.0)[0]),
+            torch.from_numpy(_padded([self.wanted[own] for own in told], 0.0)[0]),
             torch.from_numpy(is_asked).float(),
         )
 

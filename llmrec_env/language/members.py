@@ -89,7 +89,7 @@ class LikingMembers(nn.Module):
     Args:
         count: K.
         n_items: items with numbers of their own; 0 where none has.
-        width: w of :class:`LikingHead`.
+        width: of a user of :class:`LikingHead`, w.
         prior: of an item's random numbers at first, as a share of a usual item's.
     """
 
@@ -142,7 +142,7 @@ class Members(nn.Module):
         self.reward = RewardMembers(count, n_items, size, hidden_size, prior)
         self.liking: LikingMembers | None = None
         if heads.liking is not None:
-            self.liking = LikingMembers(count, n_items, heads.liking.width, prior)
+            self.liking = LikingMembers(count, n_items, heads.liking.user_size, prior)
         with torch.no_grad():
             self.reward.cosine_weight.mul_(heads.cosine_weight)
         self.requires_grad_(False)

@@ -30,7 +30,7 @@ from llmrec_env.language.text_space import TextSpace
 
 MEMBERS = "members."
 """How the names of the members' numbers begin where they are saved."""
-LATER = "item_score.weight"
+LATER = ("item_score.", "liking.posterior.")
 """What heads saved by an earlier version lack; without it they answer as they did."""
 
 
@@ -333,7 +333,8 @@ class LanguageEnvironment(nn.Module):
         prefix = "heads."
         heads = {n.removeprefix(prefix): v for n, v in tensors.items() if n.startswith(prefix)}
         expected = self.heads.state_dict()
-        heads.setdefault(LATER, torch.zeros_like(expected[LATER]))
+        for name in (name for name in expected if name.startswith(LATER)):
+            heads.setdefault(name, torch.zeros_like(expected[name]))
         check_restored(folder / HEADS, heads, expected)
         self.heads.load_state_dict(heads)
         if self.members is not None:

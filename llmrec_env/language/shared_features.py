@@ -42,13 +42,24 @@ def shared_features(log: InteractionLog, size: int, seed: int) -> Tensor:
     matrix = torch.sparse_coo_tensor(places, values, (n, n), check_invariants=True).coalesce()
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(n, size, generator=generator)
-    factors = torch.zeros(n, size)
-    if len(left):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # torch draws where the decomposition begins
-            u, scale, v = torch.svd_lowrank(matrix, q=min(size, n), niter=ROUNDS)
-        positive = (u * v).sum(0) > 0  # of a symmetric matrix the sign is the eigenvalue's
-        found = u * (scale * positive).sqrt()
-        factors[:, : found.shape[1]] = found
+    factors = main_factors(matrix, size, seed) if len(left) else torch.zeros(n, size)
     is_known = factors.norm(dim=1, keepdim=True) > 1e-4
     return torch.nn.functional.normalize(torch.where(is_known, factors, noise), dim=1)
+
+
+def main_factors(matrix: Tensor, size: int, seed: int) -> Tensor:
+    """F of ``F F'``, the positive part of a symmetric matrix of low rank: float32 (n, size).
+
+    Args:
+        matrix: float32 (n, n), dense or sparse.
+        size: columns of F, the main ones first; those beyond n or of no positive eigenvalue are 0.
+        seed: of the randomised decomposition.
+    """
+    n = len(matrix)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # torch draws where the decomposition begins
+        u, scale, v = torch.svd_lowrank(matrix, q=min(size, n), niter=ROUNDS)
+    positive = (u * v).sum(0) > 0  # of a symmetric matrix the sign is the eigenvalue's
+    factors = torch.zeros(n, size)
+    factors[:, : u.shape[1]] = u * (scale * positive).sqrt()
+    return factors
