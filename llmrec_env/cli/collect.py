@@ -14,6 +14,7 @@ from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.cli.simulators import called
 from llmrec_env.common import processes
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.extras import require
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +108,8 @@ def collect(
     from llmrec_env.offline.collected import CollectedLog
 
     _check_options(policy, users, epsilon, temperature)
+    if d3rlpy:
+        require("d3rlpy", "d3rlpy")
     settings = {
         **{"policy": policy, "epsilon": epsilon, "temperature": temperature},
         **{"simulator": simulator, "users": users, "episodes": episodes, "dtype": dtype},
