@@ -19,9 +19,10 @@ KINDS = (
     ("QRDQN", "sb3_contrib", "qrdqn", "exploration_rate"),
     ("DQN", "stable_baselines3", "", "exploration_rate"),
     ("PPO", "stable_baselines3", "", "clip_range"),
-    ("A2C", "stable_baselines3", "", "ent_coef"),
+    ("A2C", "stable_baselines3", "", "gae_lambda"),
 )
-"""Each kind, its package, a part of its policy's module, and a setting that it has."""
+"""Each kind, its package, a part of its policy's or its buffer's module, and a setting that it has;
+the first that fits."""
 
 
 def load_sb3(path: str | os.PathLike[str]) -> SB3Policy:
@@ -42,12 +43,14 @@ def load_sb3(path: str | os.PathLike[str]) -> SB3Policy:
         with zipfile.ZipFile(file) as archive:
             data = json.loads(archive.read("data"))
         module = str(data["policy_class"]["__module__"])
+        buffer = data.get("rollout_buffer_class") or {"__module__": ""}
+        modules = f"{module} {buffer['__module__']}"
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError):
         raise DataError(
             f"{file}: no saved model of stable-baselines3 (a .zip that model.save wrote)"
         ) from None
     for name, package, part, setting in KINDS:
-        if part in module and setting in data:
+        if part in modules and setting in data:
             kind: Any = getattr(require(package, "sb3"), name)
             return SB3Policy(kind.load(file, device="cpu"))
     raise DataError(f"{file}: a model whose policy ({module}) does not score items")
