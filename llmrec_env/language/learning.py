@@ -171,7 +171,9 @@ class Trial:
         self.step_tokens = steps * sum(self.tokens) / len(self.tokens)
         self.step_tokens *= 1 + config.read_skips * (LONGEST - 1) / 2
         checks = Batches(_checks(validation, config), model, LearningConfig())
-        self.read_tokens = (config.validations + 1) * sum(checks.tokens)
+        # One more before learning; afterwards each part of the items is measured by itself.
+        readings = config.validations + 1 + 2 * (model.heads.id_correction is not None)
+        self.read_tokens = readings * sum(checks.tokens)
 
     @property
     def middle(self) -> int:
