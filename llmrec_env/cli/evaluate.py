@@ -80,9 +80,9 @@ def evaluate(
 
 def _print_card(split: Split, user: UserSimulator, seed: int) -> None:
     """How well a simulated user predicts real ones."""
-    from llmrec_env.evaluation.fidelity import fidelity_card
+    from llmrec_env.evaluation.fidelity import held_out_accuracy
 
-    card = fidelity_card(user, split.train, split.test, seed)
+    card = held_out_accuracy(user, split.train, split.test, seed)
     names = {"simulator": "simulated user", "difference": "difference"}
     rows = [
         {

@@ -6,6 +6,7 @@ import typer
 
 from llmrec_env.cli import bench, shop
 from llmrec_env.cli.add_items import add_items
+from llmrec_env.cli.card import card
 from llmrec_env.cli.collect import collect
 from llmrec_env.cli.demo import demo
 from llmrec_env.cli.ensemble import ensemble
@@ -24,7 +25,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for command in (demo, rerun, fit, add_items, ensemble, label, collect, train, evaluate):
+for command in (demo, rerun, fit, add_items, ensemble, label, collect, train, evaluate, card):
     app.command()(command)
 app.add_typer(shop.app, name="shop")
 app.add_typer(bench.app, name="bench")

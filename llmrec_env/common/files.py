@@ -192,21 +192,28 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def folder_fingerprint(folder: Path, renamed: Mapping[str, str] = MappingProxyType({})) -> str:
+def folder_fingerprint(
+    folder: Path, renamed: Mapping[str, str] = MappingProxyType({}), without: Collection[str] = ()
+) -> str:
     """The :func:`fingerprint` of a folder's files, names and contents.
 
     Args:
         folder: what to read.
         renamed: files whose name counts as another, so that a new name changes no fingerprint.
+        without: files and folders in it that do not count.
     """
-    return fingerprint(_pieces(folder, renamed))
+    return fingerprint(_pieces(folder, renamed, without))
 
 
-def _pieces(folder: Path, renamed: Mapping[str, str]) -> Iterator[str | bytes]:
+def _pieces(
+    folder: Path, renamed: Mapping[str, str], without: Collection[str]
+) -> Iterator[str | bytes]:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.name in (LOCK, MADE_BY):
             continue
         name = path.relative_to(folder).as_posix()
+        if name.partition("/")[0] in without:
+            continue
         yield renamed.get(name, name)
         with path.open("rb") as file:
             yield from iter(partial(file.read, 1 << 20), b"")

@@ -25,6 +25,8 @@ from llmrec_env.common.tensor_files import check_lines, read_tensors, refuse_poi
 
 CONFIG = "config.json"
 MANIFEST = "manifest"
+CARD, CARD_REPORT, MODEL_CARD = "card.json", "card", "README.md"
+"""What `llmrec card` puts beside a saved simulator: measured of it, and no part of it."""
 
 
 def write_described(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from llmrec_env.common.arrays import Float64Array, IntArray
 
 Z95 = 1.959964
 """Two-sided 95% point of the normal distribution."""
+DRAWS = 300
+"""Bootstrap samples of users."""
 
 
 class Interval(NamedTuple):
@@ -82,3 +85,24 @@ def resampled(count: int, draws: int, seed: int) -> Float64Array:
     generator = np.random.default_rng(seed)
     drawn = generator.multinomial(count, np.full(count, 1 / count), draws)
     return drawn.astype(np.float64)
+
+
+def bootstrap(
+    statistic: Callable[[Float64Array], float], n_users: int, seed: int, draws: int = DRAWS
+) -> Interval:
+    """A statistic of the users with its 95% interval from resampled users.
+
+    Percentile bootstrap: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), ch. 13.
+
+    Args:
+        statistic: from how often each user counts, float64 (n_users,), to a number; NaN where it
+            is not known of such users.
+        n_users: how many there are.
+        seed: of the draws.
+        draws: bootstrap samples.
+    """
+    value = statistic(np.ones(n_users))
+    if n_users < 2:
+        return Interval(value, float("-inf"), float("inf"))
+    found = [statistic(weights) for weights in resampled(n_users, draws, seed)]
+    return percentiles(value, np.array(found))

@@ -26,8 +26,11 @@ from torch import Tensor
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.files import atomic_path, fingerprint, folder_fingerprint, local_path
 from llmrec_env.common.saved_folder import (
+    CARD,
+    CARD_REPORT,
     CONFIG,
     MANIFEST,
+    MODEL_CARD,
     check_manifest,
     read_config,
     reading,
@@ -188,8 +191,10 @@ def saved_catalogue(folder: Path) -> Catalogue:
 
 
 def saved_fingerprint(folder: Path) -> str:
-    """The fingerprint of a saved LE's files, the same under either name of its catalogue."""
-    return folder_fingerprint(folder, {CATALOGUE: OLD_CATALOGUE})
+    """The fingerprint of a saved LE's files, the same under either name of its catalogue, with a
+    card beside them and without one."""
+    without = (CARD, CARD_REPORT, MODEL_CARD)
+    return folder_fingerprint(folder, {CATALOGUE: OLD_CATALOGUE}, without)
 
 
 def write_folder(
@@ -219,7 +224,7 @@ def write_folder(
     language_model = None if isinstance(backend, NullLM) else _learning_backend(backend)
     copied, elsewhere, content = False, {}, None
     packages = ("torch", "transformers", "peft")
-    with atomic_path(folder, replaces={OLD_CATALOGUE}) as temporary:
+    with atomic_path(folder, replaces={OLD_CATALOGUE, CARD, CARD_REPORT}) as temporary:
         temporary.mkdir()
         if language_model is not None:
             from llmrec_env.language.lm.gguf_files import converted_key

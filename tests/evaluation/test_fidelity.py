@@ -1,4 +1,4 @@
-"""The numbers on a simulator's card, on users whose truth is known."""
+"""How a simulator predicts held-out steps, on users whose truth is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.evaluation.fidelity import (
-    fidelity_card,
+    held_out_accuracy,
     popularity_accuracy,
     reward_accuracy,
     spearman,
@@ -69,11 +69,11 @@ def test_true_users_tell_taken_from_never_met_better_than_popularity(
     assert popular.uniform > popular.popular  # matched negatives take popularity's help away
 
 
-def test_a_card_has_both_simulator_and_popularity(world: World, split: Split) -> None:
-    card = fidelity_card(TrueTasteUser(world), split.train, split.test)
+def test_both_simulator_and_popularity_are_measured(world: World, split: Split) -> None:
+    card = held_out_accuracy(TrueTasteUser(world), split.train, split.test)
     assert card.ranking["steps"] == card.popularity_ranking["steps"] > 0
     assert card.ranking["mask_seen"] is False
-    assert card == fidelity_card(TrueTasteUser(world), split.train, split.test)
+    assert card == held_out_accuracy(TrueTasteUser(world), split.train, split.test)
 
 
 @given(st.lists(st.floats(-5, 5), min_size=3, max_size=20, unique=True))

@@ -15,7 +15,7 @@ from llmrec_env.evaluation.fidelity import (
     DIFFERENCE,
     OURS,
     POPULAR,
-    fidelity_card,
+    held_out_accuracy,
     truth_agreement,
 )
 from llmrec_env.experiments.demo.settings import DemoSettings
@@ -74,7 +74,7 @@ def _is_embedded(settings: DemoSettings) -> bool:
 def measure(settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """The simulator's card on test users, and the agreement with the truth where it is known."""
     split = source.split
-    card = fidelity_card(simulator, split.train, split.test, settings.seed)
+    card = held_out_accuracy(simulator, split.train, split.test, settings.seed)
     learning = simulator.model.record.get("learning", {})
     found: Found = {
         "card": asdict(card),

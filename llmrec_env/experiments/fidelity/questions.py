@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.fidelity import spearman
+from llmrec_env.evaluation.fidelity.orders import agreement, area_under_curve
 from llmrec_env.evaluation.ranking import step_ranks, user_metrics
 from llmrec_env.experiments.fidelity.lesson import Feedback
 from llmrec_env.experiments.fidelity.rows.base import Row
@@ -110,7 +110,7 @@ class Liking(Question):
     def measure(self, row: Row) -> pl.DataFrame:
         """Spearman and AUC of each user; a constant answer has no order: 0 and one half."""
         answers = self._answers(row)
-        orders = [_order(own, true) for own, true in zip(answers, self.ratings, strict=True)]
+        orders = [agreement(own, true) for own, true in zip(answers, self.ratings, strict=True)]
         areas = [
             area_under_curve(own, true > bound)
             for own, true, bound in zip(answers, self.ratings, self.bounds, strict=True)
@@ -255,23 +255,6 @@ def _varied(ratings: FloatArray, most: int | None, rng: np.random.Generator) -> 
     if len(others) and others[0] not in some:
         some[-1] = others[0]
     return some
-
-
-def area_under_curve(scores: FloatArray, liked: BoolArray) -> float | None:
-    """The chance that a liked item stands above another; None where all or none are liked."""
-    n_liked = int(liked.sum())
-    n_other = len(liked) - n_liked
-    if not n_liked or not n_other:
-        return None
-    ranks = pl.Series(scores).rank("average").to_numpy()
-    above = ranks[liked].sum() - n_liked * (n_liked + 1) / 2
-    return float(above) / (n_liked * n_other)
-
-
-def _order(scores: FloatArray, true: FloatArray) -> float:
-    if scores.max() == scores.min():
-        return 0.0
-    return spearman(scores, true)
 
 
 def _chunks(rows: IntArray) -> Iterator[IntArray]:

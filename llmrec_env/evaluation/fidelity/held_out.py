@@ -1,25 +1,16 @@
-"""The fidelity card: how well a simulator predicts held-out users and known true preferences.
-
-On any log: does the reward of the item that a held-out user took exceed that of an item that they
-never saw, and is the next item ranked high? On the generated world, whose truth is known: does the
-reward order the unseen items as the user's true preference does, and better than popularity?
-"""
+"""Every held-out step: is the item taken above one never seen, and is the next item ranked high?"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import polars as pl
-from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import Float64Array, IntArray
-from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.negatives import Negatives
-from llmrec_env.envs.next_item.initial_histories import InitialHistories
-from llmrec_env.evaluation.intervals import Interval, clustered, interval
+from llmrec_env.evaluation.fidelity.orders import pair_wins
+from llmrec_env.evaluation.intervals import Interval, clustered
 from llmrec_env.evaluation.ranking import (
     Popularity,
     Ranker,
@@ -30,7 +21,6 @@ from llmrec_env.evaluation.ranking import (
     step_gains,
 )
 from llmrec_env.users.base import UserSimulator
-from llmrec_env.users.true_taste import TrueTasteUser
 
 
 @dataclass(frozen=True)
@@ -50,12 +40,12 @@ COLUMNS = (
     *("accuracy, uniform", "accuracy, popular"),
     *("HR@10", "NDCG@10", "HR@10, masked", "NDCG@10, masked"),
 )
-"""What a card measures, with intervals."""
+"""What is measured, with intervals."""
 OURS, POPULAR, DIFFERENCE = "simulator", "popularity", "difference"
 
 
 @dataclass(frozen=True)
-class Card:
+class HeldOutAccuracy:
     """What is measured of a simulator on users that it never learned from.
 
     Attributes:
@@ -80,9 +70,9 @@ class Card:
     users: int
 
 
-def fidelity_card(
+def held_out_accuracy(
     simulator: UserSimulator, train: InteractionLog, held_out: InteractionLog, seed: int = 0
-) -> Card:
+) -> HeldOutAccuracy:
     """Measure a simulator on held-out users, beside popularity, with seen items masked and not.
 
     Args:
@@ -100,7 +90,7 @@ def fidelity_card(
     ranking = {
         who: {masked: _ranking(own[masked], masked) for masked in own} for who, own in ranks.items()
     }
-    return Card(
+    return HeldOutAccuracy(
         reward=_accuracy(wins[OURS]),
         popularity_reward=_accuracy(wins[POPULAR]),
         ranking=ranking[OURS][False],
@@ -119,7 +109,7 @@ def _ranking(ranks: Float64Array, masked: bool) -> dict[str, float]:
 def _intervals(
     log: InteractionLog, wins: dict[str, Float64Array], ranks: dict[str, dict[bool, Float64Array]]
 ) -> dict[str, dict[str, Interval]]:
-    """Every column of a card for both rows and their difference."""
+    """Every column for both rows and their difference."""
     goes_on, held_out = log.row_users[log.row_goes_on], log.row_users[held_out_rows(log)]
 
     def columns(who: str) -> list[tuple[Float64Array, IntArray]]:
@@ -164,11 +154,6 @@ def _popularity_wins(train: InteractionLog, log: InteractionLog, seed: int) -> F
     return pair_wins(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])
 
 
-def pair_wins(taken: NDArray[Any], others: NDArray[Any]) -> Float64Array:
-    """Whether each step's taken item is above both its negatives, (n_steps, 2); ties count half."""
-    return (taken[:, None] > others) + 0.5 * (taken[:, None] == others)
-
-
 def _accuracy(wins: Float64Array) -> PairwiseAccuracy:
     return PairwiseAccuracy(uniform=float(wins[:, 0].mean()), popular=float(wins[:, 1].mean()))
 
@@ -179,57 +164,3 @@ def unseen_items(log: InteractionLog, seed: int) -> IntArray:
     return np.stack(
         [Negatives(log, share).draw(log.row_users, rng) for share in (0.0, 1.0)], axis=1
     )
-
-
-@dataclass(frozen=True, eq=False)
-class TruthAgreement:
-    """Per-user Spearman correlation with the true preference over unseen items.
-
-    Attributes:
-        simulator: float64 (n_users,), of the simulator's rewards.
-        popularity: float64 (n_users,), of the items' counts in the training log.
-    """
-
-    simulator: Float64Array
-    popularity: Float64Array
-
-    @property
-    def difference(self) -> Interval:
-        """Mean over users of simulator minus popularity, with its 95% interval."""
-        return interval(self.simulator - self.popularity)
-
-
-def truth_agreement(
-    simulator: UserSimulator, truth: TrueTasteUser, train: InteractionLog, held_out: InteractionLog
-) -> TruthAgreement:
-    """Compare rewards with the generated world's true preference, after each initial history.
-
-    Args:
-        simulator: the simulator to evaluate; its catalogue is the world's.
-        truth: the world's true users.
-        train: what popularity counts.
-        held_out: users of the world that the simulator never learned from.
-    """
-    initial_histories = InitialHistories(held_out)
-    users = initial_histories.eligible
-    histories = [initial_histories.history(int(user)) for user in users]
-    everything = np.tile(np.arange(held_out.n_items), (len(users), 1))
-    rewards = simulator.score(histories, everything)
-    likings = truth.with_users(held_out).true_liking(histories, users)
-    counts = train.item_counts()
-    correlations = []
-    for row in track(range(len(users)), "compare with the truth"):
-        unseen = np.ones(held_out.n_items, dtype=bool)
-        unseen[histories[row]] = False
-        liking = likings[row, unseen]
-        correlations.append(
-            (spearman(rewards[row, unseen], liking), spearman(counts[unseen], liking))
-        )
-    simulated, popular = np.array(correlations).T
-    return TruthAgreement(simulated, popular)
-
-
-def spearman(x: NDArray[np.generic], y: NDArray[np.generic]) -> float:
-    """Rank correlation of two arrays of one length."""
-    frame = pl.DataFrame({"x": x, "y": y})
-    return float(frame.select(pl.corr("x", "y", method="spearman")).item())

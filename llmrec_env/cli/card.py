@@ -1,0 +1,75 @@
+"""``llmrec card``: how near a simulated user comes to people, saved beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line
+from llmrec_env.cli.simulators import open_simulator
+from llmrec_env.common import processes
+
+HELP = (
+    "Beside popularity, with commas: item-knn, implicit-mf, ease, text (the items' texts, frozen), "
+    "sasrec (which learns for minutes); none: popularity alone."
+)
+
+
+@options.option_groups
+@clear_errors(goes_on=False)
+def card(
+    log: options.SplitLogOptions,
+    simulator: Annotated[
+        str | None,
+        typer.Argument(
+            help="Folder of a saved LE (see `llmrec fit`). If not given, the one of the generated "
+            "world, which comes with the package."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the card. If not given, that of the simulated user."),
+    ] = None,
+    baselines: Annotated[str, typer.Option(help=HELP)] = "item-knn,implicit-mf,ease,text",
+    language: Annotated[
+        str | None,
+        typer.Option(help="Languages of the items' texts, with commas, for the model card: en."),
+    ] = None,
+    budget: options.Budget = 1.0,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Make the fidelity card of a simulated user: how near it comes to people from whom it never
+    learned, what to do about each figure that is bad, and a model card for the Hugging Face Hub.
+
+    Name the log, the split and the seed that the LE was fitted with: test users judge it.
+    """
+    from rich.console import Console
+
+    from llmrec_env.common.files import check_writable, local_path
+    from llmrec_env.experiments.card import make_card, save_card
+    from llmrec_env.experiments.card.report import card_report
+
+    processes.check_alone()
+    place = out if out is not None else None if simulator is None else local_path(simulator)
+    if place is not None:
+        check_writable(place, "--out")
+    source = log.open(seed, ranked=True)
+    user = open_simulator(simulator, source, device, dtype)
+    names = () if baselines == "none" else options.listed(baselines)
+    found = make_card(user, source, seed, names, budget)
+    data = Path(source.name).name
+    given = [] if log.data is None else ["--data", log.data]
+    command = " ".join(["llmrec card", *filter(None, [simulator]), *given])
+    report = card_report(found, data, command)
+    report.print(Console())
+    if place is None:
+        print_line("Not saved: name a folder with --out")
+        return
+    files = save_card(found, report, place, data, options.listed(language or ""))
+    print_line(f"Saved to {place}: {', '.join(files)}")

@@ -1,0 +1,45 @@
+"""How near simulated users come to people: :func:`fidelity_card` and what it is made of."""
+
+from llmrec_env.evaluation.fidelity.advice import Advice, advice
+from llmrec_env.evaluation.fidelity.calibration import Reliability
+from llmrec_env.evaluation.fidelity.card import FidelityCard
+from llmrec_env.evaluation.fidelity.held_out import (
+    COLUMNS,
+    DIFFERENCE,
+    OURS,
+    POPULAR,
+    HeldOutAccuracy,
+    PairwiseAccuracy,
+    held_out_accuracy,
+    popularity_accuracy,
+    reward_accuracy,
+    unseen_items,
+)
+from llmrec_env.evaluation.fidelity.measuring import fidelity_card
+from llmrec_env.evaluation.fidelity.moments import Baseline
+from llmrec_env.evaluation.fidelity.orders import area_under_curve, pair_wins, spearman
+from llmrec_env.evaluation.fidelity.truth import TruthAgreement, truth_agreement
+
+__all__ = [
+    "COLUMNS",
+    "DIFFERENCE",
+    "OURS",
+    "POPULAR",
+    "Advice",
+    "Baseline",
+    "FidelityCard",
+    "HeldOutAccuracy",
+    "PairwiseAccuracy",
+    "Reliability",
+    "TruthAgreement",
+    "advice",
+    "area_under_curve",
+    "fidelity_card",
+    "held_out_accuracy",
+    "pair_wins",
+    "popularity_accuracy",
+    "reward_accuracy",
+    "spearman",
+    "truth_agreement",
+    "unseen_items",
+]

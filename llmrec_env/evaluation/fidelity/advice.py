@@ -1,0 +1,241 @@
+"""What a user is to do about each figure of a card that is bad."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llmrec_env.evaluation.fidelity.behaviour import (
+    DIVERSITY,
+    LENGTH,
+    POPULARITY,
+    REPEATS,
+    SWITCHING,
+)
+from llmrec_env.evaluation.fidelity.calibration import SHOWN, TRUTH
+from llmrec_env.evaluation.fidelity.card import POPULARITY as BY_POPULARITY
+from llmrec_env.evaluation.fidelity.card import SIMULATOR, FidelityCard
+from llmrec_env.evaluation.fidelity.moments import UNIFORM
+from llmrec_env.evaluation.intervals import Interval
+
+ECE_GOAL = 0.03
+"""A calibration error up to which the chance of taking is to be believed."""
+FAR = 0.1
+"""By how much behaviour may differ, as a share of what the log has."""
+FEW = 30
+"""Users below which intervals say little."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A figure that is bad, and what to do.
+
+    Attributes:
+        figure: which one, with its value.
+        sentence: what it means, and what to do.
+    """
+
+    figure: str
+    sentence: str
+
+
+def advice(card: FidelityCard) -> tuple[Advice, ...]:
+    """The figures of a card that are bad, the most serious first; empty where none is."""
+    parts = (_users, _acceptance, _liking, _truth, _calibration, _behaviour, _level)
+    return tuple(found for part in parts for found in part(card))
+
+
+def _users(card: FidelityCard) -> list[Advice]:
+    users = card.about["judged_users"]
+    if users >= FEW:
+        return []
+    return [
+        Advice(
+            f"judged users {users}",
+            f"Fewer than {FEW} users say little: judge by a larger log, or hold out more users.",
+        )
+    ]
+
+
+def _acceptance(card: FidelityCard) -> list[Advice]:
+    found = []
+    for kind in ("popular", "same category", "uniform"):
+        name = f"accuracy, {kind}"
+        own = card.acceptance[SIMULATOR].get(name)
+        if own is None:
+            continue
+        if own.low <= 0.5:
+            found.append(
+                Advice(
+                    f"{name} {_shown(own)}",
+                    "It may be no better than a coin: do not train on its answers. Fit it on more "
+                    "users, with item ids (--item-ids) and texts that say more.",
+                )
+            )
+            continue
+        better = _best_other(card, "acceptance", name)
+        if better is not None and better[1].low > own.mean:
+            found.append(
+                Advice(
+                    f"{name} {_shown(own)} against {better[1].mean:.3f} of {better[0]}",
+                    f"{better[0]} tells better what is taken: fit with item ids (--item-ids), a "
+                    "sentence encoder (--item-encoder) or more passes, and trust no policy that "
+                    f"wins in the simulator and loses to {better[0]} on held-out users.",
+                )
+            )
+    return found
+
+
+def _liking(card: FidelityCard) -> list[Advice]:
+    if not card.liking:
+        return []
+    own = card.liking[SIMULATOR]["Spearman"]
+    if own.low <= 0:
+        return [
+            Advice(
+                f"Spearman with ratings {_shown(own)}",
+                "Its reward may say nothing of how much items are liked: fit with --feedback "
+                "rating, or call the reward a chance of taking and not a liking.",
+            )
+        ]
+    better = _best_other(card, "liking", "Spearman")
+    if better is None or better[1].low <= own.mean:
+        return []
+    return [
+        Advice(
+            f"Spearman with ratings {_shown(own)} against {better[1].mean:.3f} of {better[0]}",
+            f"{better[0]} orders what people like better: fit with --feedback rating and item ids; "
+            "until then returns in the simulator are a rough guide to satisfaction.",
+        )
+    ]
+
+
+def _truth(card: FidelityCard) -> list[Advice]:
+    if not card.truth:
+        return []
+    own, popular = card.truth[SIMULATOR]["Spearman"], card.truth[BY_POPULARITY]["Spearman"]
+    if own.low > popular.mean:
+        return []
+    return [
+        Advice(
+            f"Spearman with the truth {_shown(own)} against {popular.mean:.3f} of popularity",
+            "Its reward knows no more of the true users than what sells: compare policies on "
+            "logged data (off-policy evaluation) and not by their simulated returns.",
+        )
+    ]
+
+
+def _level(card: FidelityCard) -> list[Advice]:
+    if SHOWN in card.calibration:
+        return []
+    rate = card.about["accept_rate"]
+    told = "" if rate is None else f" {rate:g}"
+    return [
+        Advice(
+            f"accept rate{told}, not judged",
+            "The log does not say what was shown and left, so how often users take anything is a "
+            "stated prior: set accept_rate to what your service sees, or fit on a log with skips; "
+            "read returns as comparisons, not as counts.",
+        )
+    ]
+
+
+def _calibration(card: FidelityCard) -> list[Advice]:
+    found = []
+    for against, curve in card.calibration.items():
+        if curve.ece.mean > ECE_GOAL and curve.ece.low > curve.floor:
+            why = _OFF.get(against, _OFF[SHOWN]) if against != card.judged_against else _OFF[SHOWN]
+            found.append(Advice(f"ECE against {against} {_shown(curve.ece)}", why))
+    for group in card.calibration[card.judged_against].groups:
+        off = group.chance - group.observed.mean
+        inside = group.observed.low <= group.chance <= group.observed.high
+        if abs(off) <= ECE_GOAL or inside:
+            continue
+        often, shows = ("more", "too many") if off > 0 else ("less", "too few")
+        found.append(
+            Advice(
+                f"{group.name}: chance {group.chance:.3f}, taken {_shown(group.observed)}",
+                f"Simulated users take these {often} often than people do, so a policy trained "
+                f"here shows {shows} of them: shape its reward, or compare within the group.",
+            )
+        )
+    return found
+
+
+_OFF = {
+    SHOWN: (
+        "Chances of taking are not to be read as such: calibrate again on users of the log that "
+        "you will act on (llmrec_env.language.calibration.calibrate), best on one that keeps what "
+        "was shown and left; trust no policy that lives on the difference between two chances."
+    ),
+    UNIFORM: (
+        "If the log's items had been shown all alike, people would take popular ones more often, "
+        "and rare ones less often, than simulated users do: these take popularity for exposure. "
+        "Where it is taste in your log, fit on one whose items were shown at random."
+    ),
+    TRUTH: (
+        "The chances differ from the true ones, which a log of takes cannot tell: fit on a log "
+        "that keeps what was shown and left."
+    ),
+}
+
+
+def _behaviour(card: FidelityCard) -> list[Advice]:
+    both = card.behaviour
+    if both is None:
+        return []
+    found = []
+    for name, logged in both.logged.figures.items():
+        own = both.simulated.figures.get(name)
+        if own is None or (own.low <= logged.high and logged.low <= own.high):
+            continue
+        if abs(own.mean - logged.mean) <= FAR * abs(logged.mean):
+            continue
+        more = own.mean > logged.mean
+        found.append(
+            Advice(f"{name}: simulated {own.mean:.3f}, logged {logged.mean:.3f}", _WHY[name][more])
+        )
+    return found
+
+
+_WHY = {
+    LENGTH: {
+        True: "Simulated sessions are longer: lower patience or accept_rate of the environment.",
+        False: "Simulated sessions are shorter: raise patience or accept_rate of the environment, "
+        "and read returns per step.",
+    },
+    REPEATS: {
+        True: "They come back to a category more than people do: do not judge diversity here, or "
+        "shape it (DiversityReward).",
+        False: "They come back to a category less than people do: policies that stay with what was "
+        "liked look worse here than they are.",
+    },
+    SWITCHING: {
+        True: "They change category more than people do: runs of one kind are worth more than the "
+        "simulator says.",
+        False: "They stay with a category longer than people do: boredom is missing, so do not use "
+        "it to plan within a session.",
+    },
+    POPULARITY: {
+        True: "They take more popular items than people do: a policy that shows what is popular is "
+        "flattered.",
+        False: "They take rarer items than people do: a policy that shows rare items is flattered.",
+    },
+    DIVERSITY: {
+        True: "What they take is more diverse than what people take in a session.",
+        False: "What they take is less diverse than what people take in a session: narrow policies "
+        "are flattered.",
+    },
+}
+
+
+def _best_other(card: FidelityCard, part: str, name: str) -> tuple[str, Interval] | None:
+    rows = getattr(card, part)
+    others = {who: own[name] for who, own in rows.items() if who != SIMULATOR and name in own}
+    if not others:
+        return None
+    who = max(others, key=lambda other: others[other].mean)
+    return who, others[who]
+
+
+def _shown(found: Interval) -> str:
+    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"

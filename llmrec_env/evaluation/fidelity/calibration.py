@@ -1,0 +1,355 @@
+"""Is the chance of taking an item right: reliability curves and the expected calibration error.
+
+A chance of taking is a statement about something that was **shown**. What stands against it depends
+on what is known (``against``):
+
+``shown``    The log tells what was shown and left. Then every item shown to a user is an outcome:
+             taken (1) or left (0), and the chance is compared with the share that was taken.
+``popular``, ``uniform``
+             The log tells what was taken and nothing else. Then items are shown to the simulated
+             users as somebody might have shown them, in proportion to how often the log has them,
+             or all alike, and the takes of the log stand against these draws: by Bayes' rule
+
+                 P(taken | chance p) = r Q(p) / E(p)
+
+             with Q the share of the takes that have chance p, E that of the items shown, and r the
+             mean chance of what was shown. The *level* r cannot be judged where nobody knows what
+             was shown: it is the simulator's own (a stated prior, ``accept_rate``). What is judged
+             is where the takes come from. A draw may be an item that would have been taken; it
+             counts as shown, not as left (Elkan and Noto, "Learning classifiers from only positive
+             and unlabeled data", KDD 2008).
+``truth``    The true chance of each item shown alike is known (generated world).
+
+With bins b of equal mass, half that of the items shown and half that of the takes::
+
+    ECE = sum_b E_b | mean chance in b - P(taken | b) |
+
+(Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning",
+AAAI 2015.) Chance alone makes it larger than 0: ``floor`` is the mean ECE of a perfectly calibrated
+simulator with as many takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.fidelity.moments import (
+    EXPOSED,
+    FIRST_EXPOSED,
+    FIRST_SKIPPED,
+    POPULAR,
+    TAKEN,
+    UNIFORM,
+    Moments,
+)
+from llmrec_env.evaluation.intervals import DRAWS, Interval, bootstrap, percentiles, resampled
+
+SHOWN, TRUTH = "shown", "truth"
+BINS = 10
+COLD = 5
+"""An item in fewer training histories, or a user with a shorter history, is cold."""
+LONG = 20
+"""Items of a history from which on it is long."""
+FLOORS = 200
+"""Perfectly calibrated simulators of which the floor is the mean."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Calibration of some of the items shown.
+
+    Attributes:
+        name: which ones.
+        chance: their mean chance of being taken.
+        observed: the share of them that is taken, with its 95% interval over users.
+        ece: within the group, with its interval.
+        shown: how many were shown (drawn).
+        taken: how many takes of the log are of the group.
+    """
+
+    name: str
+    chance: float
+    observed: Interval
+    ece: Interval
+    shown: int
+    taken: int
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability curve with its error.
+
+    Attributes:
+        against: which outcomes: "shown", "popular", "uniform" or "truth"; see above.
+        chance: the mean chance in each bin, lowest first.
+        observed: the share taken in each bin, with its 95% interval over users.
+        share: the share of what was shown in each bin.
+        ece: expected calibration error, with its interval over users.
+        floor: that of a perfectly calibrated simulator with as many takes; 0 against the truth.
+        rate: the mean chance of all items shown.
+        groups: by popularity of the item, cold items, history length (cold users are the shortest).
+            Groups of items share the level of all; groups of histories keep their own where the
+            level cannot be known.
+    """
+
+    against: str
+    chance: tuple[float, ...]
+    observed: tuple[Interval, ...]
+    share: tuple[float, ...]
+    ece: Interval
+    floor: float
+    rate: float
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """Items shown, and items taken, of which the simulator said a chance.
+
+    Attributes:
+        chances: float64 (n,).
+        shown: float64 (n,), for how many items shown each row stands.
+        taken: float64 (n,), for how many takes.
+        owners: int64 (n,), the user of each.
+        items: int64 (n,).
+        lengths: int64 (n,), how many items the user took before.
+        whole: whether ``taken`` are of the items shown, so that the level is known.
+    """
+
+    chances: Float64Array
+    shown: Float64Array
+    taken: Float64Array
+    owners: IntArray
+    items: IntArray
+    lengths: IntArray
+    whole: bool
+
+    def where(self, rows: BoolArray) -> Outcomes:
+        """Those of some rows."""
+        names = ("chances", "shown", "taken", "owners", "items", "lengths")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+def outcomes(moments: Moments, chances: FloatArray, against: str) -> Outcomes | None:
+    """What stands against a simulator's chances; None where the log does not tell.
+
+    Args:
+        moments: what was asked.
+        chances: float32 (n, C).
+        against: "shown", "popular" or "uniform".
+    """
+    if against == SHOWN:
+        if moments.log.skips is None:
+            return None
+        columns = [TAKEN, *range(FIRST_SKIPPED, moments.candidates.shape[1])]
+        known = moments.candidates[:, columns] >= 0
+        shown = np.tile(moments.skips[:, None], (1, len(columns)))
+        shown[:, 0] = 1.0
+        taken = np.zeros_like(shown)
+        taken[:, 0] = 1.0
+        return _outcomes(moments, chances, columns, shown, taken, known, whole=True)
+    begin = FIRST_EXPOSED + EXPOSED * (UNIFORM, POPULAR).index(against)
+    columns = [TAKEN, *range(begin, begin + EXPOSED)]
+    known = np.tile(moments.fresh[:, None], (1, len(columns)))
+    shown, taken = np.full(known.shape, 1.0 / EXPOSED), np.zeros(known.shape)
+    shown[:, 0], taken[:, 0] = 0.0, 1.0
+    return _outcomes(moments, chances, columns, shown, taken, known, whole=False)
+
+
+def true_outcomes(moments: Moments, chances: FloatArray, true: FloatArray) -> Outcomes:
+    """The true chances, float32 (n, C), of items that are shown all alike."""
+    columns = list(range(FIRST_EXPOSED, FIRST_EXPOSED + EXPOSED))
+    known = np.ones((len(moments), len(columns)), dtype=bool)
+    taken = true[:, columns].astype(np.float64)
+    return _outcomes(moments, chances, columns, known.astype(np.float64), taken, known, whole=True)
+
+
+def _outcomes(
+    moments: Moments,
+    chances: FloatArray,
+    columns: list[int],
+    shown: Float64Array,
+    taken: Float64Array,
+    known: BoolArray,
+    whole: bool,
+) -> Outcomes:
+    rows = np.nonzero(known)[0]
+    return Outcomes(
+        chances[:, columns][known].astype(np.float64),
+        shown[known],
+        taken[known],
+        moments.users[rows],
+        moments.candidates[:, columns][known],
+        moments.before[rows],
+        whole,
+    )
+
+
+def reliability(found: Outcomes, against: str, train: InteractionLog, seed: int) -> Reliability:
+    """The reliability curve of outcomes, over all and by groups.
+
+    Args:
+        found: the outcomes.
+        against: what they are.
+        train: whose histories say what is popular and what is cold.
+        seed: of the bootstrap.
+    """
+    bins = _bins(found)
+    tables = _Tables.of(found, bins)
+    observed = tables.observed(seed)
+    exact = bool(((found.taken > 0) & (found.taken < 1)).any())
+    return Reliability(
+        against,
+        tuple(tables.mean_chance.tolist()),
+        tuple(observed),
+        tuple(tables.share.tolist()),
+        tables.error(seed),
+        0.0 if exact else tables.floor(seed),
+        tables.rate,
+        tuple(_groups(found, bins, tables.level, train, seed)),
+    )
+
+
+def _bins(found: Outcomes) -> IntArray:
+    """The bin of each row: tenths of the mass of items shown and takes together."""
+    mass = found.shown / found.shown.sum() + found.taken / max(found.taken.sum(), 1e-12)
+    _, place = np.unique(found.chances, return_inverse=True)  # equal chances stay together
+    reached = np.cumsum(np.bincount(place, weights=mass))
+    middle = reached - np.bincount(place, weights=mass) / 2
+    number = np.minimum((BINS * middle / reached[-1]).astype(np.int64), BINS - 1)
+    _, dense = np.unique(number[place], return_inverse=True)
+    return dense.astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Tables:
+    """Sums by user and bin, float64 (n_users, n_bins), from which everything follows."""
+
+    chance: Float64Array
+    shown: Float64Array
+    taken: Float64Array
+    level: float | None
+    """How much a take counts; None: so much that takes are as many as the chances say."""
+
+    @classmethod
+    def of(cls, found: Outcomes, bins: IntArray, level: float | None = None) -> _Tables:
+        _, owner = np.unique(found.owners, return_inverse=True)
+        size = (int(owner.max()) + 1, int(bins.max()) + 1)
+        key = owner * size[1] + bins
+
+        def table(weights: Float64Array) -> Float64Array:
+            flat = np.bincount(key, weights=weights, minlength=size[0] * size[1])
+            return flat.reshape(size).astype(np.float64)
+
+        chance, shown = table(found.shown * found.chances), table(found.shown)
+        return cls(chance, shown, table(found.taken), 1.0 if found.whole else level)
+
+    def of_sample(self, weights: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Chances, items shown and takes by bin, float64 (n_bins,), of resampled users."""
+        chance, shown, taken = weights @ self.chance, weights @ self.shown, weights @ self.taken
+        level = chance.sum() / max(taken.sum(), 1e-12) if self.level is None else self.level
+        return chance, shown, level * taken
+
+    @property
+    def whole(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        return self.of_sample(np.ones(len(self.chance)))
+
+    @property
+    def mean_chance(self) -> Float64Array:
+        chance, shown, _ = self.whole
+        return chance / np.maximum(shown, 1e-12)
+
+    @property
+    def share(self) -> Float64Array:
+        shown = self.whole[1]
+        return shown / shown.sum()
+
+    @property
+    def rate(self) -> float:
+        chance, shown, _ = self.whole
+        return float(chance.sum() / shown.sum())
+
+    def error(self, seed: int) -> Interval:
+        def of(weights: Float64Array) -> float:
+            chance, shown, taken = self.of_sample(weights)
+            return float(np.abs(chance - taken).sum() / max(shown.sum(), 1e-12))
+
+        return bootstrap(of, len(self.chance), seed)
+
+    def observed(self, seed: int) -> list[Interval]:
+        """The share taken in each bin."""
+        n_users = len(self.chance)
+        _, shown, taken = self.whole
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sums = [self.of_sample(w) for w in resampled(n_users, DRAWS, seed)]
+            draws = np.array([own / there for _, there, own in sums])
+            values = taken / shown
+        return [percentiles(float(v), column) for v, column in zip(values, draws.T, strict=True)]
+
+    def mean_observed(self, seed: int) -> Interval:
+        def of(weights: Float64Array) -> float:
+            _, shown, taken = self.of_sample(weights)
+            return float(taken.sum() / shown.sum()) if shown.sum() else float("nan")
+
+        return bootstrap(of, len(self.chance), seed)
+
+    def floor(self, seed: int) -> float:
+        """The mean error of a simulator whose chances are right, with as many takes."""
+        chance, shown, _ = self.whole
+        rng = np.random.default_rng([seed, 33])
+        if self.level == 1.0:
+            n = np.maximum(np.round(shown), 1).astype(np.int64)
+            p = np.clip(chance / np.maximum(shown, 1e-12), 0, 1)
+            drawn = rng.binomial(n, p, (FLOORS, len(n))) / n * shown
+        else:
+            count = round(float(self.taken.sum()))
+            drawn = rng.multinomial(count, chance / chance.sum(), FLOORS) * (chance.sum() / count)
+        return float(np.abs(drawn - chance).sum(axis=1).mean() / shown.sum())
+
+
+def _groups(
+    found: Outcomes, bins: IntArray, level: float | None, train: InteractionLog, seed: int
+) -> list[Group]:
+    pairs = np.unique(train.row_users * train.n_items + train.items) % train.n_items
+    histories = np.bincount(pairs, minlength=train.n_items)[found.items]
+    known = np.bincount(pairs, minlength=train.n_items)
+    low, high = (
+        np.quantile(known[known >= COLD], (1 / 3, 2 / 3)) if (known >= COLD).any() else (0, 0)
+    )
+    of_items = {
+        f"cold items (in fewer than {COLD} training histories)": histories < COLD,
+        "rarer third of the other items": (histories >= COLD) & (histories <= low),
+        "middle third": (histories >= COLD) & (histories > low) & (histories <= high),
+        "most popular third": (histories >= COLD) & (histories > high),
+    }
+    lengths = found.lengths
+    of_histories = {
+        f"cold users (histories of fewer than {COLD} items)": lengths < COLD,
+        f"histories of {COLD} to {LONG - 1} items": (lengths >= COLD) & (lengths < LONG),
+        f"histories of {LONG} items or more": lengths >= LONG,
+    }
+    whole = _Tables.of(found, bins, level)
+    chance, _, _ = whole.whole
+    shared = level if level is not None else float(chance.sum() / max(whole.taken.sum(), 1e-12))
+    groups = []
+    for names, own in ((of_items, shared), (of_histories, level)):
+        for name, rows in names.items():
+            some = found.where(rows)
+            if some.shown.sum() == 0 or not len(some.chances):
+                continue
+            tables = _Tables.of(some, bins[rows], own)
+            groups.append(
+                Group(
+                    name,
+                    tables.rate,
+                    tables.mean_observed(seed),
+                    tables.error(seed),
+                    int((some.shown > 0).sum()),
+                    int((some.taken == 1.0).sum()),
+                )
+            )
+    return groups

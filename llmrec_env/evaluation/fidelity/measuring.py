@@ -1,0 +1,155 @@
+"""Makes the fidelity card of a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from llmrec_env.common.errors import SimulatorError
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.fidelity.acceptance import acceptance_measures, mean_over_users
+from llmrec_env.evaluation.fidelity.behaviour import behaviour
+from llmrec_env.evaluation.fidelity.calibration import (
+    SHOWN,
+    TRUTH,
+    Reliability,
+    outcomes,
+    reliability,
+    true_outcomes,
+)
+from llmrec_env.evaluation.fidelity.card import POPULARITY, SIMULATOR, FidelityCard
+from llmrec_env.evaluation.fidelity.liking import LaterRatings
+from llmrec_env.evaluation.fidelity.moments import (
+    POPULAR,
+    UNIFORM,
+    Baseline,
+    Moments,
+    PopularityBaseline,
+)
+from llmrec_env.evaluation.fidelity.truth import truth_agreement
+from llmrec_env.evaluation.intervals import Interval
+from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.language import LanguageUser
+from llmrec_env.users.true_taste import TrueTasteUser
+
+
+def fidelity_card(
+    simulator: UserSimulator,
+    train: InteractionLog,
+    held_out: InteractionLog,
+    seed: int = 0,
+    truth: UserSimulator | None = None,
+    baselines: Mapping[str, Baseline] = MappingProxyType({}),
+) -> FidelityCard:
+    """Judge a simulator by users from whom it never learned.
+
+    Args:
+        simulator: whom to judge.
+        train: the users from whom it learned; what popularity counts.
+        held_out: other users, or later interactions (``first_target``).
+        seed: of every draw.
+        truth: true users, such as those of a generated world, or of people who rated everything;
+            asked about the held-out users whom they know.
+        baselines: what else to ask, by name, beside popularity; fitted on ``train``.
+
+    Raises:
+        SimulatorError: it learned from the users that would judge it.
+        DataError: no held-out user took an item after another one.
+    """
+    _check_held_out(simulator, train, held_out)
+    moments = Moments.of(train, held_out, seed)
+    asked = {POPULARITY: PopularityBaseline(train), **baselines}
+    chances = moments.asked(simulator)
+    acceptance = {SIMULATOR: acceptance_measures(moments, chances, seed)}
+    for name, baseline in asked.items():
+        if baseline.takes:
+            scores = moments.scored(baseline)
+            acceptance[name] = acceptance_measures(moments, scores, seed)
+    calibration: dict[str, Reliability] = {}
+    for against in (SHOWN, POPULAR, UNIFORM):
+        found = outcomes(moments, chances, against)
+        if found is not None:
+            calibration[against] = reliability(found, against, train, seed)
+    true: dict[str, dict[str, Interval]] = {}
+    if truth is not None:
+        true = _truth(simulator, truth, train, held_out, seed)
+        if isinstance(truth, TrueTasteUser):
+            known = true_outcomes(moments, chances, moments.asked(truth))
+            calibration[TRUTH] = reliability(known, TRUTH, train, seed)
+    return FidelityCard(
+        about=_about(simulator, train, moments, seed),
+        acceptance=acceptance,
+        liking=_liking(simulator, held_out, asked, seed),
+        calibration=calibration,
+        behaviour=behaviour(simulator, train, held_out, seed),
+        truth=true,
+    )
+
+
+def _check_held_out(
+    simulator: UserSimulator, train: InteractionLog, held_out: InteractionLog
+) -> None:
+    """Refuse to judge a simulator by those from whom it learned."""
+    learned = None
+    if isinstance(simulator, LanguageUser):
+        learned = simulator.model.record.get("learning", {}).get("training_users")
+    from_them = learned is not None and learned == held_out.users_fingerprint
+    shared = set(train.user_ids) & set(held_out.user_ids)
+    later = bool((held_out.first_target > 1).all())
+    if (from_them or shared) and not later:
+        raise SimulatorError(
+            "the simulated users learned from the users that would judge them, and a card needs "
+            "others: give the test users of the split with which the simulator was learned "
+            "(split_by_user(log, seed))"
+        )
+
+
+def _about(
+    simulator: UserSimulator, train: InteractionLog, moments: Moments, seed: int
+) -> dict[str, Any]:
+    model = simulator.model if isinstance(simulator, LanguageUser) else None
+    return {
+        "simulator": type(simulator).__name__,
+        "fingerprint": None if model is None else model.fingerprint,
+        "accept_rate": getattr(simulator, "accept_rate", None),
+        "items": train.n_items,
+        "training_users": train.n_users,
+        "held_out_users": moments.log.n_users,
+        "judged_users": len(np.unique(moments.users)),
+        "moments": len(moments),
+        "seed": seed,
+    }
+
+
+def _liking(
+    simulator: UserSimulator, held_out: InteractionLog, asked: Mapping[str, Baseline], seed: int
+) -> dict[str, dict[str, Interval]]:
+    later = LaterRatings.of(held_out, seed)
+    if later is None:
+        return {}
+    found = {SIMULATOR: later.measures(later.simulated(simulator), seed)}
+    for name, baseline in asked.items():
+        if baseline.likes:
+            found[name] = later.measures(later.scored(baseline), seed)
+    return found
+
+
+def _truth(
+    simulator: UserSimulator,
+    truth: UserSimulator,
+    train: InteractionLog,
+    held_out: InteractionLog,
+    seed: int,
+) -> dict[str, dict[str, Interval]]:
+    assert truth.users is not None
+    known = set(truth.users.user_ids)
+    rows = [row for row, name in enumerate(held_out.user_ids) if name in known]
+    found = truth_agreement(simulator, truth, train, held_out.select_users(rows))
+    users = np.arange(len(found.simulator))
+    return {
+        SIMULATOR: {"Spearman": mean_over_users(found.simulator, users, seed)},
+        POPULARITY: {"Spearman": mean_over_users(found.popularity, users, seed)},
+    }

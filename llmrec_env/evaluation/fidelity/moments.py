@@ -1,0 +1,360 @@
+"""``Moments``: held-out users just before they take something, and what they are asked then.
+
+At each moment the item that the user took next stands beside items that they never took (drawn
+uniformly, by popularity, and from the same category), items as somebody might have shown them
+(drawn uniformly and by popularity), and what they were shown and left, where the log tells that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.errors import DataError
+from llmrec_env.common.progress import track
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.feedback import Source, told
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.negatives import Negatives
+from llmrec_env.data.repeats import masks_seen
+from llmrec_env.users.base import Feedback, Histories, Response, UserSimulator
+
+UNIFORM, POPULAR, CATEGORY = "uniform", "popular", "same category"
+NEGATIVES = (UNIFORM, POPULAR, CATEGORY)
+"""Kinds of items that a user never took, one at each moment."""
+EXPOSURES = (UNIFORM, POPULAR)
+"""Ways in which somebody might have shown items."""
+TAKEN, EXPOSED, SKIPPED = 0, 4, 4
+"""The column of the item taken; draws of an exposure, and skips, at each moment."""
+FIRST_EXPOSED = 1 + len(NEGATIVES)
+FIRST_SKIPPED = FIRST_EXPOSED + len(EXPOSURES) * EXPOSED
+USERS, PER_USER = 1000, 10
+"""Held-out users, and moments of each, at most."""
+ASKED = 128
+"""Histories asked about at once."""
+REDRAWS = 50
+CATEGORIES = ("category", "genres", "tags")
+"""Columns that say of which kind an item is; the first name in it counts."""
+
+
+class Baseline(Protocol):
+    """What stands beside a simulator: it scores candidates for histories, in any unit."""
+
+    @property
+    def likes(self) -> bool:
+        """Whether it answers how much something is liked."""
+        ...
+
+    @property
+    def takes(self) -> bool:
+        """Whether it answers what is taken."""
+        ...
+
+    def liking(self, histories: Histories, feedback: Feedback, candidates: IntArray) -> FloatArray:
+        """How much candidates int64 (N, C) would be liked, float32 (N, C)."""
+        ...
+
+    def acceptance(
+        self, histories: Histories, feedback: Feedback, candidates: IntArray
+    ) -> FloatArray:
+        """How likely they are to be taken, float32 (N, C)."""
+        ...
+
+
+class PopularityBaseline:
+    """How often a log has each item; it knows nobody."""
+
+    likes = takes = True
+
+    def __init__(self, train: InteractionLog) -> None:
+        self._counts = train.item_counts().astype(np.float32)
+
+    def liking(self, histories: Histories, feedback: Feedback, candidates: IntArray) -> FloatArray:
+        """The counts."""
+        return self._counts[candidates]
+
+    acceptance = liking
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Some moments of held-out users.
+
+    Attributes:
+        log: the held-out users.
+        users: int64 (n,), whose moment it is, a row of the log.
+        before: int64 (n,), how many items the user took before it.
+        candidates: int64 (n, C): the item taken next, an item of each of :data:`NEGATIVES`,
+            :data:`EXPOSED` of each of :data:`EXPOSURES`, and :data:`SKIPPED` that were shown and
+            left; -1 where there is none.
+        skips: float64 (n,), for how many skips each skipped item stands.
+        fresh: bool (n,), whether the item taken was new to the user; all where things are taken
+            again and again, so that seen items are shown too.
+    """
+
+    log: InteractionLog
+    users: IntArray
+    before: IntArray
+    candidates: IntArray
+    skips: Float64Array
+    fresh: BoolArray
+
+    @classmethod
+    def of(cls, train: InteractionLog, held_out: InteractionLog, seed: int) -> Moments:
+        """Moments drawn at random: :data:`PER_USER` of a user, of :data:`USERS` users at most.
+
+        Args:
+            train: with the held-out log it says what is popular.
+            held_out: whose moments.
+            seed: of every draw.
+
+        Raises:
+            DataError: nobody took anything that could be asked about.
+        """
+        rng = np.random.default_rng([seed, 31])
+        users, before = _drawn(held_out, rng)
+        if not len(users):
+            raise DataError(
+                "no held-out user took an item after another one: there is nothing to ask about"
+            )
+        rows = held_out.offsets[:-1][users] + before
+        goes_on = before < held_out.lengths[users]
+        taken = np.where(goes_on, held_out.items[np.minimum(rows, len(held_out) - 1)], -1)
+        seen = _Seen(held_out)
+        new_only = masks_seen(train)
+        counts = train.item_counts() + held_out.item_counts()
+        drawn = [
+            _never_taken(held_out, users, 0.0, seen, rng),
+            _never_taken(held_out, users, 1.0, seen, rng),
+            _same_category(held_out, users, taken, seen, rng),
+        ]
+        for weights in (None, counts):
+            shown = _exposed(users, before, weights, held_out.n_items, seen, new_only, rng)
+            drawn.append(shown)
+        skipped, stands_for = _skipped(held_out, users, before, rng)
+        fresh = ~seen.before(users, taken, before) if new_only else np.ones(len(users), dtype=bool)
+        return cls(
+            held_out,
+            users,
+            before,
+            np.column_stack([taken, *drawn, skipped]),
+            stands_for,
+            fresh & goes_on,
+        )
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @property
+    def goes_on(self) -> BoolArray:
+        """Whether the user took something next, bool (n,)."""
+        return self.candidates[:, TAKEN] >= 0
+
+    @cached_property
+    def histories(self) -> list[IntArray]:
+        """What each user took before."""
+        begins = self.log.offsets[:-1][self.users]
+        return [
+            self.log.items[begin : begin + length]
+            for begin, length in zip(begins, self.before, strict=True)
+        ]
+
+    def feedback(self, source: Source | None) -> list[FloatArray]:
+        """How each item before was liked, in the unit of a column; NaN where unknown."""
+        known, begins = told(self.log, source), self.log.offsets[:-1][self.users]
+        return [
+            known[begin : begin + length] for begin, length in zip(begins, self.before, strict=True)
+        ]
+
+    def asked(self, simulator: UserSimulator) -> FloatArray:
+        """A simulator's chances of taking each candidate, float32 (n, C)."""
+        return answers(
+            simulator.with_users(self.log),
+            self.histories,
+            self.users,
+            self.feedback(simulator.feedback_source),
+            np.maximum(self.candidates, 0),
+        ).accept_probability
+
+    def scored(self, baseline: Baseline) -> FloatArray:
+        """A baseline's scores of the first :data:`FIRST_EXPOSED` columns, float32 (n, 4)."""
+        shown = np.maximum(self.candidates[:, :FIRST_EXPOSED], 0)
+        feedback = self.feedback("rating")
+        parts = [
+            baseline.acceptance(
+                [self.histories[row] for row in rows], [feedback[row] for row in rows], shown[rows]
+            )
+            for rows in chunks(np.arange(len(self)))
+        ]
+        return np.concatenate(parts)
+
+
+def answers(
+    simulator: UserSimulator,
+    histories: Histories,
+    users: IntArray,
+    feedback: Feedback,
+    candidates: IntArray,
+) -> Response:
+    """How users answer several candidates each, who they are being told; nothing is taken.
+
+    Args:
+        simulator: with the log of the users.
+        histories: n of them.
+        users: int64 (n,), rows of ``simulator.users``.
+        feedback: beside the histories.
+        candidates: int64 (n, C).
+
+    Returns:
+        Rewards and accept probabilities, float32 (n, C) each.
+    """
+    rewards = np.empty(candidates.shape, dtype=np.float32)
+    chances = np.empty(candidates.shape, dtype=np.float32)
+    by_length = np.argsort([len(history) for history in histories], kind="stable")
+    for rows in track(chunks(by_length), "ask the simulated users"):
+        session = simulator.open(
+            [histories[row] for row in rows],
+            users[rows],
+            **simulator.told([feedback[row] for row in rows]),
+        )
+        for column in range(candidates.shape[1]):
+            answer = session.respond(candidates[rows, column])
+            rewards[rows, column], chances[rows, column] = answer
+    return Response(rewards, chances)
+
+
+def chunks(rows: IntArray) -> list[IntArray]:
+    """Rows, :data:`ASKED` at a time."""
+    return [rows[start : start + ASKED] for start in range(0, len(rows), ASKED)]
+
+
+def kinds(catalogue: Catalogue) -> IntArray | None:
+    """The kind of each item, int64 (n_items,), -1 where unknown; None where the catalogue has no
+    such column, or all are of one kind."""
+    for column in CATEGORIES:
+        if column not in catalogue.table.columns:
+            continue
+        name = pl.col(column).str.split(",").list.first().str.strip_chars()
+        names = catalogue.table.select(name.alias("kind"))["kind"].fill_null("")
+        codes = names.rank("dense").to_numpy().astype(np.int64)
+        codes[(names == "").to_numpy()] = -1
+        if len(np.unique(codes[codes >= 0])) > 1:
+            return codes
+    return None
+
+
+def _drawn(log: InteractionLog, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+    """Users and how many items each took before, in the order of the log."""
+    first = np.maximum(log.first_target, 1)
+    last = log.lengths - 1
+    if log.skips is not None:  # after the last take there may be skips
+        whose = log.skips.row_users
+        last[np.unique(whose[log.skips.after == log.lengths[whose]])] += 1
+    able = np.flatnonzero((last >= first) & (log.lengths > first))
+    able = np.sort(rng.permutation(able)[:USERS])
+    users, before = [], []
+    for user in able.tolist():
+        places = rng.permutation(np.arange(first[user], last[user] + 1))[:PER_USER]
+        users.append(np.full(len(places), user))
+        before.append(np.sort(places))
+    empty = np.empty(0, dtype=np.int64)
+    return np.concatenate([empty, *users]), np.concatenate([empty, *before])
+
+
+class _Seen:
+    """When each user first took each item."""
+
+    def __init__(self, log: InteractionLog) -> None:
+        self._n_items = log.n_items
+        keys = log.row_users * log.n_items + log.items
+        self._keys, first = np.unique(keys, return_index=True)
+        self._positions = log.row_positions[first]
+
+    def before(self, users: IntArray, items: IntArray, before: IntArray | None) -> BoolArray:
+        """Whether a user had taken an item by then; ever, where ``before`` is None."""
+        keys = users * self._n_items + items
+        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        found = self._keys[place] == keys
+        return found if before is None else found & (self._positions[place] < before)
+
+
+def _never_taken(
+    log: InteractionLog,
+    users: IntArray,
+    popular_share: float,
+    seen: _Seen,
+    rng: np.random.Generator,
+) -> IntArray:
+    """An item that the user never took, int64 (n,); -1 for those who took everything."""
+    drawn = Negatives(log, popular_share, any_where_none=True).draw(users, rng)
+    return np.where(seen.before(users, drawn, None), -1, drawn)
+
+
+def _same_category(
+    log: InteractionLog, users: IntArray, taken: IntArray, seen: _Seen, rng: np.random.Generator
+) -> IntArray:
+    """An item of the taken one's kind that the user never took, int64 (n,); -1 where none."""
+    codes = kinds(log.catalogue)
+    if codes is None:
+        return np.full(len(users), -1)
+    order = np.argsort(codes, kind="stable")
+    wanted = np.where(taken >= 0, codes[taken], -1)
+    begin = np.searchsorted(codes[order], wanted)
+    count = np.searchsorted(codes[order], wanted, side="right") - begin
+    found = np.full(len(users), -1)
+    missing = np.flatnonzero(wanted >= 0)
+    for _ in range(REDRAWS):
+        place = begin[missing] + np.floor(rng.random(len(missing)) * count[missing]).astype(int)
+        drawn = order[place]
+        new = ~seen.before(users[missing], drawn, None)
+        found[missing[new]] = drawn[new]
+        missing = missing[~new]
+    return found
+
+
+def _exposed(
+    users: IntArray,
+    before: IntArray,
+    counts: IntArray | None,
+    n_items: int,
+    seen: _Seen,
+    new_only: bool,
+    rng: np.random.Generator,
+) -> IntArray:
+    """Items as somebody might have shown them, int64 (n, EXPOSED): in proportion to ``counts``, or
+    all alike; none that the user had seen, where nothing is taken twice."""
+    users, before = np.repeat(users, EXPOSED), np.repeat(before, EXPOSED)
+    weights = np.ones(n_items) if counts is None else counts.astype(np.float64)
+    reached = np.cumsum(weights / weights.sum())
+
+    def draw(n: int) -> IntArray:
+        place = np.searchsorted(reached, rng.random(n), side="right")
+        return np.minimum(place, n_items - 1).astype(np.int64)
+
+    items = draw(len(users))
+    for _ in range(REDRAWS if new_only else 0):
+        again = np.flatnonzero(seen.before(users, items, before))
+        items[again] = draw(len(again))
+    return items.reshape(-1, EXPOSED)
+
+
+def _skipped(
+    log: InteractionLog, users: IntArray, before: IntArray, rng: np.random.Generator
+) -> tuple[IntArray, Float64Array]:
+    """Up to :data:`SKIPPED` items shown and left at each moment, and how many each stands for."""
+    found = np.full((len(users), SKIPPED), -1, dtype=np.int64)
+    stands_for = np.zeros(len(users))
+    if log.skips is None:
+        return found, stands_for
+    for row, (user, count) in enumerate(zip(users.tolist(), before.tolist(), strict=True)):
+        items, after = log.skips.of_user(user)
+        own = items[np.searchsorted(after, count) : np.searchsorted(after, count, side="right")]
+        kept = own[rng.permutation(len(own))[:SKIPPED]]
+        found[row, : len(kept)] = kept
+        stands_for[row] = len(own) / max(1, len(kept))
+    return found, stands_for

@@ -1,0 +1,6 @@
+"""``llmrec card``: the fidelity card of a simulator, beside baselines, as files beside it."""
+
+from llmrec_env.experiments.card.making import make_card
+from llmrec_env.experiments.card.saving import save_card
+
+__all__ = ["make_card", "save_card"]

@@ -1,0 +1,56 @@
+"""Makes a simulator's card from a log with its split."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from llmrec_env.common.errors import SettingError
+from llmrec_env.data.feedback import FeedbackScale
+from llmrec_env.data.source import Source
+from llmrec_env.evaluation.fidelity import FidelityCard, fidelity_card
+from llmrec_env.experiments.card.baselines import USUAL, fit_baselines
+from llmrec_env.experiments.policy_ranking.worlds import judging_users
+from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.rated import RatedUser
+from llmrec_env.users.true_taste import TrueTasteUser
+
+
+def make_card(
+    simulator: UserSimulator,
+    source: Source,
+    seed: int = 0,
+    baselines: Sequence[str] = USUAL,
+    budget: float = 1.0,
+) -> FidelityCard:
+    """Judge a simulator by the test users of a log, beside baselines.
+
+    Args:
+        simulator: whom to judge.
+        source: the log, its split, and the truth behind it where there is one.
+        seed: of every draw.
+        baselines: what stands beside it and popularity
+            (:data:`~llmrec_env.experiments.card.baselines.BASELINES`).
+        budget: factor on the training lengths of baselines that learn by steps.
+
+    Raises:
+        SettingError: there is no such baseline.
+        MissingExtraError: baselines are asked for and the extra ``bench`` is not installed.
+        SimulatorError: it learned from the test users.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = fit_baselines(baselines, source, seed, Path(folder), budget)
+        train, _, test = source.split
+        return fidelity_card(simulator, train, test, seed, truth_of(source), fitted)
+
+
+def truth_of(source: Source) -> UserSimulator | None:
+    """The true users behind a log: of a world, or who rated everything; None if unknown."""
+    if source.world is not None:
+        return TrueTasteUser(source.world)
+    try:
+        users = judging_users(source)
+    except SettingError:
+        return None
+    return RatedUser(users, users, FeedbackScale.of(source.split.train))

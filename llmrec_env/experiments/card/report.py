@@ -1,0 +1,190 @@
+"""The report of a fidelity card: tables, reliability and behaviour curves, and advice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice
+from llmrec_env.evaluation.fidelity.advice import ECE_GOAL
+from llmrec_env.evaluation.fidelity.calibration import SHOWN, TRUTH
+from llmrec_env.evaluation.fidelity.card import SIMULATOR, Measures
+from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
+from llmrec_env.evaluation.intervals import Interval
+from llmrec_env.reporting import (
+    Curve,
+    Curves,
+    Estimate,
+    Facts,
+    Finding,
+    Report,
+    Section,
+    Table,
+    Text,
+)
+
+AGAINST = {
+    SHOWN: "what was shown",
+    POPULAR: "takes among items drawn by popularity",
+    UNIFORM: "takes among items drawn alike",
+    TRUTH: "the true chances",
+}
+LEDE = "How near simulated users come to people whom they never met: 95% intervals over users."
+
+
+def card_report(card: FidelityCard, data: str, command: str = "") -> Report:
+    """A card as a report.
+
+    Args:
+        card: what is known.
+        data: what to call the log.
+        command: that made it.
+    """
+    about = card.about
+    report = Report(
+        title=f"Fidelity card of simulated users of {data}",
+        lede=LEDE,
+        command=command,
+        settings={"data": data},
+        seeds={"seed": about["seed"]},
+    )
+    _add_summary(report, card)
+    report.section(
+        "Acceptance",
+        "Is the item that a user took next told from one that they never took? Accuracy: the share "
+        "of moments at which it has the higher chance. AUC: the chance that an item taken by "
+        "anybody stands above one left by anybody.",
+    ).add(_table("Acceptance", card.acceptance, command))
+    if card.liking:
+        lede = "Rewards after the first half of each user's history, against their later ratings."
+        report.section("Liking", lede).add(_table("Liking", card.liking, command))
+    if card.truth:
+        lede = "Per user over unseen items, against what the true users like."
+        report.section("Truth", lede).add(_table("Agreement with the truth", card.truth, command))
+    _add_calibration(report, card, command)
+    if card.behaviour is not None:
+        _add_behaviour(report.section("Behaviour"), card, command)
+    return report
+
+
+def _add_summary(report: Report, card: FidelityCard) -> None:
+    about, ece = card.about, card.ece
+    section = report.section("In short")
+    section.add(
+        Facts(
+            {
+                "accuracy, popular": _estimate(card.acceptance[SIMULATOR]["accuracy, popular"]),
+                "ECE of acceptance": _estimate(ece),
+                "users": about["judged_users"],
+                "moments": about["moments"],
+            }
+        ),
+        Finding(
+            f"The chance of taking is calibrated within {ECE_GOAL:g}",
+            ece.mean <= ECE_GOAL,
+            f"ECE {ece.mean:.4f} [{ece.low:.4f}, {ece.high:.4f}] against "
+            f"{AGAINST[card.judged_against]}",
+        ),
+    )
+    found = advice(card)
+    if not found:
+        section.add(Text("Nothing that a figure of this card warns of."))
+        return
+    rows = [[one.figure, one.sentence] for one in found]
+    section.add(Table("What to do", ["figure", "what to do"], rows))
+
+
+def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
+    section = report.section(
+        "Calibration",
+        "Is an item taken as often as the chance says? Where the log does not tell what was shown, "
+        "the takes stand against items drawn as somebody might have shown them, and the level is "
+        "the simulator's own.",
+    )
+    rows = [
+        [AGAINST[against], _estimate(curve.ece), curve.floor, curve.rate]
+        for against, curve in card.calibration.items()
+    ]
+    columns = ["against", "ECE", "ECE of a perfect simulator", "mean chance"]
+    note = "The first row is the card's ECE."
+    section.add(Table("Calibration error", columns, rows, note=note, command=command, digits=4))
+    section.add(_reliability_figure(card.calibration))
+    judged = card.calibration[card.judged_against]
+    rows = [
+        [g.name, g.chance, _estimate(g.observed), _estimate(g.ece), g.shown, g.taken]
+        for g in judged.groups
+    ]
+    columns = ["group", "mean chance", "taken", "ECE", "shown", "takes"]
+    section.add(
+        Table(
+            "Calibration by group",
+            columns,
+            rows,
+            note=f"Against {AGAINST[card.judged_against]}. Histories keep their own level where "
+            "nobody knows what was shown to whom.",
+            command=command,
+        )
+    )
+
+
+def _reliability_figure(calibration: Mapping[str, Reliability]) -> Curves:
+    highest = max(max(curve.chance) for curve in calibration.values())
+    series = [Curve("calibrated", [0.0, highest], [0.0, highest])]
+    for against, curve in calibration.items():
+        series.append(_curve(f"against {AGAINST[against]}", curve.chance, curve.observed))
+    caption = "The share taken of items with that chance; the straight line is a perfect simulator."
+    return Curves("Reliability", caption, series, "chance of taking", "share taken")
+
+
+def _add_behaviour(section: Section, card: FidelityCard, command: str) -> None:
+    both = card.behaviour
+    assert both is not None
+    section.lede = (
+        f"{both.logged.users} users go on from the first half of their histories: in the log, and "
+        f"among what {both.policy} recommends. Items taken: until {both.patience} skips in a row. "
+        "The rest is of sessions cut to equal length, user by user."
+    )
+    rows = [
+        [name, _estimate(found), _estimate(both.simulated.figures.get(name))]
+        for name, found in both.logged.figures.items()
+    ]
+    section.add(Table("Sessions", ["figure", "logged", "simulated"], rows, command=command))
+    for title, name, first in (("Popularity", "popularity", 1), ("Diversity", "diversity", 2)):
+        curves = {"logged": getattr(both.logged, name), "simulated": getattr(both.simulated, name)}
+        series = [
+            _curve(who, range(first, first + len(found)), found)
+            for who, found in curves.items()
+            if found
+        ]
+        if series:
+            section.add(
+                Curves(
+                    f"{title} over a session",
+                    _CAPTIONS[name],
+                    series,
+                    "item taken, by its place in the session",
+                    name,
+                )
+            )
+
+
+_CAPTIONS = {
+    "popularity": "The share of training interactions with rarer items than the one taken.",
+    "diversity": "One minus the mean cosine with the items taken before, by who takes them.",
+}
+
+
+def _curve(name: str, x: Sequence[float], found: Sequence[Interval]) -> Curve:
+    return Curve(
+        name, list(x), [i.mean for i in found], [i.low for i in found], [i.high for i in found]
+    )
+
+
+def _table(title: str, rows: Mapping[str, Measures], command: str) -> Table:
+    columns = list(rows[SIMULATOR])
+    cells = [[who, *(_estimate(own.get(name)) for name in columns)] for who, own in rows.items()]
+    others = [who for who in rows if who != SIMULATOR]
+    return Table(title, ["who", *columns], cells, controls=others, best=columns, command=command)
+
+
+def _estimate(found: Interval | None) -> Estimate | None:
+    return None if found is None else Estimate(*found)

@@ -1,0 +1,51 @@
+"""``llmrec card`` as a person runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import run, runner
+
+from llmrec_env.cli import app
+from llmrec_env.evaluation.fidelity import FidelityCard
+from llmrec_env.language.saving import saved_fingerprint
+from llmrec_env.users.language import LanguageUser
+
+
+def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, tmp_path: Path) -> None:
+    for module in ("scipy", "implicit", "matplotlib"):
+        pytest.importorskip(module)
+    le, where = tmp_path / "le", ("--data", str(data))
+    run("fit", *where, "--out", str(le), "--no-language-model", "--budget", "0.05")
+    before = saved_fingerprint(le)
+    (le / "README.md").write_text("somebody's own", encoding="utf-8")
+    printed = run("card", str(le), *where, "--baselines", "item-knn")
+    assert "item-kNN" in printed
+    assert "What to do" in printed
+    assert (le / "README.md").read_text(encoding="utf-8") == "somebody's own"
+    (le / "README.md").unlink()
+    run("card", str(le), *where, "--baselines", "none", "--language", "en")
+    card = FidelityCard.load(le)
+    assert card.about["fingerprint"] == LanguageUser.from_pretrained(le).model.fingerprint
+    assert saved_fingerprint(le) == before  # a card changes no simulator
+    assert (le / "card" / "report.html").exists()
+    text = (le / "README.md").read_text(encoding="utf-8")
+    metadata = yaml.safe_load(text.split("---")[1])
+    assert metadata["library_name"] == "llmrec-env"
+    assert metadata["language"] == ["en"]
+    found = {m["name"]: m["value"] for m in metadata["model-index"][0]["results"][0]["metrics"]}
+    assert found["ECE of acceptance"] == pytest.approx(card.ece.mean, abs=1e-4)
+    for picture in (line for line in text.splitlines() if line.startswith("![")):
+        assert (le / picture.partition("](")[2].rstrip(")")).exists()
+
+
+def test_who_learned_from_others_of_the_split_gets_no_card(data: Path, tmp_path: Path) -> None:
+    le, where = str(tmp_path / "le"), ("--data", str(data))
+    run("fit", *where, "--out", le, "--no-language-model", "--budget", "0.05")
+    result = runner.invoke(app, ["card", le, *where, "--seed", "1", "--baselines", "none"])
+    assert result.exit_code == 1
+    assert "learned from other users" in result.output
+    unknown = runner.invoke(app, ["card", le, *where, "--baselines", "oracle"])
+    assert "baselines must be some of" in unknown.output

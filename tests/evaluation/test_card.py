@@ -1,0 +1,153 @@
+"""The fidelity card, of simulators of whom is known how right they are."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.errors import DataError, SimulatorError
+from llmrec_env.common.logistic import sigmoid
+from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.skips import Skips
+from llmrec_env.data.splits import Split, split_by_user
+from llmrec_env.evaluation.fidelity import FidelityCard, advice, fidelity_card
+from llmrec_env.evaluation.intervals import bootstrap
+from llmrec_env.users.base import Histories, HistoryUser, Response
+
+pytestmark = pytest.mark.core
+N_ITEMS, N_USERS, TAKES = 30, 240, 10
+LOGITS = np.random.default_rng(5).normal(-1.5, 1.2, (N_ITEMS, N_ITEMS))
+
+
+class Known(HistoryUser):
+    """Takes an item with a known chance, which depends on the one taken last."""
+
+    def __init__(self, log: InteractionLog, sharpness: float = 1.0) -> None:
+        self.catalogue, self.users, self.state_size = log.catalogue, log, 1
+        self._chances = sigmoid(sharpness * LOGITS).astype(np.float32)
+
+    def encode(self, histories: Histories) -> FloatArray:
+        return np.array([[own[-1] / N_ITEMS] for own in histories], dtype=np.float32)
+
+    def answer(self, histories: Histories, actions: IntArray) -> Response:
+        chances = self._chances[np.array([own[-1] for own in histories]), actions]
+        return Response(chances, chances)
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    """A log in which items were shown all alike, and taken by the known chances."""
+    rng, chances = np.random.default_rng(0), sigmoid(LOGITS)
+    taken, skipped = [], []
+    for user in range(N_USERS):
+        own = [int(rng.integers(N_ITEMS))]
+        while len(own) < TAKES:
+            item = int(rng.integers(N_ITEMS))
+            if rng.random() < chances[own[-1], item]:
+                own.append(item)
+            else:
+                skipped.append((user, item, len(own)))
+        taken += own
+    users, items, after = np.array(skipped).T
+    categories = [f"kind {item % 3}" for item in range(N_ITEMS)]
+    names = [str(item) for item in range(N_ITEMS)]
+    log = InteractionLog(
+        Catalogue(pl.DataFrame({"item_id": names, "title": names, "category": categories})),
+        pl.Series([str(user) for user in range(N_USERS)]),
+        np.arange(0, N_USERS * TAKES + 1, TAKES),
+        np.array(taken),
+        pl.DataFrame({"rating": LOGITS[np.roll(taken, 1), taken].astype(np.float32)}),
+        skips=Skips.of(N_USERS, users, items, after),
+    )
+    return split_by_user(log, 0, (0.3, 0.1, 0.6))
+
+
+@pytest.fixture(scope="module")
+def right(split: Split) -> FidelityCard:
+    return fidelity_card(Known(split.train), split.train, split.test)
+
+
+def test_who_is_right_is_calibrated_and_who_is_not_is_told(
+    split: Split, right: FidelityCard
+) -> None:
+    assert list(right.calibration) == ["shown", "popular", "uniform"]
+    assert right.judged_against == "shown"
+    assert right.ece.mean < 0.03
+    assert right.ece.mean < 2 * right.calibration["shown"].floor
+    for chance, observed in zip(
+        right.calibration["shown"].chance, right.calibration["shown"].observed, strict=True
+    ):
+        assert chance == pytest.approx(observed.mean, abs=0.1)
+    sharp = fidelity_card(Known(split.train, 2.5), split.train, split.test)
+    assert sharp.ece.low > 0.05
+    assert any("ECE against shown" in found.figure for found in advice(sharp))
+    assert not any("ECE against shown" in found.figure for found in advice(right))
+    accuracy = "accuracy, uniform"
+    assert sharp.acceptance["simulator"][accuracy] == right.acceptance["simulator"][accuracy]
+
+
+def test_takes_alone_tell_calibration_up_to_the_level(split: Split) -> None:
+    train, test = (replace(part, skips=None) for part in (split.train, split.test))
+    right, sharp = (fidelity_card(Known(train, k), train, test) for k in (1.0, 2.5))
+    assert list(right.calibration) == ["popular", "uniform"]
+    curve = right.calibration["uniform"]  # the log's items were shown all alike
+    assert curve.ece.mean < 0.03
+    assert curve.rate == pytest.approx(sigmoid(LOGITS).mean(), abs=0.03)
+    assert sharp.calibration["uniform"].ece.low > 0.05
+    assert any("not judged" in found.figure for found in advice(right))
+
+
+def test_groups_are_of_all_that_was_shown(right: FidelityCard) -> None:
+    groups = {group.name.split()[0]: group for group in right.calibration["shown"].groups}
+    assert {"rarer", "middle", "most"} <= set(groups)
+    of_items = [groups[name] for name in ("rarer", "middle", "most")]
+    of_histories = [group for name, group in groups.items() if name in ("cold", "histories")]
+    assert sum(g.taken for g in of_items) == sum(g.taken for g in of_histories)
+    assert groups["most"].chance > groups["rarer"].chance
+    for group in of_items:
+        assert group.chance == pytest.approx(group.observed.mean, abs=0.06)
+
+
+def test_the_card_tells_what_the_simulator_knows(right: FidelityCard) -> None:
+    own, popular = right.acceptance["simulator"], right.acceptance["popularity"]
+    for kind in ("uniform", "popular", "same category"):
+        assert own[f"accuracy, {kind}"].low > 0.6
+        assert own[f"AUC, {kind}"].low > 0.6
+        assert own[f"accuracy, {kind}"].mean > popular[f"accuracy, {kind}"].mean
+    assert right.liking["simulator"].keys() == {"Spearman", "AUC"}
+    assert right.behaviour is not None
+    assert right.behaviour.logged.figures["items taken"].mean == TAKES - TAKES // 2
+    assert 0 < right.behaviour.simulated.figures["changes of category"].mean < 1
+
+
+def test_a_card_is_the_same_after_json_and_again(
+    split: Split, right: FidelityCard, tmp_path: pytest.TempPathFactory
+) -> None:
+    assert FidelityCard.from_json(json.loads(json.dumps(right.to_json()))) == right
+    assert fidelity_card(Known(split.train), split.train, split.test) == right
+    right.save(tmp_path)  # type: ignore[arg-type]
+    assert FidelityCard.load(tmp_path) == right  # type: ignore[arg-type]
+    unknown = replace(right, truth={"simulator": {"Spearman": bootstrap(np.mean, 1, 0)}})
+    again = FidelityCard.from_json(json.loads(json.dumps(unknown.to_json(), allow_nan=False)))
+    assert again.truth["simulator"]["Spearman"].high == math.inf
+    with pytest.raises(DataError, match="llmrec card"):
+        FidelityCard.from_json({"format": 0})
+
+
+def test_users_who_were_learned_from_are_no_judges(split: Split) -> None:
+    with pytest.raises(SimulatorError, match="learned from the users that would judge"):
+        fidelity_card(Known(split.train), split.train, split.train)
+
+
+def test_the_bootstrap_is_over_users() -> None:
+    values = np.random.default_rng(0).normal(2.0, 1.0, 400)
+    found = bootstrap(lambda weights: float(weights @ values / weights.sum()), 400, 0)
+    assert found.mean == pytest.approx(values.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 / 20, rel=0.2)
