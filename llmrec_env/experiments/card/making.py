@@ -11,7 +11,7 @@ from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.fidelity import FidelityCard, fidelity_card
 from llmrec_env.experiments.card.baselines import USUAL, fit_baselines
-from llmrec_env.experiments.policy_ranking.worlds import judging_users
+from llmrec_env.experiments.policy_ranking.worlds import known_users
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.rated import RatedUser
 from llmrec_env.users.true_taste import TrueTasteUser
@@ -50,7 +50,7 @@ def truth_of(source: Source) -> UserSimulator | None:
     if source.world is not None:
         return TrueTasteUser(source.world)
     try:
-        users = judging_users(source)
+        users = known_users(source, source.split.test)
     except SettingError:
         return None
     return RatedUser(users, users, FeedbackScale.of(source.split.train))
