@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.extras import require
-from llmrec_env.reporting.elements import Bars, Cloud, Curves, Estimate, Figure, Forest, Scatter
+from llmrec_env.reporting.elements import Bars, Curves, Estimate, Figure, Forest, Scatter
+from llmrec_env.reporting.point_names import name_points
 
 # Okabe and Ito's colours, without black and in an order that stays apart on white and on black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -230,7 +231,7 @@ def _forest(axes: Axes, figure: Forest) -> None:
 def _scatter(canvas: Any, figure: Scatter) -> None:
     count = len(figure.panels)
     rows, columns = (1, count) if canvas.get_figwidth() > NARROW else (count, 1)
-    places = canvas.subplots(rows, columns, squeeze=False).flat
+    places = list(canvas.subplots(rows, columns, squeeze=False).flat)
     for axes, (panel, clouds) in zip(places, figure.panels.items(), strict=True):
         axes.set_title(panel, fontsize=10)
         if figure.x_label or figure.y_label:
@@ -254,14 +255,15 @@ def _scatter(canvas: Any, figure: Scatter) -> None:
                 zorder=1 if grey else 2,
                 label=name,
             )
-            for x, y, text in zip(*_named_points(clouds[name]), strict=True):
-                axes.annotate(text, (x, y), (4, 2), textcoords="offset points", fontsize=7)
     _legend(axes)
-
-
-def _named_points(cloud: Cloud) -> tuple[Sequence[float], Sequence[float], Sequence[str]]:
-    """The points beside which a name stands: all, or none."""
-    return (cloud.x, cloud.y, cloud.names) if cloud.names else ((), (), ())
+    for axes, clouds in zip(places, figure.panels.values(), strict=True):
+        points = [
+            point
+            for cloud in clouds.values()
+            if cloud.names
+            for point in zip(cloud.x, cloud.y, cloud.names, strict=True)
+        ]
+        name_points(axes, points)
 
 
 _DRAWERS: dict[type[Figure], Callable[[Axes, Any], None]] = {

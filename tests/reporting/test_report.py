@@ -230,6 +230,7 @@ def test_a_sparkline_rises_with_its_values() -> None:
         (lambda: Curve("c", [1, 2], [1]), "1 values of y, expected 2"),
         (lambda: Bars("b", "c", ["g"], {"s": []}, "y"), "has 0 bars, expected 1"),
         (lambda: Cloud([1, 2], [1]), "1 values of y, expected 2"),
+        (lambda: Cloud([1, 2], [1, 2], ["a"]), "1 values of names, expected 2"),
         (lambda: Scatter("s", "c", {"A": {"x": Cloud([], [])}, "B": {}}), "of the same names"),
         (lambda: Curves("c", "", [Curve("a", [0], [1])], "", "", log_x=True), "no place on a log"),
         (lambda: Text(object()), "cannot hold a object"),  # type: ignore[arg-type]

@@ -87,7 +87,7 @@ def test_the_report_tells_what_anybody_computes_from_the_returns(folder: Path) -
     assert ranked[0][0] == MEMBERS[expected.best].label
     (scatter,) = (e for e in elements if e["@"] == "Scatter")
     points = scatter["panels"][""]["learned in the LE"]
-    assert points["names"] == ["PPO, 6% of its steps", "PPO, 100% of its steps"]
+    assert points["names"] == ["PPO, 6% of steps", "PPO, 100% of steps"]
     assert all(claim["holds"] is None for claim in elements if claim["@"] == "Finding")
     table = pl.read_csv(folder / "policies.csv")
     assert table["truth return"].to_list() == pytest.approx([np.mean(true[name]) for name in FEW])

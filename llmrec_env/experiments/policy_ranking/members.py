@@ -95,7 +95,7 @@ MEMBERS: dict[str, Member] = {
     "sasrec": Member("SASRec", _LOG, trainings.load_recommender, "sasrec"),
     "gru4rec": Member("GRU4Rec", _LOG, trainings.load_recommender, "gru4rec"),
     "bc": Member("BC", _LOG, trainings.load_offline, "bc"),
-    "cql": Member("CQL, LE's states and rewards", _BY, trainings.load_offline, "cql"),
+    "cql": Member("CQL on the LE's labels", _BY, trainings.load_offline, "cql"),
     "snqn": Member("SASRec SNQN", _LOG, trainings.load_recommender, "snqn"),
     "leasr": Member("SASRec LEASR", _BY, trainings.load_recommender, "leasr"),
     "le-reward": Member(
@@ -103,7 +103,7 @@ MEMBERS: dict[str, Member] = {
     ),
     **{
         f"ppo-{stage + 1}": Member(
-            f"PPO, {share:.0%} of its steps", _IN, partial(trainings.load_ppo, stage), "ppo"
+            f"PPO, {share:.0%} of steps", _IN, partial(trainings.load_ppo, stage), "ppo"
         )
         for stage, share in enumerate(trainings.PPO_STAGES)
     },

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.progress import track
 from llmrec_env.evaluation.collecting import collect
 from llmrec_env.evaluation.ope import (
     OffPolicyEvaluation,
@@ -23,9 +24,15 @@ from llmrec_env.evaluation.ope import (
     read_target,
 )
 from llmrec_env.evaluation.ope.collected import NEXT_ACTIONS
+from llmrec_env.evaluation.ope.episodes import ROWS, Probabilities
 from llmrec_env.evaluation.policies import Policy, RandomPolicy
 from llmrec_env.evaluation.policy_ranking import kendall_tau
-from llmrec_env.evaluation.stochastic import EpsilonGreedy, SoftmaxPolicy, UniformPolicy
+from llmrec_env.evaluation.stochastic import (
+    EpsilonGreedy,
+    SoftmaxPolicy,
+    StochasticPolicy,
+    UniformPolicy,
+)
 from llmrec_env.experiments.policy_ranking.panel import Panel
 from llmrec_env.offline.collected import CollectedLog
 from llmrec_env.users.base import UserSimulator
@@ -64,10 +71,10 @@ def estimates(
     """
     from llmrec_env.evaluation.ope.fitted_q import fitted_values
 
-    chance = isinstance(policy, RandomPolicy)
-    softened = UniformPolicy() if chance else EpsilonGreedy(policy, SOFTENED)
+    is_chance = isinstance(policy, RandomPolicy)
+    softened = UniformPolicy() if is_chance else EpsilonGreedy(policy, SOFTENED)
     clusters = item_clusters(panel.simulator, CLUSTERS, panel.seed)
-    episodes, probabilities = logged_episodes(log), probabilities_of(softened, log)
+    episodes, probabilities = logged_episodes(log), _remembered(softened, log)
     target = read_target(probabilities, episodes, clusters, NEXT_ACTIONS, panel.seed)
     values = fitted_values(
         episodes, target, probabilities, log.n_items, fitting_steps, seed=panel.seed
@@ -81,6 +88,14 @@ def estimates(
     return _plain(whole) | {
         ONE_STEP + name: own for name, own in _plain(apart).items() if name in KEPT_ONE_STEP
     }
+
+
+def _remembered(policy: StochasticPolicy, log: CollectedLog) -> Probabilities:
+    """A policy's probabilities at all steps, asked once: they are read three times."""
+    ask = probabilities_of(policy, log)
+    parts = [np.arange(start, min(start + ROWS, len(log))) for start in range(0, len(log), ROWS)]
+    told = np.concatenate([ask(rows) for rows in track(parts, "ask the policy")])
+    return lambda rows: told[rows]
 
 
 def orders(found: Mapping[str, Found], true: Mapping[str, float], better: set[str]) -> list[Found]:

@@ -64,7 +64,7 @@ def run_policy_ranking(
     asked = settings.to_json()
     with RunFolder.claim(place, settings.KIND, asked, settings.GROWING, contents) as own:
         run_stages(_stages(settings, own), workers)
-        judged = {name: own.read(_returns_piece(name)) for name in settings.policies}
+        judged = {name: _read(name, own) for name in settings.policies}
         write_rows(policy_rows(judged), own, "policies")
         told = [_estimates_piece(name, settings) for name in settings.policies if settings.logged]
         estimated = dict(zip(settings.policies, map(own.read, told), strict=False))
@@ -135,15 +135,21 @@ def _train(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
 def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
     """Let a policy act among simulated and among true users, and keep what each user paid."""
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
-    panel, member = _panel(settings), MEMBERS[name]
+    panel = _panel(settings)
     policy = _made(name, panel, own)
-    found: Judged = {"label": member.label, "kind": member.kind, "worlds": {}}
+    found: Judged = {"worlds": {}}
     episodes = at_most(settings.episodes, known_users(settings.source, panel.split.test))
     for world, users in judges(settings.source, panel.simulator).items():
         earned = evaluate_policy(policy, users, episodes=episodes, seed=settings.seed)
         found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
     found["cpu_seconds"] = round(time.process_time() - began, 1)
     own.write(_returns_piece(name), found, sort_keys=False)
+
+
+def _read(name: str, own: RunFolder) -> Judged:
+    """What a policy earned, under the name by which tables call it."""
+    member = MEMBERS[name]
+    return {"label": member.label, "kind": member.kind, **own.read(_returns_piece(name))}
 
 
 def _made(name: str, panel: Panel, own: RunFolder) -> Policy:
