@@ -27,6 +27,8 @@ CONFIG = "config.json"
 MANIFEST = "manifest"
 CARD, CARD_REPORT, MODEL_CARD = "card.json", "card", "README.md"
 """What `llmrec card` puts beside a saved simulator: measured of it, and no part of it."""
+BY_CARD = "<!-- made by llmrec card -->"
+"""Stands in a model card of its making, which may be made again."""
 
 
 def write_described(
@@ -108,6 +110,17 @@ def check_manifest(folder: Path, config: Mapping[str, Any], free: Collection[str
             raise DataError(
                 f"{folder / name} is not the file that was saved; copy it again from where it came"
             )
+
+
+def may_replace_model_card(folder: Path) -> bool:
+    """Whether nobody else wrote the README.md of a saved folder."""
+    path = folder / MODEL_CARD
+    return not path.exists() or BY_CARD in path.read_text(encoding="utf-8", errors="replace")
+
+
+def cards_of(folder: Path) -> set[str]:
+    """The files that `llmrec card` put beside a saved simulator, which speak of it alone."""
+    return {CARD, CARD_REPORT, *([MODEL_CARD] if may_replace_model_card(folder) else [])}
 
 
 @contextlib.contextmanager

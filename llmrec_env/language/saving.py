@@ -31,6 +31,7 @@ from llmrec_env.common.saved_folder import (
     CONFIG,
     MANIFEST,
     MODEL_CARD,
+    cards_of,
     check_manifest,
     read_config,
     reading,
@@ -224,7 +225,7 @@ def write_folder(
     language_model = None if isinstance(backend, NullLM) else _learning_backend(backend)
     copied, elsewhere, content = False, {}, None
     packages = ("torch", "transformers", "peft")
-    with atomic_path(folder, replaces={OLD_CATALOGUE, CARD, CARD_REPORT}) as temporary:
+    with atomic_path(folder, replaces={OLD_CATALOGUE} | cards_of(Path(folder))) as temporary:
         temporary.mkdir()
         if language_model is not None:
             from llmrec_env.language.lm.gguf_files import converted_key

@@ -6,6 +6,7 @@ import copy
 import os
 from dataclasses import replace
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -150,6 +151,11 @@ class LanguageUser(UserSimulator):
         simulator = copy.copy(self)
         simulator._set_accept_rate(accept_rate)
         return simulator
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder from which they were loaded; None where they were not."""
+        return None if self._origin is None else self._origin.place
 
     @property
     def n_members(self) -> int:

@@ -42,13 +42,18 @@ class Origin:
         known = None if path == EMBEDDED.absolute() else path
         return cls(known, _fingerprint(path), str(device), named)
 
+    @property
+    def place(self) -> Path:
+        """The folder, on this machine."""
+        return EMBEDDED if self.folder is None else self.folder
+
     def open(self) -> LanguageEnvironment:
         """Load the LE again.
 
         Raises:
             SimulatorError: the folder is not there, or holds another LE by now.
         """
-        folder = EMBEDDED if self.folder is None else self.folder
+        folder = self.place
         if _fingerprint(folder) != self.fingerprint:
             raise SimulatorError(
                 f"{folder} does not hold the language environment that the pickled users were "

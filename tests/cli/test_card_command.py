@@ -14,21 +14,28 @@ from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.users.language import LanguageUser
 
 
-def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, tmp_path: Path) -> None:
-    for module in ("scipy", "implicit", "matplotlib"):
+@pytest.fixture(scope="module")
+def le(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("card") / "le"
+    where = ("--data", str(data), "--out", str(folder))
+    run("fit", *where, "--no-language-model", "--budget", "0.05")
+    return folder
+
+
+def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Path) -> None:
+    for module in ("scipy", "matplotlib"):
         pytest.importorskip(module)
-    le, where = tmp_path / "le", ("--data", str(data))
-    run("fit", *where, "--out", str(le), "--no-language-model", "--budget", "0.05")
+    where = ("--data", str(data))
     before = saved_fingerprint(le)
     (le / "README.md").write_text("somebody's own", encoding="utf-8")
-    printed = run("card", str(le), *where, "--baselines", "item-knn")
-    assert "item-kNN" in printed
+    printed = run("card", str(le), *where, "--baselines", "ease")
+    assert "EASE" in printed
     assert "What to do" in printed
     assert (le / "README.md").read_text(encoding="utf-8") == "somebody's own"
     (le / "README.md").unlink()
     run("card", str(le), *where, "--baselines", "none", "--language", "en")
     card = FidelityCard.load(le)
-    assert card.about["fingerprint"] == LanguageUser.from_pretrained(le).model.fingerprint
+    assert FidelityCard.of(LanguageUser.from_pretrained(le)) == card
     assert saved_fingerprint(le) == before  # a card changes no simulator
     assert (le / "card" / "report.html").exists()
     text = (le / "README.md").read_text(encoding="utf-8")
@@ -41,11 +48,10 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, tmp_pat
         assert (le / picture.partition("](")[2].rstrip(")")).exists()
 
 
-def test_who_learned_from_others_of_the_split_gets_no_card(data: Path, tmp_path: Path) -> None:
-    le, where = str(tmp_path / "le"), ("--data", str(data))
-    run("fit", *where, "--out", le, "--no-language-model", "--budget", "0.05")
-    result = runner.invoke(app, ["card", le, *where, "--seed", "1", "--baselines", "none"])
+def test_who_learned_from_others_of_the_split_gets_no_card(data: Path, le: Path) -> None:
+    where = (str(le), "--data", str(data))
+    result = runner.invoke(app, ["card", *where, "--seed", "1", "--baselines", "none"])
     assert result.exit_code == 1
     assert "learned from other users" in result.output
-    unknown = runner.invoke(app, ["card", le, *where, "--baselines", "oracle"])
+    unknown = runner.invoke(app, ["card", *where, "--baselines", "oracle"])
     assert "baselines must be some of" in unknown.output

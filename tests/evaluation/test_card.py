@@ -122,6 +122,11 @@ def test_the_card_tells_what_the_simulator_knows(right: FidelityCard) -> None:
         assert own[f"AUC, {kind}"].low > 0.6
         assert own[f"accuracy, {kind}"].mean > popular[f"accuracy, {kind}"].mean
     assert right.liking["simulator"].keys() == {"Spearman", "AUC"}
+    apart = right.differences["popularity"]
+    assert apart["accuracy, uniform"].low > 0
+    assert apart["accuracy, uniform"].mean == pytest.approx(
+        own["accuracy, uniform"].mean - popular["accuracy, uniform"].mean
+    )
     assert right.behaviour is not None
     assert right.behaviour.logged.figures["items taken"].mean == TAKES - TAKES // 2
     assert 0 < right.behaviour.simulated.figures["changes of category"].mean < 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.evaluation.fidelity.moments import NEGATIVES, TAKEN, Moments
 from llmrec_env.evaluation.fidelity.orders import pair_wins
 from llmrec_env.evaluation.intervals import Interval, bootstrap
+
+ACCURACY = "accuracy, "
 
 
 def acceptance_measures(moments: Moments, scores: FloatArray, seed: int) -> dict[str, Interval]:
@@ -26,16 +28,34 @@ def acceptance_measures(moments: Moments, scores: FloatArray, seed: int) -> dict
         ``"accuracy, uniform"``, ``"AUC, uniform"`` and so on, of the kinds that there are.
     """
     found = {}
-    for column, kind in enumerate(NEGATIVES, start=TAKEN + 1):
-        known = moments.goes_on & (moments.candidates[:, column] >= 0)
-        if not known.any():
-            continue
+    for name, (wins, owners) in acceptance_wins(moments, scores).items():
+        found[name] = mean_over_users(wins, owners, seed)
+        kind = name.removeprefix(ACCURACY)
+        column = NEGATIVES.index(kind) + 1
+        known = _known(moments, column)
         taken, others = scores[known, TAKEN], scores[known, column]
-        owners = moments.users[known]
-        wins = pair_wins(taken, others[:, None])[:, 0]
-        found[f"accuracy, {kind}"] = mean_over_users(wins, owners, seed)
         found[f"AUC, {kind}"] = _area(taken, others, owners, seed)
     return found
+
+
+def acceptance_wins(
+    moments: Moments, scores: FloatArray
+) -> dict[str, tuple[Float64Array, IntArray]]:
+    """By name of an accuracy: at which moments the item taken wins, float64 (m,), 0.5 for a tie,
+    and whose moments they are, int64 (m,)."""
+    found = {}
+    for column, kind in enumerate(NEGATIVES, start=TAKEN + 1):
+        known = _known(moments, column)
+        if known.any():
+            wins = pair_wins(scores[known, TAKEN], scores[known, column : column + 1])[:, 0]
+            found[f"{ACCURACY}{kind}"] = (wins, moments.users[known])
+    return found
+
+
+def _known(moments: Moments, column: int) -> BoolArray:
+    """At which moments there is an item taken and one of this column, bool (n,)."""
+    known: BoolArray = moments.goes_on & (moments.candidates[:, column] >= 0)
+    return known
 
 
 def mean_over_users(values: Float64Array, owners: IntArray, seed: int) -> Interval:

@@ -11,10 +11,10 @@ from llmrec_env.evaluation.fidelity.behaviour import (
     REPEATS,
     SWITCHING,
 )
-from llmrec_env.evaluation.fidelity.calibration import SHOWN, TRUTH
 from llmrec_env.evaluation.fidelity.card import POPULARITY as BY_POPULARITY
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, FidelityCard
 from llmrec_env.evaluation.fidelity.moments import UNIFORM
+from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH
 from llmrec_env.evaluation.intervals import Interval
 
 ECE_GOAL = 0.03
@@ -72,8 +72,8 @@ def _acceptance(card: FidelityCard) -> list[Advice]:
                 )
             )
             continue
-        better = _best_other(card, "acceptance", name)
-        if better is not None and better[1].low > own.mean:
+        better = _better(card, "acceptance", name)
+        if better is not None:
             found.append(
                 Advice(
                     f"{name} {_shown(own)} against {better[1].mean:.3f} of {better[0]}",
@@ -97,8 +97,8 @@ def _liking(card: FidelityCard) -> list[Advice]:
                 "rating, or call the reward a chance of taking and not a liking.",
             )
         ]
-    better = _best_other(card, "liking", "Spearman")
-    if better is None or better[1].low <= own.mean:
+    better = _better(card, "liking", "Spearman")
+    if better is None:
         return []
     return [
         Advice(
@@ -228,13 +228,18 @@ _WHY = {
 }
 
 
-def _best_other(card: FidelityCard, part: str, name: str) -> tuple[str, Interval] | None:
+def _better(card: FidelityCard, part: str, name: str) -> tuple[str, Interval] | None:
+    """The best of the baselines that are surely better than the simulator in a figure."""
     rows = getattr(card, part)
-    others = {who: own[name] for who, own in rows.items() if who != SIMULATOR and name in own}
-    if not others:
+    better = {
+        who: rows[who][name]
+        for who, own in card.differences.items()
+        if name in own and own[name].high < 0
+    }
+    if not better:
         return None
-    who = max(others, key=lambda other: others[other].mean)
-    return who, others[who]
+    who = max(better, key=lambda other: better[other].mean)
+    return who, better[who]
 
 
 def _shown(found: Interval) -> str:

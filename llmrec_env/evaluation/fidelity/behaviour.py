@@ -19,7 +19,7 @@ from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
 from llmrec_env.envs.next_item.initial_histories import MIN_INITIAL_ITEMS, InitialHistories
 from llmrec_env.evaluation.collecting import called, collect
 from llmrec_env.evaluation.fidelity.acceptance import mean_over_users
-from llmrec_env.evaluation.fidelity.moments import kinds
+from llmrec_env.evaluation.fidelity.drawing import kinds
 from llmrec_env.evaluation.intervals import Interval, clustered
 from llmrec_env.evaluation.policies import PopularPolicy, PreferencePolicy
 from llmrec_env.evaluation.stochastic import EpsilonGreedy, SoftmaxPolicy, StochasticPolicy

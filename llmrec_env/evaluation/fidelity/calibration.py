@@ -31,24 +31,15 @@ simulator with as many takes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.fidelity.moments import (
-    EXPOSED,
-    FIRST_EXPOSED,
-    FIRST_SKIPPED,
-    POPULAR,
-    TAKEN,
-    UNIFORM,
-    Moments,
-)
+from llmrec_env.evaluation.fidelity.outcomes import Outcomes
 from llmrec_env.evaluation.intervals import DRAWS, Interval, bootstrap, percentiles, resampled
 
-SHOWN, TRUTH = "shown", "truth"
 BINS = 10
 COLD = 5
 """An item in fewer training histories, or a user with a shorter history, is cold."""
@@ -106,89 +97,6 @@ class Reliability:
     groups: tuple[Group, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Outcomes:
-    """Items shown, and items taken, of which the simulator said a chance.
-
-    Attributes:
-        chances: float64 (n,).
-        shown: float64 (n,), for how many items shown each row stands.
-        taken: float64 (n,), for how many takes.
-        owners: int64 (n,), the user of each.
-        items: int64 (n,).
-        lengths: int64 (n,), how many items the user took before.
-        whole: whether ``taken`` are of the items shown, so that the level is known.
-    """
-
-    chances: Float64Array
-    shown: Float64Array
-    taken: Float64Array
-    owners: IntArray
-    items: IntArray
-    lengths: IntArray
-    whole: bool
-
-    def where(self, rows: BoolArray) -> Outcomes:
-        """Those of some rows."""
-        names = ("chances", "shown", "taken", "owners", "items", "lengths")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
-
-
-def outcomes(moments: Moments, chances: FloatArray, against: str) -> Outcomes | None:
-    """What stands against a simulator's chances; None where the log does not tell.
-
-    Args:
-        moments: what was asked.
-        chances: float32 (n, C).
-        against: "shown", "popular" or "uniform".
-    """
-    if against == SHOWN:
-        if moments.log.skips is None:
-            return None
-        columns = [TAKEN, *range(FIRST_SKIPPED, moments.candidates.shape[1])]
-        known = moments.candidates[:, columns] >= 0
-        shown = np.tile(moments.skips[:, None], (1, len(columns)))
-        shown[:, 0] = 1.0
-        taken = np.zeros_like(shown)
-        taken[:, 0] = 1.0
-        return _outcomes(moments, chances, columns, shown, taken, known, whole=True)
-    begin = FIRST_EXPOSED + EXPOSED * (UNIFORM, POPULAR).index(against)
-    columns = [TAKEN, *range(begin, begin + EXPOSED)]
-    known = np.tile(moments.fresh[:, None], (1, len(columns)))
-    shown, taken = np.full(known.shape, 1.0 / EXPOSED), np.zeros(known.shape)
-    shown[:, 0], taken[:, 0] = 0.0, 1.0
-    return _outcomes(moments, chances, columns, shown, taken, known, whole=False)
-
-
-def true_outcomes(moments: Moments, chances: FloatArray, true: FloatArray) -> Outcomes:
-    """The true chances, float32 (n, C), of items that are shown all alike."""
-    columns = list(range(FIRST_EXPOSED, FIRST_EXPOSED + EXPOSED))
-    known = np.ones((len(moments), len(columns)), dtype=bool)
-    taken = true[:, columns].astype(np.float64)
-    return _outcomes(moments, chances, columns, known.astype(np.float64), taken, known, whole=True)
-
-
-def _outcomes(
-    moments: Moments,
-    chances: FloatArray,
-    columns: list[int],
-    shown: Float64Array,
-    taken: Float64Array,
-    known: BoolArray,
-    whole: bool,
-) -> Outcomes:
-    rows = np.nonzero(known)[0]
-    return Outcomes(
-        chances[:, columns][known].astype(np.float64),
-        shown[known],
-        taken[known],
-        moments.users[rows],
-        moments.candidates[:, columns][known],
-        moments.before[rows],
-        whole,
-    )
-
-
 def reliability(found: Outcomes, against: str, train: InteractionLog, seed: int) -> Reliability:
     """The reliability curve of outcomes, over all and by groups.
 
@@ -200,13 +108,14 @@ def reliability(found: Outcomes, against: str, train: InteractionLog, seed: int)
     """
     bins = _bins(found)
     tables = _Tables.of(found, bins)
-    observed = tables.observed(seed)
+    drawn = tables.whole[1] > 0  # nothing shown is no point of a curve
+    observed = [own for own, there in zip(tables.observed(seed), drawn, strict=True) if there]
     exact = bool(((found.taken > 0) & (found.taken < 1)).any())
     return Reliability(
         against,
-        tuple(tables.mean_chance.tolist()),
+        tuple(tables.mean_chance[drawn].tolist()),
         tuple(observed),
-        tuple(tables.share.tolist()),
+        tuple(tables.share[drawn].tolist()),
         tables.error(seed),
         0.0 if exact else tables.floor(seed),
         tables.rate,
@@ -314,42 +223,41 @@ class _Tables:
 def _groups(
     found: Outcomes, bins: IntArray, level: float | None, train: InteractionLog, seed: int
 ) -> list[Group]:
-    pairs = np.unique(train.row_users * train.n_items + train.items) % train.n_items
-    histories = np.bincount(pairs, minlength=train.n_items)[found.items]
-    known = np.bincount(pairs, minlength=train.n_items)
-    low, high = (
-        np.quantile(known[known >= COLD], (1 / 3, 2 / 3)) if (known >= COLD).any() else (0, 0)
-    )
-    of_items = {
-        f"cold items (in fewer than {COLD} training histories)": histories < COLD,
-        "rarer third of the other items": (histories >= COLD) & (histories <= low),
-        "middle third": (histories >= COLD) & (histories > low) & (histories <= high),
-        "most popular third": (histories >= COLD) & (histories > high),
+    """Items share the level of all; histories keep their own where the level is not known."""
+    whole = _Tables.of(found, bins, level)
+    shared = whole.whole[0].sum() / max(whole.taken.sum(), 1e-12) if level is None else level
+    kinds = [(own, shared) for own in _of_items(found.items, train).items()]
+    kinds += [(own, level) for own in _of_histories(found.lengths).items()]
+    groups = []
+    for (name, rows), own_level in kinds:
+        some = found.where(rows)
+        if not some.shown.sum():
+            continue
+        tables = _Tables.of(some, bins[rows], own_level)
+        shown, taken = int((some.shown > 0).sum()), int((some.taken == 1.0).sum())
+        observed, error = tables.mean_observed(seed), tables.error(seed)
+        groups.append(Group(name, tables.rate, observed, error, shown, taken))
+    return groups
+
+
+def _of_items(items: IntArray, train: InteractionLog) -> dict[str, BoolArray]:
+    """Which rows are about items of which popularity: in how many training histories they are."""
+    pairs = np.unique(train.row_users * train.n_items + train.items)
+    histories = np.bincount(pairs % train.n_items, minlength=train.n_items)
+    warm, own = histories[histories >= COLD], histories[items]
+    low, high = np.quantile(warm, (1 / 3, 2 / 3)) if len(warm) else (0.0, 0.0)
+    return {
+        f"cold items (in fewer than {COLD} training histories)": own < COLD,
+        "rarer third of the other items": (own >= COLD) & (own <= low),
+        "middle third of the items": (own >= COLD) & (own > low) & (own <= high),
+        "most popular third of the items": (own >= COLD) & (own > high),
     }
-    lengths = found.lengths
-    of_histories = {
+
+
+def _of_histories(lengths: IntArray) -> dict[str, BoolArray]:
+    """Which rows are about users who took how many items before."""
+    return {
         f"cold users (histories of fewer than {COLD} items)": lengths < COLD,
         f"histories of {COLD} to {LONG - 1} items": (lengths >= COLD) & (lengths < LONG),
         f"histories of {LONG} items or more": lengths >= LONG,
     }
-    whole = _Tables.of(found, bins, level)
-    chance, _, _ = whole.whole
-    shared = level if level is not None else float(chance.sum() / max(whole.taken.sum(), 1e-12))
-    groups = []
-    for names, own in ((of_items, shared), (of_histories, level)):
-        for name, rows in names.items():
-            some = found.where(rows)
-            if some.shown.sum() == 0 or not len(some.chances):
-                continue
-            tables = _Tables.of(some, bins[rows], own)
-            groups.append(
-                Group(
-                    name,
-                    tables.rate,
-                    tables.mean_observed(seed),
-                    tables.error(seed),
-                    int((some.shown > 0).sum()),
-                    int((some.taken == 1.0).sum()),
-                )
-            )
-    return groups

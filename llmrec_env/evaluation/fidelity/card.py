@@ -18,6 +18,7 @@ from llmrec_env.common.saved_folder import CARD
 from llmrec_env.evaluation.fidelity.behaviour import Behaviour, Sessions
 from llmrec_env.evaluation.fidelity.calibration import Group, Reliability
 from llmrec_env.evaluation.intervals import Interval
+from llmrec_env.users.language import LanguageUser
 
 FORMAT = 1
 SIMULATOR, POPULARITY = "simulator", "popularity"
@@ -38,6 +39,8 @@ class FidelityCard:
             uniform", and the same of "popular" and "same category"
             (:func:`~llmrec_env.evaluation.fidelity.acceptance.acceptance_measures`).
         liking: by who: "Spearman" and "AUC" with held-out ratings; empty where the log has none.
+        differences: by baseline: the simulator less it, moment by moment and user by user, in the
+            accuracies and in "Spearman" with ratings.
         calibration: reliability of the chance of taking, by what stands against it
             (:mod:`~llmrec_env.evaluation.fidelity.calibration`).
         behaviour: logged and simulated sessions; None where the log has none to compare.
@@ -47,6 +50,7 @@ class FidelityCard:
     about: Mapping[str, Any]
     acceptance: Mapping[str, Measures]
     liking: Mapping[str, Measures]
+    differences: Mapping[str, Measures]
     calibration: Mapping[str, Reliability]
     behaviour: Behaviour | None
     truth: Mapping[str, Measures]
@@ -81,6 +85,7 @@ class FidelityCard:
                 dict(values["about"]),
                 _measures(values["acceptance"]),
                 _measures(values["liking"]),
+                _measures(values["differences"]),
                 {name: _reliability(own) for name, own in values["calibration"].items()},
                 None if values["behaviour"] is None else _behaviour(values["behaviour"]),
                 _measures(values["truth"]),
@@ -105,6 +110,20 @@ class FidelityCard:
         if not path.is_file():
             raise DataError(f"{path}: no such file; `llmrec card {folder}` makes it")
         return cls.from_json(read_json(path))
+
+    @classmethod
+    def of(cls, simulator: LanguageUser) -> FidelityCard | None:
+        """The card in the folder from which simulated users were loaded; None where there is none,
+        or it was made of another simulator that stood there.
+
+        Raises:
+            DataError: it is none of this version.
+        """
+        folder = simulator.folder
+        if folder is None or not (folder / CARD).is_file():
+            return None
+        card = cls.load(folder)
+        return card if card.about["fingerprint"] == simulator.model.fingerprint else None
 
 
 def _plain(value: Any) -> Any:

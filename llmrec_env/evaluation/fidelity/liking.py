@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
 from llmrec_env.data.feedback import Source, told
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.fidelity.acceptance import mean_over_users
-from llmrec_env.evaluation.fidelity.moments import USERS, Baseline, answers, chunks
+from llmrec_env.evaluation.fidelity.drawing import USERS
+from llmrec_env.evaluation.fidelity.moments import Baseline, answers, chunks
 from llmrec_env.evaluation.fidelity.orders import agreement, area_under_curve
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.users.base import UserSimulator
@@ -101,18 +102,22 @@ class LaterRatings:
         later ones are liked have no AUC.
         """
         own = [row[: len(true)] for row, true in zip(scores, self.ratings, strict=True)]
-        orders = [agreement(row, true) for row, true in zip(own, self.ratings, strict=True)]
         read = self._feedback(self.source)
         areas = [
             area_under_curve(row, true > np.nanmean(known)) if (~np.isnan(known)).any() else None
             for row, true, known in zip(own, self.ratings, read, strict=True)
         ]
-        found = {"Spearman": mean_over_users(np.array(orders), self.users, seed)}
+        found = {"Spearman": mean_over_users(self.agreements(scores), self.users, seed)}
         judged = [place for place, area in enumerate(areas) if area is not None]
         if judged:
             values = np.array([areas[place] for place in judged], dtype=np.float64)
             found["AUC"] = mean_over_users(values, self.users[judged], seed)
         return found
+
+    def agreements(self, scores: FloatArray) -> Float64Array:
+        """Spearman's correlation with each user's ratings, float64 (N,)."""
+        rows = zip(scores, self.ratings, strict=True)
+        return np.array([agreement(row[: len(true)], true) for row, true in rows])
 
     @property
     def _cut(self) -> list[tuple[int, int]]:

@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.fidelity.acceptance import acceptance_measures, mean_over_users
-from llmrec_env.evaluation.fidelity.behaviour import behaviour
-from llmrec_env.evaluation.fidelity.calibration import (
-    SHOWN,
-    TRUTH,
-    Reliability,
-    outcomes,
-    reliability,
-    true_outcomes,
+from llmrec_env.evaluation.fidelity.acceptance import (
+    acceptance_measures,
+    acceptance_wins,
+    mean_over_users,
 )
+from llmrec_env.evaluation.fidelity.behaviour import behaviour
+from llmrec_env.evaluation.fidelity.calibration import Reliability, reliability
 from llmrec_env.evaluation.fidelity.card import POPULARITY, SIMULATOR, FidelityCard
 from llmrec_env.evaluation.fidelity.liking import LaterRatings
 from llmrec_env.evaluation.fidelity.moments import (
@@ -29,6 +27,7 @@ from llmrec_env.evaluation.fidelity.moments import (
     Moments,
     PopularityBaseline,
 )
+from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH, outcomes, true_outcomes
 from llmrec_env.evaluation.fidelity.truth import truth_agreement
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.users.base import UserSimulator
@@ -63,11 +62,10 @@ def fidelity_card(
     moments = Moments.of(train, held_out, seed)
     asked = {POPULARITY: PopularityBaseline(train), **baselines}
     chances = moments.asked(simulator)
-    acceptance = {SIMULATOR: acceptance_measures(moments, chances, seed)}
-    for name, baseline in asked.items():
-        if baseline.takes:
-            scores = moments.scored(baseline)
-            acceptance[name] = acceptance_measures(moments, scores, seed)
+    scores = {SIMULATOR: chances}
+    scores |= {name: moments.scored(own) for name, own in asked.items() if own.takes}
+    later = LaterRatings.of(held_out, seed)
+    likings = {} if later is None else _likings(later, simulator, asked)
     calibration: dict[str, Reliability] = {}
     for against in (SHOWN, POPULAR, UNIFORM):
         found = outcomes(moments, chances, against)
@@ -81,8 +79,11 @@ def fidelity_card(
             calibration[TRUTH] = reliability(known, TRUTH, train, seed)
     return FidelityCard(
         about=_about(simulator, train, moments, seed),
-        acceptance=acceptance,
-        liking=_liking(simulator, held_out, asked, seed),
+        acceptance={who: acceptance_measures(moments, own, seed) for who, own in scores.items()},
+        liking={}
+        if later is None
+        else {who: later.measures(own, seed) for who, own in likings.items()},
+        differences=_differences(moments, scores, later, likings, seed),
         calibration=calibration,
         behaviour=behaviour(simulator, train, held_out, seed),
         truth=true,
@@ -124,16 +125,35 @@ def _about(
     }
 
 
-def _liking(
-    simulator: UserSimulator, held_out: InteractionLog, asked: Mapping[str, Baseline], seed: int
+def _likings(
+    later: LaterRatings, simulator: UserSimulator, asked: Mapping[str, Baseline]
+) -> dict[str, FloatArray]:
+    found = {SIMULATOR: later.simulated(simulator)}
+    return found | {name: later.scored(own) for name, own in asked.items() if own.likes}
+
+
+def _differences(
+    moments: Moments,
+    scores: Mapping[str, FloatArray],
+    later: LaterRatings | None,
+    likings: Mapping[str, FloatArray],
+    seed: int,
 ) -> dict[str, dict[str, Interval]]:
-    later = LaterRatings.of(held_out, seed)
-    if later is None:
-        return {}
-    found = {SIMULATOR: later.measures(later.simulated(simulator), seed)}
-    for name, baseline in asked.items():
-        if baseline.likes:
-            found[name] = later.measures(later.scored(baseline), seed)
+    """The simulator less each of the others, moment by moment and user by user."""
+    found: dict[str, dict[str, Interval]] = {}
+    own = acceptance_wins(moments, scores[SIMULATOR])
+    for who, theirs in scores.items():
+        if who != SIMULATOR:
+            others = acceptance_wins(moments, theirs)
+            found[who] = {
+                name: mean_over_users(wins - others[name][0], owners, seed)
+                for name, (wins, owners) in own.items()
+            }
+    for who, theirs in likings.items():
+        if who != SIMULATOR:
+            assert later is not None
+            apart = later.agreements(likings[SIMULATOR]) - later.agreements(theirs)
+            found.setdefault(who, {})["Spearman"] = mean_over_users(apart, later.users, seed)
     return found
 
 

@@ -12,16 +12,22 @@ from functools import cached_property
 from typing import Protocol
 
 import numpy as np
-import polars as pl
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import track
-from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.feedback import Source, told
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.negatives import Negatives
 from llmrec_env.data.repeats import masks_seen
+from llmrec_env.evaluation.fidelity.drawing import (
+    EXPOSED,
+    Seen,
+    exposed,
+    moments_of,
+    never_taken,
+    same_category,
+    skipped_at,
+)
 from llmrec_env.users.base import Feedback, Histories, Response, UserSimulator
 
 UNIFORM, POPULAR, CATEGORY = "uniform", "popular", "same category"
@@ -29,17 +35,12 @@ NEGATIVES = (UNIFORM, POPULAR, CATEGORY)
 """Kinds of items that a user never took, one at each moment."""
 EXPOSURES = (UNIFORM, POPULAR)
 """Ways in which somebody might have shown items."""
-TAKEN, EXPOSED, SKIPPED = 0, 4, 4
-"""The column of the item taken; draws of an exposure, and skips, at each moment."""
+TAKEN = 0
+"""The column of the item taken."""
 FIRST_EXPOSED = 1 + len(NEGATIVES)
 FIRST_SKIPPED = FIRST_EXPOSED + len(EXPOSURES) * EXPOSED
-USERS, PER_USER = 1000, 10
-"""Held-out users, and moments of each, at most."""
 ASKED = 128
 """Histories asked about at once."""
-REDRAWS = 50
-CATEGORIES = ("category", "genres", "tags")
-"""Columns that say of which kind an item is; the first name in it counts."""
 
 
 class Baseline(Protocol):
@@ -117,7 +118,7 @@ class Moments:
             DataError: nobody took anything that could be asked about.
         """
         rng = np.random.default_rng([seed, 31])
-        users, before = _drawn(held_out, rng)
+        users, before = moments_of(held_out, rng)
         if not len(users):
             raise DataError(
                 "no held-out user took an item after another one: there is nothing to ask about"
@@ -125,18 +126,18 @@ class Moments:
         rows = held_out.offsets[:-1][users] + before
         goes_on = before < held_out.lengths[users]
         taken = np.where(goes_on, held_out.items[np.minimum(rows, len(held_out) - 1)], -1)
-        seen = _Seen(held_out)
+        seen = Seen(held_out)
         new_only = masks_seen(train)
         counts = train.item_counts() + held_out.item_counts()
         drawn = [
-            _never_taken(held_out, users, 0.0, seen, rng),
-            _never_taken(held_out, users, 1.0, seen, rng),
-            _same_category(held_out, users, taken, seen, rng),
+            never_taken(held_out, users, 0.0, seen, rng),
+            never_taken(held_out, users, 1.0, seen, rng),
+            same_category(held_out, users, taken, seen, rng),
         ]
         for weights in (None, counts):
-            shown = _exposed(users, before, weights, held_out.n_items, seen, new_only, rng)
+            shown = exposed(users, before, weights, held_out.n_items, seen, new_only, rng)
             drawn.append(shown)
-        skipped, stands_for = _skipped(held_out, users, before, rng)
+        skipped, stands_for = skipped_at(held_out, users, before, rng)
         fresh = ~seen.before(users, taken, before) if new_only else np.ones(len(users), dtype=bool)
         return cls(
             held_out,
@@ -231,130 +232,3 @@ def answers(
 def chunks(rows: IntArray) -> list[IntArray]:
     """Rows, :data:`ASKED` at a time."""
     return [rows[start : start + ASKED] for start in range(0, len(rows), ASKED)]
-
-
-def kinds(catalogue: Catalogue) -> IntArray | None:
-    """The kind of each item, int64 (n_items,), -1 where unknown; None where the catalogue has no
-    such column, or all are of one kind."""
-    for column in CATEGORIES:
-        if column not in catalogue.table.columns:
-            continue
-        name = pl.col(column).str.split(",").list.first().str.strip_chars()
-        names = catalogue.table.select(name.alias("kind"))["kind"].fill_null("")
-        codes = names.rank("dense").to_numpy().astype(np.int64)
-        codes[(names == "").to_numpy()] = -1
-        if len(np.unique(codes[codes >= 0])) > 1:
-            return codes
-    return None
-
-
-def _drawn(log: InteractionLog, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """Users and how many items each took before, in the order of the log."""
-    first = np.maximum(log.first_target, 1)
-    last = log.lengths - 1
-    if log.skips is not None:  # after the last take there may be skips
-        whose = log.skips.row_users
-        last[np.unique(whose[log.skips.after == log.lengths[whose]])] += 1
-    able = np.flatnonzero((last >= first) & (log.lengths > first))
-    able = np.sort(rng.permutation(able)[:USERS])
-    users, before = [], []
-    for user in able.tolist():
-        places = rng.permutation(np.arange(first[user], last[user] + 1))[:PER_USER]
-        users.append(np.full(len(places), user))
-        before.append(np.sort(places))
-    empty = np.empty(0, dtype=np.int64)
-    return np.concatenate([empty, *users]), np.concatenate([empty, *before])
-
-
-class _Seen:
-    """When each user first took each item."""
-
-    def __init__(self, log: InteractionLog) -> None:
-        self._n_items = log.n_items
-        keys = log.row_users * log.n_items + log.items
-        self._keys, first = np.unique(keys, return_index=True)
-        self._positions = log.row_positions[first]
-
-    def before(self, users: IntArray, items: IntArray, before: IntArray | None) -> BoolArray:
-        """Whether a user had taken an item by then; ever, where ``before`` is None."""
-        keys = users * self._n_items + items
-        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        found = self._keys[place] == keys
-        return found if before is None else found & (self._positions[place] < before)
-
-
-def _never_taken(
-    log: InteractionLog,
-    users: IntArray,
-    popular_share: float,
-    seen: _Seen,
-    rng: np.random.Generator,
-) -> IntArray:
-    """An item that the user never took, int64 (n,); -1 for those who took everything."""
-    drawn = Negatives(log, popular_share, any_where_none=True).draw(users, rng)
-    return np.where(seen.before(users, drawn, None), -1, drawn)
-
-
-def _same_category(
-    log: InteractionLog, users: IntArray, taken: IntArray, seen: _Seen, rng: np.random.Generator
-) -> IntArray:
-    """An item of the taken one's kind that the user never took, int64 (n,); -1 where none."""
-    codes = kinds(log.catalogue)
-    if codes is None:
-        return np.full(len(users), -1)
-    order = np.argsort(codes, kind="stable")
-    wanted = np.where(taken >= 0, codes[taken], -1)
-    begin = np.searchsorted(codes[order], wanted)
-    count = np.searchsorted(codes[order], wanted, side="right") - begin
-    found = np.full(len(users), -1)
-    missing = np.flatnonzero(wanted >= 0)
-    for _ in range(REDRAWS):
-        place = begin[missing] + np.floor(rng.random(len(missing)) * count[missing]).astype(int)
-        drawn = order[place]
-        new = ~seen.before(users[missing], drawn, None)
-        found[missing[new]] = drawn[new]
-        missing = missing[~new]
-    return found
-
-
-def _exposed(
-    users: IntArray,
-    before: IntArray,
-    counts: IntArray | None,
-    n_items: int,
-    seen: _Seen,
-    new_only: bool,
-    rng: np.random.Generator,
-) -> IntArray:
-    """Items as somebody might have shown them, int64 (n, EXPOSED): in proportion to ``counts``, or
-    all alike; none that the user had seen, where nothing is taken twice."""
-    users, before = np.repeat(users, EXPOSED), np.repeat(before, EXPOSED)
-    weights = np.ones(n_items) if counts is None else counts.astype(np.float64)
-    reached = np.cumsum(weights / weights.sum())
-
-    def draw(n: int) -> IntArray:
-        place = np.searchsorted(reached, rng.random(n), side="right")
-        return np.minimum(place, n_items - 1).astype(np.int64)
-
-    items = draw(len(users))
-    for _ in range(REDRAWS if new_only else 0):
-        again = np.flatnonzero(seen.before(users, items, before))
-        items[again] = draw(len(again))
-    return items.reshape(-1, EXPOSED)
-
-
-def _skipped(
-    log: InteractionLog, users: IntArray, before: IntArray, rng: np.random.Generator
-) -> tuple[IntArray, Float64Array]:
-    """Up to :data:`SKIPPED` items shown and left at each moment, and how many each stands for."""
-    found = np.full((len(users), SKIPPED), -1, dtype=np.int64)
-    stands_for = np.zeros(len(users))
-    if log.skips is None:
-        return found, stands_for
-    for row, (user, count) in enumerate(zip(users.tolist(), before.tolist(), strict=True)):
-        items, after = log.skips.of_user(user)
-        own = items[np.searchsorted(after, count) : np.searchsorted(after, count, side="right")]
-        kept = own[rng.permutation(len(own))[:SKIPPED]]
-        found[row, : len(kept)] = kept
-        stands_for[row] = len(own) / max(1, len(kept))
-    return found, stands_for

@@ -9,12 +9,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from llmrec_env.common.saved_folder import BY_CARD
 from llmrec_env.evaluation.fidelity import FidelityCard
 from llmrec_env.evaluation.fidelity.card import SIMULATOR
 from llmrec_env.evaluation.intervals import Interval
 
-MARK = "<!-- made by llmrec card -->"
-"""Stands in a README.md that may be written again."""
 TAGS = ("recommendation", "user-simulation", "reinforcement-learning", "gymnasium")
 USE = (
     "Simulated users of a recommender system, made of a language model that learned from a log. "
@@ -52,12 +51,7 @@ def model_card(
         eval_results=_results(card, data),
     )
     metadata = f"---\n{found.to_yaml()}\n---"
-    return "\n\n".join([metadata, MARK, f"# {name}", USE, CODE.format(name=name), body])
-
-
-def is_ours(path: Path) -> bool:
-    """Whether a README.md may be replaced: it is not there, or a model card made it."""
-    return not path.exists() or MARK in path.read_text(encoding="utf-8", errors="replace")
+    return "\n\n".join([metadata, BY_CARD, f"# {name}", USE, CODE.format(name=name), body])
 
 
 def _results(card: FidelityCard, data: str) -> list[EvalResult]:

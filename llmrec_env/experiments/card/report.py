@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice
 from llmrec_env.evaluation.fidelity.advice import ECE_GOAL
-from llmrec_env.evaluation.fidelity.calibration import SHOWN, TRUTH
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, Measures
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
+from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.reporting import (
     Curve,
@@ -16,6 +16,7 @@ from llmrec_env.reporting import (
     Estimate,
     Facts,
     Finding,
+    Forest,
     Report,
     Section,
     Table,
@@ -53,10 +54,15 @@ def card_report(card: FidelityCard, data: str, command: str = "") -> Report:
         "Is the item that a user took next told from one that they never took? Accuracy: the share "
         "of moments at which it has the higher chance. AUC: the chance that an item taken by "
         "anybody stands above one left by anybody.",
-    ).add(_table("Acceptance", card.acceptance, command))
+    ).add(
+        _table("Acceptance", card.acceptance, command),
+        *_difference_figures(card, "accuracy, popular"),
+    )
     if card.liking:
         lede = "Rewards after the first half of each user's history, against their later ratings."
-        report.section("Liking", lede).add(_table("Liking", card.liking, command))
+        report.section("Liking", lede).add(
+            _table("Liking", card.liking, command), *_difference_figures(card, "Spearman")
+        )
     if card.truth:
         lede = "Per user over unseen items, against what the true users like."
         report.section("Truth", lede).add(_table("Agreement with the truth", card.truth, command))
@@ -91,6 +97,15 @@ def _add_summary(report: Report, card: FidelityCard) -> None:
         return
     rows = [[one.figure, one.sentence] for one in found]
     section.add(Table("What to do", ["figure", "what to do"], rows))
+
+
+def _difference_figures(card: FidelityCard, name: str) -> list[Forest]:
+    """The simulator less each baseline in one figure."""
+    rows = {who: Estimate(*own[name]) for who, own in card.differences.items() if name in own}
+    if len(rows) < 2:
+        return []
+    title, caption = f"Less each baseline: {name}", "The simulator is better right of the line."
+    return [Forest(title, caption, rows, f"difference in {name}")]
 
 
 def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
@@ -128,9 +143,10 @@ def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
 
 def _reliability_figure(calibration: Mapping[str, Reliability]) -> Curves:
     highest = max(max(curve.chance) for curve in calibration.values())
-    series = [Curve("calibrated", [0.0, highest], [0.0, highest])]
+    series = []
     for against, curve in calibration.items():
         series.append(_curve(f"against {AGAINST[against]}", curve.chance, curve.observed))
+    series.append(Curve("a perfect simulator", [0.0, highest], [0.0, highest]))
     caption = "The share taken of items with that chance; the straight line is a perfect simulator."
     return Curves("Reliability", caption, series, "chance of taking", "share taken")
 

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 
 from llmrec_env.common.files import atomic_path, local_path
-from llmrec_env.common.saved_folder import CARD_REPORT, MODEL_CARD
+from llmrec_env.common.saved_folder import CARD_REPORT, MODEL_CARD, may_replace_model_card
 from llmrec_env.evaluation.fidelity import FidelityCard
-from llmrec_env.experiments.card.model_card import is_ours, model_card
+from llmrec_env.experiments.card.model_card import model_card
 from llmrec_env.reporting import Report
 from llmrec_env.reporting.markdown import report_markdown
 
@@ -36,8 +36,7 @@ def save_card(
     """
     place = local_path(folder)
     page = report.save(place / CARD_REPORT)
-    readme = place / MODEL_CARD
-    inside = "" if is_ours(readme) else f"{CARD_REPORT}/"
+    inside = "" if may_replace_model_card(place) else f"{CARD_REPORT}/"
     body = report_markdown(report, place / CARD_REPORT)
     if not inside:
         body = body.replace("](figures/", f"]({CARD_REPORT}/figures/")
