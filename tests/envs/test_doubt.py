@@ -156,6 +156,12 @@ def test_a_row_of_many_is_the_single_environment(
                     assert info[key] == pytest.approx(float(infos[key][row]))
 
 
+def test_the_checker_of_stable_baselines3_has_nothing_to_say(three: UserEnsemble) -> None:
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
+    for doubt in ({"pessimism": 1.0}, {"randomise": "episode"}):
+        checker.check_env(gym.make("LLMRec/NextItem-v1", simulator=three, **doubt))
+
+
 @pytest.mark.parametrize(
     ("doubt", "says"),
     [

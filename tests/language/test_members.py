@@ -7,11 +7,13 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import llmrec_env
 from llmrec_env.common.errors import LLMRecError, SettingError
+from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split
 from llmrec_env.language import member_learning
@@ -109,6 +111,19 @@ def test_a_folder_keeps_them_wherever_it_is_opened(
     again = LanguageEnvironment.from_pretrained(tmp_path / "le")
     learn(again, loaded.users, loaded.users, LearningConfig(epochs=1, min_steps=1, validations=1))
     assert again.members is None  # what they read has moved
+
+
+def test_new_items_are_known_to_each_member_by_their_texts(ensemble: LanguageEnvironment) -> None:
+    user = LanguageUser(ensemble)
+    new = Catalogue(pl.DataFrame({"item_id": ["x1", "x2"], "title": ["A duel", "The harbour"]}))
+    grown = user.add_items(new)
+    sessions = [own.open([np.array([1, 2, 3])]) for own in (user, grown)]
+    for before, after in zip(*(own.respond(np.array([7])) for own in sessions), strict=True):
+        assert_allclose(after, before, atol=1e-5)
+    sessions[1].respond(np.array([61]))
+    assert sessions[1].members is not None
+    assert sessions[1].members.reward.shape == (3, 1)
+    assert sessions[1].members.reward.std() > 0
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
