@@ -91,6 +91,10 @@ class UserEnsemble(UserSimulator):
         """Where items lie for the first one."""
         return self._first.item_vectors
 
+    def unknown_items(self, user: int) -> IntArray:
+        """Items about which one of them cannot answer, int64 (M,), each once."""
+        return np.unique(np.concatenate([own.unknown_items(user) for own in self.simulators]))
+
     def _with(self, change: Callable[[UserSimulator], UserSimulator]) -> UserEnsemble:
         return UserEnsemble([change(own) for own in self.simulators], self.users)
 

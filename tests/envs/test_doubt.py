@@ -209,3 +209,14 @@ def test_all_members_follow_what_is_taken_and_who_comes(three: UserEnsemble) -> 
         assert_array_equal(alone.states, session.states)
     rates = three.answers([np.array([0])], np.array([[3, 6]]))
     assert_allclose(rates.reward, [[0.29, 0.38]], atol=1e-6)
+
+
+def test_what_one_member_cannot_answer_about_counts_as_seen() -> None:
+    class KnowsLittle(OwnView):
+        def unknown_items(self, user: int) -> IntArray:
+            return np.array([10, 11])
+
+    ensemble = UserEnsemble([OwnView(0.2, 0.05), KnowsLittle(0.2, 0.01)])
+    env = gym.make("LLMRec/NextItem-v1", simulator=ensemble, quantile=0.0)
+    _, info = env.reset(seed=0, options={"user_id": "bob"})
+    assert_array_equal(np.flatnonzero(info["action_mask"] == 0), [3, 4, 5, 10, 11])
