@@ -105,7 +105,7 @@ def learn_members(
         DataError: the logs are of another catalogue, or too small to learn from.
         LLMRecError: the LE has not learned, or ``checkpoint`` holds another run.
     """
-    config = config or MembersConfig()
+    config, liking = config or MembersConfig(), liking or LikingConfig()
     if "acceptance" not in model.record:
         raise LLMRecError("members answer by what an LE reads: fit the LE first")
     check_same_catalogue(model.catalogue, train_log.catalogue, "the training log, for this LE")
@@ -113,7 +113,8 @@ def learn_members(
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")
     folder = None if checkpoint is None else Path(checkpoint)
-    run = fingerprint([json.dumps(asdict(config), sort_keys=True), _name(model, train_log)])
+    settings = json.dumps([asdict(config), asdict(liking)], sort_keys=True)
+    run = fingerprint([settings, _name(model, train_log)])
     model.members = None
     model.eval()
     counts = user_counts(train_log.n_users, config)

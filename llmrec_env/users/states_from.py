@@ -49,6 +49,16 @@ class StatesFrom(UserSimulator):
         return self.answering.feedback_source or self.observer.feedback_source
 
     @property
+    def n_members(self) -> int:
+        """How many of those who answer do so side by side."""
+        return self.answering.n_members
+
+    @property
+    def has_action_model(self) -> bool:
+        """Whether the observer names items."""
+        return self.observer.has_action_model
+
+    @property
     def remember_skips(self) -> bool:
         """Whether those who answer, or the observer, do."""
         return self.answering.remember_skips or self.observer.remember_skips
@@ -106,7 +116,9 @@ class _StatesFromSession(Session):
 
     def respond(self, actions: IntArray) -> Response:
         self._observing.respond(actions)
-        return self._answering.respond(actions)
+        response = self._answering.respond(actions)
+        self.members = self._answering.members
+        return response
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         answering, observer = self._simulator.answering, self._simulator.observer

@@ -16,6 +16,7 @@ from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import DataError, SettingError, SimulatorError
 from llmrec_env.users.base import Histories, Response
 from llmrec_env.users.ensemble import UserEnsemble
+from llmrec_env.users.states_from import StatesFrom
 
 gym.register_envs(llmrec_env)
 pytestmark = pytest.mark.core
@@ -209,6 +210,13 @@ def test_all_members_follow_what_is_taken_and_who_comes(three: UserEnsemble) -> 
         assert_array_equal(alone.states, session.states)
     rates = three.answers([np.array([0])], np.array([[3, 6]]))
     assert_allclose(rates.reward, [[0.29, 0.38]], atol=1e-6)
+
+
+def test_an_ensemble_seen_through_other_states_is_one_still(three: UserEnsemble) -> None:
+    seen = StatesFrom(three, observer=OwnView(0.5, 0.0))
+    found, expected = (first_step(own, 10, pessimism=1.5) for own in (seen, three))
+    assert found[0] == expected[0]
+    assert found[1]["uncertainty"] == expected[1]["uncertainty"] > 0
 
 
 def test_what_one_member_cannot_answer_about_counts_as_seen() -> None:
