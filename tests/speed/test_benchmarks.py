@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,11 @@ def test_lists_are_held_against_single_items() -> None:
     assert [line.split(" | ")[:2] for line in lines if "±" in line] == [
         [f"| {users} users", size] for users in ("LE", "TRUE") for size in ("1", "2")
     ]
+
+
+def test_members_are_timed_beside_the_le_alone() -> None:
+    found = runpy.run_path(str(BENCHMARKS / "ensemble.py"), run_name="benchmark")["seconds"](
+        3, 2, 1
+    )
+    assert set(found) == {"alone", "members"}
+    assert min(found["alone"].min(), found["members"].min()) > 0
