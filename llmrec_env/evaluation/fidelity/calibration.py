@@ -185,7 +185,7 @@ class _Tables:
     def error(self, seed: int) -> Interval:
         def of(weights: Float64Array) -> float:
             chance, shown, taken = self.of_sample(weights)
-            return float(np.abs(chance - taken).sum() / max(shown.sum(), 1e-12))
+            return _ratio(float(np.abs(chance - taken).sum()), float(shown.sum()))
 
         return bootstrap(of, len(self.chance), seed)
 
@@ -195,14 +195,14 @@ class _Tables:
         _, shown, taken = self.whole
         with np.errstate(invalid="ignore", divide="ignore"):
             sums = [self.of_sample(w) for w in resampled(n_users, DRAWS, seed)]
-            draws = np.array([own / there for _, there, own in sums])
+            draws = np.array([np.where(there > 0, own / there, np.nan) for _, there, own in sums])
             values = taken / shown
         return [percentiles(float(v), column) for v, column in zip(values, draws.T, strict=True)]
 
     def mean_observed(self, seed: int) -> Interval:
         def of(weights: Float64Array) -> float:
             _, shown, taken = self.of_sample(weights)
-            return float(taken.sum() / shown.sum()) if shown.sum() else float("nan")
+            return _ratio(float(taken.sum()), float(shown.sum()))
 
         return bootstrap(of, len(self.chance), seed)
 
@@ -218,6 +218,11 @@ class _Tables:
             count = round(float(self.taken.sum()))
             drawn = rng.multinomial(count, chance / chance.sum(), FLOORS) * (chance.sum() / count)
         return float(np.abs(drawn - chance).sum(axis=1).mean() / shown.sum())
+
+
+def _ratio(above: float, below: float) -> float:
+    """NaN where nothing stands below: a sample in which nobody was shown anything says nothing."""
+    return above / below if below > 0 else float("nan")
 
 
 def _groups(
