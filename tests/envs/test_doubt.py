@@ -109,6 +109,7 @@ def test_one_member_answers_a_whole_episode(three: UserEnsemble) -> None:
             base, slope, _ = VIEWS[member]
             assert reward == pytest.approx(base + slope * action)
             assert info["member"] == member
+            assert "simulated_reward" not in info
             taken[member] += info["accepted"]
     rates = taken / (3 * np.bincount(drawn, minlength=3))
     assert_allclose(rates, [0.1, 0.5, 0.9], atol=0.2)
@@ -217,6 +218,15 @@ def test_an_ensemble_seen_through_other_states_is_one_still(three: UserEnsemble)
     found, expected = (first_step(own, 10, pessimism=1.5) for own in (seen, three))
     assert found[0] == expected[0]
     assert found[1]["uncertainty"] == expected[1]["uncertainty"] > 0
+
+
+def test_a_session_that_does_not_say_what_its_members_answered_is_refused() -> None:
+    class Silent(OwnView):
+        n_members = 3  # type: ignore[assignment]
+
+    for doubt in ({}, {"pessimism": 1.0}, {"randomise": "episode"}):
+        with pytest.raises(SimulatorError, match="Silent has 3 members, so after respond"):
+            first_step(Silent(0.2, 0.05), 10, **doubt)
 
 
 def test_what_one_member_cannot_answer_about_counts_as_seen() -> None:

@@ -53,8 +53,8 @@ class Doubt:
         items: IntArray,
         response: Response,
         members: IntArray,
-    ) -> tuple[Response, FloatArray]:
-        """What is paid for an answer, and by what chance the item is taken.
+    ) -> tuple[Response, Response]:
+        """What is paid for an answer, and the answer by which it is decided what is taken.
 
         Args:
             simulator: who answered.
@@ -64,8 +64,8 @@ class Doubt:
             members: int64 (N,), who answers for each row, where one was drawn.
 
         Returns:
-            The rewards that the liking and the chance of taking are worth, float32 (N,) each; and
-            the chance by which the item is taken, which is lowered by nothing.
+            What the liking and the chance of taking are worth, float32 (N,) each; and the same
+            lowered by nothing: ``response``, or the answer of the member drawn.
         """
         worth: list[NDArray[np.floating[Any]]] = [*response]
         if self.randomise:
@@ -78,7 +78,7 @@ class Doubt:
         if self.support_penalty > 0:
             kept = 1.0 - self.support_penalty * (1.0 - support(simulator, session, items))
             worth = [part * kept for part in worth]
-        return Response(*(part.astype(np.float32) for part in worth)), response.accept_probability
+        return Response(*(part.astype(np.float32) for part in worth)), response
 
     def _lowered(self, answers: FloatArray) -> FloatArray:
         """Answers (K, N) of members as one, (N,)."""

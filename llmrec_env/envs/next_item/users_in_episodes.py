@@ -249,9 +249,14 @@ class UsersInEpisodes(Rules[OutcomeT]):
         """
         response = self.session.respond(items)
         self._check_response(response)
-        paid, chance = self.doubt.paid(self.simulator, self.session, items, response, self.members)
-        self.told = self._tell(response, unseen)
-        accepted = unseen & (uniform < chance)
+        told = self._tell(unseen)
+        paid, response = self.doubt.paid(
+            self.simulator, self.session, items, response, self.members
+        )
+        if "simulated_reward" in told:
+            told["simulated_reward"] = np.where(unseen, response.reward, np.float32(0.0))
+        self.told = told
+        accepted = unseen & (uniform < response.accept_probability)
         self._commit(accepted, unseen & ~accepted)
         self._check_states()
         self._remember(shown, items, unseen, accepted)
@@ -260,18 +265,14 @@ class UsersInEpisodes(Rules[OutcomeT]):
         worth = [np.where(unseen, part, np.float32(0.0)) for part in paid]
         return worth[0], worth[1], accepted
 
-    def _tell(self, response: Response, unseen: BoolArray) -> dict[str, NDArray[Any]]:
-        """What an answer about unseen items says of the simulator itself."""
+    def _tell(self, unseen: BoolArray) -> dict[str, NDArray[Any]]:
+        """What the answer about unseen items says of the simulator itself."""
         told = self.nothing_told()
         if "uncertainty" in told:
             each = spreads(self.session, self.num_rows, self.simulator)
             told["uncertainty"], told["accept_uncertainty"] = (
                 np.where(unseen, part, np.float32(0.0)) for part in each
             )
-        if "simulated_reward" in told:
-            told["simulated_reward"] = np.where(unseen, response.reward, np.float32(0.0))
-        if "member" in told:
-            told["member"] = self.members.copy()
         return told
 
     def nothing_told(self) -> dict[str, NDArray[Any]]:
