@@ -12,6 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from llmrec_env.evaluation.policy_ranking import choice_regret, kendall_tau
+
 images = pytest.importorskip("PIL.Image")
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -264,3 +266,26 @@ def test_the_episode_can_be_played_again() -> None:
     for ours, theirs in zip(again["steps"], kept["steps"], strict=True):
         assert ours["reward"] == pytest.approx(theirs["reward"], abs=0.02)
         assert ours | {"reward": 0} == theirs | {"reward": 0}
+
+
+def test_the_panel_of_policies_is_that_of_its_run() -> None:
+    page = DOCS / "policy_ranking.md"
+    runs = pl.read_csv(RESULTS / "policies_world" / "policies.csv")
+    runs = runs.sort("truth return", descending=True)
+    rows = table_with(page, "policy", "kind", "simulated", "true")
+    assert [row["policy"] for row in rows] == runs["label"].to_list()
+    for row, run in zip(rows, runs.to_dicts(), strict=True):
+        for column, world in (("simulated", "LE"), ("true", "truth")):
+            bounds = [run[f"{world} return{end}"] for end in ("", "_low", "_high")]
+            assert row[column] == "{:.1f} [{:.1f}, {:.1f}]".format(*bounds)
+    simulated, true = runs["LE return"].to_numpy(), runs["truth return"].to_numpy()
+    half = (len(true) + 1) // 2
+    found = {row[""]: row["found"] for row in table_with(page, "found", "goal")}
+    expected = {
+        "Kendall's τ, all 19 policies": shown(float(kendall_tau(simulated, true)), 2),
+        "Kendall's τ, the 10 better ones": shown(
+            float(kendall_tau(simulated[:half], true[:half])), 2
+        ),
+        "regret of choosing the LE's favourite": f"{float(choice_regret(simulated, true)):.1%}",
+    }
+    assert {name: found[name].split(" [")[0] for name in expected} == expected

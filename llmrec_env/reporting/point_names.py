@@ -21,6 +21,10 @@ class _Box(NamedTuple):
     right: float
     high: float
 
+    def holds(self, other: _Box) -> bool:
+        across = self.left <= other.left and other.right <= self.right
+        return across and self.low <= other.low and other.high <= self.high
+
     def meets(self, other: _Box) -> bool:
         return (
             self.left < other.right
@@ -31,26 +35,29 @@ class _Box(NamedTuple):
 
 
 def name_points(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
-    """Write each name beside its point (x, y, name); axes that are drawn apart from names."""
+    """Write each name beside its point (x, y, name), those on the right first, who have least room.
+
+    The axes must hold everything else already, since points lie where they are drawn.
+    """
     if not points:
         return
-    axes.figure.draw_without_rendering()  # only then it is known where points lie
+    axes.margins(x=0.08, y=0.1)
+    axes.figure.draw_without_rendering()
     unit = 72.0 / axes.figure.dpi
-    places = [unit * axes.transData.transform((x, y)) for x, y, _ in points]
     box = axes.get_window_extent()
     inside = _Box(unit * box.x0, unit * box.y0, unit * box.x1, unit * box.y1)
-    taken = [_Box(x - 3, y - 3, x + 3, y + 3) for x, y in places]
-    for (x, y, text), place in zip(points, places, strict=True):
+    places = {point: unit * axes.transData.transform(point[:2]) for point in sorted(points)[::-1]}
+    taken = [_Box(x - 3, y - 3, x + 3, y + 3) for x, y in places.values()]
+    for (x, y, text), place in places.items():
         offset, own = _free(place, text, inside, taken)
         taken.append(own)
-        side = "left" if offset[0] > 0 else "right"
         name = axes.annotate(
             text,
             (x, y),
             offset,
             textcoords="offset points",
             fontsize=SIZE,
-            ha=side,
+            ha="left" if offset[0] > 0 else "right",
             va="center",
             arrowprops={"arrowstyle": "-", "lw": 0.4, "alpha": 0.5} if offset[1] else None,
         )
@@ -60,13 +67,13 @@ def name_points(axes: Any, points: Sequence[tuple[float, float, str]]) -> None:
 def _free(
     place: Any, text: str, inside: _Box, taken: Sequence[_Box]
 ) -> tuple[tuple[float, float], _Box]:
-    """The nearest offset at which a name is free, or the first where none is, and its box."""
+    """The nearest offset at which a name is free, and its box; where none is, one that fits in."""
     boxes = {offset: _box(place, offset, text) for offset in NEAR}
-    for offset, own in boxes.items():
-        within = own.left >= inside.left and own.right <= inside.right
-        if within and not any(own.meets(other) for other in taken):
+    fitting = {offset: own for offset, own in boxes.items() if inside.holds(own)} or boxes
+    for offset, own in fitting.items():
+        if not any(own.meets(other) for other in taken):
             return offset, own
-    return NEAR[0], boxes[NEAR[0]]
+    return next(iter(fitting.items()))
 
 
 def _box(place: Any, offset: tuple[float, float], text: str) -> _Box:
