@@ -289,3 +289,14 @@ def test_the_panel_of_policies_is_that_of_its_run() -> None:
         "regret of choosing the LE's favourite": f"{float(choice_regret(simulated, true)):.1%}",
     }
     assert {name: found[name].split(" [")[0] for name in expected} == expected
+
+
+def test_the_estimates_of_the_panel_are_those_of_their_run() -> None:
+    columns = ("estimate", "τ, all", "τ, better half")
+    ours = table_with(DOCS / "policy_ranking.md", *columns)
+    names = ("estimate", "tau, all", "tau, better half")
+    theirs = table_with(RESULTS / "policies_logged" / "results.md", *names)
+    assert len(ours) == 13
+    assert [[row[name] for name in columns] for row in ours] == [
+        [row[name] for name in names] for row in theirs
+    ]
