@@ -68,7 +68,7 @@ def collect(
         options.number(
             "Probability of a random item in place of the best one, so that every item may be "
             "shown. If not given, 0.1.",
-            least=0,
+            above=0,
             most=1,
         ),
     ] = None,
