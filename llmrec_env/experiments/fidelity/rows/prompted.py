@@ -24,7 +24,7 @@ ANSWERS = "answers.sqlite"
 
 @dataclass
 class Prompted(Row):
-    """Asks a model behind a server, each question apart; what is asked for orders items alike.
+    """Asks a model behind a server; taking is not calibrated, which would change no order.
 
     The last ten items of a history stand in the prompt, with their ratings where they are told.
     """
