@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import local_path
-from llmrec_env.data.read_options import ReadOptions
-from llmrec_env.data.source import WORLD_SIZE, Source
+from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
-from llmrec_env.experiments.opened import opened_source
-from llmrec_env.experiments.settings import RunSettings
+from llmrec_env.experiments.simulator_settings import SimulatorSettings
 from llmrec_env.offline.d3rlpy.algorithms import ALGORITHMS, COMPARED
-from llmrec_env.users.origin import EMBEDDED
 
 
 class Run(NamedTuple):
@@ -40,7 +35,7 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True)
-class OfflineSettings(ReadOptions, RunSettings):
+class OfflineSettings(SimulatorSettings):
     """What a benchmark does.
 
     Raises:
@@ -75,13 +70,6 @@ class OfflineSettings(ReadOptions, RunSettings):
         for name in ("seeds", "steps", "episodes"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name} must be at least 1, got {getattr(self, name)}")
-        embedded = self.data is None and self.seed == 0 and self.world_size == WORLD_SIZE
-        if self.simulator is None and not embedded:
-            raise SettingError(
-                "the embedded simulated user learned from the generated world, split with seed 0; "
-                "for other data or another seed learn one with `llmrec fit` (the same --data and "
-                "--seed) and name its folder with --simulator"
-            )
 
     @property
     def runs(self) -> list[Run]:
@@ -102,16 +90,6 @@ class OfflineSettings(ReadOptions, RunSettings):
     def training_seeds(self) -> list[int]:
         """One for each repeat."""
         return list(range(self.seed, self.seed + self.seeds))
-
-    @property
-    def source(self) -> Source:
-        """The log, opened once a process."""
-        return opened_source(self.data, self.seed, self.world_size, self.reading)
-
-    @property
-    def simulator_folder(self) -> Path:
-        """Where the LE is."""
-        return EMBEDDED if self.simulator is None else local_path(self.simulator, "simulator")
 
 
 def _check_names(what: str, names: tuple[str, ...], known: Iterable[str]) -> None:

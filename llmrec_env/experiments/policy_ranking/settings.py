@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.checks import LARGEST, check_counts
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import local_path
-from llmrec_env.data.read_options import ReadOptions
-from llmrec_env.data.source import WORLD_SIZE, Source
+from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.evaluation.policy_ranking import FEWEST
-from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
-from llmrec_env.experiments.settings import RunSettings
-from llmrec_env.users.origin import EMBEDDED
+from llmrec_env.experiments.simulator_settings import SimulatorSettings
 
 
 @dataclass(frozen=True)
-class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
+class PolicyRankingSettings(SimulatorSettings, ScaledLengths):
     """What is ranked; every training length scales with ``budget``.
 
     Raises:
@@ -59,7 +54,7 @@ class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
     """Items and users of the generated world."""
 
     def __post_init__(self) -> None:
-        ReadOptions.__post_init__(self)
+        SimulatorSettings.__post_init__(self)
         ScaledLengths.__post_init__(self)
         check_counts(episodes=self.episodes)
         check_counts(LARGEST, 0, logged=self.logged)
@@ -69,20 +64,3 @@ class PolicyRankingSettings(ReadOptions, RunSettings, ScaledLengths):
                 f"policies must be {FEWEST} or more of {', '.join(MEMBERS)}, each named once; got "
                 f"{','.join(self.policies) or 'none'}"
             )
-        embedded = self.data is None and self.seed == 0 and self.world_size == WORLD_SIZE
-        if self.simulator is None and not embedded:
-            raise SettingError(
-                "the embedded simulated user learned from the generated world, split with seed 0; "
-                "for other data or another seed learn one with `llmrec fit` (the same --data and "
-                "--seed) and name its folder with --simulator"
-            )
-
-    @property
-    def source(self) -> Source:
-        """The log, opened once a process."""
-        return opened_source(self.data, self.seed, self.world_size, self.reading)
-
-    @property
-    def simulator_folder(self) -> Path:
-        """Where the LE is."""
-        return EMBEDDED if self.simulator is None else local_path(self.simulator, "simulator")
