@@ -17,7 +17,7 @@ from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.skips import Skips
 from llmrec_env.data.splits import Split, split_by_user
-from llmrec_env.evaluation.fidelity import FidelityCard, advice, fidelity_card
+from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice, fidelity_card
 from llmrec_env.evaluation.intervals import bootstrap
 from llmrec_env.users.base import Histories, HistoryUser, Response
 
@@ -113,6 +113,21 @@ def test_groups_are_of_all_that_was_shown(right: FidelityCard) -> None:
     assert groups["most"].chance > groups["rarer"].chance
     for group in of_items:
         assert group.chance == pytest.approx(group.observed.mean, abs=0.06)
+
+
+def test_a_group_is_warned_of_where_it_is_off_whatever_was_shown(right: FidelityCard) -> None:
+    shown = right.calibration["shown"]
+    off = replace(shown, groups=(replace(shown.groups[0], name="those", chance=0.9),))
+    fair = replace(shown, groups=(replace(shown.groups[0], name="those"),))
+
+    def warned(**calibration: Reliability) -> bool:
+        card = replace(right, calibration=calibration)
+        return any("those" in found.figure for found in advice(card))
+
+    assert warned(shown=off, popular=fair, uniform=fair)
+    assert not warned(shown=fair, popular=off, uniform=off)
+    assert not warned(popular=off, uniform=fair)  # it depends on what was shown, and nobody knows
+    assert warned(popular=off, uniform=off)
 
 
 def test_the_card_tells_what_the_simulator_knows(right: FidelityCard) -> None:

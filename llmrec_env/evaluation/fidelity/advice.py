@@ -11,9 +11,10 @@ from llmrec_env.evaluation.fidelity.behaviour import (
     REPEATS,
     SWITCHING,
 )
+from llmrec_env.evaluation.fidelity.calibration import Group
 from llmrec_env.evaluation.fidelity.card import POPULARITY as BY_POPULARITY
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, FidelityCard
-from llmrec_env.evaluation.fidelity.moments import UNIFORM
+from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
 from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH
 from llmrec_env.evaluation.intervals import Interval
 
@@ -145,20 +146,49 @@ def _calibration(card: FidelityCard) -> list[Advice]:
         if curve.ece.mean > ECE_GOAL and curve.ece.low > curve.floor:
             why = _OFF.get(against, _OFF[SHOWN]) if against != card.judged_against else _OFF[SHOWN]
             found.append(Advice(f"ECE against {against} {_shown(curve.ece)}", why))
-    for group in card.calibration[card.judged_against].groups:
-        off = group.chance - group.observed.mean
-        inside = group.observed.low <= group.chance <= group.observed.high
-        if abs(off) <= ECE_GOAL or inside:
+    return [*found, *_groups(card)]
+
+
+def _groups(card: FidelityCard) -> list[Advice]:
+    """Groups that are taken more or less often than people do, whatever was shown.
+
+    Whether rare items are taken too seldom depends on how often they were shown. Where neither that
+    nor the truth is known, both draws have to say so.
+    """
+    known = [name for name in (TRUTH, SHOWN) if name in card.calibration][:1]
+    curves = [card.calibration[name] for name in known or (POPULAR, UNIFORM)]
+    found = []
+    for group in curves[0].groups:
+        same = [own for curve in curves for own in curve.groups if own.name == group.name]
+        if len(same) < len(curves) or not (all(map(_above, same)) or all(map(_below, same))):
             continue
-        often, shows = ("more", "too many") if off > 0 else ("less", "too few")
-        found.append(
-            Advice(
-                f"{group.name}: chance {group.chance:.3f}, taken {_shown(group.observed)}",
-                f"Simulated users take these {often} often than people do, so a policy trained "
-                f"here shows {shows} of them: shape its reward, or compare within the group.",
-            )
-        )
+        figure = f"{group.name}: chance {group.chance:.3f}, taken {_shown(group.observed)}"
+        found.append(Advice(figure, (_ITEMS if group.of_items else _USERS)[_above(group)]))
     return found
+
+
+_ITEMS = {
+    True: "Simulated users take these more often than people do, so a policy trained here shows "
+    "too many of them: shape its reward, or compare policies within the group.",
+    False: "Simulated users take these less often than people do, so a policy trained here shows "
+    "too few of them: shape its reward, or compare policies within the group.",
+}
+_USERS = {
+    True: "These users take less than their simulated ones: their sessions are too long and their "
+    "returns too high. Compare policies within the group, and give it an accept_rate of its own.",
+    False: "These users take more than their simulated ones: their sessions are too short and "
+    "their returns too low. Compare policies within the group, and give it an accept_rate of its "
+    "own.",
+}
+
+
+def _above(group: Group) -> bool:
+    """Whether the chance of a group is surely too high, by more than is allowed."""
+    return group.chance > max(group.observed.high, group.observed.mean + ECE_GOAL)
+
+
+def _below(group: Group) -> bool:
+    return group.chance < min(group.observed.low, group.observed.mean - ECE_GOAL)
 
 
 _OFF = {

@@ -55,6 +55,7 @@ class Group:
 
     Attributes:
         name: which ones.
+        of_items: whether it is of items, and not of users.
         chance: their mean chance of being taken.
         observed: the share of them that is taken, with its 95% interval over users.
         ece: within the group, with its interval.
@@ -63,6 +64,7 @@ class Group:
     """
 
     name: str
+    of_items: bool
     chance: float
     observed: Interval
     ece: Interval
@@ -231,17 +233,17 @@ def _groups(
     """Items share the level of all; histories keep their own where the level is not known."""
     whole = _Tables.of(found, bins, level)
     shared = whole.whole[0].sum() / max(whole.taken.sum(), 1e-12) if level is None else level
-    kinds = [(own, shared) for own in _of_items(found.items, train).items()]
-    kinds += [(own, level) for own in _of_histories(found.lengths).items()]
+    kinds = [(own, True, shared) for own in _of_items(found.items, train).items()]
+    kinds += [(own, False, level) for own in _of_histories(found.lengths).items()]
     groups = []
-    for (name, rows), own_level in kinds:
+    for (name, rows), of_items, own_level in kinds:
         some = found.where(rows)
         if not some.shown.sum():
             continue
         tables = _Tables.of(some, bins[rows], own_level)
         shown, taken = int((some.shown > 0).sum()), int((some.taken == 1.0).sum())
         observed, error = tables.mean_observed(seed), tables.error(seed)
-        groups.append(Group(name, tables.rate, observed, error, shown, taken))
+        groups.append(Group(name, of_items, tables.rate, observed, error, shown, taken))
     return groups
 
 

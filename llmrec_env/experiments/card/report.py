@@ -29,6 +29,12 @@ AGAINST = {
     UNIFORM: "takes among items drawn alike",
     TRUTH: "the true chances",
 }
+SHORT = {
+    SHOWN: "shown",
+    POPULAR: "drawn by popularity",
+    UNIFORM: "drawn alike",
+    TRUTH: "true chances",
+}
 LEDE = "How near simulated users come to people whom they never met: 95% intervals over users."
 
 
@@ -123,31 +129,41 @@ def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
     note = "The first row is the card's ECE."
     section.add(Table("Calibration error", columns, rows, note=note, command=command, digits=4))
     section.add(_reliability_figure(card.calibration))
-    judged = card.calibration[card.judged_against]
+    for against, curve in card.calibration.items():
+        section.add(_group_table(against, curve, command))
+
+
+def _group_table(against: str, curve: Reliability, command: str) -> Table:
     rows = [
-        [g.name, g.chance, _estimate(g.observed), _estimate(g.ece), g.shown, g.taken]
-        for g in judged.groups
+        [
+            g.name,
+            g.chance,
+            _estimate(g.observed),
+            _estimate(g.ece),
+            g.shown,
+            None if against == TRUTH else g.taken,
+        ]
+        for g in curve.groups
     ]
     columns = ["group", "mean chance", "taken", "ECE", "shown", "takes"]
-    section.add(
-        Table(
-            "Calibration by group",
-            columns,
-            rows,
-            note=f"Against {AGAINST[card.judged_against]}. Histories keep their own level where "
-            "nobody knows what was shown to whom.",
-            command=command,
-        )
-    )
+    notes = {
+        POPULAR: "As if items were popular because they were shown more often. ",
+        UNIFORM: "As if items were popular because they are liked. ",
+    }
+    note = notes.get(against, "")
+    if note:
+        note += "Histories keep their own level, since nobody knows what was shown to whom."
+    title = f"Groups, against {AGAINST[against]}"
+    return Table(title, columns, rows, note=note, command=command)
 
 
 def _reliability_figure(calibration: Mapping[str, Reliability]) -> Curves:
     highest = max(max(curve.chance) for curve in calibration.values())
     series = []
     for against, curve in calibration.items():
-        series.append(_curve(f"against {AGAINST[against]}", curve.chance, curve.observed))
-    series.append(Curve("a perfect simulator", [0.0, highest], [0.0, highest]))
-    caption = "The share taken of items with that chance; the straight line is a perfect simulator."
+        series.append(_curve(SHORT[against], curve.chance, curve.observed))
+    series.append(Curve("perfect", [0.0, highest], [0.0, highest]))
+    caption = "The share taken of items with that chance, by what stands against it."
     return Curves("Reliability", caption, series, "chance of taking", "share taken")
 
 
