@@ -65,6 +65,8 @@ def card(
     found = make_card(user, source, seed, names, budget)
     data = Path(source.name).name
     given = [] if log.data is None else ["--data", log.data]
+    given += [] if log.split == "user" else ["--split", log.split]
+    given += [] if seed == 0 else ["--seed", str(seed)]
     command = " ".join(["llmrec card", *filter(None, [simulator]), *given])
     report = card_report(found, data, command)
     report.print(Console())

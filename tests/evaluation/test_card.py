@@ -77,7 +77,7 @@ def right(split: Split) -> FidelityCard:
 def test_who_is_right_is_calibrated_and_who_is_not_is_told(
     split: Split, right: FidelityCard
 ) -> None:
-    assert list(right.calibration) == ["shown", "popular", "uniform"]
+    assert list(right.calibration) == ["shown", "left", "popular", "uniform"]
     assert right.judged_against == "shown"
     assert right.ece.mean < 0.03
     assert right.ece.mean < 2 * right.calibration["shown"].floor
@@ -96,7 +96,7 @@ def test_who_is_right_is_calibrated_and_who_is_not_is_told(
 def test_takes_alone_tell_calibration_up_to_the_level(split: Split) -> None:
     train, test = (replace(part, skips=None) for part in (split.train, split.test))
     right, sharp = (fidelity_card(Known(train, k), train, test) for k in (1.0, 2.5))
-    assert list(right.calibration) == ["popular", "uniform"]
+    assert list(right.calibration) == ["left", "popular", "uniform"]
     curve = right.calibration["uniform"]  # the log's items were shown all alike
     assert curve.ece.mean < 0.03
     assert curve.rate == pytest.approx(sigmoid(LOGITS).mean(), abs=0.03)

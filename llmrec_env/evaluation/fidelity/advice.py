@@ -15,7 +15,7 @@ from llmrec_env.evaluation.fidelity.calibration import Group
 from llmrec_env.evaluation.fidelity.card import POPULARITY as BY_POPULARITY
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, FidelityCard
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
-from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH
+from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
 from llmrec_env.evaluation.intervals import Interval
 
 ECE_GOAL = 0.03
@@ -144,7 +144,7 @@ def _calibration(card: FidelityCard) -> list[Advice]:
     found = []
     for against, curve in card.calibration.items():
         if curve.ece.mean > ECE_GOAL and curve.ece.low > curve.floor:
-            why = _OFF.get(against, _OFF[SHOWN]) if against != card.judged_against else _OFF[SHOWN]
+            why = _OFF[SHOWN if against == card.judged_against else against]
             found.append(Advice(f"ECE against {against} {_shown(curve.ece)}", why))
     return [*found, *_groups(card)]
 
@@ -196,6 +196,15 @@ _OFF = {
         "Chances of taking are not to be read as such: calibrate again on users of the log that "
         "you will act on (llmrec_env.language.calibration.calibrate), best on one that keeps what "
         "was shown and left; trust no policy that lives on the difference between two chances."
+    ),
+    LEFT: (
+        "Popular items that users never took are told from what they took otherwise than the "
+        "chances say; what was shown is known, so trust that figure first."
+    ),
+    POPULAR: (
+        "If popular items had been shown to everybody alike, takes would lie closer to what the "
+        "simulator thinks best: either your log showed people what they like, or accept_rate is "
+        "too high. Compare policies at a lower accept_rate too."
     ),
     UNIFORM: (
         "If the log's items had been shown all alike, people would take popular ones more often, "

@@ -5,20 +5,24 @@ on what is known (``against``):
 
 ``shown``    The log tells what was shown and left. Then every item shown to a user is an outcome:
              taken (1) or left (0), and the chance is compared with the share that was taken.
+``left``     The log tells what was taken and nothing else. Then the takes stand beside items that
+             the user never took, drawn by popularity, as if they had been shown these and left
+             them: as many takes among both as the simulator's own chances say.
 ``popular``, ``uniform``
-             The log tells what was taken and nothing else. Then items are shown to the simulated
-             users as somebody might have shown them, in proportion to how often the log has them,
-             or all alike, and the takes of the log stand against these draws: by Bayes' rule
+             The same log, but nothing counts as left. Items are shown to the simulated users as
+             somebody might have shown them who knew nobody, in proportion to how often the log has
+             them, or all alike, and the takes of the log stand against these draws: by Bayes' rule
 
                  P(taken | chance p) = r Q(p) / E(p)
 
              with Q the share of the takes that have chance p, E that of the items shown, and r the
-             mean chance of what was shown. The *level* r cannot be judged where nobody knows what
-             was shown: it is the simulator's own (a stated prior, ``accept_rate``). What is judged
-             is where the takes come from. A draw may be an item that would have been taken; it
-             counts as shown, not as left (Elkan and Noto, "Learning classifiers from only positive
-             and unlabeled data", KDD 2008).
+             mean chance of what was shown. A draw may be an item that would have been taken (Elkan
+             and Noto, "Learning classifiers from only positive and unlabeled data", KDD 2008). A
+             share above 1 says that takes cannot have come about so at this level r.
 ``truth``    The true chance of each item shown alike is known (generated world).
+
+Where nobody knows what was shown, the *level* of the chances cannot be judged: it is the
+simulator's own (a stated prior, ``accept_rate``). What is judged is where the takes come from.
 
 With bins b of equal mass, half that of the items shown and half that of the takes::
 
@@ -37,7 +41,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.evaluation.fidelity.outcomes import Outcomes
+from llmrec_env.evaluation.fidelity.outcomes import TRUTH, Outcomes
 from llmrec_env.evaluation.intervals import DRAWS, Interval, bootstrap, percentiles, resampled
 
 BINS = 10
@@ -77,7 +81,7 @@ class Reliability:
     """A reliability curve with its error.
 
     Attributes:
-        against: which outcomes: "shown", "popular", "uniform" or "truth"; see above.
+        against: which outcomes: "shown", "left", "popular", "uniform" or "truth"; see above.
         chance: the mean chance in each bin, lowest first.
         observed: the share taken in each bin, with its 95% interval over users.
         share: the share of what was shown in each bin.
@@ -112,14 +116,13 @@ def reliability(found: Outcomes, against: str, train: InteractionLog, seed: int)
     tables = _Tables.of(found, bins)
     drawn = tables.whole[1] > 0  # nothing shown is no point of a curve
     observed = [own for own, there in zip(tables.observed(seed), drawn, strict=True) if there]
-    exact = bool(((found.taken > 0) & (found.taken < 1)).any())
     return Reliability(
         against,
         tuple(tables.mean_chance[drawn].tolist()),
         tuple(observed),
         tuple(tables.share[drawn].tolist()),
         tables.error(seed),
-        0.0 if exact else tables.floor(seed),
+        0.0 if against == TRUTH else tables.floor(seed),
         tables.rate,
         tuple(_groups(found, bins, tables.level, train, seed)),
     )
@@ -238,10 +241,12 @@ def _groups(
     groups = []
     for (name, rows), of_items, own_level in kinds:
         some = found.where(rows)
+        if some.mixed and not of_items:
+            some = some.in_own_mix()  # nobody knows what was shown to whom
         if not some.shown.sum():
             continue
         tables = _Tables.of(some, bins[rows], own_level)
-        shown, taken = int((some.shown > 0).sum()), int((some.taken == 1.0).sum())
+        shown, taken = int((some.shown > 0).sum()), int((some.taken > 0).sum())
         observed, error = tables.mean_observed(seed), tables.error(seed)
         groups.append(Group(name, of_items, tables.rate, observed, error, shown, taken))
     return groups

@@ -58,7 +58,7 @@ class FidelityCard:
     @property
     def ece(self) -> Interval:
         """The calibration error of acceptance: against what was shown where the log tells that,
-        else against takes and items drawn by popularity."""
+        else against takes and popular items that were never taken."""
         return self.calibration[self.judged_against].ece
 
     @property

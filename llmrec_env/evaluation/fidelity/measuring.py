@@ -27,7 +27,7 @@ from llmrec_env.evaluation.fidelity.moments import (
     Moments,
     PopularityBaseline,
 )
-from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH, outcomes, true_outcomes
+from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH, outcomes, true_outcomes
 from llmrec_env.evaluation.fidelity.truth import truth_agreement
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.users.base import UserSimulator
@@ -67,7 +67,7 @@ def fidelity_card(
     later = LaterRatings.of(held_out, seed)
     likings = {} if later is None else _likings(later, simulator, asked)
     calibration: dict[str, Reliability] = {}
-    for against in (SHOWN, POPULAR, UNIFORM):
+    for against in (SHOWN, LEFT, POPULAR, UNIFORM):
         found = outcomes(moments, chances, against)
         if found is not None:
             calibration[against] = reliability(found, against, train, seed)

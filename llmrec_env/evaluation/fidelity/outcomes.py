@@ -20,7 +20,7 @@ from llmrec_env.evaluation.fidelity.moments import (
     Moments,
 )
 
-SHOWN, TRUTH = "shown", "truth"
+SHOWN, LEFT, TRUTH = "shown", "left", "truth"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,7 @@ class Outcomes:
         items: int64 (n,).
         lengths: int64 (n,), how many items the user took before.
         whole: whether ``taken`` are of the items shown, so that the level is known.
+        mixed: whether takes were put together with items left in a mix of their own.
     """
 
     chances: Float64Array
@@ -44,11 +45,24 @@ class Outcomes:
     items: IntArray
     lengths: IntArray
     whole: bool
+    mixed: bool = False
 
     def where(self, rows: BoolArray) -> Outcomes:
         """Those of some rows."""
         names = ("chances", "shown", "taken", "owners", "items", "lengths")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+    def in_own_mix(self) -> Outcomes:
+        """As many takes among all as the chances say: a share m with m = m p + (1 - m) q, where p
+        is the mean chance of the takes and q that of what was left."""
+        takes = self.taken > 0
+        if takes.all() or not takes.any():
+            return self
+        of_takes, of_left = self.chances[takes].mean(), self.chances[~takes].mean()
+        share = of_left / max(1.0 - of_takes + of_left, 1e-12)
+        count = len(takes)
+        weights = np.where(takes, share / takes.sum(), (1.0 - share) / (~takes).sum()) * count
+        return replace(self, shown=weights, taken=np.where(takes, weights, 0.0))
 
 
 def outcomes(moments: Moments, chances: FloatArray, against: str) -> Outcomes | None:
@@ -57,7 +71,7 @@ def outcomes(moments: Moments, chances: FloatArray, against: str) -> Outcomes | 
     Args:
         moments: what was asked.
         chances: float32 (n, C).
-        against: "shown", "popular" or "uniform".
+        against: "shown", "left", "popular" or "uniform".
     """
     if against == SHOWN:
         if moments.log.skips is None:
@@ -69,12 +83,27 @@ def outcomes(moments: Moments, chances: FloatArray, against: str) -> Outcomes | 
         taken = np.zeros_like(shown)
         taken[:, 0] = 1.0
         return _outcomes(moments, chances, columns, shown, taken, known, whole=True)
-    begin = FIRST_EXPOSED + EXPOSED * (UNIFORM, POPULAR).index(against)
+    drawn = POPULAR if against == LEFT else against
+    begin = FIRST_EXPOSED + EXPOSED * (UNIFORM, POPULAR).index(drawn)
     columns = [TAKEN, *range(begin, begin + EXPOSED)]
     known = np.tile(moments.fresh[:, None], (1, len(columns)))
     shown, taken = np.full(known.shape, 1.0 / EXPOSED), np.zeros(known.shape)
     shown[:, 0], taken[:, 0] = 0.0, 1.0
+    if against == LEFT:
+        known[:, 1:] &= ~_ever_taken(moments, columns[1:])
+        found = _outcomes(moments, chances, columns, shown, taken, known, whole=True)
+        return replace(found, mixed=True).in_own_mix()
     return _outcomes(moments, chances, columns, shown, taken, known, whole=False)
+
+
+def _ever_taken(moments: Moments, columns: list[int]) -> BoolArray:
+    """Whether the user took each of these candidates at any time, bool (n, len(columns))."""
+    log = moments.log
+    known = np.unique(log.row_users * log.n_items + log.items)
+    found: BoolArray = np.isin(
+        moments.users[:, None] * log.n_items + moments.candidates[:, columns], known
+    )
+    return found
 
 
 def true_outcomes(moments: Moments, chances: FloatArray, true: FloatArray) -> Outcomes:

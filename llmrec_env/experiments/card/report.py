@@ -8,7 +8,7 @@ from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice
 from llmrec_env.evaluation.fidelity.advice import ECE_GOAL
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, Measures
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
-from llmrec_env.evaluation.fidelity.outcomes import SHOWN, TRUTH
+from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.reporting import (
     Curve,
@@ -25,14 +25,16 @@ from llmrec_env.reporting import (
 
 AGAINST = {
     SHOWN: "what was shown",
-    POPULAR: "takes among items drawn by popularity",
-    UNIFORM: "takes among items drawn alike",
+    LEFT: "takes beside popular items never taken",
+    POPULAR: "takes among items shown by popularity",
+    UNIFORM: "takes among items shown alike",
     TRUTH: "the true chances",
 }
 SHORT = {
     SHOWN: "shown",
-    POPULAR: "drawn by popularity",
-    UNIFORM: "drawn alike",
+    LEFT: "never taken",
+    POPULAR: "by popularity",
+    UNIFORM: "alike",
     TRUTH: "true chances",
 }
 LEDE = "How near simulated users come to people whom they never met: 95% intervals over users."
@@ -118,8 +120,8 @@ def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
     section = report.section(
         "Calibration",
         "Is an item taken as often as the chance says? Where the log does not tell what was shown, "
-        "the takes stand against items drawn as somebody might have shown them, and the level is "
-        "the simulator's own.",
+        "the takes stand beside items never taken, or against items as somebody might have shown "
+        "them who knew nobody, and the level is the simulator's own.",
     )
     rows = [
         [AGAINST[against], _estimate(curve.ece), curve.floor, curve.rate]
@@ -147,6 +149,7 @@ def _group_table(against: str, curve: Reliability, command: str) -> Table:
     ]
     columns = ["group", "mean chance", "taken", "ECE", "shown", "takes"]
     notes = {
+        LEFT: "As if items never taken had been shown as often as they are popular. ",
         POPULAR: "As if items were popular because they were shown more often. ",
         UNIFORM: "As if items were popular because they are liked. ",
     }
