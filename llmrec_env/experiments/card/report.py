@@ -32,9 +32,9 @@ AGAINST = {
 }
 SHORT = {
     SHOWN: "shown",
-    LEFT: "never taken",
-    POPULAR: "by popularity",
-    UNIFORM: "alike",
+    LEFT: "beside items never taken",
+    POPULAR: "shown by popularity",
+    UNIFORM: "shown alike",
     TRUTH: "true chances",
 }
 LEDE = "How near simulated users come to people whom they never met: 95% intervals over users."
@@ -130,7 +130,7 @@ def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
     columns = ["against", "ECE", "ECE of a perfect simulator", "mean chance"]
     note = "The first row is the card's ECE."
     section.add(Table("Calibration error", columns, rows, note=note, command=command, digits=4))
-    section.add(_reliability_figure(card.calibration))
+    section.add(*_reliability_figures(card))
     for against, curve in card.calibration.items():
         section.add(_group_table(against, curve, command))
 
@@ -160,14 +160,27 @@ def _group_table(against: str, curve: Reliability, command: str) -> Table:
     return Table(title, columns, rows, note=note, command=command)
 
 
-def _reliability_figure(calibration: Mapping[str, Reliability]) -> Curves:
-    highest = max(max(curve.chance) for curve in calibration.values())
-    series = []
-    for against, curve in calibration.items():
-        series.append(_curve(SHORT[against], curve.chance, curve.observed))
+def _reliability_figures(card: FidelityCard) -> list[Curves]:
+    """What counts in one picture, and in another what may go beyond 1."""
+    supposed = [name for name in (POPULAR, UNIFORM) if name != card.judged_against]
+    counts = [name for name in card.calibration if name not in supposed]
+    return [
+        _reliability_figure("Reliability", card.calibration, counts),
+        _reliability_figure(
+            "Reliability, if items had been shown by who knew nobody", card.calibration, supposed
+        ),
+    ]
+
+
+def _reliability_figure(
+    title: str, calibration: Mapping[str, Reliability], names: Sequence[str]
+) -> Curves:
+    curves = {name: calibration[name] for name in names}
+    highest = max(max(curve.chance) for curve in curves.values())
+    series = [_curve(SHORT[name], curve.chance, curve.observed) for name, curve in curves.items()]
     series.append(Curve("perfect", [0.0, highest], [0.0, highest]))
     caption = "The share taken of items with that chance, by what stands against it."
-    return Curves("Reliability", caption, series, "chance of taking", "share taken")
+    return Curves(title, caption, series, "chance of taking", "share taken")
 
 
 def _add_behaviour(section: Section, card: FidelityCard, command: str) -> None:
