@@ -16,10 +16,12 @@ from llmrec_env.common.logistic import sigmoid
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.skips import Skips
+from llmrec_env.data.source import open_source
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice, fidelity_card
 from llmrec_env.evaluation.intervals import bootstrap
 from llmrec_env.users.base import Histories, HistoryUser, Response
+from llmrec_env.users.language import embedded_user
 
 pytestmark = pytest.mark.core
 N_ITEMS, N_USERS, TAKES = 30, 240, 10
@@ -164,6 +166,9 @@ def test_a_card_is_the_same_after_json_and_again(
 def test_users_who_were_learned_from_are_no_judges(split: Split) -> None:
     with pytest.raises(SimulatorError, match="learned from the users that would judge"):
         fidelity_card(Known(split.train), split.train, split.train)
+    world = open_source(None, 0)  # the embedded users learned from its training users
+    with pytest.raises(SimulatorError, match="learned from the users that would judge"):
+        fidelity_card(embedded_user(), world.split.test, world.split.train)
 
 
 def test_the_bootstrap_is_over_users() -> None:

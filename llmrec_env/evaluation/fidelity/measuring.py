@@ -94,16 +94,15 @@ def _check_held_out(
     simulator: UserSimulator, train: InteractionLog, held_out: InteractionLog
 ) -> None:
     """Refuse to judge a simulator by those from whom it learned."""
-    learned = None
-    if isinstance(simulator, LanguageUser):
-        learned = simulator.model.record.get("learning", {}).get("training_users")
-    from_them = learned is not None and learned == held_out.users_fingerprint
+    record = simulator.model.record if isinstance(simulator, LanguageUser) else {}
+    learned = record.get("learning", {}).get("training_users")
+    from_others = learned not in (None, train.users_fingerprint)  # and so perhaps from these
     shared = set(train.user_ids) & set(held_out.user_ids)
     later = bool((held_out.first_target > 1).all())
-    if (from_them or shared) and not later:
+    if from_others or (shared and not later):
         raise SimulatorError(
-            "the simulated users learned from the users that would judge them, and a card needs "
-            "others: give the test users of the split with which the simulator was learned "
+            "the simulated users learned from the users that would judge them, or may have: give "
+            "the training and the test users of the split with which the simulator was learned "
             "(split_by_user(log, seed))"
         )
 
