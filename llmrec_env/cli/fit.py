@@ -157,6 +157,12 @@ def _print(fitted: LanguageEnvironment) -> None:
     rows = [{"LE": "untrained", **_shown(curve[0])}, {"LE": "learned", **_shown(best)}]
     masked = fitted.record["learning"]["mask_seen"]
     print_rows(f"Validation users, seen items {'' if masked else 'not '}masked", rows)
+    if "liking" in fitted.record:
+        error = -max(row["told"] for row in fitted.record["liking"]["curve"] if "told" in row)
+        print_line(
+            f"How they like other items is told with a squared error of {error:.2f}, where no "
+            "difference at all has about 1"
+        )
 
 
 def _shown(row: Mapping[str, float]) -> dict[str, float]:

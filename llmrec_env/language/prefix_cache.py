@@ -25,7 +25,9 @@ class PrefixCache:
 
     def __init__(self, cache: RowCache, others: list[Tensor]) -> None:
         self._cache = cache
-        size = max(1, min(ROWS, BYTES // cache.row_bytes))
+        # Without a language model there are no keys and values, and the others are all there is.
+        row_bytes = cache.row_bytes + sum(t[0].numel() * t.element_size() for t in others)
+        size = max(1, min(ROWS, BYTES // row_bytes))
         self._kept = RowCache(len(cache.layers), size, cache.slots)
         self._others = [t.new_zeros(size, *t.shape[1:]) for t in others]
         self._places: dict[bytes, int] = {}

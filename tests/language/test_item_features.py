@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from tiny_models import TINY, catalogue
 
 from llmrec_env.common.errors import LLMRecError, SettingError
@@ -270,3 +271,16 @@ def test_without_a_language_model_the_le_is_a_bag_of_items(split: Split, tmp_pat
     assert not (tmp_path / "bag" / "adapter").exists()
     again = LanguageUser(LanguageEnvironment.from_pretrained(tmp_path / "bag"))
     assert np.array_equal(again.label(log).rewards, labels.rewards, equal_nan=True)
+
+
+def test_without_a_language_model_users_come_and_go(split: Split) -> None:
+    """Some rows of a session get new users, some of them for the second time."""
+    config = replace(TINY, language_model=False)
+    user = LanguageUser(fit_language_environment(split.train, split.validation, config=config))
+    histories = [split.test.sequence(row)[: 2 + row % 3] for row in range(6)]
+    session = user.open(histories[:4])
+    for rows, new in (([1, 3], [4, 5]), ([0, 1], [5, 2]), ([2], [4])):
+        states = session.replace(np.array(rows), [histories[i] for i in new])
+        assert_allclose(states[rows], user.open([histories[i] for i in new]).states, atol=1e-6)
+        session.respond(np.arange(4))
+        session.commit(np.array([True, False, True, False]))

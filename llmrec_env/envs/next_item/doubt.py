@@ -138,6 +138,13 @@ def resolve_doubt(
         SettingError: a number is out of range, two do not go together, or the simulator has no
             members, or no action model, of whom to ask it.
     """
+    if pessimism is not None:
+        pessimism = check_number("pessimism", pessimism, 0.0)
+    for name, share in (("quantile", quantile), ("support_penalty", support_penalty)):
+        if share is not None and check_number(name, share, 0.0) > 1:
+            raise SettingError(f"{name} must lie in [0, 1], got {shown(share)}")
+    if randomise is not None:
+        check_name("randomise", randomise, RANDOMISE, "None")
     given = {"pessimism": pessimism, "quantile": quantile, "randomise": randomise}
     named = [name for name, value in given.items() if value is not None]
     if len(named) > 1:
@@ -151,23 +158,14 @@ def resolve_doubt(
             f"{type(simulator).__name__} answers alone: make one with `llmrec ensemble`, or put "
             "several simulators into a UserEnsemble"
         )
-    if quantile is not None and check_number("quantile", quantile, 0.0) > 1:
-        raise SettingError(f"quantile must lie in [0, 1], got {shown(quantile)}")
-    penalty = 0.0
-    if support_penalty is not None:
-        penalty = check_number("support_penalty", support_penalty, 0.0)
-        if penalty > 1:
-            raise SettingError(f"support_penalty must lie in [0, 1], got {shown(support_penalty)}")
-        if penalty and not simulator.has_action_model:
-            raise SettingError(
-                f"support_penalty= asks what the log's users take, and {type(simulator).__name__} "
-                "has no action model that says it (preferences)"
-            )
-    if randomise is not None:
-        check_name("randomise", randomise, RANDOMISE, "None")
+    if support_penalty and not simulator.has_action_model:
+        raise SettingError(
+            f"support_penalty= asks what the log's users take, and {type(simulator).__name__} "
+            "has no action model that says it (preferences)"
+        )
     return Doubt(
-        0.0 if pessimism is None else check_number("pessimism", pessimism, 0.0),
+        pessimism or 0.0,
         None if quantile is None else float(quantile),
-        penalty,
+        float(support_penalty or 0.0),
         randomise is not None,
     )
