@@ -27,6 +27,7 @@ from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArr
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, local_path, write_json
 from llmrec_env.common.forking import fork_safe
+from llmrec_env.common.wording import shown
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.reading import Reading
@@ -106,6 +107,13 @@ class CollectedLog:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def __repr__(self) -> str:
+        policy = self.about.get("policy", "unknown")
+        return (
+            f"CollectedLog({self.n_episodes:,} episodes, {len(self):,} steps, "
+            f"{self.n_items:,} items, policy {shown(str(policy))})"
+        )
 
     @property
     def n_episodes(self) -> int:

@@ -121,6 +121,21 @@ def test_with_right_values_doubly_robust_estimates_have_no_error_at_all() -> Non
         assert found[name].value == pytest.approx((true, true, true))
 
 
+def test_learned_values_are_doubted_where_they_do_not_say_what_the_log_earned() -> None:
+    chain = a_chain()
+    right = evaluated(chain, 60, 0)
+    assert right.implied == pytest.approx(right.logged.mean)  # moves and rewards are certain
+    assert right.estimates["DM"].is_trustworthy
+    assert not any("DM" in warning for warning in right.warnings)
+    assert "– effective episodes" in str(right)
+    wrong = evaluated(chain, 60, 0, wrong=2.0)
+    assert not wrong.estimates["DM"].is_trustworthy
+    assert sum("DM: the learned values say" in warning for warning in wrong.warnings) == 1
+    few = evaluated(chain, 20, 0)
+    assert not few.estimates["DM"].is_trustworthy
+    assert "DM" in few.warnings[-1]
+
+
 def test_self_normalised_estimates_follow_a_shift_of_all_rewards() -> None:
     logged, states = a_chain().log(LOGGING, 50, 0)
     target = read_target(lambda rows: EVALUATED[states[rows]], logged)
@@ -197,7 +212,11 @@ def test_a_policy_that_the_log_hardly_meets_is_not_believed() -> None:
         one_sided / one_sided.sum(axis=1, keepdims=True), 200, 0
     )
     told = read_target(lambda rows: np.full((len(rows), ACTIONS), 1 / ACTIONS), only[0])
-    assert "never shows some of what this policy would" in str(evaluate_off_policy(only[0], told))
+    assert "1: too few episodes show what this policy would" in str(
+        evaluate_off_policy(only[0], told)
+    )
+    surely = replace(only[0], propensities=np.ones(len(only[0])))
+    assert "never shows anything but its first choice" in str(evaluate_off_policy(surely, told))
     with pytest.raises(DataError, match="EpsilonGreedy"):
         evaluate_off_policy(logged, Target(np.zeros(len(logged))))
 

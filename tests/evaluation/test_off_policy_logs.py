@@ -84,4 +84,6 @@ def test_doubly_robust_estimates_of_a_log_come_with_values(users: TrueTasteUser)
     found = evaluate_on_log(EpsilonGreedy(PreferencePolicy(users), 0.3), log, n_steps=5)
     assert {"DM", "DR", "SN-DR"} <= set(found.estimates)
     assert all(np.isfinite(own.value).all() for own in found.estimates.values())
-    assert found.estimates["DM"].effective_sample_size == 20
+    assert found.estimates["DM"].effective_sample_size is None
+    assert not found.estimates["DM"].is_trustworthy
+    assert "DM: the learned values say that the log earned 0." in str(found)

@@ -39,6 +39,7 @@ def test_a_saved_log_is_read_as_it_was(log: CollectedLog, folder: Path) -> None:
     assert all(map(np.array_equal, again.histories, log.histories))
     assert again.about == log.about
     assert again.user_ids.equals(log.user_ids)
+    assert repr(again) == f"CollectedLog(20 episodes, {len(log)} steps, 30 items, policy 'random')"
 
 
 def test_it_is_a_log_of_what_was_taken_with_what_was_skipped_beside_it(

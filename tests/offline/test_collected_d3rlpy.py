@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("d3rlpy")
 from collected_users import USERS
 
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import DataError, FileError
 from llmrec_env.evaluation.collecting import collect
 from llmrec_env.evaluation.stochastic import UniformPolicy
 from llmrec_env.offline.d3rlpy import to_mdp_dataset
@@ -25,7 +25,8 @@ def test_every_step_is_a_transition_with_what_came_next(tmp_path: Path) -> None:
         dataset.dump(file)
     with (tmp_path / "log.h5").open("rb") as file:
         again = TransitionsDataset.load(file)
-    for known in (dataset, again):
+    by_path = TransitionsDataset.load(tmp_path / "log.h5")
+    for known in (dataset, again, by_path):
         assert known.transition_count == len(LOG)
         assert known.dataset_info.action_size == 30
         for index in range(len(LOG)):
@@ -39,6 +40,11 @@ def test_every_step_is_a_transition_with_what_came_next(tmp_path: Path) -> None:
             if not found.terminal:
                 after = LOG.last_observations[episode] if last else LOG.observations[index + 1]
                 np.testing.assert_array_equal(found.next_observation, after)
+
+
+def test_a_path_at_which_nothing_is_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"cannot read .*none\.h5: No such file"):
+        TransitionsDataset.load(str(tmp_path / "none.h5"))
 
 
 def test_actions_may_be_points() -> None:

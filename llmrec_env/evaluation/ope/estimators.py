@@ -60,11 +60,11 @@ class Estimator:
     Attributes:
         ratios: whose values add up to the estimate.
         weights: float64 (n_episodes, T), by which it weighs episodes; its effective sample size is
-            that of the columns, on average.
+            that of the columns, on average. None where it weighs none.
     """
 
     ratios: tuple[Ratio, ...]
-    weights: Float64Array
+    weights: Float64Array | None
 
     def values(self, counts: Float64Array) -> Float64Array:
         """The estimate for how often each episode counts, (B, n_episodes), float64 (B,).
@@ -74,8 +74,11 @@ class Estimator:
         return sum((_ratio(ratio, counts) for ratio in self.ratios), np.zeros(len(counts)))
 
     @property
-    def effective_sample_size(self) -> float:
-        """Episodes of equal weight that would say as much, in [1, n_episodes]; 0 where none."""
+    def effective_sample_size(self) -> float | None:
+        """Episodes of equal weight that would say as much, in [1, n_episodes]; 0 where none would,
+        None where it weighs none."""
+        if self.weights is None:
+            return None
         return float(np.mean([effective_sample_size(column) for column in self.weights.T]))
 
 
@@ -126,6 +129,18 @@ def estimators(
     return found
 
 
+def implied_return(episodes: LoggedEpisodes, values: Values, discount: float = 1.0) -> float:
+    """What learned values of any policy say that the logging one earned an episode.
+
+    The mean of ``V(s_0) + sum_t g^t (Q_t - V_t)``: the performance difference lemma (Kakade and
+    Langford, 2002) over the log's own steps. Right values give the log's mean return, up to chance.
+    """
+    advantages = episodes.table(values.action - values.state)
+    powers: Float64Array = np.power(float(discount), np.arange(advantages.shape[1]))
+    first = values.state[episodes.offsets[:-1]]
+    return float((first + advantages @ powers).mean())
+
+
 def _with_values(
     episodes: LoggedEpisodes,
     values: Values,
@@ -139,7 +154,7 @@ def _with_values(
     before = np.concatenate([everybody, weights[:, :-1]], axis=1)
     error, base = weights * (paid - action), before * state
     return {
-        "DM": Estimator((Ratio(state[:, :1]),), everybody),
+        "DM": Estimator((Ratio(state[:, :1]),), None),
         "DR": Estimator((Ratio(error + base),), weights),
         "SN-DR": Estimator((Ratio(error, weights), Ratio(base, before)), weights),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.evaluation.intervals import Interval, percentiles, resampled
 from llmrec_env.evaluation.ope.episodes import LoggedEpisodes, Target
-from llmrec_env.evaluation.ope.estimators import Estimator, Values, estimators
+from llmrec_env.evaluation.ope.estimators import Estimator, Values, estimators, implied_return
 
 DRAWS = 1000
 """Bootstrap samples of the users."""
@@ -25,16 +25,21 @@ class OffPolicyEstimate:
 
     Attributes:
         value: the estimated return of an episode, with a 95% bootstrap interval over users.
-        effective_sample_size: logged episodes of equal weight that would say as much.
+        effective_sample_size: logged episodes of equal weight that would say as much; None for the
+            direct method, which weighs none.
+        fits_log: whether what it was computed from agrees with what the log itself earned; false
+            for the direct method where the learned values do not, or the log is too small to tell.
     """
 
     value: Interval
-    effective_sample_size: float
+    effective_sample_size: float | None
+    fits_log: bool = True
 
     @property
     def is_trustworthy(self) -> bool:
         """Whether it rests on enough of the log to be believed at all."""
-        return self.effective_sample_size >= FEW and bool(np.isfinite(self.value.mean))
+        few = self.effective_sample_size is not None and self.effective_sample_size < FEW
+        return self.fits_log and not few and bool(np.isfinite(self.value.mean))
 
 
 @dataclass(frozen=True)
@@ -45,25 +50,48 @@ class OffPolicyEvaluation:
         estimates: by the estimator's name (:mod:`llmrec_env.evaluation.ope.estimators`).
         n_episodes: of the log.
         first_weight: the mean weight of the episodes' first steps. It is 1 where the logging policy
-            shows whatever the evaluated one does, and below 1 where it never shows some of it.
+            shows whatever the evaluated one does, often enough for a log of this size.
+        certain: whether the logging policy showed every first item for certain (propensity 1).
         logged: the mean return of the log itself.
+        implied: what the learned values say that it is (:func:`implied_return`), None without. It
+            is checked without any truth: values whose implied return lies outside the interval of
+            ``logged`` are wrong of the log, from which they were learned, and are not to be
+            believed of the evaluated policy. Inside it they may still be.
     """
 
     estimates: Mapping[str, OffPolicyEstimate]
     n_episodes: int
     first_weight: Interval
+    certain: bool
     logged: Interval
+    implied: float | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What speaks against believing the estimates, in words."""
         told = []
         if self.first_weight.high < 1:
+            why = (
+                "the logging policy never shows anything but its first choice"
+                if self.certain
+                else "too few episodes show what this policy would"
+            )
             told.append(
                 f"the first steps weigh {self.first_weight.mean:.2f} on average and should weigh "
-                "1: the logging policy never shows some of what this policy would"
+                f"1: {why}"
             )
-        few = [name for name, own in self.estimates.items() if not own.is_trustworthy]
+        if self.implied is not None and not _within(self.implied, self.logged):
+            told.append(
+                f"DM: the learned values say that the log earned {self.implied:.2f} an episode, "
+                f"and it earned {self.logged.mean:.2f} [{self.logged.low:.2f}, "
+                f"{self.logged.high:.2f}]; learn longer (n_steps) or from more episodes"
+            )
+        few = [
+            name
+            for name, own in self.estimates.items()
+            if not own.is_trustworthy
+            and (own.effective_sample_size is not None or self.n_episodes < FEW)
+        ]
         if few:
             told.append(
                 f"{', '.join(few)}: fewer than {FEW:g} effective episodes of {self.n_episodes:,}; "
@@ -74,7 +102,7 @@ class OffPolicyEvaluation:
     def __str__(self) -> str:
         lines = [
             f"{name:<8} {own.value.mean:8.2f} [{own.value.low:.2f}, {own.value.high:.2f}] · "
-            f"{own.effective_sample_size:,.1f} effective episodes"
+            f"{_size(own.effective_sample_size)} effective episodes"
             for name, own in self.estimates.items()
         ]
         return "\n".join([*lines, *(f"! {warning}" for warning in self.warnings)])
@@ -123,12 +151,30 @@ def evaluate_off_policy(
     counts = _counts(episodes, draws, seed)
     found = estimators(episodes, ratios, discount, values, grouped)
     powers = discount ** np.arange(int(episodes.lengths.max()))
+    logged = _mean(episodes.table(episodes.rewards) @ powers, counts)
+    estimates = {name: _estimate(estimator, counts) for name, estimator in found.items()}
+    implied = None
+    if values is not None:
+        implied = implied_return(episodes, values, discount)
+        fits = episodes.n_episodes >= FEW and _within(implied, logged)
+        estimates["DM"] = replace(estimates["DM"], fits_log=fits)
+    first = episodes.offsets[:-1]
     return OffPolicyEvaluation(
-        {name: _estimate(estimator, counts) for name, estimator in found.items()},
+        estimates,
         episodes.n_episodes,
-        _mean(ratios[episodes.offsets[:-1]], counts),
-        _mean(episodes.table(episodes.rewards) @ powers, counts),
+        _mean(ratios[first], counts),
+        bool((episodes.propensities[first] == 1).all()),
+        logged,
+        implied,
     )
+
+
+def _within(value: float, bounds: Interval) -> bool:
+    return bounds.low <= value <= bounds.high or bool(np.isclose(value, bounds.mean))
+
+
+def _size(effective: float | None) -> str:
+    return "–" if effective is None else f"{effective:,.1f}"
 
 
 def _estimate(estimator: Estimator, counts: Float64Array) -> OffPolicyEstimate:

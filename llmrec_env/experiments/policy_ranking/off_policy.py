@@ -108,7 +108,7 @@ def orders(found: Mapping[str, Found], true: Mapping[str, float], better: set[st
 
     Returns:
         By estimator "tau" over all and "tau_better" among the better half, the median "effective"
-        sample size, and how many policies were "estimated" at all.
+        sample size (None where it has none), and how many policies were "estimated" at all.
     """
     names = dict.fromkeys(name for own in found.values() for name in own)
     rows = []
@@ -120,11 +120,16 @@ def orders(found: Mapping[str, Found], true: Mapping[str, float], better: set[st
                 "estimator": name,
                 "tau": _tau(found, true, told, name),
                 "tau_better": _tau(found, true, half, name),
-                "effective": float(np.median([found[p][name]["effective"] for p in told])),
+                "effective": _median([found[p][name]["effective"] for p in told]),
                 "estimated": len(told),
             }
         )
     return rows
+
+
+def _median(sizes: list[float | None]) -> float | None:
+    known = [size for size in sizes if size is not None]
+    return float(np.median(known)) if known else None
 
 
 def _tau(found: Mapping[str, Found], true: Mapping[str, float], some: list[str], name: str) -> Any:

@@ -10,6 +10,7 @@ episodes, each but the last ends by a timeout, after the row that follows it and
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
+from llmrec_env.common.file_errors import file_errors
+from llmrec_env.common.files import local_path
 from llmrec_env.offline.d3rlpy.library import quiet, seeded
 from llmrec_env.offline.table import Transitions
 
@@ -136,13 +139,17 @@ class TransitionsDataset(MDPDataset):
         f.write(file.getvalue())
 
     @classmethod
-    def load(cls, f: BinaryIO, *_: Any, **__: Any) -> TransitionsDataset:
+    def load(cls, f: BinaryIO | str | os.PathLike[str], *_: Any, **__: Any) -> TransitionsDataset:
         """Read what :meth:`dump` wrote; d3rlpy's further arguments are not looked at.
+
+        Args:
+            f: an open file, as d3rlpy has it, or the path of one.
 
         Raises:
             DataError: the file says nothing of the catalogue, such as one of d3rlpy's own.
+            FileError: there is none at the path, or it cannot be read.
         """
-        file = io.BytesIO(f.read())
+        file = io.BytesIO(_content(f))
         try:
             with h5py.File(file, "r") as h5:
                 n_items, _n_logged, n_augmented = (int(h5.attrs[name]) for name in ATTRIBUTES)
@@ -152,6 +159,14 @@ class TransitionsDataset(MDPDataset):
                 f"catalogue is ({error}); d3rlpy.dataset.ReplayBuffer.load reads others"
             ) from None
         return cls(load(Episode, file), n_items or None, n_augmented)
+
+
+def _content(f: BinaryIO | str | os.PathLike[str]) -> bytes:
+    if not isinstance(f, str | os.PathLike):
+        return f.read()
+    path = local_path(f, "dataset")
+    with file_errors("cannot read", path):
+        return path.read_bytes()
 
 
 @dataclass(frozen=True)
