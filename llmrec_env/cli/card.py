@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -26,13 +27,16 @@ def card(
     simulator: Annotated[
         str | None,
         typer.Argument(
-            help="Folder of a saved LE (see `llmrec fit`). If not given, the one of the generated "
-            "world, which comes with the package."
+            help="Folder of a saved LE (see `llmrec fit`), or true-taste. If not given, the LE of "
+            "the generated world, which comes with the package."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the card. If not given, that of the simulated user."),
+        typer.Option(
+            help="Folder for the card. If not given, that of the simulated user; nothing is "
+            "saved where it has none."
+        ),
     ] = None,
     baselines: Annotated[str, typer.Option(help=HELP)] = "item-knn,implicit-mf,ease,text",
     language: Annotated[
@@ -52,16 +56,20 @@ def card(
     from rich.console import Console
 
     from llmrec_env.common.files import check_writable, local_path
+    from llmrec_env.envs.next_item.simulators import is_name
     from llmrec_env.experiments.card import make_card, save_card
     from llmrec_env.experiments.card.report import card_report
 
     processes.check_alone()
-    place = out if out is not None else None if simulator is None else local_path(simulator)
+    place = out
+    if simulator is not None and out is None and not is_name(simulator):
+        place = local_path(simulator)
+    names = () if baselines == "none" else options.listed(baselines)
     if place is not None:
         check_writable(place, "--out")
+    _tell_beforehand(names, place)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype)
-    names = () if baselines == "none" else options.listed(baselines)
     found = make_card(user, source, seed, names, budget)
     data = Path(source.name).name
     given = [] if log.data is None else ["--data", log.data]
@@ -75,3 +83,14 @@ def card(
         return
     files = save_card(found, report, place, data, options.listed(language or ""))
     print_line(f"Saved to {place}: {', '.join(files)}")
+
+
+def _tell_beforehand(baselines: Sequence[str], place: Path | None) -> None:
+    """What takes minutes, and what will be lost, while it can still be changed."""
+    if baselines:
+        print_line(
+            f"First are learned, to stand beside it: {', '.join(baselines)}. It may take minutes; "
+            "--baselines none leaves them out."
+        )
+    if place is None:
+        print_line("Nothing will be saved: name a folder with --out to keep the card.")

@@ -25,6 +25,7 @@ from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder, check_reads_skips
 from llmrec_env.language.labelling import answer_candidates, branch_log, check_items, label_log
+from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import (
     Branches,
@@ -156,6 +157,11 @@ class LanguageUser(UserSimulator):
     def folder(self) -> Path | None:
         """The folder from which they were loaded; None where they were not."""
         return None if self._origin is None else self._origin.place
+
+    @property
+    def asks_language_model(self) -> bool:
+        """Whether the LE has a language model; False where it is a bag of items."""
+        return not isinstance(self.model.backend, NullLM)
 
     @property
     def n_members(self) -> int:

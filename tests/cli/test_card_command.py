@@ -29,7 +29,8 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Pat
     before = saved_fingerprint(le)
     (le / "README.md").write_text("somebody's own", encoding="utf-8")
     printed = run("card", str(le), *where, "--baselines", "ease")
-    assert "EASE" in printed
+    assert printed.index("First are learned, to stand beside it: ease") < printed.index("EASE")
+    assert "Nothing will be saved" not in printed
     assert "What to do" in printed
     assert (le / "README.md").read_text(encoding="utf-8") == "somebody's own"
     (le / "README.md").unlink()
@@ -42,10 +43,22 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Pat
     metadata = yaml.safe_load(text.split("---")[1])
     assert metadata["library_name"] == "llmrec-env"
     assert metadata["language"] == ["en"]
+    assert "made without a language model" in text
     found = {m["name"]: m["value"] for m in metadata["model-index"][0]["results"][0]["metrics"]}
     assert found["ECE of acceptance"] == pytest.approx(card.ece.mean, abs=1e-4)
     for picture in (line for line in text.splitlines() if line.startswith("![")):
         assert (le / picture.partition("](")[2].rstrip(")")).exists()
+
+
+def test_who_has_no_folder_is_told_so_first_and_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ((), ("embedded",), ("true-taste",)):  # refused before anything is learned
+        result = runner.invoke(app, ["card", *name, "--baselines", "oracle"])
+        assert result.exit_code == 1
+        assert "Nothing will be saved: name a folder with --out" in result.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_who_learned_from_others_of_the_split_gets_no_card(data: Path, le: Path) -> None:

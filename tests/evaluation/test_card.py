@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -19,7 +20,7 @@ from llmrec_env.data.skips import Skips
 from llmrec_env.data.source import open_source
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice, fidelity_card
-from llmrec_env.evaluation.intervals import bootstrap
+from llmrec_env.evaluation.intervals import Interval, bootstrap
 from llmrec_env.users.base import Histories, HistoryUser, Response
 from llmrec_env.users.language import embedded_user
 
@@ -104,6 +105,29 @@ def test_takes_alone_tell_calibration_up_to_the_level(split: Split) -> None:
     assert curve.rate == pytest.approx(sigmoid(LOGITS).mean(), abs=0.03)
     assert sharp.calibration["uniform"].ece.low > 0.05
     assert any("not judged" in found.figure for found in advice(right))
+
+
+def test_an_interval_of_the_calibration_error_holds_it(right: FidelityCard) -> None:
+    for curve in right.calibration.values():  # resampled users have larger errors, nearly all
+        for error in (curve.ece, *(group.ece for group in curve.groups)):
+            assert 0 <= error.low <= error.mean <= error.high
+
+
+def test_liking_may_be_believed_where_takes_may_not(right: FidelityCard) -> None:
+    coin = {"accuracy, popular": Interval(0.5, 0.45, 0.55)}
+
+    def told(**changed: Any) -> str:
+        card = replace(right, acceptance={"simulator": coin}, differences={}, **changed)
+        return next(own.sentence for own in advice(card) if "accuracy, popular" in own.figure)
+
+    follows, does_not = Interval(0.81, 0.7, 0.9), Interval(0.0, -0.1, 0.1)
+    known = told(liking={"simulator": {"Spearman": follows}})
+    assert 'reward_on="shown"' in known
+    assert "do not train" not in known
+    assert "do not train" in told(liking={"simulator": {"Spearman": does_not}})
+    assert "do not train" in told(liking={}, truth={})
+    by_truth = {"simulator": {"Spearman": follows}, "popularity": {"Spearman": does_not}}
+    assert 'reward_on="shown"' in told(liking={}, truth=by_truth)
 
 
 def test_groups_are_of_all_that_was_shown(right: FidelityCard) -> None:

@@ -74,6 +74,11 @@ def resolve_simulator(
     return found.with_accept_rate(accept_rate)
 
 
+def is_name(simulator: str | None) -> bool:
+    """Whether simulated users are asked for by their name (:data:`NAMES`), and have no folder."""
+    return simulator in (None, "embedded") or _world_of(simulator) is not None
+
+
 def _find(
     simulator: UserSimulator | str | os.PathLike[str] | None, placement: dict[str, Any]
 ) -> UserSimulator:

@@ -65,13 +65,7 @@ def _acceptance(card: FidelityCard) -> list[Advice]:
         if own is None:
             continue
         if own.low <= 0.5:
-            found.append(
-                Advice(
-                    f"{name} {_shown(own)}",
-                    "It may be no better than a coin: do not train on its answers. Fit it on more "
-                    "users, with item ids (--item-ids) and texts that say more.",
-                )
-            )
+            found.append(Advice(f"{name} {_shown(own)}", _coin(card)))
             continue
         better = _better(card, "acceptance", name)
         if better is not None:
@@ -84,6 +78,34 @@ def _acceptance(card: FidelityCard) -> list[Advice]:
                 )
             )
     return found
+
+
+def _coin(card: FidelityCard) -> str:
+    """What to do where takes are not told: the liking is another answer, and may be right."""
+    liking = _known_liking(card)
+    if liking is None:
+        return (
+            "It may be no better than a coin: do not train on its answers. Fit it on more users, "
+            "with item ids (--item-ids) and texts that say more."
+        )
+    return (
+        "What it takes may be told no better than by a coin: believe neither takes nor the length "
+        "of sessions, which follows from them. How it likes items is another answer, and follows "
+        f"people (Spearman {_shown(liking)}): the reward may be that liking, as it is by default "
+        '(reward_on="shown"). For takes fit it on more users, with item ids (--item-ids).'
+    )
+
+
+def _known_liking(card: FidelityCard) -> Interval | None:
+    """How well the reward follows ratings, or else the truth; None where it is not seen to."""
+    if card.liking:
+        own, least = card.liking[SIMULATOR]["Spearman"], 0.0
+    elif card.truth:
+        own = card.truth[SIMULATOR]["Spearman"]
+        least = card.truth[BY_POPULARITY]["Spearman"].mean
+    else:
+        return None
+    return own if own.low > least else None
 
 
 def _liking(card: FidelityCard) -> list[Advice]:

@@ -30,7 +30,9 @@ With bins b of equal mass, half that of the items shown and half that of the tak
 
 (Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning",
 AAAI 2015.) Chance alone makes it larger than 0: ``floor`` is the mean ECE of a perfectly calibrated
-simulator with as many takes.
+simulator with as many takes. Resampled users make it larger once more, so its interval is the
+one of :func:`~llmrec_env.evaluation.intervals.centred`, cut at 0: of the ECE as measured, ``floor``
+and all.
 """
 
 from __future__ import annotations
@@ -42,7 +44,14 @@ import numpy as np
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.fidelity.outcomes import TRUTH, Outcomes
-from llmrec_env.evaluation.intervals import DRAWS, Interval, bootstrap, percentiles, resampled
+from llmrec_env.evaluation.intervals import (
+    DRAWS,
+    Interval,
+    bootstrap,
+    centred,
+    percentiles,
+    resampled,
+)
 
 BINS = 10
 COLD = 5
@@ -188,11 +197,15 @@ class _Tables:
         return float(chance.sum() / shown.sum())
 
     def error(self, seed: int) -> Interval:
+        """The ECE; its interval is centred, for chance raises it in every sample of users again,
+        and ends at 0."""
+
         def of(weights: Float64Array) -> float:
             chance, shown, taken = self.of_sample(weights)
             return _ratio(float(np.abs(chance - taken).sum()), float(shown.sum()))
 
-        return bootstrap(of, len(self.chance), seed)
+        found = bootstrap(of, len(self.chance), seed, of_draws=centred)
+        return found._replace(low=max(found.low, 0.0))
 
     def observed(self, seed: int) -> list[Interval]:
         """The share taken in each bin."""

@@ -33,8 +33,8 @@ class FidelityCard:
     Every interval is a 95% interval over users (bootstrap; of curves the normal approximation).
 
     Attributes:
-        about: who is judged, on what: the simulator's fingerprint and kind, users, items, moments,
-            the seed.
+        about: who is judged, on what: the simulator's kind, fingerprint and whether it asks a
+            language model (None where it is no LE), users, items, moments, the seed.
         acceptance: by who ("simulator", "popularity", other baselines): "accuracy, uniform", "AUC,
             uniform", and the same of "popular" and "same category"
             (:func:`~llmrec_env.evaluation.fidelity.acceptance.acceptance_measures`).

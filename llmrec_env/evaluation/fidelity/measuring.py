@@ -114,6 +114,7 @@ def _about(
     return {
         "simulator": type(simulator).__name__,
         "fingerprint": None if model is None else model.fingerprint,
+        "language_model": getattr(simulator, "asks_language_model", None),
         "accept_rate": getattr(simulator, "accept_rate", None),
         "items": train.n_items,
         "training_users": train.n_users,

@@ -15,10 +15,15 @@ from llmrec_env.evaluation.fidelity.card import SIMULATOR
 from llmrec_env.evaluation.intervals import Interval
 
 TAGS = ("recommendation", "user-simulation", "reinforcement-learning", "gymnasium")
-USE = (
-    "Simulated users of a recommender system, made of a language model that learned from a log. "
-    "They answer what is shown to them with a liking in [0, 1] and a chance of taking it."
-)
+USE = "Simulated users of a recommender system"
+ANSWER = ". They answer what is shown to them with a liking in [0, 1] and a chance of taking it."
+MADE_OF = {
+    True: ", made of a language model that learned from a log",
+    False: ", made without a language model: a mean of the features of the items in a history, and "
+    "a logistic reward, learned from a log",
+    None: "",
+}
+"""By whether an LE asks a language model; None for users who are no LE."""
 CODE = """```python
 import gymnasium as gym
 import llmrec_env
@@ -51,7 +56,11 @@ def model_card(
         eval_results=_results(card, data),
     )
     metadata = f"---\n{found.to_yaml()}\n---"
-    return "\n\n".join([metadata, BY_CARD, f"# {name}", USE, CODE.format(name=name), body])
+    made_of = card.about.get("language_model")
+    code = [] if made_of is None else [CODE.format(name=name)]  # no folder holds who is no LE
+    return "\n\n".join(
+        [metadata, BY_CARD, f"# {name}", USE + MADE_OF[made_of] + ANSWER, *code, body]
+    )
 
 
 def _results(card: FidelityCard, data: str) -> list[EvalResult]:
