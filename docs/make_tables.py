@@ -47,7 +47,18 @@ def take_over(name: str, run: Path) -> None:
     models = r"(--base-model|--item-encoder) \S*?([^/\s]+/[^/\s]+)(?=\s|$)"
     rows["command"] = re.sub(models, r"\1 path/to/\2", rows["command"])
     folder = LAST_OUT_ROWS if LAST_OUT.name in rows["command"] else ROWS
-    write_json(folder / f"{name}.json", rows, sort_keys=False)
+    write_json(folder / f"{name}.json", _without_places(rows), sort_keys=False)
+
+
+def _without_places(value: Any, name: str = "") -> Any:
+    """Rows in which no model is named by a folder of the machine."""
+    if isinstance(value, Mapping):
+        return {key: _without_places(own, key) for key, own in value.items()}
+    if isinstance(value, list):
+        return [_without_places(own) for own in value]
+    if name in ("base_model", "item_encoder") and isinstance(value, str):
+        return re.sub(r"^/.*?([^/]+/[^/]+)$", r"path/to/\1", value)
+    return value
 
 
 def _filled(page: str, folder: Path, tables: Callable[[str, Path], str]) -> str:
