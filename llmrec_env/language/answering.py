@@ -163,9 +163,12 @@ class AnsweringLE:
     @cached_property
     def liking_tables(self) -> LikingTables:
         """What the liking head knows of the items."""
-        features = self.model.item_features
-        tables = self._liking_head.tables(features)
+        tables = self._liking_catalogue
         return tables if self.items is None else LikingTables(*(t[self.items] for t in tables))
+
+    @cached_property
+    def _liking_catalogue(self) -> LikingTables:
+        return self._liking_head.tables(self.model.item_features)
 
     @property
     def tells_liking(self) -> bool:
@@ -204,7 +207,7 @@ class AnsweringLE:
 
     @cached_property
     def _member_likings(self) -> tuple[Tensor, Tensor]:
-        tables = self._liking_members.tables(self._liking_head.tables(self.model.item_features))
+        tables = self._liking_members.tables(self._liking_catalogue)
         return tables if self.items is None else (tables[0][self.items], tables[1][self.items])
 
     @property

@@ -162,12 +162,15 @@ class LikingHead(nn.Module):
         if len(self.own):
             known = known + (self.own if kept is None else self.own * kept)
         w = self.width
-        taken, felt, asked, level = known.split([w, w, w, 1], dim=1)
+        taken, felt, asked = known[:, :-1].split(w, dim=1)
+        tables = LikingTables(taken, felt, asked, known[:, -1])
         axes = self.posterior.axes if axes is None else axes
-        if kept is not None:
-            axes = axes * kept
-        felt, asked = torch.cat([felt, axes], dim=1), torch.cat([asked, axes], dim=1)
-        return LikingTables(taken, felt, asked, level[:, 0])
+        return self.with_axes(tables, axes if kept is None else axes * kept)
+
+    def with_axes(self, tables: LikingTables, axes: Tensor) -> LikingTables:
+        """The same items with other axes, float32 (n_items, r), among raters."""
+        felt, asked = (torch.cat([own[:, : self.width], axes], dim=1) for own in tables[1:3])
+        return tables._replace(felt=felt, asked=asked)
 
     def pools(self, tables: LikingTables, items: Tensor, values: Tensor) -> Pools:
         """Sums over the items up to each place of histories.

@@ -40,7 +40,8 @@ class LikingFolds:
         drawn = np.random.default_rng([seed, 2]).permutation(users)
         self._folds = np.array_split(drawn, min(FOLDS, len(users)))
         self._others = [
-            main_axes(log, z, np.setdiff1d(users, own), size, seed) for own in self._folds
+            _turned(main_axes(log, z, np.setdiff1d(users, own), size, seed), self.axes)
+            for own in self._folds
         ]
         self._batches = [
             # Evenly: the last of an epoch would else be the few that are left.
@@ -52,3 +53,13 @@ class LikingFolds:
         """Users int64 (n,) of one fold, and the axes over all others, float32 (n_items, r)."""
         turn, fold = divmod(number, len(self._folds))
         return self._folds[fold][self._batches[fold](turn)], self._others[fold]
+
+
+def _turned(axes: Tensor, like: Tensor) -> Tensor:
+    """Axes (n_items, r) turned to lie as others do: ``V V'`` stays, and a number means the same.
+
+    The rotation of orthogonal Procrustes. Of a covariance the axes are known up to one, and members
+    learn what to make of each axis.
+    """
+    u, _, v = torch.linalg.svd(axes.T @ like)
+    return axes @ (u @ v)

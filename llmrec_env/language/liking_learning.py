@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.training import TrainingConfig, TrainingHistory, clear_checkpoint, train
@@ -26,7 +25,6 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.language.liking import LikingHead
 from llmrec_env.language.liking_folds import LikingFolds
 from llmrec_env.language.liking_users import LikingUsers, Parts, too_little
-from llmrec_env.language.members import LikingMembers
 
 if TYPE_CHECKING:
     from llmrec_env.language.model import LanguageEnvironment
@@ -116,7 +114,7 @@ def learn_liking(
     )
     if not len(learned.users):
         raise DataError(too_little(scale.source))
-    size, checks = head.posterior.size, _checks(held_out, config)
+    size, checks = head.posterior.size, cut_once(held_out, config)
     folds = LikingFolds(train_log, learned, size, config.batch_size, config.seed)
     level, axes = folds.level.to(device), folds.axes.to(device)
 
@@ -174,89 +172,7 @@ def learn_liking(
         clear_checkpoint(folder)
 
 
-def learn_liking_members(
-    model: LanguageEnvironment,
-    members: LikingMembers,
-    train_log: InteractionLog,
-    validation: InteractionLog,
-    counts: FloatArray,
-    config: LikingConfig | None = None,
-    folder: Path | None = None,
-    run: str = "",
-) -> TrainingHistory:
-    """Learn the liking of members, on what the LE's own liking head reads of bootstrapped users.
-
-    Args:
-        model: the LE, whose head stays as it is.
-        members: who learn.
-        train_log: users from whom to learn.
-        validation: by whom learning stops.
-        counts: float32 (n_users, K), how often each training user is in each member's draw.
-        config: how; the number of steps is that of one beginning.
-        folder: of checkpoints.
-        run: what else makes this run the same run.
-
-    Raises:
-        DataError: no training user has enough feedback.
-    """
-    head, scale, config = model.heads.liking, model.config.feedback, config or LikingConfig()
-    assert head is not None
-    assert scale is not None
-    learned, held_out = (
-        LikingUsers(log, scale, config.most, config.hidden) for log in (train_log, validation)
-    )
-    if not len(learned.users):
-        raise DataError(too_little(scale.source))
-    size, checks = head.eval().posterior.size, _checks(held_out, config)
-    folds = LikingFolds(train_log, learned, size, config.batch_size, config.seed)
-    device, weights = model.device, torch.from_numpy(counts).to(model.device)
-
-    def errors(parts: Parts, weights: Tensor, axes: Tensor | None = None) -> Tensor:
-        """Of each member, (K,)."""
-        with torch.no_grad():
-            tables = head.tables(model.item_features, None, axes)
-            pools = head.summed(tables, parts.items, parts.values, parts.read)
-            users = head.users(pools)[:, None]
-        asked, level = members.tables(tables)
-        alone = head.alone(users)
-        told = members.expected(users, asked[parts.asked], level[parts.asked], alone)
-        each = [
-            _errors(own, parts.wanted, parts.there, config.order, weight)
-            for own, weight in zip(told.unbind(-1), weights.unbind(-1), strict=True)
-        ]
-        return torch.stack(each)
-
-    def loss(number: int, rng: np.random.Generator) -> dict[str, Tensor]:
-        users, others = folds.batch(number)
-        parts = learned.parts(users, rng).to(device)
-        return {"liking": errors(parts, weights[users], others.to(device)).sum()}
-
-    def evaluate() -> dict[str, float]:
-        ones = [torch.ones(len(parts.items), counts.shape[1], device=device) for parts in checks]
-        pairs = zip(checks, ones, strict=True)
-        found = [errors(parts.to(device), one).mean() for parts, one in pairs]
-        return {"told": -float(torch.stack(found).mean())} if found else {"told": 0.0}
-
-    return train(
-        members.requires_grad_(True),
-        loss,
-        TrainingConfig(
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            weight_decay=BEGINNINGS[0].weight_decay,
-            evaluate_every=max(1, config.steps // 20),
-            patience=config.patience,
-            seed=config.seed,
-        ),
-        evaluate=evaluate,
-        metric="told",
-        folder=None if folder is None else folder / "liking-members",
-        run=run,
-        description="learn what members like",
-    )
-
-
-def _checks(held_out: LikingUsers, config: LikingConfig) -> list[Parts]:
+def cut_once(held_out: LikingUsers, config: LikingConfig) -> list[Parts]:
     """Validation users, cut once, some at a time."""
     rng, users = np.random.default_rng([config.seed, 1]), held_out.users[:CHECKED]
     groups = np.array_split(users, -(-len(users) // 250)) if len(users) else []
@@ -280,13 +196,21 @@ def _loss(
     tables = head.tables(features, kept, axes)
     users = head.users(head.summed(tables, parts.items, parts.values, parts.read))
     told = head.expected(users[:, None], tables, parts.asked)
-    return _errors(told, parts.wanted, parts.there, config.order)
+    return told_errors(told, parts.wanted, parts.there, config.order)
 
 
-def _errors(
+def told_errors(
     told: Tensor, wanted: Tensor, there: Tensor, order: float, weights: Tensor | None = None
 ) -> Tensor:
-    """The loss of what was told (B, T); ``weights`` (B,) say how often each user counts."""
+    """The loss L of what is told of users, (B, A).
+
+    Args:
+        told: z^.
+        wanted: z.
+        there: 1 where something is asked, else 0.
+        order: c.
+        weights: (B,), how much each user counts; None: alike.
+    """
     apart = (told - wanted) * there
     count = there.sum(1, keepdim=True).clamp(min=1)
     centred = (apart - apart.sum(1, keepdim=True) / count) * there

@@ -27,7 +27,8 @@ from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.learning_batches import Batch, Batches
 from llmrec_env.language.learning_config import LearningConfig
 from llmrec_env.language.learning_losses import narrowed, read_batch, whole_catalogue
-from llmrec_env.language.liking_learning import LikingConfig, learn_liking_members
+from llmrec_env.language.liking_learning import LikingConfig
+from llmrec_env.language.member_liking import learn_liking_members
 from llmrec_env.language.members import Members, RewardMembers
 from llmrec_env.language.model import LanguageEnvironment
 

@@ -99,6 +99,14 @@ def test_no_user_is_told_in_learning_by_axes_that_know_them(taste: np.ndarray) -
     assert apart.abs().max() > 1e-3
 
 
+def test_the_axes_of_a_fold_lie_as_those_of_all_do(taste: np.ndarray) -> None:
+    log = log_of(taste)
+    folds = LikingFolds(log, LikingUsers(log, FeedbackScale("rating"), 12, 0.0), 2, 32, seed=0)
+    for number in range(5):
+        apart = folds.batch(number)[1] - folds.axes
+        assert apart.norm() < 0.3 * folds.axes.norm()
+
+
 def test_whole_rows_are_summed_as_item_after_item() -> None:
     head, rng = LikingHead(ITEMS, 4).eval(), torch.Generator().manual_seed(0)
     head.posterior.axes.normal_(generator=rng)
