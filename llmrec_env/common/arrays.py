@@ -54,6 +54,11 @@ DIGIT = 16
 """Bits by which whole numbers are sorted at once: so many numpy sorts by counting."""
 
 
+def chunks(rows: IntArray, size: int) -> list[IntArray]:
+    """Rows int64 (n,), at most ``size`` at a time."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
 def stable_order(keys: NDArray[Any]) -> IntArray:
     """What ``numpy.argsort(keys, kind="stable")`` gives, several times faster for whole numbers.
 

@@ -86,11 +86,11 @@ class Heads(nn.Module):
             more: how many follow.
         """
         if self.id_correction is not None:
-            self.id_correction = _followed(self.id_correction, kept, more)
+            self.id_correction = followed(self.id_correction, kept, more)
         if self.liking is not None:
             self.liking.n_items = kept + more
             if len(self.liking.own):
-                self.liking.own = _followed(self.liking.own, kept, more)
+                self.liking.own = followed(self.liking.own, kept, more)
             posterior = self.liking.posterior
             posterior.axes = _rows_followed(posterior.axes, kept, more)
 
@@ -169,7 +169,7 @@ class Heads(nn.Module):
         return score[..., 0] + self.cosine_weight * (states * vectors).sum(-1)
 
 
-def _followed(own: nn.Parameter, kept: int, more: int) -> nn.Parameter:
+def followed(own: nn.Parameter, kept: int, more: int) -> nn.Parameter:
     """The first rows of numbers of items, and as many rows of zeros as more items follow."""
     rows = _rows_followed(own.detach(), kept, more)
     return nn.Parameter(rows, requires_grad=own.requires_grad)

@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from llmrec_env.language.heads import Heads
+from llmrec_env.language.heads import Heads, followed
 from llmrec_env.language.liking import LikingTables
 
 
@@ -152,5 +152,4 @@ class Members(nn.Module):
         for part in (self.reward, self.liking):
             for name, own in [] if part is None else list(part.named_parameters()):
                 if name.startswith("own") and len(own):
-                    rows = torch.cat([own.detach()[:kept], own.new_zeros(more, *own.shape[1:])])
-                    setattr(part, name, nn.Parameter(rows, requires_grad=False))
+                    setattr(part, name, followed(own, kept, more))

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.arrays import FloatArray, IntArray, chunks
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.common.top_k import Pairs, top_k
@@ -182,7 +182,7 @@ def best_unowned_items(
     actions = np.full((len(users), k), -1, dtype=np.int64)
     scores = np.full((len(users), k), -np.inf, dtype=np.float32)
     with progress_bar("propose actions", len(users)) as advance:
-        for rows in _chunks(len(users), max(1, CHUNK_CELLS // log.n_items)):
+        for rows in chunks(np.arange(len(users)), max(1, CHUNK_CELLS // log.n_items)):
             actions[rows], scores[rows] = pick(rows, k, _owned(log, users[rows]))
             advance(len(rows), "")
     return actions, scores
@@ -212,7 +212,3 @@ def _rewards(log: InteractionLog, simulator: UserSimulator, actions: IntArray) -
 def _log(values: np.ndarray) -> FloatArray:
     with np.errstate(divide="ignore"):
         return np.log(values).astype(np.float32)
-
-
-def _chunks(n_rows: int, size: int) -> list[IntArray]:
-    return [np.arange(i, min(i + size, n_rows)) for i in range(0, n_rows, size)]

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
+from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, chunks, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
@@ -371,7 +371,7 @@ class UserSimulator(ABC):
         rewards = np.full(len(log), np.nan, dtype=np.float32)
         simulator = self.with_users(log)
         by_length = np.argsort(log.lengths, kind="stable")
-        for users in track(_chunks(by_length, 256), "label the log"):
+        for users in track(chunks(by_length, 256), "label the log"):
             session = simulator.open([log.sequence(user)[:1] for user in users], users)
             starts, lengths = log.offsets[users], log.lengths[users]
             states[starts] = session.states
@@ -396,17 +396,13 @@ class UserSimulator(ABC):
         rewards = np.zeros((n_rows, k), dtype=np.float32)
         states = np.zeros((n_rows, k, self.state_size), dtype=np.float32)
         starts, users = np.repeat(log.offsets[:-1], log.lengths), log.row_users
-        for rows in track(_chunks(np.arange(n_rows), 256), "try actions"):
+        for rows in track(chunks(np.arange(n_rows), 256), "try actions"):
             histories = [log.items[starts[row] : row + 1] for row in rows]
             for j in range(k):
                 session = simulator.open(histories, users[rows])
                 rewards[rows, j] = session.respond(actions[rows, j]).reward
                 states[rows, j] = session.commit(np.ones(len(rows), dtype=bool))
         return Branches(rewards, states)
-
-
-def _chunks(rows: IntArray, size: int) -> list[IntArray]:
-    return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
 class HistoryUser(UserSimulator):

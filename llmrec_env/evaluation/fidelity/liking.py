@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray, chunks
 from llmrec_env.data.feedback import Source, told
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.fidelity.acceptance import mean_over_users
 from llmrec_env.evaluation.fidelity.drawing import USERS
-from llmrec_env.evaluation.fidelity.moments import Baseline, answers, chunks
+from llmrec_env.evaluation.fidelity.moments import ASKED, Baseline, answers
 from llmrec_env.evaluation.fidelity.orders import agreement, area_under_curve
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.users.base import UserSimulator
@@ -91,7 +91,7 @@ class LaterRatings:
                 [feedback[row] for row in rows],
                 self.candidates[rows],
             )
-            for rows in chunks(np.arange(len(self.users)))
+            for rows in chunks(np.arange(len(self.users)), ASKED)
         ]
         return np.concatenate(parts)
 

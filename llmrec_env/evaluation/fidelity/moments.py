@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, chunks
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import track
 from llmrec_env.data.feedback import Source, told
@@ -190,7 +190,7 @@ class Moments:
             baseline.acceptance(
                 [self.histories[row] for row in rows], [feedback[row] for row in rows], shown[rows]
             )
-            for rows in chunks(np.arange(len(self)))
+            for rows in chunks(np.arange(len(self)), ASKED)
         ]
         return np.concatenate(parts)
 
@@ -217,7 +217,7 @@ def answers(
     rewards = np.empty(candidates.shape, dtype=np.float32)
     chances = np.empty(candidates.shape, dtype=np.float32)
     by_length = np.argsort([len(history) for history in histories], kind="stable")
-    for rows in track(chunks(by_length), "ask the simulated users"):
+    for rows in track(chunks(by_length, ASKED), "ask the simulated users"):
         session = simulator.open(
             [histories[row] for row in rows],
             users[rows],
@@ -227,8 +227,3 @@ def answers(
             answer = session.respond(candidates[rows, column])
             rewards[rows, column], chances[rows, column] = answer
     return Response(rewards, chances)
-
-
-def chunks(rows: IntArray) -> list[IntArray]:
-    """Rows, :data:`ASKED` at a time."""
-    return [rows[start : start + ASKED] for start in range(0, len(rows), ASKED)]

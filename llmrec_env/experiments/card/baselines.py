@@ -100,7 +100,7 @@ def _choose(
         if row.takes:
             values["taking"] = _accuracy(moments, row)
         if row.likes and later is not None:
-            values["liking"] = later.measures(later.scored(row), lesson.seed)["Spearman"].mean
+            values["liking"] = float(later.agreements(later.scored(row)).mean())
         for question, value in values.items():
             if question not in best or value > best[question][0]:
                 best[question] = (value, row)

@@ -7,14 +7,14 @@ weighs them by) and a column for each metric.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
 
-from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray
+from llmrec_env.common.arrays import Float64Array, FloatArray, IntArray, chunks
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.fidelity.orders import agreement, area_under_curve
 from llmrec_env.evaluation.ranking import step_ranks, user_metrics
@@ -127,7 +127,7 @@ class Liking(Question):
     def _answers(self, row: Row) -> list[FloatArray]:
         found: dict[int, FloatArray] = {}
         by_size = np.argsort([len(own) for own in self.candidates], kind="stable")
-        for users in _chunks(by_size):
+        for users in chunks(by_size, ASKED):
             widest = max(len(self.candidates[user]) for user in users)
             shown = np.stack([np.resize(self.candidates[user], widest) for user in users])
             histories = [self.histories[user] for user in users]
@@ -188,7 +188,7 @@ class Taking(Question):
                     [self.feedback[step] for step in steps],
                     self.shown[steps],
                 )
-                for steps in _chunks(np.arange(len(self.shown)))
+                for steps in chunks(np.arange(len(self.shown)), ASKED)
             ]
         ).astype(np.float64)
         wins = (scores[:, :1] > scores[:, 1:]) + 0.5 * (scores[:, :1] == scores[:, 1:])
@@ -255,8 +255,3 @@ def _varied(ratings: FloatArray, most: int | None, rng: np.random.Generator) -> 
     if len(others) and others[0] not in some:
         some[-1] = others[0]
     return some
-
-
-def _chunks(rows: IntArray) -> Iterator[IntArray]:
-    for start in range(0, len(rows), ASKED):
-        yield rows[start : start + ASKED]
