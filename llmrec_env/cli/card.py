@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
-from llmrec_env.cli.output import print_line
+from llmrec_env.cli.output import print_line, typed_command
 from llmrec_env.cli.simulators import open_simulator
 from llmrec_env.common import processes
+
+if TYPE_CHECKING:
+    from llmrec_env.data.source import Source
+    from llmrec_env.experiments.card import OtherLog
 
 HELP = (
     "Beside popularity, with commas: item-knn, implicit-mf, ease, text (the items' texts, frozen), "
@@ -23,6 +28,7 @@ HELP = (
 @options.option_groups
 @clear_errors(goes_on=False)
 def card(
+    context: typer.Context,
     log: options.SplitLogOptions,
     simulator: Annotated[
         str | None,
@@ -39,6 +45,21 @@ def card(
         ),
     ] = None,
     baselines: Annotated[str, typer.Option(help=HELP)] = "item-knn,implicit-mf,ease,text",
+    other: Annotated[
+        str | None,
+        typer.Option(
+            help="Log of another recommender over the same items, a folder, a file or world:NAME, "
+            "on whose held-out users it is asked again; none: no such log.",
+            show_default="of a generated world, the same users with other recommendations",
+        ),
+    ] = None,
+    policies: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of `llmrec bench policies` with this simulated user (best with --logged): "
+            "how it orders policies, and which off-policy estimate to trust, join the card."
+        ),
+    ] = None,
     language: Annotated[
         str | None,
         typer.Option(help="Languages of the items' texts, with commas, for the model card: en."),
@@ -57,7 +78,7 @@ def card(
 
     from llmrec_env.common.files import check_writable, local_path
     from llmrec_env.envs.next_item.simulators import is_name
-    from llmrec_env.experiments.card import make_card, save_card
+    from llmrec_env.experiments.card import make_card, panel_order, save_card
     from llmrec_env.experiments.card.report import card_report
 
     processes.check_alone()
@@ -70,19 +91,30 @@ def card(
     _tell_beforehand(names, place)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype)
-    found = make_card(user, source, seed, names, budget)
+    elsewhere = _other_log(log, other, source, seed)
+    panel = None if policies is None else panel_order(policies, source, user)
+    found = make_card(user, source, seed, names, budget, elsewhere, panel)
     data = Path(source.name).name
-    given = [] if log.data is None else ["--data", log.data]
-    given += [] if log.split == "user" else ["--split", log.split]
-    given += [] if seed == 0 else ["--seed", str(seed)]
-    command = " ".join(["llmrec card", *filter(None, [simulator]), *given])
-    report = card_report(found, data, command)
+    report = card_report(found, data, typed_command(context))
     report.print(Console())
     if place is None:
         print_line("Not saved: name a folder with --out")
         return
     files = save_card(found, report, place, data, options.listed(language or ""))
     print_line(f"Saved to {place}: {', '.join(files)}")
+
+
+def _other_log(
+    log: options.SplitLogOptions, other: str | None, source: Source, seed: int
+) -> OtherLog | None:
+    """Another recommender's log: what was named, else the same generated world's."""
+    from llmrec_env.experiments.card import OtherLog
+
+    if other == "none":
+        return None
+    if other is None:
+        return OtherLog.of_world(source, seed)
+    return OtherLog.of(replace(log, data=other).open(seed, ranked=True), source)
 
 
 def _tell_beforehand(baselines: Sequence[str], place: Path | None) -> None:

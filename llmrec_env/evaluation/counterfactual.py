@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmrec_env.common.arrays import Float64Array, IntArray
+from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.fidelity import pair_wins, unseen_items
-from llmrec_env.evaluation.intervals import Z95, Interval, clustered
+from llmrec_env.evaluation.intervals import Interval, clustered, ratio
 from llmrec_env.users.base import UserSimulator
 
 UNIFORM, POPULAR, SHOWN = "uniform", "popular", "shown beside"
@@ -47,12 +47,12 @@ class CounterfactualAccuracy:
     def kept(self) -> dict[str, Interval]:
         """The share of the accuracy that is kept, other over own, with 95% intervals (delta
         method, the two logs' users taken as independent)."""
-        return {kind: _ratio(self.other[kind], self.own[kind], 0.0) for kind in self.own}
+        return {kind: ratio(self.other[kind], self.own[kind]) for kind in self.own}
 
     @property
     def kept_above_chance(self) -> dict[str, Interval]:
         """The same of what lies above one half, which a coin has."""
-        return {kind: _ratio(self.other[kind], self.own[kind], CHANCE) for kind in self.own}
+        return {kind: ratio(self.other[kind], self.own[kind], CHANCE) for kind in self.own}
 
 
 def counterfactual_accuracy(
@@ -153,12 +153,3 @@ def _shown_beside(log: InteractionLog) -> IntArray:
     rows = log.offsets[:-1][users[inside]] + after[inside] - 1
     found[rows[::-1]] = log.skips.items[inside][::-1]  # the first one is written last
     return found
-
-
-def _ratio(above: Interval, below: Interval, floor: float) -> Interval:
-    """The ratio of two means less a floor, with the delta method's interval."""
-    tops: Float64Array = np.array([above.mean, below.mean]) - floor
-    errors = np.array([above.high - above.low, below.high - below.low]) / (2 * Z95)
-    mean = float(tops[0] / tops[1])
-    error = abs(mean) * float(np.sqrt(((errors / tops) ** 2).sum()))
-    return Interval(mean, mean - Z95 * error, mean + Z95 * error)

@@ -63,6 +63,22 @@ def of_sums(sums: Float64Array, steps: IntArray) -> Interval:
     return Interval(mean, mean - Z95 * error, mean + Z95 * error)
 
 
+def ratio(above: Interval, below: Interval, floor: float = 0.0) -> Interval:
+    """The ratio of two means of different users, each less a floor, with its 95% interval (delta
+    method; the two are taken as independent).
+
+    Args:
+        above: the mean above the line, with its 95% interval.
+        below: the one below it.
+        floor: what both have for nothing, such as .5 of an accuracy.
+    """
+    tops: Float64Array = np.array([above.mean, below.mean]) - floor
+    errors = np.array([above.high - above.low, below.high - below.low]) / (2 * Z95)
+    mean = float(tops[0] / tops[1])
+    error = abs(mean) * float(np.sqrt(((errors / tops) ** 2).sum()))
+    return Interval(mean, mean - Z95 * error, mean + Z95 * error)
+
+
 def percentiles(value: float, draws: Float64Array) -> Interval:
     """A statistic of the users with its 95% interval, from what resampled users gave (draws,).
 

@@ -23,6 +23,8 @@ DRAWS = 2000
 """Bootstrap samples of the users."""
 FEWEST = 3
 """Policies whose order says anything."""
+TAU, TAU_BETTER, REGRET = 0.85, 0.6, 0.03
+"""What a simulator is to reach: order of all policies, order of the better half, and loss."""
 Returns = Mapping[str, PolicyReturns | ArrayLike]
 """What each policy earned from each user: float (n_users,), or what ``evaluate_policy`` gave."""
 

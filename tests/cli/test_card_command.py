@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -28,10 +30,16 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Pat
     where = ("--data", str(data))
     before = saved_fingerprint(le)
     (le / "README.md").write_text("somebody's own", encoding="utf-8")
-    printed = run("card", str(le), *where, "--baselines", "ease")
+    asked = ["card", *where, "--other", str(data), "--baselines", "ease", str(le)]
+    printed = run(*asked)
     assert printed.index("First are learned, to stand beside it: ease") < printed.index("EASE")
     assert "Nothing will be saved" not in printed
     assert "What to do" in printed
+    command = json.loads((le / "card" / "config.json").read_text(encoding="utf-8"))["command"]
+    assert command.startswith("llmrec card ")
+    assert sorted(shlex.split(command)) == sorted(["llmrec", *asked])
+    kept = FidelityCard.load(le).counterfactual["simulator"]  # on the same log all is kept
+    assert kept["kept, popular"].mean == 1.0
     assert (le / "README.md").read_text(encoding="utf-8") == "somebody's own"
     (le / "README.md").unlink()
     run("card", str(le), *where, "--baselines", "none", "--language", "en")

@@ -20,6 +20,7 @@ from llmrec_env.data.skips import Skips
 from llmrec_env.data.source import open_source
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice, fidelity_card
+from llmrec_env.evaluation.fidelity.panel import EstimateOrder, PanelOrder
 from llmrec_env.evaluation.intervals import Interval, bootstrap
 from llmrec_env.users.base import Histories, HistoryUser, Response
 from llmrec_env.users.language import embedded_user
@@ -74,7 +75,13 @@ def split() -> Split:
 
 @pytest.fixture(scope="module")
 def right(split: Split) -> FidelityCard:
-    return fidelity_card(Known(split.train), split.train, split.test)
+    known = Known(split.train)
+    return fidelity_card(known, split.train, split.test, other=split.validation)
+
+
+def a_panel(*estimates: EstimateOrder) -> PanelOrder:
+    good = Interval(0.9, 0.8, 1.0)
+    return PanelOrder(8, 50, good, good, Interval(0.0, 0.0, 0.01), "a", "a", 100, estimates)
 
 
 def test_who_is_right_is_calibrated_and_who_is_not_is_told(
@@ -177,7 +184,13 @@ def test_a_card_is_the_same_after_json_and_again(
     split: Split, right: FidelityCard, tmp_path: pytest.TempPathFactory
 ) -> None:
     assert FidelityCard.from_json(json.loads(json.dumps(right.to_json()))) == right
-    assert fidelity_card(Known(split.train), split.train, split.test) == right
+    again = fidelity_card(Known(split.train), split.train, split.test, other=split.validation)
+    assert again == right
+    old = {name: own for name, own in right.to_json().items() if name != "policies"}
+    assert FidelityCard.from_json(old) == right  # cards of before there were panels
+    panel = a_panel(EstimateOrder("DM", 0.4, None, None, 8))
+    both = replace(right, policies=panel)
+    assert FidelityCard.from_json(json.loads(json.dumps(both.to_json()))) == both
     right.save(tmp_path)  # type: ignore[arg-type]
     assert FidelityCard.load(tmp_path) == right  # type: ignore[arg-type]
     unknown = replace(right, truth={"simulator": {"Spearman": bootstrap(np.mean, 1, 0)}})
@@ -185,6 +198,48 @@ def test_a_card_is_the_same_after_json_and_again(
     assert again.truth["simulator"]["Spearman"].high == math.inf
     with pytest.raises(DataError, match="llmrec card"):
         FidelityCard.from_json({"format": 0})
+
+
+def test_what_is_kept_on_another_log_is_its_share_of_the_accuracy(right: FidelityCard) -> None:
+    for who in ("simulator", "popularity"):
+        for kind in ("uniform", "popular", "same category"):
+            own, other = (
+                part[who][f"accuracy, {kind}"].mean
+                for part in (right.acceptance, right.counterfactual)
+            )
+            assert right.counterfactual[who][f"kept, {kind}"].mean == pytest.approx(other / own)
+    assert right.counterfactual["simulator"]["kept, uniform"].mean == pytest.approx(1.0, abs=0.1)
+    lost = {"simulator": {"kept, popular": Interval(0.7, 0.65, 0.75)}}
+    harder = {"true users": {"kept, popular": Interval(0.72, 0.7, 0.74)}}
+
+    def warned(**kept: Any) -> bool:
+        told = advice(replace(right, counterfactual=kept))
+        return any("another recommender's log" in own.figure for own in told)
+
+    assert warned(**lost)
+    assert not warned(**lost, **harder)  # the question is harder for the true users too
+    assert not any("another recommender" in own.figure for own in advice(right))
+
+
+def test_the_estimate_to_trust_rests_on_more_than_a_handful_of_episodes(
+    right: FidelityCard,
+) -> None:
+    lucky, sound = EstimateOrder("PDIS", 0.9, 0.9, 8.0, 8), EstimateOrder("DR", 0.7, 0.6, 80.0, 8)
+    some = EstimateOrder("IS", 0.95, 0.95, 90.0, 7)
+    assert a_panel(lucky, sound, some).best_estimate == sound
+    assert a_panel(lucky).best_estimate is None
+
+    def told(panel: PanelOrder) -> str:
+        return " ".join(own.figure + own.sentence for own in advice(replace(right, policies=panel)))
+
+    fair = a_panel(lucky, sound)
+    assert "off-policy" not in told(fair)
+    assert "none sound" in told(a_panel(lucky))
+    bad = replace(
+        fair, tau_better=Interval(0.2, 0.0, 0.4), regret=Interval(0.2, 0.1, 0.3), best="b"
+    )
+    assert "DR on a log of a policy that explores" in told(bad)
+    assert "True users like b best" in told(bad)
 
 
 def test_users_who_were_learned_from_are_no_judges(split: Split) -> None:

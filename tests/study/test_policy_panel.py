@@ -27,6 +27,7 @@ from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.policies import PreferencePolicy, RandomPolicy
 from llmrec_env.evaluation.policy_ranking import policy_ranking
 from llmrec_env.evaluation.returns import evaluate_policy
+from llmrec_env.experiments.card import panel_order
 from llmrec_env.experiments.policy_ranking import (
     PolicyRankingSettings,
     off_policy,
@@ -36,7 +37,7 @@ from llmrec_env.experiments.policy_ranking import (
 )
 from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
 from llmrec_env.experiments.policy_ranking.policies import GreedyReward
-from llmrec_env.users.language import LanguageUser
+from llmrec_env.users.language import LanguageUser, embedded_user
 
 FEW = ("random", "popular", "ease", "bc", "le", "ppo-1", "ppo-4", "overrated")
 TINY = PolicyRankingSettings(
@@ -91,6 +92,22 @@ def test_the_report_tells_what_anybody_computes_from_the_returns(folder: Path) -
     assert all(claim["holds"] is None for claim in elements if claim["@"] == "Finding")
     table = pl.read_csv(folder / "policies.csv")
     assert table["truth return"].to_list() == pytest.approx([np.mean(true[name]) for name in FEW])
+
+
+def test_a_card_takes_over_how_a_finished_panel_was_ordered(folder: Path, tmp_path: Path) -> None:
+    user = LanguageUser.from_pretrained(str(TINY.simulator))
+    judged = {name: json.loads((folder / f"returns/{name}.json").read_text()) for name in FEW}
+    simulated, true = (
+        {name: one["worlds"][world]["returns"] for name, one in judged.items()}
+        for world in ("LE", "truth")
+    )
+    found = panel_order(folder, TINY.source, user)
+    assert found.tau == policy_ranking(simulated, true).tau
+    assert (found.policies, found.users, found.estimates) == (len(FEW), 3, ())
+    with pytest.raises(SettingError, match="another simulated user"):
+        panel_order(folder, TINY.source, embedded_user())
+    with pytest.raises(SettingError, match="holds no run"):
+        panel_order(tmp_path, TINY.source, user)
 
 
 def test_what_was_trained_is_kept_and_more_policies_may_be_asked_for(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """How near simulated users come to people: :func:`fidelity_card` and what it is made of."""
 
-from llmrec_env.evaluation.fidelity.advice import Advice, advice
+from llmrec_env.evaluation.fidelity.advice import advice
+from llmrec_env.evaluation.fidelity.advised import Advice
 from llmrec_env.evaluation.fidelity.calibration import Reliability
 from llmrec_env.evaluation.fidelity.card import FidelityCard
 from llmrec_env.evaluation.fidelity.held_out import (

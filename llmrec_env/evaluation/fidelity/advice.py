@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from llmrec_env.evaluation.fidelity.advised import Advice, shown
 from llmrec_env.evaluation.fidelity.behaviour import (
     DIVERSITY,
     LENGTH,
@@ -16,6 +15,7 @@ from llmrec_env.evaluation.fidelity.card import POPULARITY as BY_POPULARITY
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, FidelityCard
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
+from llmrec_env.evaluation.fidelity.outside import estimates, other_log, policies
 from llmrec_env.evaluation.intervals import Interval
 
 ECE_GOAL = 0.03
@@ -26,22 +26,12 @@ FEW = 30
 """Users below which intervals say little."""
 
 
-@dataclass(frozen=True)
-class Advice:
-    """A figure that is bad, and what to do.
-
-    Attributes:
-        figure: which one, with its value.
-        sentence: what it means, and what to do.
-    """
-
-    figure: str
-    sentence: str
-
-
 def advice(card: FidelityCard) -> tuple[Advice, ...]:
     """The figures of a card that are bad, the most serious first; empty where none is."""
-    parts = (_users, _acceptance, _liking, _truth, _calibration, _behaviour, _level)
+    parts = (
+        *(_users, _acceptance, other_log, _liking, _truth, _calibration),
+        *(policies, estimates, _behaviour, _level),
+    )
     return tuple(found for part in parts for found in part(card))
 
 
@@ -65,13 +55,13 @@ def _acceptance(card: FidelityCard) -> list[Advice]:
         if own is None:
             continue
         if own.low <= 0.5:
-            found.append(Advice(f"{name} {_shown(own)}", _coin(card)))
+            found.append(Advice(f"{name} {shown(own)}", _coin(card)))
             continue
         better = _better(card, "acceptance", name)
         if better is not None:
             found.append(
                 Advice(
-                    f"{name} {_shown(own)} against {better[1].mean:.3f} of {better[0]}",
+                    f"{name} {shown(own)} against {better[1].mean:.3f} of {better[0]}",
                     f"{better[0]} tells better what is taken: fit with item ids (--item-ids), a "
                     "sentence encoder (--item-encoder) or more passes, and trust no policy that "
                     f"wins in the simulator and loses to {better[0]} on held-out users.",
@@ -91,7 +81,7 @@ def _coin(card: FidelityCard) -> str:
     return (
         "What it takes may be told no better than by a coin: believe neither takes nor the length "
         "of sessions, which follows from them. How it likes items is another answer, and follows "
-        f"people (Spearman {_shown(liking)}): the reward may be that liking, as it is by default "
+        f"people (Spearman {shown(liking)}): the reward may be that liking, as it is by default "
         '(reward_on="shown"). For takes fit it on more users, with item ids (--item-ids).'
     )
 
@@ -115,7 +105,7 @@ def _liking(card: FidelityCard) -> list[Advice]:
     if own.low <= 0:
         return [
             Advice(
-                f"Spearman with ratings {_shown(own)}",
+                f"Spearman with ratings {shown(own)}",
                 "Its reward may say nothing of how much items are liked: fit with --feedback "
                 "rating, or call the reward a chance of taking and not a liking.",
             )
@@ -125,7 +115,7 @@ def _liking(card: FidelityCard) -> list[Advice]:
         return []
     return [
         Advice(
-            f"Spearman with ratings {_shown(own)} against {better[1].mean:.3f} of {better[0]}",
+            f"Spearman with ratings {shown(own)} against {better[1].mean:.3f} of {better[0]}",
             f"{better[0]} orders what people like better: fit with --feedback rating and item ids; "
             "until then returns in the simulator are a rough guide to satisfaction.",
         )
@@ -140,7 +130,7 @@ def _truth(card: FidelityCard) -> list[Advice]:
         return []
     return [
         Advice(
-            f"Spearman with the truth {_shown(own)} against {popular.mean:.3f} of popularity",
+            f"Spearman with the truth {shown(own)} against {popular.mean:.3f} of popularity",
             "Its reward knows no more of the true users than what sells: compare policies on "
             "logged data (off-policy evaluation) and not by their simulated returns.",
         )
@@ -167,7 +157,7 @@ def _calibration(card: FidelityCard) -> list[Advice]:
     for against, curve in card.calibration.items():
         if curve.ece.mean > ECE_GOAL and curve.ece.low > curve.floor:
             why = _OFF[SHOWN if against == card.judged_against else against]
-            found.append(Advice(f"ECE against {against} {_shown(curve.ece)}", why))
+            found.append(Advice(f"ECE against {against} {shown(curve.ece)}", why))
     return [*found, *_groups(card)]
 
 
@@ -184,7 +174,7 @@ def _groups(card: FidelityCard) -> list[Advice]:
         same = [own for curve in curves for own in curve.groups if own.name == group.name]
         if len(same) < len(curves) or not (all(map(_above, same)) or all(map(_below, same))):
             continue
-        figure = f"{group.name}: chance {group.chance:.3f}, taken {_shown(group.observed)}"
+        figure = f"{group.name}: chance {group.chance:.3f}, taken {shown(group.observed)}"
         found.append(Advice(figure, (_ITEMS if group.of_items else _USERS)[_above(group)]))
     return found
 
@@ -301,7 +291,3 @@ def _better(card: FidelityCard, part: str, name: str) -> tuple[str, Interval] | 
         return None
     who = max(better, key=lambda other: better[other].mean)
     return who, better[who]
-
-
-def _shown(found: Interval) -> str:
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llmrec_env.common.errors import DataError
@@ -17,6 +17,7 @@ from llmrec_env.common.files import local_path, read_json, write_json
 from llmrec_env.common.saved_folder import CARD
 from llmrec_env.evaluation.fidelity.behaviour import Behaviour, Sessions
 from llmrec_env.evaluation.fidelity.calibration import Group, Reliability
+from llmrec_env.evaluation.fidelity.panel import EstimateOrder, PanelOrder
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.users.language import LanguageUser
 
@@ -45,6 +46,10 @@ class FidelityCard:
             (:mod:`~llmrec_env.evaluation.fidelity.calibration`).
         behaviour: logged and simulated sessions; None where the log has none to compare.
         truth: by who: "Spearman" with the true liking, where it is known.
+        counterfactual: by who: accuracies on another recommender's log, and the share "kept"
+            (:func:`~llmrec_env.evaluation.fidelity.other_log.kept_accuracy`); empty where there is
+            no such log. ``about["other_log"]`` names it.
+        policies: how a panel of policies was ordered; None where none was given.
     """
 
     about: Mapping[str, Any]
@@ -54,6 +59,8 @@ class FidelityCard:
     calibration: Mapping[str, Reliability]
     behaviour: Behaviour | None
     truth: Mapping[str, Measures]
+    counterfactual: Mapping[str, Measures] = field(default_factory=dict)
+    policies: PanelOrder | None = None
 
     @property
     def ece(self) -> Interval:
@@ -89,6 +96,8 @@ class FidelityCard:
                 {name: _reliability(own) for name, own in values["calibration"].items()},
                 None if values["behaviour"] is None else _behaviour(values["behaviour"]),
                 _measures(values["truth"]),
+                _measures(values.get("counterfactual", {})),  # earlier cards have neither
+                None if values.get("policies") is None else _panel(values["policies"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -170,6 +179,12 @@ def _reliability(values: Mapping[str, Any]) -> Reliability:
             "groups": groups,
         }
     )
+
+
+def _panel(values: Mapping[str, Any]) -> PanelOrder:
+    intervals = {name: _interval(values[name]) for name in ("tau", "tau_better", "regret")}
+    estimates = tuple(EstimateOrder(**own) for own in values["estimates"])
+    return PanelOrder(**{**values, **intervals, "estimates": estimates})
 
 
 def _behaviour(values: Mapping[str, Any]) -> Behaviour:

@@ -10,6 +10,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import FloatArray
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.evaluation.fidelity.acceptance import (
     acceptance_measures,
@@ -27,6 +28,7 @@ from llmrec_env.evaluation.fidelity.moments import (
     Moments,
     PopularityBaseline,
 )
+from llmrec_env.evaluation.fidelity.other_log import TRUE_USERS, kept_accuracy
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH, outcomes, true_outcomes
 from llmrec_env.evaluation.fidelity.truth import truth_agreement
 from llmrec_env.evaluation.intervals import Interval
@@ -42,6 +44,7 @@ def fidelity_card(
     seed: int = 0,
     truth: UserSimulator | None = None,
     baselines: Mapping[str, Baseline] = MappingProxyType({}),
+    other: InteractionLog | None = None,
 ) -> FidelityCard:
     """Judge a simulator by users from whom it never learned.
 
@@ -53,17 +56,22 @@ def fidelity_card(
         truth: true users, such as those of a generated world, or of people who rated everything;
             asked about the held-out users whom they know.
         baselines: what else to ask, by name, beside popularity; fitted on ``train``.
+        other: held-out users of another recommender's log over the same items; none of whom the
+            simulator learned from
+            (:func:`~llmrec_env.evaluation.counterfactual.strangers_of`).
 
     Raises:
         SimulatorError: it learned from the users that would judge it.
-        DataError: no held-out user took an item after another one.
+        DataError: no held-out user took an item after another one, or the other log is of other
+            items.
     """
     _check_held_out(simulator, train, held_out)
+    if other is not None:
+        check_same_catalogue(train.catalogue, other.catalogue, "the other log")
     moments = Moments.of(train, held_out, seed)
     asked = {POPULARITY: PopularityBaseline(train), **baselines}
-    chances = moments.asked(simulator)
-    scores = {SIMULATOR: chances}
-    scores |= {name: moments.scored(own) for name, own in asked.items() if own.takes}
+    scores = _scores(moments, simulator, asked)
+    chances = scores[SIMULATOR]
     later = LaterRatings.of(held_out, seed)
     likings = {} if later is None else _likings(later, simulator, asked)
     calibration: dict[str, Reliability] = {}
@@ -72,11 +80,20 @@ def fidelity_card(
         if found is not None:
             calibration[against] = reliability(found, against, train, seed)
     true: dict[str, dict[str, Interval]] = {}
+    true_chances: dict[str, FloatArray] = {}
     if truth is not None:
         true = _truth(simulator, truth, train, held_out, seed)
+    if isinstance(truth, TrueTasteUser):
+        true_chances = {TRUE_USERS: moments.asked(truth)}
+        known = true_outcomes(moments, chances, true_chances[TRUE_USERS])
+        calibration[TRUTH] = reliability(known, TRUTH, train, seed)
+    kept: dict[str, dict[str, Interval]] = {}
+    if other is not None:
+        theirs = Moments.of(train, other, seed)
+        answers = _scores(theirs, simulator, asked)
         if isinstance(truth, TrueTasteUser):
-            known = true_outcomes(moments, chances, moments.asked(truth))
-            calibration[TRUTH] = reliability(known, TRUTH, train, seed)
+            answers[TRUE_USERS] = theirs.asked(truth)
+        kept = kept_accuracy((moments, {**scores, **true_chances}), (theirs, answers), seed)
     return FidelityCard(
         about=_about(simulator, train, moments, seed),
         acceptance={who: acceptance_measures(moments, own, seed) for who, own in scores.items()},
@@ -87,7 +104,16 @@ def fidelity_card(
         calibration=calibration,
         behaviour=behaviour(simulator, train, held_out, seed),
         truth=true,
+        counterfactual=kept,
     )
+
+
+def _scores(
+    moments: Moments, simulator: UserSimulator, asked: Mapping[str, Baseline]
+) -> dict[str, FloatArray]:
+    """What everybody says of the candidates: the simulator's chances first."""
+    found = {SIMULATOR: moments.asked(simulator)}
+    return found | {name: moments.scored(own) for name, own in asked.items() if own.takes}
 
 
 def _check_held_out(

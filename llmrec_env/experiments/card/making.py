@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.fidelity import FidelityCard, fidelity_card
+from llmrec_env.evaluation.fidelity.panel import PanelOrder
 from llmrec_env.experiments.card.baselines import USUAL, fit_baselines
+from llmrec_env.experiments.card.other import OtherLog
 from llmrec_env.experiments.policy_ranking.worlds import known_users
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.rated import RatedUser
@@ -23,6 +26,8 @@ def make_card(
     seed: int = 0,
     baselines: Sequence[str] = USUAL,
     budget: float = 1.0,
+    other: OtherLog | None = None,
+    panel: PanelOrder | None = None,
 ) -> FidelityCard:
     """Judge a simulator by the test users of a log, beside baselines.
 
@@ -33,6 +38,9 @@ def make_card(
         baselines: what stands beside it and popularity
             (:data:`~llmrec_env.experiments.card.baselines.BASELINES`).
         budget: factor on the training lengths of baselines that learn by steps.
+        other: another recommender's log, on which it is asked again.
+        panel: how policies were ordered
+            (:func:`~llmrec_env.experiments.card.panel.panel_order`).
 
     Raises:
         SettingError: there is no such baseline.
@@ -42,7 +50,10 @@ def make_card(
     with tempfile.TemporaryDirectory() as folder:
         fitted = fit_baselines(baselines, source, seed, Path(folder), budget)
         train, _, test = source.split
-        return fidelity_card(simulator, train, test, seed, truth_of(source), fitted)
+        users = None if other is None else other.users
+        card = fidelity_card(simulator, train, test, seed, truth_of(source), fitted, users)
+    known = {} if other is None else {"other_log": other.name}
+    return replace(card, about={**card.about, **known}, policies=panel)
 
 
 def truth_of(source: Source) -> UserSimulator | None:

@@ -30,7 +30,7 @@ import llmrec_env
 
 env = gym.make("LLMRec/NextItem-v1", simulator="path/to/{name}")
 ```"""
-METRICS = {"accuracy": "accuracy", "AUC": "roc_auc", "Spearman": "spearmanr"}
+METRICS = {"accuracy": "accuracy", "AUC": "roc_auc", "Spearman": "spearmanr", "kept": "accuracy"}
 """Names of metrics on the Hub."""
 
 
@@ -71,6 +71,13 @@ def _results(card: FidelityCard, data: str) -> list[EvalResult]:
             what = "with ratings" if measures is card.liking else "with the truth"
             label = metric if measures is card.acceptance else f"{metric} {what}"
             rows[label] = (kind, value)
+    for metric, value in card.counterfactual.get(SIMULATOR, {}).items():
+        kind = METRICS[metric.partition(",")[0]]
+        rows[f"{metric} on another recommender's log"] = (kind, value)
+    if card.policies is not None:
+        rows["Kendall tau of policies"] = ("kendalltau", card.policies.tau)
+        rows["Kendall tau of the better policies"] = ("kendalltau", card.policies.tau_better)
+        rows["regret of choosing the best policy"] = ("regret", card.policies.regret)
     return [_result(data, label, *row) for label, row in rows.items()]
 
 

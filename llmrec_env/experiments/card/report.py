@@ -8,8 +8,11 @@ from llmrec_env.evaluation.fidelity import FidelityCard, Reliability, advice
 from llmrec_env.evaluation.fidelity.advice import ECE_GOAL
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, Measures
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
+from llmrec_env.evaluation.fidelity.other_log import KEPT
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
+from llmrec_env.evaluation.fidelity.outside import KEPT_GOAL
 from llmrec_env.evaluation.intervals import Interval
+from llmrec_env.experiments.card.panel_report import add_policies, panel_findings
 from llmrec_env.reporting import (
     Curve,
     Curves,
@@ -75,9 +78,23 @@ def card_report(card: FidelityCard, data: str, command: str = "") -> Report:
         lede = "Per user over unseen items, against what the true users like."
         report.section("Truth", lede).add(_table("Agreement with the truth", card.truth, command))
     _add_calibration(report, card, command)
+    if card.counterfactual:
+        report.section("On another recommender's log", _other_log(card)).add(
+            _table("Accuracy kept", card.counterfactual, command)
+        )
+    if card.policies is not None:
+        add_policies(report, card.policies, command)
     if card.behaviour is not None:
         _add_behaviour(report.section("Behaviour"), card, command)
     return report
+
+
+def _other_log(card: FidelityCard) -> str:
+    return (
+        f"The same questions about held-out users of {card.about.get('other_log', 'another log')}, "
+        "where others decided what was shown; kept is the ratio to the accuracy above. Where true "
+        "users keep less too, or more, the question is a harder or an easier one for everybody."
+    )
 
 
 def _add_summary(report: Report, card: FidelityCard) -> None:
@@ -98,6 +115,7 @@ def _add_summary(report: Report, card: FidelityCard) -> None:
             f"ECE {ece.mean:.4f} [{ece.low:.4f}, {ece.high:.4f}] against "
             f"{AGAINST[card.judged_against]}",
         ),
+        *_other_findings(card),
     )
     found = advice(card)
     if not found:
@@ -105,6 +123,23 @@ def _add_summary(report: Report, card: FidelityCard) -> None:
         return
     rows = [[one.figure, one.sentence] for one in found]
     section.add(Table("What to do", ["figure", "what to do"], rows))
+
+
+def _other_findings(card: FidelityCard) -> list[Finding]:
+    """Whether it holds elsewhere, where that was asked."""
+    own = card.counterfactual.get(SIMULATOR, {}).get(f"{KEPT}{POPULAR}")
+    found = (
+        []
+        if own is None
+        else [
+            Finding(
+                f"It keeps {KEPT_GOAL:.0%} of its accuracy on another recommender's log",
+                own.mean >= KEPT_GOAL,
+                f"kept {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}] against popular items",
+            )
+        ]
+    )
+    return found if card.policies is None else [*found, *panel_findings(card.policies)]
 
 
 def _difference_figures(card: FidelityCard, name: str) -> list[Forest]:

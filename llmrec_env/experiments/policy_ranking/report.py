@@ -10,7 +10,14 @@ import numpy as np
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.intervals import Interval, interval
 from llmrec_env.evaluation.ope.evaluation import FEW
-from llmrec_env.evaluation.policy_ranking import DRAWS, PolicyRanking, policy_ranking
+from llmrec_env.evaluation.policy_ranking import (
+    DRAWS,
+    REGRET,
+    TAU,
+    TAU_BETTER,
+    PolicyRanking,
+    policy_ranking,
+)
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.policy_ranking.off_policy import LOGGED_BY, SOFTENED, Found, orders
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
@@ -22,8 +29,6 @@ from llmrec_env.reporting.elements import Cell
 Judged = dict[str, Any]
 """What a policy earned: "label", "kind", and by world its summary with the "returns" of users."""
 SIMULATED, TRUE = "LE", "truth"
-TAU, TAU_BETTER, REGRET = 0.85, 0.6, 0.03
-"""What a simulator is to reach: order of all policies, order of the better half, and loss."""
 
 
 def ranking_of(judged: Mapping[str, Judged]) -> PolicyRanking:

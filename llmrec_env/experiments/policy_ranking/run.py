@@ -16,6 +16,7 @@ import os
 import time
 from functools import lru_cache, partial
 
+from llmrec_env.common.errors import SettingError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import log_fingerprint
 from llmrec_env.evaluation.policies import Policy
@@ -64,10 +65,8 @@ def run_policy_ranking(
     asked = settings.to_json()
     with RunFolder.claim(place, settings.KIND, asked, settings.GROWING, contents) as own:
         run_stages(_stages(settings, own), workers)
-        judged = {name: _read(name, own) for name in settings.policies}
+        judged, estimated = read_panel(settings, own)
         write_rows(policy_rows(judged), own, "policies")
-        told = [_estimates_piece(name, settings) for name in settings.policies if settings.logged]
-        estimated = dict(zip(settings.policies, map(own.read, told), strict=False))
         report = build_report(settings, source, judged, estimated)
         save_report(report, own)
         return report
@@ -144,6 +143,25 @@ def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
         found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
     found["cpu_seconds"] = round(time.process_time() - began, 1)
     own.write(_returns_piece(name), found, sort_keys=False)
+
+
+def read_panel(
+    settings: PolicyRankingSettings, own: RunFolder
+) -> tuple[dict[str, Judged], dict[str, off_policy.Found]]:
+    """What every policy of a finished panel earned, and what the log, if any, told of it, by name.
+
+    Raises:
+        SettingError: a policy was not judged or estimated yet.
+    """
+    told = [_estimates_piece(name, settings) for name in settings.policies if settings.logged]
+    missing = [p for p in (*map(_returns_piece, settings.policies), *told) if not own.has(p)]
+    if missing:
+        raise SettingError(
+            f"{own.path} holds an unfinished panel: {missing[0]} is missing; repeat its command "
+            f"({settings.command})"
+        )
+    judged = {name: _read(name, own) for name in settings.policies}
+    return judged, dict(zip(settings.policies, map(own.read, told), strict=False))
 
 
 def _read(name: str, own: RunFolder) -> Judged:
