@@ -3,6 +3,8 @@
 Most logs hold what was taken, not what was shown and left. Then the *shape* comes from the log
 (Platt's logistic fit: a logged next item against popularity-matched items that the user never saw,
 on validation users), and the *level* from a stated prior: the mean over uniformly shown items.
+Every user counts the same, as in episodes: what is taken late in a long history is harder to tell,
+and the few users with long ones would else make the chances of all others too timid.
 
 Where a log tells what was shown and not taken, both come from it: the fit is of what was taken
 against what was skipped, and the mean over uniformly shown items follows from it.
@@ -17,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from llmrec_env.common.arrays import FloatArray
+from llmrec_env.common.arrays import Float64Array, FloatArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
@@ -74,16 +76,16 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     tried = np.stack([popular, uniform, following], axis=1)
     answers, _ = branch_log(le, log, tried, head="acceptance")
     z_popular, z_taken = logit(answers[goes_on, 0]), logit(answers[goes_on, 2])
-    z_uniform = logit(answers[:, 1])
-    quantiles = np.quantile(z_uniform, np.linspace(0, 1, QUANTILES))
+    alike = _users_alike(log)
+    quantiles = _quantiles(logit(answers[:, 1]), alike)
     skipped = _skipped(le, log, rng)
     enough = min(len(z_taken), len(skipped.z)) >= ENOUGH
     rate = None
     if enough:
-        slope, offset = platt(z_taken, skipped.z, skipped.weights)
+        slope, offset = platt(z_taken, skipped.z, alike[goes_on], skipped.weights)
         rate = float(np.clip(sigmoid(slope * quantiles + offset).mean(), LEAST, 1 - LEAST))
     else:
-        slope = platt_slope(z_taken, z_popular)
+        slope, _ = platt(z_taken, z_popular, alike[goes_on], alike[goes_on])
     model.changed()
     acceptance = Acceptance(slope, tuple(float(q) for q in quantiles), rate)
     model.record["acceptance"] = {"slope": slope, "shown": list(acceptance.shown)}
@@ -92,8 +94,23 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     return acceptance
 
 
+def _users_alike(log: InteractionLog) -> FloatArray:
+    """How much each row counts where all users do the same, float32 (n,); 1 in the mean."""
+    steps = np.maximum(log.lengths - 1, 1)
+    weights = 1.0 / steps[log.row_users]
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def _quantiles(z: FloatArray, weights: FloatArray) -> Float64Array:
+    """Quantiles of z (n,) that counts as much as its weights (n,) say, float64 (QUANTILES,)."""
+    order = np.argsort(z, kind="stable")
+    reached = np.cumsum(weights[order], dtype=np.float64) - weights[order] / 2
+    reached -= reached[0]
+    return np.interp(np.linspace(0, max(reached[-1], LEAST), QUANTILES), reached, z[order])
+
+
 class _Skipped(NamedTuple):
-    """What was skipped: normalised raw rewards z, and how many skips each stands for."""
+    """What was skipped: normalised raw rewards z, and how much each counts."""
 
     z: FloatArray
     weights: FloatArray
@@ -114,7 +131,7 @@ def _skipped(le: AnsweringLE, log: InteractionLog, rng: np.random.Generator) -> 
     tried[rows[chosen], place[chosen]] = items[chosen]
     answers, _ = branch_log(le, log, tried, head="acceptance")
     counts = np.bincount(rows, minlength=len(log))
-    each = counts / np.maximum(1, np.minimum(counts, OF_A_STEP))
+    each = _users_alike(log) * counts / np.maximum(1, np.minimum(counts, OF_A_STEP))
     z = logit(answers[rows[chosen], place[chosen]])
     return _Skipped(z, each[rows[chosen]].astype(np.float32))
 
@@ -127,10 +144,12 @@ def logit(probability: FloatArray) -> FloatArray:
 
 def platt_slope(taken: FloatArray, others: FloatArray) -> float:
     """Slope of the logistic regression of taken against others; at least 0."""
-    return platt(taken, others, np.ones(len(others), dtype=np.float32))[0]
+    return platt(taken, others, np.ones_like(taken), np.ones_like(others))[0]
 
 
-def platt(taken: FloatArray, others: FloatArray, weights: FloatArray) -> tuple[float, float]:
+def platt(
+    taken: FloatArray, others: FloatArray, takes: FloatArray, weights: FloatArray
+) -> tuple[float, float]:
     """Logistic regression of taken against others, by Newton's method.
 
     As Platt proposes, the targets lie one example inside 0 and 1, so that a handful of pairs that
@@ -139,19 +158,17 @@ def platt(taken: FloatArray, others: FloatArray, weights: FloatArray) -> tuple[f
     Args:
         taken: z of what was taken, (n,).
         others: z of what was not, (m,).
-        weights: how often each of the others counts, (m,).
+        takes: how much each take counts, (n,).
+        weights: how much each of the others counts, (m,).
 
     Returns:
         The slope, at least 0, and the offset.
     """
     x = np.concatenate([taken, others]).astype(np.float64)
-    w = np.concatenate([np.ones(len(taken)), weights]).astype(np.float64)
-    left = float(weights.sum())
+    w = np.concatenate([takes, weights]).astype(np.float64)
+    took, left = float(takes.sum()), float(weights.sum())
     y = np.concatenate(
-        [
-            np.full(len(taken), (len(taken) + 1) / (len(taken) + 2)),
-            np.full(len(others), 1 / (left + 2)),
-        ]
+        [np.full(len(taken), (took + 1) / (took + 2)), np.full(len(others), 1 / (left + 2))]
     )
     design = np.stack([x, np.ones_like(x)], axis=1)
     beta = np.zeros(2)
@@ -160,5 +177,5 @@ def platt(taken: FloatArray, others: FloatArray, weights: FloatArray) -> tuple[f
         curvature = design.T @ (design * (w * p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
         beta += np.linalg.solve(curvature, design.T @ (w * (y - p)))
     if beta[0] < 0:  # what draws less is taken more: then nothing that draws tells
-        return 0.0, math.log((len(taken) + 1) / (left + 1))
+        return 0.0, math.log((took + 1) / (left + 1))
     return float(beta[0]), float(beta[1])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from llmrec_env.common.errors import SimulatorError
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, calibrate, logit, platt_slope
@@ -84,6 +85,16 @@ def test_calibrating_twice_says_the_same(learned: LanguageEnvironment, split: Sp
     assert calibrate(model, split.validation, seed=0) == calibrate(model, split.validation, seed=0)
     saved = learned.record["acceptance"]
     assert calibrate(model, split.validation, seed=0).slope == saved["slope"]
+
+
+def test_a_user_of_many_items_counts_as_one(learned: LanguageEnvironment, split: Split) -> None:
+    own, rng = split.validation, np.random.default_rng(0)
+    tireless = rng.integers(0, 60, 1500)  # takes at random, more than all others together
+    both = InteractionLog.of_strangers(own.catalogue, [*own.sequences(), tireless])
+    model = copy.copy(learned)
+    model.record = {}
+    slopes = [calibrate(model, log).slope for log in (own, both)]
+    assert slopes[1] > 0.8 * slopes[0]
 
 
 @given(taken=scores, others=scores)

@@ -161,6 +161,7 @@ def test_a_skip_that_stands_for_many_counts_as_often() -> None:
     rng = np.random.default_rng(0)
     taken, others = rng.normal(1, 1, 50), rng.normal(0, 1, 40)
     given = [array.astype(np.float32) for array in (taken, others)]
-    weighted = platt(*given, np.full(40, 3, dtype=np.float32))
-    repeated = platt(given[0], np.tile(given[1], 3), np.ones(120, dtype=np.float32))
+    weighted = platt(*given, np.full(50, 2, np.float32), np.full(40, 3, np.float32))
+    tiled = [np.tile(given[0], 2), np.tile(given[1], 3)]
+    repeated = platt(*tiled, np.ones(100, np.float32), np.ones(120, np.float32))
     assert_allclose(weighted, repeated, rtol=1e-6)
