@@ -29,3 +29,38 @@ def offset_of_mean(logits: NDArray[Any], mean: float, weights: NDArray[Any] | No
         else:
             high = middle
     return (low + high) / 2
+
+
+def fit_logistic(
+    design: NDArray[Any], happened: NDArray[Any], ridge: float, steps: int = 50
+) -> tuple[NDArray[Any], float]:
+    """Ridge logistic regression by Newton's method; the offset is not held back.
+
+    Args:
+        design: float64 (n, F), best of mean 0 and standard deviation 1.
+        happened: (n,), 1 or 0.
+        ridge: half of it times the squared length of the weights is added to the loss, a sum.
+        steps: at most.
+
+    Returns:
+        The weights, float64 (F,), and the offset.
+    """
+    x = np.column_stack([design, np.ones(len(design))]).astype(np.float64)
+    held = np.append(np.full(design.shape[1], ridge), 1e-9)
+    beta = np.zeros(x.shape[1])
+    beta[-1] = log_odds(float(np.mean(happened)), len(x))
+    for _ in range(steps):
+        p = sigmoid(x @ beta)
+        slope = x.T @ (happened - p) - held * beta
+        curvature = x.T @ (x * (p * (1 - p))[:, None]) + np.diag(held)
+        step = np.linalg.solve(curvature, slope)
+        beta += step
+        if np.abs(step).max() < 1e-8:
+            break
+    return beta[:-1], float(beta[-1])
+
+
+def log_odds(share: float, count: int) -> float:
+    """Log odds of a share of ``count`` cases, which lies at least half a case inside 0 and 1."""
+    inside = min(max(share, 0.5 / count), 1 - 0.5 / count)
+    return float(np.log(inside / (1 - inside)))

@@ -1,5 +1,5 @@
-"""The names under which tables keep users, items, times, ratings, labels, likes, events and
-propensities.
+"""The names under which tables keep users, items, times, ratings, labels, likes, events,
+propensities and sessions.
 
 Every reader of tables whose columns may have any name asks here, so that they all know the same
 names. A name is known however it is spelt: ``userId``, ``USER ID`` and ``user_id`` are one.
@@ -49,8 +49,9 @@ EVENT = """
     interaction_type activity_type
 """
 PROPENSITY = "propensity_score pscore action_prob action_probability logging_probability"
+SESSION = "session_id session"
 KNOWN: dict[str, tuple[str, ...]] = {
-    "user_id": ("user_id", USER, "session_id session"),
+    "user_id": ("user_id", USER, SESSION),
     "item_id": ("item_id", "parent_asin", ITEM),
     "time": ("timestamp time", EPOCH, TIME),
     "rating": ("rating", RATING),
@@ -59,6 +60,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "weight": ("weight",),
     "liked": ("liked", LIKED),
     "propensity": ("propensity", PROPENSITY),
+    "session": (SESSION,),
 }
 """For each role the known names, the surest first; two names of one rank leave it open."""
 
@@ -74,6 +76,7 @@ TYPES: dict[str, Any] = {
     "weight": pl.Float32,
     "liked": pl.String,
     "propensity": pl.Float32,
+    "session": pl.String,
 }
 """What each role is read as from text; times are told apart later."""
 
@@ -113,6 +116,8 @@ def find_columns(
     found: dict[str, str] = {}
     for role, ranks in _RANKS.items():
         column = chosen[role] if role in chosen else _guess(role, ranks, free, where)
+        if role == "session" and role not in chosen and column in found.values():
+            column = None  # sessions are its users
         if column is not None:
             found[role] = column
         elif role in needed:
@@ -122,6 +127,11 @@ def find_columns(
                 f"(--column {role}=NAME)"
             )
     return found
+
+
+def names_session(column: str) -> bool:
+    """Whether a column is called as sessions are."""
+    return squashed(column) in {squashed(name) for name in SESSION.split()}
 
 
 def _check_choice(names: list[str], chosen: Columns, where: str) -> None:

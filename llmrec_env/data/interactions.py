@@ -25,6 +25,7 @@ FEEDBACK: dict[str, Any] = {
     "weight": pl.Float32,
     "liked": pl.Float32,
     "propensity": pl.Float32,
+    "session": pl.String,
 }
 """The columns that may stand beside a user and an item, with their types in a log."""
 
@@ -149,6 +150,8 @@ def _checked(
         return as_numbers(values, name)  # who did not say it said nothing
     elif values.name == "propensity":
         return _probabilities(as_numbers(values, name), name)
+    elif values.name == "session":
+        return as_ids(values, name).fill_null("")  # rows without one next to each other are one
     else:
         values = as_numbers(values, name)
     if values.name in ("time", "event") and values.null_count() == len(values):

@@ -39,8 +39,8 @@ class InteractionLog:
         feedback: the optional columns ``time`` (seconds, Int64), ``rating`` (Float32),
             ``event`` (String), ``weight`` (Float32), ``liked`` (Float32: 1, 0, or NaN where it
             was not said) and ``propensity`` (Float32: the probability with which whoever
-            recommended showed the item at this step, null where that is not known), each of
-            n_interactions rows.
+            recommended showed the item at this step, null where that is not known) and ``session``
+            (String: the session of the user that it belongs to), each of n_interactions rows.
         first_target: int64, shape (n_users,): the first position in each user's sequence that is
             held out, so an evaluation predicts positions ``first_target[u]`` and later from what
             stands before them. 1 everywhere unless a split says otherwise.
@@ -97,9 +97,9 @@ class InteractionLog:
             catalogue: the items.
             table: columns ``user_id`` and ``item_id`` (external ids) and any of ``time`` (seconds,
                 dates, moments or ISO texts), ``rating``, ``event``, ``weight``, ``liked`` (1 or 0),
-                ``propensity`` and ``label`` (1: taken, 0: shown and not taken, which become
-                :attr:`skips`); others are passed over. Without a time, or with an empty one, the
-                order of the rows counts.
+                ``propensity``, ``session`` and ``label`` (1: taken, 0: shown and not taken, which
+                become :attr:`skips`); others are passed over. Without a time, or with an empty one,
+                the order of the rows counts.
             name: what to call the table in an error, such as the file's path.
             reading: how the table was read, for the log's record.
 

@@ -1,4 +1,4 @@
-"""Trains an LE on users' sequences, then its liking, and calibrates what it answers.
+"""Trains an LE on users' sequences, then its liking and when they leave, and calibrates it.
 
 Where the log tells what was shown and not taken, most negatives of steps with such items are these;
 see :mod:`llmrec_env.language.learning_losses`.
@@ -33,6 +33,7 @@ from llmrec_env.language.learning_losses import (
     narrowed,
     whole_catalogue,
 )
+from llmrec_env.language.leaving_learning import learn_leaving
 from llmrec_env.language.liking_learning import LikingConfig, learn_liking
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.validation import validate
@@ -111,12 +112,17 @@ def learn(
     )
     keep_what_helps(model, parts)
 
-    def finish() -> tuple[float, float, dict[str, Any]]:
+    def finish() -> tuple[float, float, dict[str, Any], dict[str, Any] | None]:
         _set_normalisers(model, batches, config)
         calibrate(model, validation, config.seed)
-        return float(model.reward_mean), float(model.reward_sd), model.record["acceptance"]
+        leaving = learn_leaving(model, validation, config.seed, config.sessions)
+        mean, sd = float(model.reward_mean), float(model.reward_sd)
+        return mean, sd, model.record["acceptance"], leaving
 
-    mean, sd, model.record["acceptance"] = processes.on_main(finish)
+    mean, sd, model.record["acceptance"], leaving = processes.on_main(finish)
+    model.record.pop("leaving", None)  # of what it learned before
+    if leaving is not None:
+        model.record["leaving"] = leaving
     model.reward_mean.fill_(mean)
     model.reward_sd.fill_(sd)
     model.record["learning"] = {

@@ -8,6 +8,7 @@ from typing import Literal
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.settings_types import check_types
 from llmrec_env.common.softmax import Precision
+from llmrec_env.data.sessions import Wanted
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class LearningConfig:
     """Whether validation leaves out what a user has seen; None: where repeats are rarer than 1% of
     the training log (:func:`llmrec_env.data.repeats.masks_seen`). The record says what came of it.
     """
+    sessions: Wanted = "auto"
+    """What tells the sessions from which it is learned when users leave: a column of the log, the
+    pauses between its times, the one that there is ("auto"), or nothing ("none")
+    (:mod:`llmrec_env.data.sessions`)."""
     precision: Precision = "auto"
     """Number format of the products over the whole catalogue; "auto" is bfloat16 where the machine
     has instructions for it."""

@@ -40,6 +40,7 @@ from llmrec_env.common.saved_folder import (
 from llmrec_env.common.tensor_files import read_tensors
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.language.leaving import Leaving
 from llmrec_env.language.lm.backend import LMBackend
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.lm.qwen3 import Qwen3Backend
@@ -161,10 +162,12 @@ class SavedModel:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What learning measured, its calibrated acceptance checked where there is one."""
+        """What learning measured; its calibrated acceptance and chance of leaving checked, where
+        there are any."""
         with reading(self.folder / CONFIG):
             record: dict[str, Any] = self.description["record"]
             check_acceptance(self.folder / CONFIG, record)
+            Leaving.of(record)
             return record
 
     def restore_adapter(self, backend: LMBackend, fold: bool) -> None:

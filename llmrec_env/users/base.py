@@ -19,11 +19,18 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, chunks, read_only
+from llmrec_env.common.arrays import (
+    BoolArray,
+    Float64Array,
+    FloatArray,
+    IntArray,
+    chunks,
+    read_only,
+)
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
@@ -31,6 +38,8 @@ from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import random_indexing
+from llmrec_env.data.sessions import Wanted
+from llmrec_env.data.visits import Visits
 
 Histories = Sequence[IntArray]
 Feedback = Sequence[FloatArray]
@@ -202,6 +211,35 @@ class UserSimulator(ABC):
     def told(self, feedback: Feedback | None) -> dict[str, Any]:
         """The keyword by which :meth:`open` and ``replace`` are told feedback, if at all."""
         return {"feedback": feedback} if self.reads_feedback and feedback is not None else {}
+
+    @property
+    def tells_leaving(self) -> Literal["taken", "shown"] | None:
+        """After which items :meth:`leave_chance` says how probably a user leaves: those taken, or
+        all that are shown; None where it is not known when they do."""
+        return None
+
+    @property
+    def sessions(self) -> Wanted:
+        """What tells the sessions of a log from which leaving was learned
+        (:mod:`llmrec_env.data.sessions`)."""
+        return "none"
+
+    @property
+    def visit_vectors(self) -> FloatArray:
+        """Where items lie for whom :meth:`leave_chance` is asked: float32 (n_items, D)."""
+        return self.item_vectors
+
+    def leave_chance(self, session: Session, visits: Visits) -> Float64Array:
+        """How probably each user leaves after the last item, float64 (N,) in [0, 1].
+
+        Args:
+            session: opened by this simulator, after :meth:`Session.commit`.
+            visits: what the users' sessions have been like.
+
+        Raises:
+            SimulatorError: it is not known when these users leave.
+        """
+        raise SimulatorError(f"{type(self).__name__} does not say when users leave")
 
     def unknown_items(self, user: int) -> IntArray:
         """Items about which a user cannot answer: environments count them as seen.

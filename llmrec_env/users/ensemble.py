@@ -9,16 +9,18 @@ costs as much as all of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.sessions import Wanted
+from llmrec_env.data.visits import Visits
 from llmrec_env.users.base import Feedback, Histories, Response, Session, UserSimulator
 
 
@@ -90,6 +92,24 @@ class UserEnsemble(UserSimulator):
     def item_vectors(self) -> FloatArray:
         """Where items lie for the first one."""
         return self._first.item_vectors
+
+    @property
+    def tells_leaving(self) -> Literal["taken", "shown"] | None:
+        """After which items all of them say how probably a user leaves; None where one does not."""
+        each = {own.tells_leaving for own in self.simulators}
+        return each.pop() if len(each) == 1 else None
+
+    @property
+    def sessions(self) -> Wanted:
+        """As the first one tells them."""
+        return self._first.sessions
+
+    def leave_chance(self, session: Session, visits: Visits) -> Float64Array:
+        """The mean of what they say, float64 (N,)."""
+        assert isinstance(session, _SideBySide)
+        pairs = zip(self.simulators, session.sessions, strict=True)
+        found: Float64Array = np.mean([own.leave_chance(its, visits) for own, its in pairs], axis=0)
+        return found
 
     def unknown_items(self, user: int) -> IntArray:
         """Items about which one of them cannot answer, int64 (M,), each once."""

@@ -7,13 +7,13 @@ import os
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, read_only
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray, read_only
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import sigmoid
 from llmrec_env.common.nearest import EXACT_ITEMS, VectorIndex
@@ -21,10 +21,13 @@ from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale, Source
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.sessions import Wanted
+from llmrec_env.data.visits import Visits
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.calibration import Acceptance, logit
 from llmrec_env.language.decoding import Decoder, check_reads_skips
 from llmrec_env.language.labelling import answer_candidates, branch_log, check_items, label_log
+from llmrec_env.language.leaving import Leaving
 from llmrec_env.language.lm.null import NullLM
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.base import (
@@ -92,6 +95,7 @@ class LanguageUser(UserSimulator):
         if users is not None:
             check_same_catalogue(model.catalogue, users.catalogue, "users, for this LE")
         self._labels: WeakKeyDictionary[InteractionLog, Labels] = WeakKeyDictionary()
+        self._leaving = Leaving.of(model.record)
         self._acceptance = Acceptance(saved["slope"], tuple(saved["shown"]), saved.get("rate"))
         known = ACCEPT_RATE if self._acceptance.rate is None else self._acceptance.rate
         self._set_accept_rate(known if accept_rate is None else accept_rate)
@@ -167,6 +171,31 @@ class LanguageUser(UserSimulator):
     def n_members(self) -> int:
         """How many members the LE has; 1 where its heads alone answer."""
         return 1 if self.model.members is None else self.model.members.count
+
+    @property
+    def leaving(self) -> Leaving | None:
+        """When users leave, as the sessions of the log taught it; None where it told none."""
+        return self._leaving
+
+    @property
+    def tells_leaving(self) -> Literal["taken", "shown"] | None:
+        """After which items it is known how probably a user leaves."""
+        return None if self._leaving is None else self._leaving.after
+
+    @property
+    def sessions(self) -> Wanted:
+        """What told the sessions of the log from which leaving was learned."""
+        return "none" if self._leaving is None else self._leaving.told
+
+    def leave_chance(self, session: Session, visits: Visits) -> Float64Array:
+        """How probably each user leaves, by what the session has been like alone.
+
+        Raises:
+            SimulatorError: the log told no sessions.
+        """
+        if self._leaving is None:
+            return super().leave_chance(session, visits)
+        return self._leaving.chance(visits)
 
     @property
     def remember_skips(self) -> bool:

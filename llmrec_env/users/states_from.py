@@ -7,11 +7,15 @@ simulator it learned on follows their histories and says what it makes of them.
 
 from __future__ import annotations
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
+from typing import Literal
+
+from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArray
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.top_k import Pairs
 from llmrec_env.data.feedback import Source
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.sessions import Wanted
+from llmrec_env.data.visits import Visits
 from llmrec_env.users.base import Feedback, Histories, Response, Session, UserSimulator
 
 
@@ -66,6 +70,26 @@ class StatesFrom(UserSimulator):
     def unknown_items(self, user: int) -> IntArray:
         """Items about which those who answer cannot."""
         return self.answering.unknown_items(user)
+
+    @property
+    def tells_leaving(self) -> Literal["taken", "shown"] | None:
+        """What those who answer say of it."""
+        return self.answering.tells_leaving
+
+    @property
+    def sessions(self) -> Wanted:
+        """As those who answer tell them."""
+        return self.answering.sessions
+
+    @property
+    def visit_vectors(self) -> FloatArray:
+        """Where items lie for those who answer."""
+        return self.answering.visit_vectors
+
+    def leave_chance(self, session: Session, visits: Visits) -> Float64Array:
+        """When those who answer leave."""
+        assert isinstance(session, _StatesFromSession)
+        return self.answering.leave_chance(session._answering, visits)
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None

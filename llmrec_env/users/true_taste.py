@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Literal
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from llmrec_env.common.arrays import (
 from llmrec_env.common.errors import SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.sessions import Wanted
+from llmrec_env.data.visits import Visits
 from llmrec_env.data.world.generated import World
 from llmrec_env.data.world.taste import Mind
 from llmrec_env.users.base import (
@@ -76,6 +79,28 @@ class TrueTasteUser(UserSimulator):
     def remember_skips(self) -> bool:
         """Whether what was shown and not taken moves the users: where they trust."""
         return self._trusts
+
+    @property
+    def tells_leaving(self) -> Literal["taken", "shown"] | None:
+        """After items taken, where users trust: who distrusts may leave, as in the world's log."""
+        return "taken" if self._trusts else None
+
+    @property
+    def sessions(self) -> Wanted:
+        """The world's log names its sessions where users trust."""
+        return "column" if self._trusts else "none"
+
+    def leave_chance(self, session: Session, visits: Visits) -> Float64Array:
+        """``leave_rate * (1 - trust)``: how users leave in the world's log, but for the lengths
+        that it gave them beforehand.
+
+        Raises:
+            SimulatorError: the world has no trust, so that nobody leaves by it.
+        """
+        if not self._trusts:
+            return super().leave_chance(session, visits)
+        assert isinstance(session, _TrueTasteSession)
+        return self.world.parameters.leave_rate * (1.0 - session._mind.trust)
 
     def with_users(self, users: InteractionLog) -> TrueTasteUser:
         """The same world, whose episodes start from the users of another log."""

@@ -161,7 +161,7 @@ def generate_world(
     lengths = _draw_lengths(n_users, n_items, p, user_rng)
     policy = logging_policy(p.logging, model, exposure, n_users)
     taken = simulate(model, tastes, policy, lengths, p, log_rng)
-    log = write_log(catalogue, taken, log_rng)
+    log = write_log(catalogue, taken, log_rng, leaves=p.taste.has_trust)
     return World(seed, catalogue, log, attributes, exposure, model, tastes, p)
 
 

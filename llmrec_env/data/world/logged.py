@@ -113,21 +113,31 @@ def _left(
     return users, slates[left], np.full(len(users), position)
 
 
-def write_log(catalogue: Catalogue, taken: Taken, rng: np.random.Generator) -> InteractionLog:
-    """The log, with times in seconds: users arrive over two years and return every few days."""
+def write_log(
+    catalogue: Catalogue, taken: Taken, rng: np.random.Generator, leaves: bool = False
+) -> InteractionLog:
+    """The log, with times in seconds: users arrive over two years and return every few days.
+
+    Where users may leave (``leaves``), what each took until then is one session.
+    """
     n_users = len(taken.lengths)
     offsets = np.concatenate([[0], np.cumsum(taken.lengths)]).astype(np.int64)
     going = np.arange(taken.items.shape[1]) < taken.lengths[:, None]
     gaps = 60 + rng.exponential(3 * SECONDS_A_DAY, size=going.shape).astype(np.int64)
     arrival = START_OF_TIME + rng.integers(730 * SECONDS_A_DAY, size=(n_users, 1))
     times = (arrival + np.cumsum(gaps, axis=1))[going]
-    propensity = pl.Series("propensity", taken.propensities[going], dtype=pl.Float32)
+    columns = [
+        pl.Series("time", times),
+        pl.Series("propensity", taken.propensities[going], dtype=pl.Float32),
+    ]
+    if leaves:
+        columns.append(pl.Series("session", ["stay"] * len(times), dtype=pl.String))
     return InteractionLog(
         catalogue=catalogue,
         user_ids=pl.Series("user_id", [f"u{user:05d}" for user in range(n_users)]),
         offsets=offsets,
         items=taken.items[going],
-        feedback=pl.DataFrame({"time": times}).with_columns(propensity),
+        feedback=pl.DataFrame(columns),
         reading=Reading("generated world", order="time"),
         skips=_skips(n_users, taken.skips),
     )

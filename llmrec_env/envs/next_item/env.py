@@ -11,6 +11,7 @@ from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_actions
 from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
+from llmrec_env.envs.next_item.leaving import PATIENCE
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
@@ -93,7 +94,8 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
 
     ## Episode End
     Termination: the user's patience is used up (`patience` skips in a row; taking an item restores
-    it), or the user has seen every item. Truncation: after `max_episode_steps`.
+    it), or the user has seen every item; with `leaving="learned"` also by a chance that the
+    simulator learned. Truncation: after `max_episode_steps`.
 
     ## Information
     `user_id`, and of the last step `item_id`, `title`, `accepted` and `rewards` (a dictionary of
@@ -118,6 +120,11 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
     * `observation`: `"state"`, `"bare_state"`, `"history"` or `"both"`.
     * `reward_on`: `"shown"` or `"accept"`.
     * `patience`: skips in a row that a user bears.
+    * `leaving`: `"patience"`, or `"learned"`: users may leave after an item that they took, with
+      the chance that the sessions of the log taught the simulator (by how many were taken, how
+      they were liked, how alike they were), one draw a step more; skips use up patience as before,
+      unless the log told them too, with its sessions. An LE knows it whose log has sessions: its
+      `tells_leaving` says so.
     * `accept_rate`: mean probability that a uniformly shown item is taken; None leaves it as the
       simulator has it.
     * `history_length`: items in the history observation.
@@ -195,6 +202,7 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
         quantile: float | None = None,
         support_penalty: float | None = None,
         randomise: str | None = None,
+        leaving: str = PATIENCE,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -209,6 +217,7 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
             shown_length,
             resolve_actions(self.simulator, actions, candidates, retrieve),
             resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
+            leaving,
         )
         self.n_items = rules.n_items
         super().__init__(

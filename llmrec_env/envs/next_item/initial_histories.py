@@ -10,6 +10,7 @@ from llmrec_env.common.arrays import FloatArray, IntArray, read_only
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.feedback import Source, told
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.sessions import Wanted, sessions_of
 
 MIN_INITIAL_ITEMS = 3
 
@@ -71,6 +72,21 @@ class InitialHistories:
     def history(self, user: int) -> IntArray:
         """The initial history of a user, int64, oldest first."""
         return self.log.sequence(user)[: self.cuts[user]]
+
+    def taken_in_session(self, told: Wanted) -> IntArray:
+        """How many of the last items of each initial history belong to the session that goes on
+        after it, int64 (n_users,); 0 where a new one begins, or the log does not tell.
+
+        Args:
+            told: what tells its sessions.
+        """
+        found = np.zeros(self.log.n_users, dtype=np.int64)
+        columns = {"column": "session" in self.log.feedback.columns, "times": self.log.has_time}
+        sessions = sessions_of(self.log, told) if columns.get(told, True) else None
+        if sessions is not None:
+            first = self.log.offsets[:-1][self.eligible] + self.cuts[self.eligible]
+            found[self.eligible] = np.minimum(sessions.places[first], self.cuts[self.eligible])
+        return found
 
     def feedback(self, user: int) -> FloatArray:
         """How each item of it was liked, float32, in the unit of the log; NaN where unknown."""

@@ -5,7 +5,8 @@ item a step, :class:`SlateRules` a list. A row is one user in one episode:
 
 * An item is *seen* when it stands in the initial history or was shown in this episode; one about
   which the simulator cannot answer (:meth:`UserSimulator.unknown_items`) counts as seen.
-* Each skip costs one patience, taking an item restores it; without patience the user leaves.
+* Each skip costs one patience, taking an item restores it; without patience the user leaves, or,
+  with ``leaving="learned"``, by a chance that the simulator learned (``leaving.py``).
   A user who has seen every item leaves too; the time limit stands in ``envs/common/rules.py``.
 """
 
@@ -27,6 +28,7 @@ from llmrec_env.envs.next_item.actions import ActionMap, ItemActions
 from llmrec_env.envs.next_item.doubt import Doubt, spreads
 from llmrec_env.envs.next_item.elsewhere import Elsewhere
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
+from llmrec_env.envs.next_item.leaving import PATIENCE, learned_leaving
 from llmrec_env.envs.next_item.seen import SeenItems
 from llmrec_env.envs.next_item.shown import ShownItems
 from llmrec_env.envs.next_item.users_now import UsersNow
@@ -53,6 +55,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
             looks at them.
         actions: what an action stands for; the index of an item where None.
         doubt: what is paid where the simulator may be wrong; what it says where None.
+        leaving: when users leave, ``"patience"`` or ``"learned"``.
 
     Attributes:
         terms: the names of the reward terms.
@@ -92,6 +95,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         shown_length: int = SHOWN_LENGTH,
         actions: ActionMap | None = None,
         doubt: Doubt | None = None,
+        leaving: str = PATIENCE,
     ) -> None:
         super().__init__(num_rows)
         check_counts(history_length=history_length)
@@ -107,6 +111,7 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self.shown: ShownItems | None = None
         if shown_length or not isinstance(self.actions, ItemActions):
             self.shown = ShownItems(num_rows, shown_length, item_space_of(simulator).points)
+        self._leaving = learned_leaving(leaving, simulator, self.initial_histories, num_rows)
         self.users = np.zeros(num_rows, dtype=np.int64)
         self.seen = SeenItems(num_rows, self.n_items)
         self.recent = np.full((num_rows, history_length), self.n_items, dtype=np.int64)
@@ -211,6 +216,8 @@ class UsersInEpisodes(Rules[OutcomeT]):
         for row, history in zip(rows, histories, strict=True):
             self._open_row(row, history)
         self._check_left(rows)
+        if self._leaving is not None:
+            self._leaving.begin(rows, users)
         if self.shown is not None:
             self.shown.begin(rows)
         self.actions.look(self.now())
@@ -259,6 +266,8 @@ class UsersInEpisodes(Rules[OutcomeT]):
         accepted = unseen & (uniform < response.accept_probability)
         self._commit(accepted, unseen & ~accepted)
         self._check_states()
+        if self._leaving is not None:
+            self._leaving.step(items, unseen, accepted, response.reward)
         self._remember(shown, items, unseen, accepted)
         self._tire(playing, accepted)
         self.actions.look(self.now())
@@ -289,8 +298,13 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self.session.commit(accepted, **self.simulator.told_skips(skipped))
 
     def _leave(self, playing: BoolArray) -> BoolArray:
-        """Whose patience is used up, or who has seen every item, bool (N,); others live on."""
-        gone = playing & ((self.patience_left <= 0) | (self.seen.counts == self.n_items))
+        """Who leaves, or has seen every item, bool (N,); others live on."""
+        gone = self.seen.counts == self.n_items
+        if self._leaving is None or not self._leaving.after_skips:
+            gone |= self.patience_left <= 0
+        if self._leaving is not None:
+            gone |= self._leaving.leaves(self.session, playing, self.generators)
+        gone &= playing
         if self.elsewhere is not None:
             self.elsewhere.step(playing & ~gone)
         return gone
@@ -333,7 +347,8 @@ class UsersInEpisodes(Rules[OutcomeT]):
             self.recent[takers, -1] = items[takers]
 
     def _tire(self, playing: BoolArray, accepted: BoolArray) -> None:
-        self.patience_left = np.where(accepted, self.patience, self.patience_left - playing)
+        tired = np.maximum(self.patience_left - playing, 0)
+        self.patience_left = np.where(accepted, self.patience, tired)
         self.last_answer = np.where(playing, np.where(accepted, 1, -1), self.last_answer)
         self.steps += playing
 

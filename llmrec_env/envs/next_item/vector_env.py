@@ -11,6 +11,7 @@ from llmrec_env.envs.common.vector import RulesVectorEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_actions
 from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import InfoBuilder, tells_masks
+from llmrec_env.envs.next_item.leaving import PATIENCE
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.rendering import draw
 from llmrec_env.envs.next_item.rules import NextItemRules, Outcome
@@ -94,6 +95,7 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
         quantile: float | None = None,
         support_penalty: float | None = None,
         randomise: str | None = None,
+        leaving: str = PATIENCE,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -108,6 +110,7 @@ class NextItemVectorEnv(NextItemSettings, RulesVectorEnv[Outcome]):
             shown_length,
             resolve_actions(self.simulator, actions, candidates, retrieve),
             resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
+            leaving,
         )
         self.n_items = rules.n_items
         super().__init__(

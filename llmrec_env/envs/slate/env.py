@@ -11,6 +11,7 @@ from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.next_item.action_arguments import resolve_choices
 from llmrec_env.envs.next_item.doubt import resolve_doubt
 from llmrec_env.envs.next_item.infos import tells_masks
+from llmrec_env.envs.next_item.leaving import PATIENCE
 from llmrec_env.envs.next_item.observations import ObservationBuilder
 from llmrec_env.envs.next_item.settings import NextItemSettings
 from llmrec_env.envs.next_item.simulators import resolve_simulator
@@ -134,6 +135,7 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
         quantile: float | None = None,
         support_penalty: float | None = None,
         randomise: str | None = None,
+        leaving: str = PATIENCE,
     ) -> None:
         self.simulator = resolve_simulator(
             simulator, users, accept_rate, device, dtype, remember_skips
@@ -150,6 +152,7 @@ class SlateEnv(NextItemSettings, RulesEnv[SlateOutcome]):
             shown_length,
             resolve_choices(self.simulator, candidates, retrieve),
             resolve_doubt(self.simulator, pessimism, quantile, support_penalty, randomise),
+            leaving,
         )
         self.n_items = rules.n_items
         super().__init__(

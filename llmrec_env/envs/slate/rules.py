@@ -29,6 +29,7 @@ from llmrec_env.common.wording import shown
 from llmrec_env.envs.next_item.actions import Choices
 from llmrec_env.envs.next_item.candidates import CandidateActions
 from llmrec_env.envs.next_item.doubt import Doubt
+from llmrec_env.envs.next_item.leaving import PATIENCE
 from llmrec_env.envs.next_item.users_in_episodes import SHOWN_LENGTH, UsersInEpisodes
 from llmrec_env.envs.slate.choice import draw_places, look_probabilities
 from llmrec_env.users.base import UserSimulator
@@ -79,6 +80,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
         shown_length: how many of the items looked at ``shown`` keeps.
         actions: what a number in a place of the action stands for; the index of an item where None.
         doubt: what is paid where the simulator may be wrong; what it says where None.
+        leaving: when users leave, ``"patience"`` or ``"learned"``.
 
     Attributes:
         slate_size: K.
@@ -104,6 +106,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
         shown_length: int = SHOWN_LENGTH,
         actions: Choices | None = None,
         doubt: Doubt | None = None,
+        leaving: str = PATIENCE,
     ) -> None:
         super().__init__(
             simulator,
@@ -115,6 +118,7 @@ class SlateRules(UsersInEpisodes[SlateOutcome]):
             shown_length,
             actions,
             doubt,
+            leaving,
         )
         check_counts(slate_size=slate_size)
         self._choices = int(self.actions.space.n)
