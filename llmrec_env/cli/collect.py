@@ -83,6 +83,13 @@ def collect(
     patience: Annotated[
         int, options.number("Skips in a row after which a user leaves.", least=1)
     ] = 5,
+    leaving: Annotated[
+        str,
+        typer.Option(
+            help="When users leave: patience, or learned, by the chance that the simulated user "
+            "learned from sessions."
+        ),
+    ] = "patience",
     max_episode_steps: Annotated[int, options.number("Steps of an episode at most.", least=1)] = 50,
     d3rlpy: Annotated[
         bool, typer.Option(help="Write it for d3rlpy too: dataset.h5 in the folder.")
@@ -114,6 +121,7 @@ def collect(
         **{"policy": policy, "epsilon": epsilon, "temperature": temperature},
         **{"simulator": simulator, "users": users, "episodes": episodes, "dtype": dtype},
         **{"patience": patience, "max_episode_steps": max_episode_steps, "seed": seed},
+        **({} if leaving == "patience" else {"leaving": leaving}),
         **log.held_out,
     }
     place = ResultFolder.at(out, "collect", "collected log", settings)
@@ -129,6 +137,7 @@ def collect(
         max_episode_steps,
         simulator or "embedded",
         patience=patience,
+        leaving=leaving,
     )
     if minari is not None and _is_in_minari(minari, plan.about):
         minari = None

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -65,6 +65,13 @@ def fit(
     min_steps: Annotated[int, options.number("Optimiser steps at least.", least=0)] = 300,
     allow_untexted: options.Untexted = False,
     mask_seen: options.MaskSeen = None,
+    sessions: Annotated[
+        str,
+        typer.Option(
+            help="What tells sessions, from which it is learned when users leave: column (session), "
+            "times (pauses of half an hour), none, or auto, whichever there is."
+        ),
+    ] = "auto",
     budget: options.Budget = 1.0,
     yes: Annotated[
         bool,
@@ -92,6 +99,7 @@ def fit(
             epochs=epochs,
             min_steps=min_steps,
             mask_seen=mask_seen,
+            sessions=sessions,  # type: ignore[arg-type]  # refused by LearningConfig
             seed=seed,
             **lm.learning,
         ),
@@ -157,12 +165,26 @@ def _print(fitted: LanguageEnvironment) -> None:
     rows = [{"LE": "untrained", **_shown(curve[0])}, {"LE": "learned", **_shown(best)}]
     masked = fitted.record["learning"]["mask_seen"]
     print_rows(f"Validation users, seen items {'' if masked else 'not '}masked", rows)
+    print_line(_leaving(fitted.record.get("leaving")))
     if "liking" in fitted.record:
         error = -max(row["told"] for row in fitted.record["liking"]["curve"] if "told" in row)
         print_line(
             f"How they like other items is told with a squared error of {error:.2f}, where no "
             "difference at all has about 1"
         )
+
+
+def _leaving(record: Mapping[str, Any] | None) -> str:
+    """What was learned of when users leave."""
+    if record is None:
+        return "The log tells no sessions: users leave when their patience is used up"
+    gain, low, high = record["log_likelihood_above_constant"]
+    told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] nats an item beside a constant chance"
+    kept = "kept" if record["kept"] == "features" else "forgotten, the constant stays"
+    return (
+        f"{record['sessions']:,} sessions of validation users, by {record['told']}: of items "
+        f"{record['after']} {record['rate']:.1%} end one. What tells when: {told} ({kept})"
+    )
 
 
 def _shown(row: Mapping[str, float]) -> dict[str, float]:

@@ -49,11 +49,19 @@ def fit_logistic(
     held = np.append(np.full(design.shape[1], ridge), 1e-9)
     beta = np.zeros(x.shape[1])
     beta[-1] = log_odds(float(np.mean(happened)), len(x))
+
+    def loss(at: NDArray[Any]) -> float:
+        logits = x @ at
+        told = np.logaddexp(0.0, logits).sum() - happened @ logits
+        return float(told + 0.5 * (held * at**2).sum())
+
     for _ in range(steps):
         p = sigmoid(x @ beta)
         slope = x.T @ (happened - p) - held * beta
         curvature = x.T @ (x * (p * (1 - p))[:, None]) + np.diag(held)
-        step = np.linalg.solve(curvature, slope)
+        step, now = np.linalg.solve(curvature, slope), loss(beta)
+        while loss(beta + step) > now and np.abs(step).max() > 1e-10:
+            step /= 2  # where cases are told apart cleanly a full step goes too far
         beta += step
         if np.abs(step).max() < 1e-8:
             break
