@@ -68,8 +68,8 @@ def fit(
     sessions: Annotated[
         str,
         typer.Option(
-            help="What tells sessions, from which it is learned when users leave: column (session), "
-            "times (pauses of half an hour), none, or auto, whichever there is."
+            help="What tells the sessions that teach when users leave: column (session), times "
+            "(pauses of half an hour), none, or auto: what there is."
         ),
     ] = "auto",
     budget: options.Budget = 1.0,

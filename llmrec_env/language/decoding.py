@@ -75,7 +75,7 @@ class Decoder(KeepsArrays):
         self._read = Recent(n, self.window)
         self._taken = Recent(n, self.window) if remember_skips else self._read
         self._length = torch.zeros(lanes, dtype=torch.long, device=device)
-        self._means = torch.zeros(n, le.state_size, device=device)
+        self._means = torch.zeros(n, len(le.heads.decays), le.state_size, device=device)
         self._rows = torch.arange(lanes, device=device)
         self._slots = torch.arange(self.window.size + 2, device=device)
         self._kept_shares = le.heads.kept_shares(self._slots.float())

@@ -15,20 +15,27 @@ from torch import Tensor, nn
 from llmrec_env.language.item_words import ItemWords
 from llmrec_env.language.liking import LikingHead
 
+LONG_DECAY = 0.95
+"""What each step back counts at first in the mean of long memory."""
+
 
 class Heads(nn.Module):
     """State, item and reward heads of the LE.
 
     With fixed unit features ``p_i`` and tf-idf weighted words ``b_i`` of an item, LM outputs ``h``
-    times ``output_scale``, and ``m_t`` the mean of the read items' features with weights
-    ``g^(t-i)``::
+    times ``output_scale``, and ``m_t`` and ``l_t`` means of the read items' features with weights
+    ``g^(t-i)`` and ``c^(t-i)``, where c begins near 1::
 
         feature  f_i = norm(p_i + U b_i + q_i)          U = 0, q = 0 at first; q only with item ids
         token    x_i = e_i + P f_i                      P = 0 at first
-        state    s_t = norm(A m_t + W h_t)              A = I and W = 0 at first
+        state    s_t = norm(A m_t + L l_t + W h_t)      A = I, L = 0 and W = 0 at first
         item     v_j = norm(B f_j + C gelu(D f_j))      B = I and C = 0 at first
         action   logits_j = cos(s_t, v_j) / tau
         raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + c' v_a + b cos(s_t, v_a)    u, c = 0 at first
+
+    One mean alone says what a user likes by what they took lately, so that more of the same can
+    only draw more. Beside it the mean of long memory, L, tells what they like in the long run, and
+    A what the last items did to that: they may have had enough of it.
 
     Where the log tells feedback, the token of a history's item says how it was liked, by
     ``G (1, z_i)`` with G = 0 at first, and :class:`LikingHead` answers how an item is liked. Where
@@ -48,6 +55,7 @@ class Heads(nn.Module):
         ordered: bool = True,
         id_dropout: float = 0.0,
         skips: bool = False,
+        long_run: bool = False,
     ) -> None:
         super().__init__()
         self.liking, self.id_dropout = liking, id_dropout
@@ -57,7 +65,11 @@ class Heads(nn.Module):
         self.word_correction = nn.Parameter(torch.zeros(words, state_size))
         self.id_correction = nn.Parameter(torch.zeros(ids, state_size)) if ids else None
         self.token_correction = nn.Linear(state_size, hidden_size, bias=False)
-        self.decay_logit = nn.Parameter(torch.tensor(math.log(decay / (1 - decay))))
+        self.decay_logit = nn.Parameter(torch.tensor(_log_odds(decay)))
+        self.long_run = long_run and ordered
+        if self.long_run:
+            self.long_decay_logit = nn.Parameter(torch.tensor(_log_odds(LONG_DECAY)))
+            self.long_map = nn.Parameter(torch.zeros(state_size, state_size))
         self.state_map = nn.Linear(state_size, state_size, bias=False)
         self.state_correction = nn.Linear(hidden_size, state_size, bias=False)
         self.item_map = nn.Linear(state_size, state_size, bias=False)
@@ -95,9 +107,13 @@ class Heads(nn.Module):
             posterior.axes = _rows_followed(posterior.axes, kept, more)
 
     @property
-    def decay(self) -> Tensor:
-        """The weight ``g`` in (0, 1) by which each step back counts less."""
-        return torch.sigmoid(self.decay_logit)
+    def decays(self) -> Tensor:
+        """The weights in (0, 1) by which each step back counts less, (M,): ``g``, and ``c`` where
+        there is a mean of long memory; 1 where there is no order."""
+        if not self.ordered:
+            return torch.ones_like(self.decay_logit)[None]
+        logits = [self.decay_logit, self.long_decay_logit] if self.long_run else [self.decay_logit]
+        return torch.sigmoid(torch.stack(logits))
 
     def features(self, given: Tensor, words: ItemWords, items: Tensor | None = None) -> Tensor:
         """Unit features (M, D) of some items from the fixed ones, their words and their numbers.
@@ -127,31 +143,36 @@ class Heads(nn.Module):
         return given if raw is given else nn.functional.normalize(raw, dim=-1)
 
     def means(self, features: Tensor) -> Tensor:
-        """Recency-weighted mean of the features up to each place; (B, T, D) in and out.
-
-        All weigh the same where there is no order.
+        """Recency-weighted means (B, T, M, D) of the features (B, T, D) up to each place, one for
+        each of :attr:`decays`.
         """
         place = torch.arange(features.shape[1], device=features.device)
         back = (place[:, None] - place[None, :]).clamp(min=0)
-        decay = self.decay if self.ordered else torch.ones_like(self.decay)
-        weights = torch.tril(decay**back)
-        return (weights @ features) / weights.sum(-1)[:, None]
+        means = []
+        for decay in self.decays:
+            weights = torch.tril(decay**back)
+            means.append((weights @ features) / weights.sum(-1)[:, None])
+        return torch.stack(means, dim=-2)
 
     def kept_shares(self, counts: Tensor) -> Tensor:
-        """Weight (…,) that the mean of ``counts`` (…,) items keeps when one more is taken in."""
+        """Weights (…, M) that means of ``counts`` (…,) items keep when one more is taken in."""
+        counts = counts[..., None]
         if not self.ordered:
             return counts / (counts + 1)
-        decay = self.decay
+        decay = self.decays
         past = decay * (1 - decay**counts) / (1 - decay)
         return past / (past + 1)
 
     def extend_means(self, means: Tensor, kept_shares: Tensor, features: Tensor) -> Tensor:
-        """Means (…, D) after one more item, whose features are given, from those before it."""
-        return torch.lerp(features, means, kept_shares[..., None])
+        """Means (…, M, D) after one more item, whose features (…, D) are given, from those before
+        it."""
+        return torch.lerp(features[..., None, :], means, kept_shares[..., None])
 
     def states(self, means: Tensor, hidden: Tensor) -> Tensor:
-        """Unit states (…, D) from means (…, D) and LM outputs (…, H)."""
-        raw = self.state_map(means) + self.state_correction(hidden * self.output_scale)
+        """Unit states (…, D) from means (…, M, D) and LM outputs (…, H)."""
+        raw = self.state_map(means[..., 0, :]) + self.state_correction(hidden * self.output_scale)
+        if self.long_run:
+            raw = raw + means[..., 1, :] @ self.long_map.T
         return nn.functional.normalize(raw, dim=-1)
 
     def items(self, features: Tensor) -> Tensor:
@@ -167,6 +188,10 @@ class Heads(nn.Module):
         """Unbounded scores (…,): LM output at the action, state before it, and its vector."""
         score = self.score(hidden * self.output_scale) + self.item_score(vectors)
         return score[..., 0] + self.cosine_weight * (states * vectors).sum(-1)
+
+
+def _log_odds(share: float) -> float:
+    return math.log(share / (1 - share))
 
 
 def followed(own: nn.Parameter, kept: int, more: int) -> nn.Parameter:

@@ -1,8 +1,8 @@
-"""What an LE knows of its items by their texts, and by what users share: what each part carries.
+"""What each part of an LE carries, so that none stays that makes it worse.
 
 An item's feature is its text's plus a vector of its own, and both are learned together. Afterwards
 validation users are told with both and with each alone, so that the whole is never worse than the
-texts alone would be.
+texts alone would be. The same is asked of what states tell of the long run.
 """
 
 from __future__ import annotations
@@ -59,6 +59,31 @@ def keep_what_helps(model: LanguageEnvironment, found: dict[str, Any]) -> None:
     found["kept"] = "text" if alone else "both"
     if alone and model.heads.id_correction is not None:
         model.heads.id_correction.zero_()
+
+
+@torch.no_grad()
+def measure_long_run(
+    model: LanguageEnvironment, both: Mapping[str, float], measure: Callable[[], dict[str, float]]
+) -> dict[str, Any] | None:
+    """What states come to with and without what users like in the long run; None where they never
+    tell it.
+
+    Arguments are those of :func:`measure_parts`; what is better is told as ``kept``.
+    """
+    if not model.heads.long_run:
+        return None
+    with _zero(model.heads.long_map):
+        without = measure()
+    told = {name: both[name] for name in without}
+    kept = "with" if told["progress"] >= without["progress"] else "without"
+    return {"with": told, "without": without, "kept": kept}
+
+
+@torch.no_grad()
+def forget_long_run(model: LanguageEnvironment, found: Mapping[str, Any] | None) -> None:
+    """Let states tell only what users took lately, where that is better."""
+    if found is not None and found["kept"] == "without":
+        model.heads.long_map.zero_()
 
 
 @contextmanager

@@ -24,7 +24,12 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.splits import some_users
 from llmrec_env.language.calibration import calibrate
-from llmrec_env.language.item_parts import keep_what_helps, measure_parts
+from llmrec_env.language.item_parts import (
+    forget_long_run,
+    keep_what_helps,
+    measure_long_run,
+    measure_parts,
+)
 from llmrec_env.language.learning_batches import LONGEST, Batches
 from llmrec_env.language.learning_config import LearningConfig
 from llmrec_env.language.learning_losses import (
@@ -106,10 +111,15 @@ def learn(
         learn_liking(model, log, validation, liking, checkpoint, run)
         model.eval()
 
+    def told() -> dict[str, float]:
+        return validate(model, checks, 0, masked)
+
     both = next(row for row in history.rows if row["step"] == history.best_step)
-    parts = processes.on_main(
-        lambda: measure_parts(model, both, lambda: validate(model, checks, 0, masked))
-    )
+    long_run = processes.on_main(lambda: measure_long_run(model, both, told))
+    forget_long_run(model, long_run)
+    if long_run is not None:
+        both = long_run[long_run["kept"]]
+    parts = processes.on_main(lambda: measure_parts(model, both, told))
     keep_what_helps(model, parts)
 
     def finish() -> tuple[float, float, dict[str, Any], dict[str, Any] | None]:
@@ -134,6 +144,7 @@ def learn(
         "curve": history.rows,
         "best_step": history.best_step,
         "parts": parts,
+        "long_run": long_run,
     }
     if folder is not None:
         clear_checkpoint(folder)
@@ -177,8 +188,9 @@ class Trial:
         self.step_tokens = steps * sum(self.tokens) / len(self.tokens)
         self.step_tokens *= 1 + config.read_skips * (LONGEST - 1) / 2
         checks = Batches(_checks(validation, config), model, LearningConfig())
-        # One more before learning; afterwards each part of the items is measured by itself.
+        # One more before learning; afterwards each part is measured by itself.
         readings = config.validations + 1 + 2 * (model.heads.id_correction is not None)
+        readings += model.heads.long_run
         self.read_tokens = readings * sum(checks.tokens)
 
     @property

@@ -63,6 +63,10 @@ class LanguageEnvironmentConfig:
     ordered: bool | None = None
     """Whether histories are sequences. Where they are sets, items have no positions and all weigh
     the same. None: as the training log says (:attr:`InteractionLog.is_ordered`)."""
+    long_run: bool = True
+    """Whether states tell what users like in the long run beside what they took lately, so that
+    more of the same may please less for a while. Only of histories that are sequences; forgotten
+    where validation users are told better without."""
     feedback: FeedbackScale | None = None
     """How the training log's feedback is put into numbers, where it has any: the LE then reads
     histories with it, and answers how much an item is liked apart from whether it is taken."""
@@ -165,6 +169,7 @@ class LanguageEnvironment(nn.Module):
                 ordered=self.config.ordered is not False,
                 id_dropout=self.config.id_dropout,
                 skips=self.config.skips,
+                long_run=self.config.long_run,
             )
         self.register_buffer("item_tokens", item_tokens.float())
         self.register_buffer("item_features", item_features.float())
@@ -296,6 +301,7 @@ class LanguageEnvironment(nn.Module):
             settings["window"] = Window(**settings["window"])
             if settings.get("feedback") is not None:
                 settings["feedback"] = FeedbackScale.from_json(settings["feedback"])
+            settings.setdefault("long_run", False)  # of before there was such a mean
             settings["lora_modules"] = tuple(settings.get("lora_modules", ()))
             config, record = LanguageEnvironmentConfig(**settings), saved.record
         with reading(saved.folder):

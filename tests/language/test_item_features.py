@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from tiny_models import TINY, catalogue
+from tiny_models import TINY, catalogue, mapped_means
 
 from llmrec_env.common.errors import LLMRecError, SettingError
 from llmrec_env.data.catalogue import Catalogue
@@ -252,9 +252,8 @@ def test_without_a_language_model_the_le_is_a_bag_of_items(split: Split, tmp_pat
     labels = user.label(log)
     tables = model.tables()
     history = torch.from_numpy(log.sequence(0)[:3].copy())
-    weights = model.heads.decay ** torch.arange(2, -1, -1)
-    mean = (weights[:, None] * tables.features[history]).sum(0) / weights.sum()
-    state = torch.nn.functional.normalize(model.heads.state_map(mean), dim=0)
+    raw = mapped_means(model, tables.features[history])
+    state = torch.nn.functional.normalize(raw, dim=0)
     assert labels.states[2] == pytest.approx(state.detach().numpy(), abs=1e-5)
     vector = tables.vectors[log.sequence(0)[3]]
     own = model.heads.item_score(vector)[0] + model.heads.score.bias[0]

@@ -16,7 +16,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from tiny_models import ARCHITECTURES, N_ITEMS, TINY, random_log, tiny_le, window_start
+from tiny_models import (
+    ARCHITECTURES,
+    N_ITEMS,
+    TINY,
+    mapped_means,
+    random_log,
+    tiny_le,
+    window_start,
+)
 from torch.nn.functional import normalize
 
 import llmrec_env
@@ -86,10 +94,9 @@ class Walk:
     def state(self) -> FloatArray:
         taken = [item for item, skipped in self.read if not skipped]
         taken = taken[window_start(self.model, len(taken)) :]
-        weights = self.model.heads.decay ** torch.arange(len(taken) - 1, -1, -1)
-        mean = (weights[:, None] * self.le.tables.features[taken]).sum(0) / weights.sum()
-        heads = self.model.heads
-        raw = heads.state_map(mean) + heads.state_correction(self._outputs(self.read)[-1])
+        outputs = self._outputs(self.read)[-1]
+        raw = mapped_means(self.model, self.le.tables.features[taken])
+        raw = raw + self.model.heads.state_correction(outputs)
         return normalize(raw, dim=0).numpy()
 
     @torch.no_grad()

@@ -156,10 +156,19 @@ def plain_state(model: LanguageEnvironment, history: IntArray) -> Tensor:
     """The state after a history, from a reading that uses none of our masks or caches."""
     items = np.asarray(history[window_start(model, len(history)) :])
     hidden = _read(model, items)[-1]
-    weights = model.heads.decay ** torch.arange(len(items) - 1, -1, -1)
-    mean = (weights[:, None] * model.tables().features[items]).sum(0) / weights.sum()
-    raw = model.heads.state_map(mean) + model.heads.state_correction(hidden)
-    return normalize(raw, dim=0)
+    raw = mapped_means(model, model.tables().features[items])
+    return normalize(raw + model.heads.state_correction(hidden), dim=0)
+
+
+@torch.no_grad()
+def mapped_means(model: LanguageEnvironment, features: Tensor) -> Tensor:
+    """What the means of features (T, D) bring to a state, without a running mean."""
+    heads, raw = model.heads, torch.zeros(1)
+    maps = [heads.state_map.weight, *([heads.long_map] if heads.long_run else [])]
+    for decay, own in zip(heads.decays, maps, strict=True):
+        weights = decay ** torch.arange(len(features) - 1, -1, -1)
+        raw = raw + own @ ((weights[:, None] * features).sum(0) / weights.sum())
+    return raw
 
 
 @torch.no_grad()
