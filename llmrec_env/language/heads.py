@@ -112,7 +112,7 @@ class Heads(nn.Module):
         there is a mean of long memory; 1 where there is no order."""
         if not self.ordered:
             return torch.ones_like(self.decay_logit)[None]
-        logits = [self.decay_logit, self.long_decay_logit] if self.long_run else [self.decay_logit]
+        logits = (self.decay_logit, self.long_decay_logit) if self.long_run else (self.decay_logit,)
         return torch.sigmoid(torch.stack(logits))
 
     def features(self, given: Tensor, words: ItemWords, items: Tensor | None = None) -> Tensor:
