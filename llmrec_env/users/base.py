@@ -19,7 +19,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -269,16 +269,19 @@ class UserSimulator(ABC):
                 without feedback.
         """
 
-    def with_users(self, users: InteractionLog) -> UserSimulator:
+    def with_users(self, users: InteractionLog) -> Self:
         """The same simulator, whose episodes start from the users of another log.
 
         Raises:
             DataError: the log is of another catalogue.
         """
-        check_same_catalogue(self.catalogue, users.catalogue, "users, for this simulator")
         simulator = copy.copy(self)
-        simulator.users = users
+        simulator._set_users(users)
         return simulator
+
+    def _set_users(self, users: InteractionLog) -> None:
+        check_same_catalogue(self.catalogue, users.catalogue, "users, for this simulator")
+        self.users = users
 
     @property
     def n_items(self) -> int:
@@ -355,12 +358,17 @@ class UserSimulator(ABC):
         logits[exclude] = -np.inf
         return top_k(logits, k)
 
-    def with_accept_rate(self, accept_rate: float) -> UserSimulator:
+    def with_accept_rate(self, accept_rate: float) -> Self:
         """The same users, taking a uniformly shown item with this mean probability.
 
         Raises:
-            SimulatorError: this kind of user has no such setting.
+            SimulatorError: this kind of user has no such setting, or the rate is not in (0, 1).
         """
+        simulator = copy.copy(self)
+        simulator._set_accept_rate(accept_rate)
+        return simulator
+
+    def _set_accept_rate(self, accept_rate: float) -> None:
         raise SimulatorError(f"{type(self).__name__} cannot change its accept rate")
 
     def with_remember_skips(self, remember_skips: bool) -> UserSimulator:

@@ -151,12 +151,6 @@ class LanguageUser(UserSimulator):
             self.users = self.model.users  # type: ignore[assignment]
         self._labels = WeakKeyDictionary()
 
-    def with_accept_rate(self, accept_rate: float) -> LanguageUser:
-        """The same users, taking a uniformly shown item with this mean probability."""
-        simulator = copy.copy(self)
-        simulator._set_accept_rate(accept_rate)
-        return simulator
-
     @property
     def folder(self) -> Path | None:
         """The folder from which they were loaded; None where they were not."""

@@ -191,12 +191,6 @@ class PromptedUser(HistoryUser):
         simulator._acceptance = calibrated_on(self._ask_taking, validation, pairs, seed)
         return simulator
 
-    def with_accept_rate(self, accept_rate: float) -> PromptedUser:
-        """The same users, taking a uniformly shown item with this mean probability."""
-        simulator = copy.copy(self)
-        simulator._set_accept_rate(accept_rate)
-        return simulator
-
     def _set_accept_rate(self, accept_rate: float) -> None:
         if not 0 < accept_rate < 1:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")

@@ -8,15 +8,12 @@ between, so they can say whether a simulator is right about real people.
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays, read_only
 from llmrec_env.common.checks import check_number
 from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
-from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import random_indexing
@@ -81,21 +78,8 @@ class RatedUser(UserSimulator):
             )
         self._names = {name: row for row, name in enumerate(ratings.user_ids)}
         self._likings, self._deviations = _tables(ratings, users, found)
-        self._know(users)
-        self._calibrate(accept_rate)
-
-    def with_users(self, users: InteractionLog) -> RatedUser:
-        """The same people, whose episodes start from the interactions of another log."""
-        check_same_catalogue(self.catalogue, users.catalogue, "users, for these ratings")
-        simulator = copy.copy(self)
-        simulator._know(users)
-        return simulator
-
-    def with_accept_rate(self, accept_rate: float) -> RatedUser:
-        """The same people, taking a rated item with this mean probability."""
-        simulator = copy.copy(self)
-        simulator._calibrate(accept_rate)
-        return simulator
+        self._set_users(users)
+        self._set_accept_rate(accept_rate)
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
@@ -116,7 +100,7 @@ class RatedUser(UserSimulator):
         """Where items lie, by who took them: unit rows float32 (n_items, state_size)."""
         return self._vectors
 
-    def _know(self, users: InteractionLog) -> None:
+    def _set_users(self, users: InteractionLog) -> None:
         rows = [self._names.get(name, -1) for name in users.user_ids]
         strangers = [name for name, row in zip(users.user_ids, rows, strict=True) if row < 0]
         if strangers:
@@ -124,10 +108,10 @@ class RatedUser(UserSimulator):
                 f"{len(strangers)} of {users.n_users} users have no known ratings (such as "
                 f"{strangers[0]!r}): give the log of those who have"
             )
-        self.users = users
+        super()._set_users(users)
         self._rows = np.array(rows, dtype=np.int64)
 
-    def _calibrate(self, accept_rate: float) -> None:
+    def _set_accept_rate(self, accept_rate: float) -> None:
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         known = self._deviations[~np.isnan(self._deviations)].astype(np.float64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Literal
 
 import numpy as np
@@ -57,7 +56,8 @@ class TrueTasteUser(UserSimulator):
             the first half (at least 3) of their items.
 
     Raises:
-        SimulatorError: ``users`` speak of another catalogue, or ``accept_rate`` is not in (0, 1).
+        DataError: ``users`` speak of another catalogue.
+        SimulatorError: ``accept_rate`` is not in (0, 1).
     """
 
     def __init__(
@@ -67,8 +67,8 @@ class TrueTasteUser(UserSimulator):
         self.catalogue = world.catalogue
         self.state_size = 2 * world.factors.shape[1] + self._trusts + 1
         self._willing_counts, self._willing_values = _willingness_histogram(world)
-        self._know(users if users is not None else world.log)
-        self._calibrate(accept_rate)
+        self._set_users(users if users is not None else world.log)
+        self._set_accept_rate(accept_rate)
 
     @property
     def _trusts(self) -> bool:
@@ -101,18 +101,6 @@ class TrueTasteUser(UserSimulator):
             return super().leave_chance(session, visits)
         assert isinstance(session, _TrueTasteSession)
         return self.world.parameters.leave_rate * (1.0 - session._mind.trust)
-
-    def with_users(self, users: InteractionLog) -> TrueTasteUser:
-        """The same world, whose episodes start from the users of another log."""
-        simulator = copy.copy(self)
-        simulator._know(users)
-        return simulator
-
-    def with_accept_rate(self, accept_rate: float) -> TrueTasteUser:
-        """The same users, taking a uniformly shown item with this mean probability."""
-        simulator = copy.copy(self)
-        simulator._calibrate(accept_rate)
-        return simulator
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
@@ -159,13 +147,8 @@ class TrueTasteUser(UserSimulator):
         """The minds of N users who took ``histories``."""
         return self.world.model.after(self._first_tastes(histories, users), histories)
 
-    def _know(self, users: InteractionLog) -> None:
-        if users.catalogue is not self.catalogue and users.catalogue.ids != self.catalogue.ids:
-            raise SimulatorError(
-                f"users of another catalogue ({users.n_items} items): the true users of a world "
-                f"answer about its own {self.n_items} items, in the order of world.catalogue"
-            )
-        self.users = users
+    def _set_users(self, users: InteractionLog) -> None:
+        super()._set_users(users)
         self._world_rows = self.world.user_rows(users.user_ids)
 
     def _first_tastes(self, histories: Histories, users: IntArray | None) -> Float64Array:
@@ -183,7 +166,7 @@ class TrueTasteUser(UserSimulator):
             tastes[strangers] = self.world.estimate_tastes([histories[row] for row in strangers])
         return tastes
 
-    def _calibrate(self, accept_rate: float) -> None:
+    def _set_accept_rate(self, accept_rate: float) -> None:
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         self.accept_rate = accept_rate

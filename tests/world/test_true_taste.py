@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmrec_env.common.errors import SimulatorError
+from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.users.base import Response, Session
@@ -182,7 +182,7 @@ def test_a_copy_of_an_environment_shares_the_simulator(simulator: TrueTasteUser)
 
 def test_users_of_another_catalogue_are_refused(world: World) -> None:
     other = generate_world(seed=0, n_items=40, n_users=3)
-    with pytest.raises(SimulatorError, match="another catalogue"):
+    with pytest.raises(DataError, match="another catalogue"):
         TrueTasteUser(world, users=other.log)
 
 
