@@ -28,7 +28,7 @@ pytest.importorskip("stable_baselines3")
 def test_each_step_works_alone_on_a_persons_own_data(data: Path, tmp_path: Path) -> None:
     where = ("--data", str(data))
     le, table, model = tmp_path / "le", tmp_path / "transitions", tmp_path / "model"
-    assert "untrained" in run("fit", *where, "--out", str(le), "--epochs", "1", "--min-steps", "3")
+    assert "untrained" in run("fit", *where, "--out", str(le), "--budget", "0.02")
     assert (le / "config.json").exists()
     run("label", *where, "--simulator", str(le), "--out", str(table), "--augment", "1")
     assert Transitions.load(table).augmented.any()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import runpy
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +19,7 @@ from llmrec_env.users.language import EMBEDDED, embedded_user
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("faiss")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+Run = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,17 @@ def baselines() -> ModuleType:
         return importlib.import_module("baselines")
 
 
-def run(program: str, *options: str | Path) -> str:
-    """Run a program as a person would; what it prints."""
-    command = [sys.executable, str(BENCHMARKS / program), *map(str, options)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a program as ``python benchmarks/NAME OPTIONS`` would; returns what it prints."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+
+    def run(program: str, *options: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", [program, *map(str, options)])
+        runpy.run_path(str(BENCHMARKS / program), run_name="__main__")
+        return capsys.readouterr().out
+
+    return run
 
 
 @torch.inference_mode()
@@ -70,7 +78,7 @@ def test_every_way_of_decoding_stays_around_the_cache_length(baselines: ModuleTy
 
 
 @pytest.mark.slow
-def test_the_simulators_ratios_are_printed_and_written(tmp_path: Path) -> None:
+def test_the_simulators_ratios_are_printed_and_written(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "ratios.json"
     printed = run(
         "simulator.py", "--repeats", "2", "--only", "labelling", "candidates", "--out", out
@@ -84,7 +92,7 @@ def test_the_simulators_ratios_are_printed_and_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sizes_are_measured_once_and_plotted(tmp_path: Path) -> None:
+def test_sizes_are_measured_once_and_plotted(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "rows.json"
     printed = run("scale.py", "--largest", "10000", "--out", out)
     rows = json.loads(out.read_text())
@@ -97,13 +105,13 @@ def test_sizes_are_measured_once_and_plotted(tmp_path: Path) -> None:
     assert out.stat().st_mtime_ns == before
 
 
-def test_the_estimate_for_large_models_says_what_it_assumes() -> None:
+def test_the_estimate_for_large_models_says_what_it_assumes(run: Run) -> None:
     printed = run("large_models.py")
     assert "Measured on one core" in printed
     assert "7B parameters, estimated" in printed
 
 
-def test_the_softmax_is_held_against_cross_entropy() -> None:
+def test_the_softmax_is_held_against_cross_entropy(run: Run) -> None:
     small = ("--states", "8", "--items", "50", "--dim", "4", "--rounds", "2")
     lines = run("softmax.py", *small).splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == [
@@ -111,7 +119,7 @@ def test_the_softmax_is_held_against_cross_entropy() -> None:
     ]
 
 
-def test_lists_are_held_against_single_items() -> None:
+def test_lists_are_held_against_single_items(run: Run) -> None:
     lines = run("slates.py", "--sizes", "1", "2", "--episodes", "3").splitlines()
     assert [line.split(" | ")[:2] for line in lines if "±" in line] == [
         [f"| {users} users", size] for users in ("LE", "TRUE") for size in ("1", "2")
