@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from counted_trainings import Killed, Trainings
 from typer.testing import CliRunner
 
-from agents import Recommender
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.catalogue import Catalogue
@@ -44,26 +44,6 @@ SETTINGS = SensitivitySettings(
 )
 TRAININGS = 2 * (len(("plain", "soft targets", "SNQN", "LEASR")) + 3 + 2)
 """Two seeds of four methods as they are, of three moved soft targets and of two moved q_weights."""
-
-
-class Killed(Exception):
-    """The machine went away."""
-
-
-class Trainings:
-    """Counts the trainings, and ends the program before one of them."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.count, self.killed_at = 0, 10**6
-        fit = Recommender.fit
-
-        def counted(own: Recommender, *args: Any, **options: Any) -> Recommender:
-            if self.count == self.killed_at:
-                raise Killed
-            self.count += 1
-            return fit(own, *args, **options)
-
-        patch.setattr(Recommender, "fit", counted)
 
 
 class Done(NamedTuple):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from counted_trainings import Killed, Trainings
 
 from agents import Recommender
 from llmrec_env.common.errors import DivergedError, SettingError
@@ -38,26 +39,6 @@ SETTINGS = StudySettings(
     world_size=(60, 60),
 )
 TRIALS, RUNS = 4 * 2, 4 * 2 * 2
-
-
-class Killed(Exception):
-    """The machine went away."""
-
-
-class Trainings:
-    """Counts the trainings, and ends the program before one of them."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.count, self.killed_at = 0, 10**6
-        fit = Recommender.fit
-
-        def counted(own: Recommender, *args: Any, **options: Any) -> Recommender:
-            if self.count == self.killed_at:
-                raise Killed
-            self.count += 1
-            return fit(own, *args, **options)
-
-        patch.setattr(Recommender, "fit", counted)
 
 
 class Study(NamedTuple):
