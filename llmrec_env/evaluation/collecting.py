@@ -26,6 +26,7 @@ from llmrec_env.envs.next_item.simulators import resolve_simulator
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.collecting_steps import PlayedSteps
 from llmrec_env.evaluation.episodes import Seats
+from llmrec_env.evaluation.returns import begin
 from llmrec_env.evaluation.stochastic import (
     EpsilonGreedy,
     SoftmaxPolicy,
@@ -271,9 +272,4 @@ def _check_policy(policy: Any, env: NextItemVectorEnv, simulator: UserSimulator)
             f"the policy reads the observation {kind!r}, and a collected log keeps "
             "'state', 'history' and 'both'"
         )
-    if hasattr(policy, "check_catalogue"):
-        policy.check_catalogue(simulator.catalogue)
-    if hasattr(policy, "check_observations"):
-        policy.check_observations(env.single_observation_space, simulator.state_size)
-    if hasattr(policy, "begin"):
-        policy.begin(env.n_items)
+    begin(policy, simulator, env)

@@ -473,20 +473,29 @@ class HistoryUser(UserSimulator):
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
     ) -> Session:
         """Begin to ask N users; who they are does not matter, only what they took."""
-        return _HistorySession(self, histories, feedback)
+        return _AskedByHistory(self, histories, feedback)
 
 
-class _HistorySession(Session):
-    def __init__(self, user: HistoryUser, histories: Histories, feedback: Feedback | None) -> None:
-        self._user = user
+class HistorySession(Session):
+    """A session that keeps the histories; a subclass says what follows from them."""
+
+    def __init__(self, histories: Histories, feedback: Feedback | None = None) -> None:
         self._histories = [np.asarray(history, dtype=np.int64) for history in histories]
         self._feedback = _beside(histories, feedback)
         self._shown: IntArray | None = None
-        self.states = read_only(user.encode(self._histories))
+        self.states = read_only(self._encode())
+
+    @abstractmethod
+    def _encode(self) -> FloatArray:
+        """The states of the users as they are now, float32 (N, state_size)."""
+
+    @abstractmethod
+    def _answer(self, actions: IntArray) -> Response:
+        """How the users as they are now answer one item each, int64 (N,)."""
 
     def respond(self, actions: IntArray) -> Response:
         self._shown = np.asarray(actions, dtype=np.int64)
-        return self._user.answer(self._histories, self._shown, **self._user.told(self._feedback))
+        return self._answer(self._shown)
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         if self._shown is None:
@@ -495,7 +504,7 @@ class _HistorySession(Session):
             self._histories[row] = np.append(self._histories[row], self._shown[row])
             self._feedback[row] = np.append(self._feedback[row], np.float32(np.nan))
         self._shown = None
-        self.states = read_only(self._user.encode(self._histories))
+        self.states = read_only(self._encode())
         return self.states
 
     def replace(
@@ -508,8 +517,20 @@ class _HistorySession(Session):
         known = _beside(histories, feedback)
         for row, history, own in zip(rows, histories, known, strict=True):
             self._histories[row], self._feedback[row] = np.asarray(history, dtype=np.int64), own
-        self.states = read_only(self._user.encode(self._histories))
+        self.states = read_only(self._encode())
         return self.states
+
+
+class _AskedByHistory(HistorySession):
+    def __init__(self, user: HistoryUser, histories: Histories, feedback: Feedback | None) -> None:
+        self._user = user
+        super().__init__(histories, feedback)
+
+    def _encode(self) -> FloatArray:
+        return self._user.encode(self._histories)
+
+    def _answer(self, actions: IntArray) -> Response:
+        return self._user.answer(self._histories, actions, **self._user.told(self._feedback))
 
 
 def _beside(histories: Histories, feedback: Feedback | None) -> list[FloatArray]:

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray, KeepsArrays, read_only
+from llmrec_env.common.arrays import FloatArray, IntArray, KeepsArrays, read_only
 from llmrec_env.common.checks import check_number
 from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.random_indexing import random_indexing
-from llmrec_env.users.base import Feedback, Histories, Response, Session, UserSimulator
+from llmrec_env.users.base import (
+    Feedback,
+    Histories,
+    HistorySession,
+    Response,
+    Session,
+    UserSimulator,
+)
 
 NEAR_ALL = 0.99
 """The share of the catalogue that a user has rated who counts as one who rated everything."""
@@ -138,26 +145,17 @@ class RatedUser(UserSimulator):
         return (sums / np.maximum(lengths, 1e-9)).astype(np.float32)
 
 
-class _RatedSession(KeepsArrays, Session):
+class _RatedSession(KeepsArrays, HistorySession):
     def __init__(self, simulator: RatedUser, histories: Histories, rows: IntArray) -> None:
         self._simulator = simulator
         self._rows = rows.copy()
-        self._histories = [np.asarray(history, dtype=np.int64) for history in histories]
-        self._shown: IntArray | None = None
-        self.states = read_only(simulator._states(self._histories))
+        super().__init__(histories)
 
-    def respond(self, actions: IntArray) -> Response:
-        self._shown = np.asarray(actions, dtype=np.int64)
-        return self._simulator._answer(self._rows, self._shown)
+    def _encode(self) -> FloatArray:
+        return self._simulator._states(self._histories)
 
-    def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
-        if self._shown is None:
-            raise SimulatorError("commit() comes after respond(): nothing has been shown yet")
-        for row in np.flatnonzero(accepted):
-            self._histories[row] = np.append(self._histories[row], self._shown[row])
-        self._shown = None
-        self.states = read_only(self._simulator._states(self._histories))
-        return self.states
+    def _answer(self, actions: IntArray) -> Response:
+        return self._simulator._answer(self._rows, actions)
 
     def replace(
         self,
@@ -167,10 +165,7 @@ class _RatedSession(KeepsArrays, Session):
         feedback: Feedback | None = None,
     ) -> FloatArray:
         self._rows[rows] = self._simulator._rows_of(users, len(histories))
-        for row, history in zip(rows, histories, strict=True):
-            self._histories[row] = np.asarray(history, dtype=np.int64)
-        self.states = read_only(self._simulator._states(self._histories))
-        return self.states
+        return super().replace(rows, histories)
 
 
 def who_rated_everything(ratings: InteractionLog, share: float = NEAR_ALL) -> InteractionLog:
