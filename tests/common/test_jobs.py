@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,31 +13,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from light_jobs import count, die, fail, tick, write_threads, write_what_is_there
 from rich.console import Console
 
 from llmrec_env.common import progress
 from llmrec_env.common.errors import DataError, LLMRecError
 from llmrec_env.common.jobs import Job, run_jobs
-from llmrec_env.common.progress import track
 
 pytestmark = pytest.mark.core
-
-
-def write_threads(path: Path) -> None:
-    path.write_text(str(torch.get_num_threads()))
-
-
-def fail() -> None:
-    raise DataError("this log is broken")
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def count(n: int) -> None:
-    for _ in track(range(n), "count sheep"):
-        pass
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -53,7 +35,7 @@ def test_every_job_runs_once_with_one_thread(workers: int, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_error_of_a_job_comes_out_as_it_is(workers: int, tmp_path: Path) -> None:
-    jobs = {"good": partial(write_threads, tmp_path / "good"), "bad": fail}
+    jobs = {"good": partial(write_what_is_there, tmp_path / "good"), "bad": fail}
     with pytest.raises(DataError, match="this log is broken"):
         run_jobs(jobs, workers)
 
@@ -64,10 +46,6 @@ def test_after_an_error_no_other_job_begins(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="this log is broken"):
         run_jobs({"bad": fail, **jobs}, workers=2)
     assert sum(path.exists() for path in paths) <= 2
-
-
-def write_what_is_there(path: Path) -> None:
-    path.write_text(" ".join(sorted(other.name for other in path.parent.iterdir())))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -87,11 +65,11 @@ def test_a_killed_worker_is_one_clear_error() -> None:
 
 def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     code = (
-        "from functools import partial; from pathlib import Path; import test_jobs as t\n"
+        "from functools import partial; from pathlib import Path; import light_jobs\n"
         "from llmrec_env.common.jobs import Job, run_jobs\n"
         "if __name__ == '__main__':\n"
         f"    path = Path({str(tmp_path)!r})\n"
-        "    jobs = {n: partial(t.tick, path / n) for n in 'ab'}\n"
+        "    jobs = {n: partial(light_jobs.tick, path / n) for n in 'ab'}\n"
         "    run_jobs(jobs, 2)\n"
     )
     script = tmp_path / "parent.py"
@@ -103,13 +81,6 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     wait_until(lambda: all(time.time() - path.stat().st_mtime > 2 for path in ticks))
-
-
-def tick(path: Path) -> None:
-    """Touch a file for half a minute."""
-    for _ in range(300):
-        path.touch()
-        time.sleep(0.1)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
