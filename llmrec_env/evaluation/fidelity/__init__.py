@@ -4,6 +4,7 @@ from llmrec_env.evaluation.fidelity.advice import advice
 from llmrec_env.evaluation.fidelity.advised import Advice
 from llmrec_env.evaluation.fidelity.calibration import Reliability
 from llmrec_env.evaluation.fidelity.card import FidelityCard
+from llmrec_env.evaluation.fidelity.gains import Gain, gains_over_greedy
 from llmrec_env.evaluation.fidelity.held_out import (
     COLUMNS,
     DIFFERENCE,
@@ -29,6 +30,7 @@ __all__ = [
     "Advice",
     "Baseline",
     "FidelityCard",
+    "Gain",
     "HeldOutAccuracy",
     "PairwiseAccuracy",
     "Reliability",
@@ -36,6 +38,7 @@ __all__ = [
     "advice",
     "area_under_curve",
     "fidelity_card",
+    "gains_over_greedy",
     "held_out_accuracy",
     "pair_wins",
     "popularity_accuracy",

@@ -8,11 +8,13 @@ from llmrec_env.evaluation.fidelity.behaviour import (
     LENGTH,
     POPULARITY,
     REPEATS,
+    RETURN,
     SWITCHING,
 )
 from llmrec_env.evaluation.fidelity.calibration import Group
 from llmrec_env.evaluation.fidelity.card import POPULARITY as BY_POPULARITY
 from llmrec_env.evaluation.fidelity.card import SIMULATOR, FidelityCard
+from llmrec_env.evaluation.fidelity.dynamics import leaving, looking_ahead
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
 from llmrec_env.evaluation.fidelity.outside import estimates, other_log, policies
@@ -30,7 +32,7 @@ def advice(card: FidelityCard) -> tuple[Advice, ...]:
     """The figures of a card that are bad, the most serious first; empty where none is."""
     parts = (
         *(_users, _acceptance, other_log, _liking, _truth, _calibration),
-        *(policies, estimates, _behaviour, _level),
+        *(policies, estimates, looking_ahead, leaving, _behaviour, _level),
     )
     return tuple(found for part in parts for found in part(card))
 
@@ -259,6 +261,12 @@ _WHY = {
         "shape it (DiversityReward).",
         False: "They come back to a category less than people do: policies that stay with what was "
         "liked look worse here than they are.",
+    },
+    RETURN: {
+        True: "They come back to what they took before more than people do: policies that show "
+        "what a user knows are flattered.",
+        False: "They come back to what they took before less than people do: policies that show "
+        "what a user knows look worse here than they are.",
     },
     SWITCHING: {
         True: "They change category more than people do: runs of one kind are worth more than the "

@@ -20,6 +20,7 @@ from llmrec_env.envs.next_item.initial_histories import MIN_INITIAL_ITEMS, Initi
 from llmrec_env.evaluation.collecting import called, collect
 from llmrec_env.evaluation.fidelity.acceptance import mean_over_users
 from llmrec_env.evaluation.fidelity.drawing import kinds
+from llmrec_env.evaluation.fidelity.session_ends import SessionEnds, session_ends
 from llmrec_env.evaluation.intervals import Interval, clustered
 from llmrec_env.evaluation.policies import PopularPolicy, PreferencePolicy
 from llmrec_env.evaluation.stochastic import EpsilonGreedy, SoftmaxPolicy, StochasticPolicy
@@ -34,6 +35,7 @@ FEWEST = 20
 PATIENCE = 5
 """Skips in a row after which a user of an environment leaves, unless it is told otherwise."""
 LENGTH, REPEATS, SWITCHING = "items taken", "repeats of a category", "changes of category"
+RETURN = "return to an earlier category"
 POPULARITY, DIVERSITY = "popularity", "diversity"
 
 
@@ -44,8 +46,9 @@ class Sessions:
     Attributes:
         figures: "items taken" in a session; "repeats of a category", the share of takes whose
             category was taken before in the session; "changes of category", the share of takes of
-            another category than the one before; "popularity" and "diversity", the means of the
-            curves over all takes.
+            another category than the one before; "return to an earlier category", the share of
+            takes of a category that the user took before the session began; "popularity" and
+            "diversity", the means of the curves over all takes.
         popularity: by place in the session, the popularity of the item taken: the share of training
             interactions with items that are rarer, from 0 to 1.
         diversity: by place from the second on, one minus the mean cosine of the item taken and
@@ -72,12 +75,14 @@ class Behaviour:
             is not part of what they are like otherwise.
         logged: of the log.
         simulated: of the simulator.
+        ends: where sessions end by what the simulator learned of it; None where it learned none.
     """
 
     policy: str
     patience: int
     logged: Sessions
     simulated: Sessions
+    ends: SessionEnds | None = None
 
 
 def behaviour(
@@ -112,9 +117,10 @@ def behaviour(
     found = collect(policy, simulator, users, episodes, seed, patience=MAX_EPISODE_STEPS)
     histories = InitialHistories(users)
     names = {name: row for row, name in enumerate(users.user_ids)}
-    simulated, logged, lengths = [], [], []
+    simulated, logged, lengths, earlier = [], [], [], []
     for user_id, rows in zip(found.user_ids, found.episode_rows, strict=True):
         accepted = found.accepted[rows]
+        earlier.append(histories.history(names[user_id]))
         own = users.sequence(names[user_id])[histories.cuts[names[user_id]] :]
         own, taken = own[:MAX_EPISODE_STEPS], found.items[rows][accepted]
         lengths.append((len(own), _taken_until_left(accepted)))
@@ -123,10 +129,11 @@ def behaviour(
         logged.append(own[:both])
     look = _Look(train)
     sides = [
-        look.at(sessions, np.array(own, dtype=np.float64), seed)
+        look.at(sessions, earlier, np.array(own, dtype=np.float64), seed)
         for sessions, own in zip((logged, simulated), zip(*lengths, strict=True), strict=True)
     ]
-    return Behaviour(called(policy), PATIENCE, *sides)
+    ends = session_ends(simulator, policy, users, episodes, seed)
+    return Behaviour(called(policy), PATIENCE, *sides, ends)
 
 
 def _taken_until_left(accepted: BoolArray) -> int:
@@ -151,8 +158,15 @@ class _Look:
         self._vectors: FloatArray = random_indexing(train)
         self._kinds = kinds(train.catalogue)
 
-    def at(self, sessions: Sequence[IntArray], taken: Float64Array, seed: int) -> Sessions:
-        """What some sessions are like, of which the users took so many items until they left."""
+    def at(
+        self,
+        sessions: Sequence[IntArray],
+        earlier: Sequence[IntArray],
+        taken: Float64Array,
+        seed: int,
+    ) -> Sessions:
+        """What some sessions are like, of users who took other items earlier, and so many until
+        they left."""
         lengths = np.array([len(items) for items in sessions])
         users = np.arange(len(sessions))
         owners = np.repeat(users, lengths)
@@ -164,6 +178,11 @@ class _Look:
         if self._kinds is not None:
             again = np.concatenate([_again(self._kinds[own]) for own in sessions])
             turns = np.concatenate([_turns(self._kinds[own]) for own in sessions])
+            pairs = zip(sessions, earlier, strict=True)
+            back = [np.isin(self._kinds[own], self._kinds[old]) for own, old in pairs]
+            if len(items):
+                known_kinds = np.concatenate(back).astype(np.float64)
+                figures[RETURN] = mean_over_users(known_kinds, owners, seed)
             later = places > 0
             if later.any():
                 figures[REPEATS] = mean_over_users(again[later], owners[later], seed)

@@ -17,7 +17,9 @@ from llmrec_env.common.files import local_path, read_json, write_json
 from llmrec_env.common.saved_folder import CARD
 from llmrec_env.evaluation.fidelity.behaviour import Behaviour, Sessions
 from llmrec_env.evaluation.fidelity.calibration import Group, Reliability
+from llmrec_env.evaluation.fidelity.gains import Gain
 from llmrec_env.evaluation.fidelity.panel import EstimateOrder, PanelOrder
+from llmrec_env.evaluation.fidelity.session_ends import SessionEnds
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.users.language import LanguageUser
 
@@ -50,6 +52,9 @@ class FidelityCard:
             (:func:`~llmrec_env.evaluation.fidelity.other_log.kept_accuracy`); empty where there is
             no such log. ``about["other_log"]`` names it.
         policies: how a panel of policies was ordered; None where none was given.
+        gains: by name of a policy that looks ahead: what it gains over the greedy one, simulated
+            and true (:func:`~llmrec_env.evaluation.fidelity.gains.gains_over_greedy`); empty where
+            the simulator names no items by itself.
     """
 
     about: Mapping[str, Any]
@@ -61,6 +66,7 @@ class FidelityCard:
     truth: Mapping[str, Measures]
     counterfactual: Mapping[str, Measures] = field(default_factory=dict)
     policies: PanelOrder | None = None
+    gains: Mapping[str, Gain] = field(default_factory=dict)
 
     @property
     def ece(self) -> Interval:
@@ -96,8 +102,9 @@ class FidelityCard:
                 {name: _reliability(own) for name, own in values["calibration"].items()},
                 None if values["behaviour"] is None else _behaviour(values["behaviour"]),
                 _measures(values["truth"]),
-                _measures(values.get("counterfactual", {})),  # earlier cards have neither
+                _measures(values.get("counterfactual", {})),  # earlier cards have none of these
                 None if values.get("policies") is None else _panel(values["policies"]),
+                {name: _gain(own) for name, own in values.get("gains", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -187,6 +194,19 @@ def _panel(values: Mapping[str, Any]) -> PanelOrder:
     return PanelOrder(**{**values, **intervals, "estimates": estimates})
 
 
+def _gain(values: Mapping[str, Any]) -> Gain:
+    true = None if values["true"] is None else _interval(values["true"])
+    return Gain(**{**values, "simulated": _interval(values["simulated"]), "true": true})
+
+
+def _ends(values: Mapping[str, Any]) -> SessionEnds:
+    return SessionEnds(
+        values["told"],
+        *(_interval(values[name]) for name in ("logged", "simulated")),
+        *(_intervals(values[f"{name}_by_place"]) for name in ("logged", "simulated")),
+    )
+
+
 def _behaviour(values: Mapping[str, Any]) -> Behaviour:
     def sessions(own: Mapping[str, Any]) -> Sessions:
         return Sessions(
@@ -201,4 +221,5 @@ def _behaviour(values: Mapping[str, Any]) -> Behaviour:
         values["patience"],
         sessions(values["logged"]),
         sessions(values["simulated"]),
+        None if values.get("ends") is None else _ends(values["ends"]),
     )

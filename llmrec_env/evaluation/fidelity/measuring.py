@@ -20,6 +20,7 @@ from llmrec_env.evaluation.fidelity.acceptance import (
 from llmrec_env.evaluation.fidelity.behaviour import behaviour
 from llmrec_env.evaluation.fidelity.calibration import Reliability, reliability
 from llmrec_env.evaluation.fidelity.card import POPULARITY, SIMULATOR, FidelityCard
+from llmrec_env.evaluation.fidelity.gains import gains_over_greedy
 from llmrec_env.evaluation.fidelity.liking import LaterRatings
 from llmrec_env.evaluation.fidelity.moments import (
     POPULAR,
@@ -105,6 +106,7 @@ def fidelity_card(
         behaviour=behaviour(simulator, train, held_out, seed),
         truth=true,
         counterfactual=kept,
+        gains=gains_over_greedy(simulator, held_out, truth, seed=seed),
     )
 
 

@@ -12,6 +12,7 @@ from llmrec_env.evaluation.fidelity.other_log import KEPT
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
 from llmrec_env.evaluation.fidelity.outside import KEPT_GOAL
 from llmrec_env.evaluation.intervals import Interval
+from llmrec_env.experiments.card.dynamics_report import add_ends, add_gains, gain_findings
 from llmrec_env.experiments.card.panel_report import add_policies, panel_findings
 from llmrec_env.reporting import (
     Curve,
@@ -84,6 +85,8 @@ def card_report(card: FidelityCard, data: str, command: str = "") -> Report:
         )
     if card.policies is not None:
         add_policies(report, card.policies, command)
+    if card.gains:
+        add_gains(report, card.gains, command)
     if card.behaviour is not None:
         _add_behaviour(report.section("Behaviour"), card, command)
     return report
@@ -116,6 +119,7 @@ def _add_summary(report: Report, card: FidelityCard) -> None:
             f"{AGAINST[card.judged_against]}",
         ),
         *_other_findings(card),
+        *gain_findings(card.gains),
     )
     found = advice(card)
     if not found:
@@ -231,6 +235,8 @@ def _add_behaviour(section: Section, card: FidelityCard, command: str) -> None:
         for name, found in both.logged.figures.items()
     ]
     section.add(Table("Sessions", ["figure", "logged", "simulated"], rows, command=command))
+    if both.ends is not None:
+        add_ends(section, both.ends, command)
     for title, name, first in (("Popularity", "popularity", 1), ("Diversity", "diversity", 2)):
         curves = {"logged": getattr(both.logged, name), "simulated": getattr(both.simulated, name)}
         series = [
