@@ -122,18 +122,20 @@ def behaviour(
         accepted = found.accepted[rows]
         earlier.append(histories.history(names[user_id]))
         own = users.sequence(names[user_id])[histories.cuts[names[user_id]] :]
-        own, taken = own[:MAX_EPISODE_STEPS], found.items[rows][accepted]
+        own, theirs = own[:MAX_EPISODE_STEPS], found.items[rows][accepted]
         lengths.append((len(own), _taken_until_left(accepted)))
-        both = min(len(own), len(taken))
-        simulated.append(taken[:both])
+        both = min(len(own), len(theirs))
+        simulated.append(theirs[:both])
         logged.append(own[:both])
     look = _Look(train)
-    sides = [
-        look.at(sessions, earlier, np.array(own, dtype=np.float64), seed)
-        for sessions, own in zip((logged, simulated), zip(*lengths, strict=True), strict=True)
-    ]
-    ends = session_ends(simulator, policy, users, episodes, seed)
-    return Behaviour(called(policy), PATIENCE, *sides, ends)
+    counts = np.array(lengths, dtype=np.float64)
+    return Behaviour(
+        called(policy),
+        PATIENCE,
+        look.at(logged, earlier, counts[:, 0], seed),
+        look.at(simulated, earlier, counts[:, 1], seed),
+        session_ends(simulator, policy, users, episodes, seed),
+    )
 
 
 def _taken_until_left(accepted: BoolArray) -> int:

@@ -202,8 +202,10 @@ def _gain(values: Mapping[str, Any]) -> Gain:
 def _ends(values: Mapping[str, Any]) -> SessionEnds:
     return SessionEnds(
         values["told"],
-        *(_interval(values[name]) for name in ("logged", "simulated")),
-        *(_intervals(values[f"{name}_by_place"]) for name in ("logged", "simulated")),
+        _interval(values["logged"]),
+        _interval(values["simulated"]),
+        _intervals(values["logged_by_place"]),
+        _intervals(values["simulated_by_place"]),
     )
 
 
