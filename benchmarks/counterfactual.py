@@ -1,6 +1,6 @@
 """Learns a simulated user from one recommender's log, and judges it on others' logs.
 
-    python benchmarks/counterfactual.py --learn popularity --judge uniform,recommender
+    python benchmarks/counterfactual.py --learn popularity --judge uniform,recommender --seeds 3
 
 Worlds of one seed have the same items, and users who begin with the same tastes; who recommended
 differs. An LE without a language model learns from the training users of the first world's log and
@@ -12,11 +12,14 @@ are asked the same.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world import LoggingParameters, World, generate_world
 from llmrec_env.evaluation.counterfactual import (
@@ -50,9 +53,22 @@ def learned(split: Split) -> LanguageUser:
     return LanguageUser(fit_language_environment(train, validation, config=config))
 
 
-def cell(found: Interval) -> str:
-    """A mean and its interval."""
-    return f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def judged(
+    language: LanguageUser, world: World, split: Split, other: InteractionLog
+) -> dict[str, CounterfactualAccuracy]:
+    """What everybody keeps on the test users of another recommender's log."""
+    return {
+        "LE": counterfactual_accuracy(language, split.test, other),
+        "popularity": counterfactual_popularity(split.train, split.test, other),
+        "true users": counterfactual_accuracy(TrueTasteUser(world), split.test, other),
+    }
+
+
+def cell(found: Sequence[Interval]) -> str:
+    """A mean with its interval over users; of several worlds, the mean and the range of theirs."""
+    means = [own.mean for own in found]
+    low, high = (min(means), max(means)) if len(found) > 1 else found[0][1:]
+    return f"{np.mean(means):.3f} [{low:.3f}, {high:.3f}]"
 
 
 def main() -> None:
@@ -62,24 +78,24 @@ def main() -> None:
     parser.add_argument("--judge", default="uniform,recommender", help="and where one is judged")
     parser.add_argument("--items", type=int, default=400)
     parser.add_argument("--users", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="how many worlds, from seed 0 on")
     args = parser.parse_args()
-    size = (args.seed, args.items, args.users)
-    world, split = made(args.learn, *size)
-    language = learned(split)
+    others = args.judge.split(",")
+    found: dict[str, list[dict[str, CounterfactualAccuracy]]] = {name: [] for name in others}
+    for seed in range(args.seeds):
+        world, split = made(args.learn, seed, args.items, args.users)
+        language = learned(split)
+        for name in others:
+            _, other = made(name, seed, args.items, args.users)
+            found[name].append(judged(language, world, split, other.test))
     table = Table("learned on", "judged on", "against", "who", "own log", "other log", "kept")
     table.add_column("above chance")
-    for name in args.judge.split(","):
-        _, other = made(name, *size)
-        rows: dict[str, CounterfactualAccuracy] = {
-            "LE": counterfactual_accuracy(language, split.test, other.test),
-            "popularity": counterfactual_popularity(split.train, split.test, other.test),
-            "true users": counterfactual_accuracy(TrueTasteUser(world), split.test, other.test),
-        }
-        for kind in rows["LE"].own:
-            for who, found in rows.items():
-                values = (found.own, found.other, found.kept, found.kept_above_chance)
-                table.add_row(args.learn, name, kind, who, *(cell(own[kind]) for own in values))
+    for name, worlds in found.items():
+        for kind in worlds[0]["LE"].own:
+            for who in worlds[0]:
+                parts = ("own", "other", "kept", "kept_above_chance")
+                cells = [cell([getattr(own[who], part)[kind] for own in worlds]) for part in parts]
+                table.add_row(args.learn, name, kind, who, *cells)
     Console(width=160).print(table)
 
 

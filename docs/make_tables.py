@@ -1,7 +1,8 @@
-"""Writes the tables of docs/fidelity.md and docs/results/leave_last_out.md from their rows.
+"""Writes the tables of docs/fidelity.md, docs/results/leave_last_out.md and docs/guides/card.md.
 
-    python docs/make_tables.py                        # from docs/results/{fidelity,…}/*.json
+    python docs/make_tables.py                        # from docs/results/{fidelity,cards,…}/*.json
     python docs/make_tables.py jester5k=runs/jester   # after taking over the rows of a run
+    python docs/make_tables.py jester5k=users/jester5k    # or the card of a simulator
 
 A table stands between ``<!-- rows: NAME -->`` and ``<!-- end of rows -->``. The rows of a run name
 its program, and with it the page.
@@ -23,6 +24,8 @@ DOCS = Path(__file__).resolve().parent
 PAGE, ROWS = DOCS / "fidelity.md", DOCS / "results" / "fidelity"
 LAST_OUT_PAGE, LAST_OUT_ROWS = (DOCS / "results" / f"leave_last_out{end}" for end in (".md", ""))
 LAST_OUT = DOCS.parent / "benchmarks" / "leave_last_out.py"
+CARDS_PAGE, CARDS = DOCS / "guides" / "card.md", DOCS / "results" / "cards"
+CARD_TABLES = runpy.run_path(str(DOCS / "card_tables.py"), run_name="card_tables")
 PUBLISHED = ".published"
 BLOCK = re.compile(r"(<!-- rows: (\w+) -->\n).*?(<!-- end of rows -->)", re.DOTALL)
 SPLITS = re.compile(r"--splits (\d+)")
@@ -40,8 +43,17 @@ def last_out_filled(page: str, folder: Path = LAST_OUT_ROWS) -> str:
     return _filled(page, folder, _last_out_table)
 
 
+def cards_filled(page: str, folder: Path = CARDS) -> str:
+    """The page of cards with the tables of the cards in a folder."""
+    return _filled(page, folder, lambda _, kept: CARD_TABLES["tables"](kept))
+
+
 def take_over(name: str, run: Path) -> None:
-    """Keep the rows of a run beside their page, with a command that names no machine's folder."""
+    """Keep the rows of a run, or a card, beside their page, with a command that names no machine's
+    folder."""
+    if (run / "card.json").is_file():
+        CARD_TABLES["take_over"](name, run, CARDS)
+        return
     rows = read_json(run / "rows.json")
     rows["command"] = re.sub(r"(--data) \S*?([^/\s]+)(?=\s|$)", r"\1 path/to/\2", rows["command"])
     models = r"(--base-model|--item-encoder) \S*?([^/\s]+/[^/\s]+)(?=\s|$)"
@@ -120,11 +132,12 @@ def _line(cells: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    for kept in (ROWS, LAST_OUT_ROWS):
+    for kept in (ROWS, LAST_OUT_ROWS, CARDS):
         kept.mkdir(parents=True, exist_ok=True)
     for argument in sys.argv[1:]:
         take_over(
             *(kind(part) for kind, part in zip((str, Path), argument.split("="), strict=True))
         )
-    for path, fill in ((PAGE, filled), (LAST_OUT_PAGE, last_out_filled)):
+    pages = ((PAGE, filled), (LAST_OUT_PAGE, last_out_filled), (CARDS_PAGE, cards_filled))
+    for path, fill in pages:
         path.write_text(fill(path.read_text(encoding="utf-8")), encoding="utf-8")
