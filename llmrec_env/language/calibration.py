@@ -3,8 +3,8 @@
 Most logs hold what was taken, not what was shown and left. Then the *shape* comes from the log
 (Platt's logistic fit: a logged next item against popularity-matched items that the user never saw,
 on validation users), and the *level* from a stated prior: the mean over uniformly shown items.
-Every user counts the same, as in episodes: what is taken late in a long history is harder to tell,
-and the few users with long ones would else make the chances of all others too timid.
+No user counts as more than :data:`MOST` steps: what is taken late in a long history is harder to
+tell, and a few users with long ones would else make the chances of all others too timid.
 
 Where a log tells what was shown and not taken, both come from it: the fit is of what was taken
 against what was skipped, and the mean over uniformly shown items follows from it.
@@ -30,6 +30,7 @@ from llmrec_env.language.model import LanguageEnvironment
 
 QUANTILES = 257
 USERS = 1000  # validation users that calibration reads at most
+MOST = 50  # steps as which a user counts at most
 OF_A_STEP = 4  # skips of a step that calibration reads at most
 ENOUGH = 200
 """Skips, and takes, of validation users from which their rate is known."""
@@ -76,16 +77,16 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     tried = np.stack([popular, uniform, following], axis=1)
     answers, _ = branch_log(le, log, tried, head="acceptance")
     z_popular, z_taken = logit(answers[goes_on, 0]), logit(answers[goes_on, 2])
-    alike = _users_alike(log)
-    quantiles = _quantiles(logit(answers[:, 1]), alike)
+    weights = _row_weights(log)
+    quantiles = _quantiles(logit(answers[:, 1]), weights)
     skipped = _skipped(le, log, rng)
     enough = min(len(z_taken), len(skipped.z)) >= ENOUGH
     rate = None
     if enough:
-        slope, offset = platt(z_taken, skipped.z, alike[goes_on], skipped.weights)
+        slope, offset = platt(z_taken, skipped.z, weights[goes_on], skipped.weights)
         rate = float(np.clip(sigmoid(slope * quantiles + offset).mean(), LEAST, 1 - LEAST))
     else:
-        slope, _ = platt(z_taken, z_popular, alike[goes_on], alike[goes_on])
+        slope, _ = platt(z_taken, z_popular, weights[goes_on], weights[goes_on])
     model.changed()
     acceptance = Acceptance(slope, tuple(float(q) for q in quantiles), rate)
     model.record["acceptance"] = {"slope": slope, "shown": list(acceptance.shown)}
@@ -94,11 +95,11 @@ def calibrate(model: LanguageEnvironment, validation: InteractionLog, seed: int 
     return acceptance
 
 
-def _users_alike(log: InteractionLog) -> FloatArray:
-    """How much each row counts where all users do the same, float32 (n,); 1 in the mean."""
+def _row_weights(log: InteractionLog) -> FloatArray:
+    """How much each row counts, float32 (n,): no user as more than :data:`MOST` steps."""
     steps = np.maximum(log.lengths - 1, 1)
-    weights = 1.0 / steps[log.row_users]
-    return (weights / weights.mean()).astype(np.float32)
+    weights = np.minimum(MOST / steps, 1.0).astype(np.float32)
+    return np.asarray(weights[log.row_users])
 
 
 def _quantiles(z: FloatArray, weights: FloatArray) -> Float64Array:
@@ -131,7 +132,7 @@ def _skipped(le: AnsweringLE, log: InteractionLog, rng: np.random.Generator) -> 
     tried[rows[chosen], place[chosen]] = items[chosen]
     answers, _ = branch_log(le, log, tried, head="acceptance")
     counts = np.bincount(rows, minlength=len(log))
-    each = _users_alike(log) * counts / np.maximum(1, np.minimum(counts, OF_A_STEP))
+    each = _row_weights(log) * counts / np.maximum(1, np.minimum(counts, OF_A_STEP))
     z = logit(answers[rows[chosen], place[chosen]])
     return _Skipped(z, each[rows[chosen]].astype(np.float32))
 
