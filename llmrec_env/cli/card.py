@@ -64,6 +64,7 @@ def card(
         str | None,
         typer.Option(help="Languages of the items' texts, with commas, for the model card: en."),
     ] = None,
+    remember_skips: options.RememberSkips = None,
     budget: options.Budget = 1.0,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -91,6 +92,8 @@ def card(
     _tell_beforehand(names, place)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype)
+    if remember_skips is not None:
+        user = user.with_remember_skips(remember_skips)
     elsewhere = _other_log(log, other, source, seed)
     panel = None if policies is None else panel_order(policies, source, user)
     found = make_card(user, source, seed, names, budget, elsewhere, panel)

@@ -83,6 +83,7 @@ def collect(
     patience: Annotated[
         int, options.number("Skips in a row after which a user leaves.", least=1)
     ] = 5,
+    remember_skips: options.RememberSkips = None,
     leaving: Annotated[
         str,
         typer.Option(
@@ -117,11 +118,14 @@ def collect(
     _check_options(policy, users, epsilon, temperature)
     if d3rlpy:
         require("d3rlpy", "d3rlpy")
+    chosen: dict[str, Any] = {} if leaving == "patience" else {"leaving": leaving}
+    if remember_skips is not None:
+        chosen["remember_skips"] = remember_skips
     settings = {
         **{"policy": policy, "epsilon": epsilon, "temperature": temperature},
         **{"simulator": simulator, "users": users, "episodes": episodes, "dtype": dtype},
         **{"patience": patience, "max_episode_steps": max_episode_steps, "seed": seed},
-        **({} if leaving == "patience" else {"leaving": leaving}),
+        **chosen,
         **log.held_out,
     }
     place = ResultFolder.at(out, "collect", "collected log", settings)
@@ -137,7 +141,7 @@ def collect(
         max_episode_steps,
         simulator or "embedded",
         patience=patience,
-        leaving=leaving,
+        **chosen,
     )
     if minari is not None and _is_in_minari(minari, plan.about):
         minari = None

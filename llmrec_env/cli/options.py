@@ -67,6 +67,13 @@ MaskSeen = Annotated[
         show_default="on if fewer than 1% of the interactions take an item again",
     ),
 ]
+RememberSkips = Annotated[
+    bool | None,
+    typer.Option(
+        help="Let simulated users remember what they skip in a session (an LE that learned it).",
+        show_default="as they are",
+    ),
+]
 Seed = Annotated[int, number("Seed of the split and of everything that learns.", least=0)]
 Simulator = Annotated[
     str | None,

@@ -144,6 +144,8 @@ def _about(
         "fingerprint": None if model is None else model.fingerprint,
         "language_model": getattr(simulator, "asks_language_model", None),
         "accept_rate": getattr(simulator, "accept_rate", None),
+        "remember_skips": simulator.remember_skips,
+        "leaving": simulator.tells_leaving,
         "items": train.n_items,
         "training_users": train.n_users,
         "held_out_users": moments.log.n_users,
