@@ -129,9 +129,13 @@ def find_columns(
     return found
 
 
-def names_session(column: str) -> bool:
-    """Whether a column is called as sessions are."""
-    return squashed(column) in {squashed(name) for name in SESSION.split()}
+def with_sessions(table: pl.DataFrame, roles: Mapping[str, str]) -> pl.DataFrame:
+    """A table of interactions, its columns named by their roles, each of whose users is one session
+    where the column of users is called as sessions are."""
+    names = {squashed(name) for name in SESSION.split()}
+    if "session" in roles or squashed(roles["user_id"]) not in names:
+        return table
+    return table.with_columns(pl.col("user_id").alias("session"))
 
 
 def _check_choice(names: list[str], chosen: Columns, where: str) -> None:

@@ -252,7 +252,7 @@ def test_plain_tables(tmp_path, ending):
             write(tmp_path, {stem + ending: text})
     log = load(tmp_path)
     assert histories(log) == {"b": ["y"], "a": ["y", "x"]}
-    assert log.feedback.columns == ["time", "rating"]
+    assert log.feedback.columns == ["time", "rating", "session"]
     assert set(log.catalogue.text_columns) == {"title", "category"}
     assert texts(log, "category") == {"x": "Tools, Drills", "y": "Pack of 1,000"}
 

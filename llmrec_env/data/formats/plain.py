@@ -10,7 +10,7 @@ import polars as pl
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed
 from llmrec_env.data.catalogue import as_texts
-from llmrec_env.data.columns import TYPES, Columns, find_columns, names_session
+from llmrec_env.data.columns import TYPES, Columns, find_columns, with_sessions
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
 from llmrec_env.data.formats.delimited import read_delimited, read_header
 from llmrec_env.data.formats.item_texts import (
@@ -117,9 +117,7 @@ def _read_interactions(path: Path, encoding: str, roles: dict[str, str]) -> pl.D
     else:
         types = {column: TYPES[role] for role, column in roles.items()}
         table = _read_text(path, encoding, types)
-    table = table.rename({column: role for role, column in roles.items()})
-    if "session" not in roles and names_session(roles["user_id"]):
-        table = table.with_columns(pl.col("user_id").alias("session"))
+    table = with_sessions(table.rename({column: role for role, column in roles.items()}), roles)
     if "time" in roles and (unit := unit_of(roles["time"])) != 1.0:
         table = table.with_columns(in_seconds(table["time"], str(path), unit).alias("time"))
     return table

@@ -9,7 +9,7 @@ import polars as pl
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.wording import listed, shown
-from llmrec_env.data.columns import Columns, find_columns
+from llmrec_env.data.columns import Columns, find_columns, with_sessions
 from llmrec_env.data.formats.base import Format, LogFiles, RawLog, table_reading
 from llmrec_env.data.formats.delimited import read_delimited, read_header
 from llmrec_env.data.formats.item_texts import holds_addresses, is_title, names_address, title_of
@@ -49,6 +49,7 @@ def read(
     chosen |= {"item_id": item_field} if item_field else {}
     roles = _roles(path, header, chosen)
     interactions = _read_atomic(path, {field: role for role, field in roles.items()})
+    interactions = with_sessions(interactions, roles)
     if "time" in roles and (unit := unit_of(roles["time"])) != 1.0:
         seconds = in_seconds(interactions["time"], str(path), unit)
         interactions = interactions.with_columns(seconds.alias("time"))

@@ -9,6 +9,9 @@ nothing: then the chance holds after an item taken, and patience for the skips a
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Any
+
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
@@ -38,11 +41,18 @@ class LearnedLeaving:
         self, simulator: UserSimulator, histories: InitialHistories, num_rows: int
     ) -> None:
         self._simulator = simulator
-        self._vectors = simulator.visit_vectors
         self._before = histories.taken_in_session(simulator.sessions)
         self._visits = self._begun(np.zeros(num_rows, dtype=np.int64))
         self._asked = np.zeros(num_rows, dtype=np.bool_)
         self.after_skips = simulator.tells_leaving == "shown"
+
+    @cached_property
+    def _vectors(self) -> FloatArray:
+        return self._simulator.visit_vectors
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled and copied: the items' vectors follow from the simulator."""
+        return {name: value for name, value in self.__dict__.items() if name != "_vectors"}
 
     def _begun(self, taken: IntArray) -> Visits:
         return Visits.begun(taken, self._vectors.shape[1])
