@@ -14,9 +14,11 @@ from llmrec_env.common.arrays import BoolArray, Float64Array, FloatArray, IntArr
 
 RATE = 0.3
 """How much the last item counts in the running means of a visit."""
+FIRST = (1, 2, 3, 4, 5)
+"""Items taken in a session at each of which leaving may be a case of its own."""
 FEATURES = (
     "log of items taken",
-    "one item taken",
+    *(f"{count} taken" for count in FIRST),
     "liking of the last",
     "liking lately",
     "closeness of the last",
@@ -106,7 +108,7 @@ class Visits:
         where it is not known."""
         columns = (
             np.log1p(self.taken),
-            self.taken == 1,
+            *(self.taken == count for count in FIRST),
             self.last,
             self.lately,
             self.closeness,
