@@ -1,4 +1,5 @@
-"""``CoolDownPolicy``: the greedy choice, but for a while nothing like what was just taken."""
+"""``CoolDownPolicy``: the greedy choice, but for a while nothing like what was just taken, or more
+of it."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ class CoolDownPolicy:
     The score of item ``a`` is its logit, of mean 0 and standard deviation 1 over the items, less
     ``weight`` times the mean cosine of ``a`` and the last ``memory`` items taken. It is the
     simplest policy that looks ahead: it gives up a little now for users who are not weary later.
+    With a weight below 0 it does the opposite, which users who weary should punish.
 
     Args:
         simulator: whose action model and item vectors.
-        weight: at least 0; 0 is the greedy choice.
+        weight: 0 is the greedy choice; below 0 it shows more of the same.
         memory: how many of the last items count.
 
     Raises:
@@ -32,9 +34,10 @@ class CoolDownPolicy:
 
     def __init__(self, simulator: UserSimulator, weight: float = 1.0, memory: int = 3) -> None:
         check_counts(memory=memory)
-        self.weight = check_number("weight", weight, 0.0)
+        self.weight = check_number("weight", weight)
         self.history_length = memory
-        self.name = f"cool-down, weight {weight:g}"
+        kind = "cool-down" if weight >= 0 else "more of the same"
+        self.name = f"{kind}, weight {abs(weight):g}"
         self._greedy = PreferencePolicy(simulator)
         vectors = np.asarray(simulator.item_vectors, dtype=np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -54,7 +54,7 @@ def test_a_simulator_that_is_right_agrees_with_the_truth_and_a_wrong_one_may_not
     sated: TrueTasteUser,
 ) -> None:
     right = gains_over_greedy(sated, sated.users, sated, episodes=25)
-    assert set(right) == {"cool-down, weight 0.5", "cool-down, weight 2"}
+    assert {own.partition(",")[0] for own in right} == {"cool-down", "more of the same"}
     for gain in right.values():
         assert gain.agrees
         assert gain.simulated == gain.true

@@ -3,8 +3,8 @@
 One uses reinforcement learning where the best choice now is not the best in the long run: where
 more of the same wearies users, say. A simulator is of use for that if it agrees with true users on
 the sign of what a policy that looks ahead gains over the greedy one. Here the greedy policy is the
-simulator's own choice, and :class:`~llmrec_env.evaluation.cool_down.CoolDownPolicy` looks ahead in
-the simplest way.
+simulator's own choice, :class:`~llmrec_env.evaluation.cool_down.CoolDownPolicy` looks ahead in the
+simplest way, and more of the same is what it warns of.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.states_from import StatesFrom
 from llmrec_env.users.true_taste import TrueTasteUser
 
-WEIGHTS = (0.5, 2.0)
-"""How much the policies that look ahead give up for it: a little, and much."""
+WEIGHTS = (0.5, 2.0, -2.0)
+"""How much less is shown of what was just taken: a little, much; and more of the same."""
 EPISODES = 100
 """Users who have an episode, at most."""
 
@@ -68,7 +68,7 @@ def gains_over_greedy(
     episodes: int = EPISODES,
     seed: int = 0,
 ) -> dict[str, Gain]:
-    """Let the greedy policy and some that look ahead recommend to simulated and to true users.
+    """Let the greedy policy and some others recommend to simulated and to true users.
 
     Policies see the simulator's states in both worlds, and all meet the same users with the same
     luck.
@@ -77,7 +77,7 @@ def gains_over_greedy(
         simulator: whose own choice is the greedy policy.
         users: who starts episodes; from whom it never learned.
         truth: true users, who are asked about those of ``users`` whom they know.
-        weights: of the policies that look ahead.
+        weights: of the other policies (:class:`CoolDownPolicy`).
         episodes: at most.
         seed: of the choice of users and of their luck.
 

@@ -72,5 +72,5 @@ def add_gains(report: Report, gains: Mapping[str, Gain], command: str) -> None:
         "Looking ahead",
         "What a policy earns more than the greedy one (the simulator's own choice), the return of "
         "an episode, the same users with the same luck. Cool-down gives up a little now, showing "
-        "for a while nothing like the last three items taken.",
+        "for a while nothing like the last three items taken; more of the same does the opposite.",
     ).add(Table("Gain over the greedy policy", columns, rows, note=note, command=command, digits=2))
