@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from llmrec_env.evaluation.policy_ranking import choice_regret, kendall_tau
+from llmrec_env.evaluation.judge_quality import choice_regret, kendall_tau
 
 images = pytest.importorskip("PIL.Image")
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from llmrec_env.common.arrays import Float64Array, IntArray
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.errors import DataError
-from llmrec_env.evaluation.intervals import Interval, interval, percentiles, resampled
+from llmrec_env.evaluation.intervals import Interval, interval
+from llmrec_env.evaluation.judge_quality import DRAWS, PolicyScores, better_half, judge_quality
 from llmrec_env.evaluation.returns import PolicyReturns
 
-DRAWS = 2000
-"""Bootstrap samples of the users."""
 FEWEST = 3
 """Policies whose order says anything."""
 TAU, TAU_BETTER, REGRET = 0.85, 0.6, 0.03
@@ -112,74 +111,21 @@ def policy_ranking(
             users, or returns that are no finite numbers.
     """
     names, returns = _checked(simulated, true)
-    means: Float64Array = returns.mean(axis=2)
-    samples = _sample_means(returns, draws, seed)
-    order = np.argsort(-means[1], kind="stable")
-    better = order[: (len(names) + 1) // 2]
-
-    def measured(places: IntArray) -> Interval:
-        tau = kendall_tau(means[0, places], means[1, places])
-        drawn = kendall_tau(samples[:, 0, places], samples[:, 1, places])
-        return percentiles(float(tau), drawn)
-
+    told, true_scores = (PolicyScores.of_returns(world, draws, seed) for world in returns)
+    found = judge_quality(told, true_scores)
+    better = better_half(true_scores.values)
     return PolicyRanking(
         policies=names,
-        simulated=means[0],
-        true=means[1],
-        tau=measured(np.arange(len(names))),
+        simulated=told.values,
+        true=true_scores.values,
+        tau=found.tau,
         better=tuple(names[place] for place in better),
-        tau_better=measured(better),
-        chosen=names[int(means[0].argmax())],
-        best=names[int(order[0])],
-        regret=percentiles(
-            float(choice_regret(means[0], means[1])), choice_regret(samples[:, 0], samples[:, 1])
-        ),
+        tau_better=found.tau_better,
+        chosen=names[found.chosen],
+        best=names[int(better[0])],
+        regret=found.regret,
         inversions=_inversions(names, returns),
     )
-
-
-def kendall_tau(one: ArrayLike, other: ArrayLike) -> Float64Array:
-    """Kendall's tau-b of numbers (…, n) and as many others, along the last axis.
-
-    ``(agreeing pairs - opposite pairs) / sqrt(pairs apart in one * pairs apart in other)``; NaN
-    where one of the two tells nothing apart.
-
-    Returns:
-        float64 (…).
-    """
-    signs = [_pair_signs(np.asarray(values, dtype=np.float64)) for values in (one, other)]
-    agreement = (signs[0] * signs[1]).sum(axis=-1)
-    apart = np.sqrt((signs[0] ** 2).sum(axis=-1) * (signs[1] ** 2).sum(axis=-1))
-    return np.divide(agreement, apart, out=np.full_like(apart, np.nan), where=apart > 0)
-
-
-def choice_regret(simulated: ArrayLike, true: ArrayLike) -> Float64Array:
-    """The share of the best true return that is lost by choosing the best simulated one.
-
-    Args:
-        simulated: float (…, n), mean returns by which is chosen, among equals the first.
-        true: float (…, n), those that count.
-
-    Returns:
-        float64 (…); NaN where the best true return is not above 0.
-    """
-    told, counts = np.asarray(simulated), np.asarray(true, dtype=np.float64)
-    chosen = np.take_along_axis(counts, told.argmax(axis=-1)[..., None], axis=-1)[..., 0]
-    best = counts.max(axis=-1)
-    return np.divide(best - chosen, best, out=np.full_like(best, np.nan), where=best > 0)
-
-
-def _pair_signs(values: Float64Array) -> Float64Array:
-    left, right = np.triu_indices(values.shape[-1], 1)
-    signs: Float64Array = np.sign(values[..., left] - values[..., right])
-    return signs
-
-
-def _sample_means(returns: Float64Array, draws: int, seed: int) -> Float64Array:
-    """Mean returns of bootstrap samples: (2, n_policies, n_users) to (draws, 2, n_policies)."""
-    count = returns.shape[2]
-    means: Float64Array = resampled(count, draws, seed) @ returns.reshape(-1, count).T / count
-    return means.reshape(draws, *returns.shape[:2])
 
 
 def _inversions(names: Sequence[str], returns: Float64Array) -> tuple[Inversion, ...]:

@@ -16,7 +16,7 @@ from llmrec_env.common.errors import DataError, SimulatorError
 from llmrec_env.common.logistic import offset_of_mean, sigmoid
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.data.random_indexing import random_indexing
+from llmrec_env.data.random_indexing import mean_directions, random_indexing
 from llmrec_env.users.base import (
     Feedback,
     Histories,
@@ -140,9 +140,7 @@ class RatedUser(UserSimulator):
         return Response(np.where(known, liking, nothing), np.where(known, chance, nothing))
 
     def _states(self, histories: Histories) -> FloatArray:
-        sums = np.stack([self._vectors[history].sum(axis=0) for history in histories])
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        return (sums / np.maximum(lengths, 1e-9)).astype(np.float32)
+        return mean_directions(self._vectors, histories)
 
 
 class _RatedSession(KeepsArrays, HistorySession):

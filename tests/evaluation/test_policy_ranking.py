@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.evaluation.policy_ranking import choice_regret, kendall_tau, policy_ranking
+from llmrec_env.evaluation.judge_quality import (
+    PolicyScores,
+    choice_regret,
+    judge_quality,
+    kendall_tau,
+    places,
+)
+from llmrec_env.evaluation.policy_ranking import policy_ranking
 
 pytestmark = pytest.mark.core
 
@@ -77,3 +84,31 @@ def test_what_cannot_be_compared_is_refused() -> None:
         policy_ranking(three, {**three, "c": np.ones(5)})
     with pytest.raises(DataError, match="'b' must be finite"):
         policy_ranking(three, {**three, "b": np.full(4, np.nan)})
+
+
+def test_judges_who_err_apart_are_right_together() -> None:
+    """Each flatters another policy, so that the mean of their places flatters none."""
+    true = list(returns([1, 2, 3, 4, 5, 6]).values())
+    truth = PolicyScores.of_returns(true)
+    judges = [
+        PolicyScores.of_returns(np.array(true) + 9 * np.eye(6)[flattered][:, None])
+        for flattered in (1, 2, 3)
+    ]
+    alone = [judge_quality(judge, truth) for judge in judges]
+    together = judge_quality(PolicyScores.mean_place(judges), truth)
+    assert [own.chosen for own in alone] == [1, 2, 3]
+    assert together.chosen == 5
+    assert together.regret.mean == 0
+    assert together.tau.mean > 0.95 > max(own.tau.mean for own in alone)
+
+
+def test_a_place_does_not_depend_on_the_unit_of_a_judge() -> None:
+    told = np.array([[3.0, 1.0, 2.0, 2.0], [0.1, 0.1, 0.1, 0.2]])
+    assert places(told).tolist() == [[3, 0, 1.5, 1.5], [1, 1, 1, 3]]
+    assert places(1000 * told - 5).tolist() == places(told).tolist()
+
+
+def test_a_judge_and_the_truth_speak_of_the_same_policies() -> None:
+    scores = [PolicyScores.of_returns(np.ones((count, 4)), draws=5) for count in (3, 4)]
+    with pytest.raises(DataError, match="3 policies"):
+        judge_quality(*scores)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("d3rlpy")
 pytest.importorskip("scipy")
+pytest.importorskip("implicit")
 
 from llmrec_env.cli import app
 from llmrec_env.cli.bench.policies import policies
@@ -24,19 +25,20 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
-from llmrec_env.evaluation.policies import PreferencePolicy, RandomPolicy
+from llmrec_env.evaluation.policies import PreferencePolicy
 from llmrec_env.evaluation.policy_ranking import policy_ranking
-from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.experiments.card import panel_order
 from llmrec_env.experiments.policy_ranking import (
     PolicyRankingSettings,
     off_policy,
-    run,
     run_policy_ranking,
+    workshop,
     worlds,
 )
+from llmrec_env.experiments.policy_ranking.judges import JUDGES
 from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
 from llmrec_env.experiments.policy_ranking.policies import GreedyReward
+from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.users.language import LanguageUser, embedded_user
 
 FEW = ("random", "popular", "ease", "bc", "le", "ppo-1", "ppo-4", "overrated")
@@ -125,7 +127,7 @@ def test_what_was_trained_is_kept_and_more_policies_may_be_asked_for(folder: Pat
 
 def test_every_policy_of_the_panel_is_one_for_both_worlds(tmp_path: Path) -> None:
     """Also those whose training a tiny panel leaves out."""
-    panel = replace(run._panel(TINY), epochs=1)
+    panel = replace(workshop.opened_panel(TINY, tmp_path), epochs=1)
     observation = {
         "state": panel.simulator.label(panel.split.test).states[:2],
         "history": np.full((2, 50), panel.simulator.n_items),
@@ -142,7 +144,7 @@ def test_every_policy_of_the_panel_is_one_for_both_worlds(tmp_path: Path) -> Non
 
 
 def test_the_greedy_policy_shows_what_the_le_likes_best_of_its_shortlist(folder: Path) -> None:
-    panel = run._panel(TINY)
+    panel = workshop.opened_panel(TINY, folder)
     user: LanguageUser = panel.simulator
     histories = [np.array([1, 2, 3]), np.array([7, 8])]
     states = user.open(histories).states
@@ -210,21 +212,77 @@ def test_a_log_of_ratings_has_a_truth_where_users_rated_everything(tmp_path: Pat
     source = Source("ratings", log, split_by_user(log))
     users = worlds.known_users(source, source.split.test)
     assert 0 < users.n_users < source.split.test.n_users
-    judges = worlds.judges(source, run._panel(TINY).simulator)
-    for judge in judges.values():
-        assert judge.users is not None
-        assert judge.users.user_ids.equals(users.user_ids)
-    earned = [evaluate_policy(RandomPolicy(), who, episodes=1) for who in judges.values()]
-    assert earned[0].user_ids == earned[1].user_ids
+    truth = worlds.true_users(source, source.split.test)
+    assert truth.users is not None
+    assert truth.users.user_ids.equals(users.user_ids)
 
 
-def test_a_log_without_a_truth_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for log in (generate_world(0, *WORLD).log, a_rated_log(40, everything=False)):
-        source = Source("my log", log, split_by_user(log))
-        monkeypatch.setattr(PolicyRankingSettings, "source", source)
+def test_where_nobody_knows_the_truth_judges_are_held_against_each_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = generate_world(0, *WORLD).log
+    source = Source("my log", log, split_by_user(log))
+    monkeypatch.setattr(PolicyRankingSettings, "source", source)
+    settings = replace(TINY, policies=("random", "popular", "ease"))
+    for asked in ({"logged": 5}, {"judges": ("one-step",)}, {"judges": ("true-again",)}):
         with pytest.raises(SettingError, match="no truth to rank policies by"):
-            run_policy_ranking(TINY, tmp_path / "out", workers=1)
+            run_policy_ranking(replace(settings, **asked), tmp_path / "out", workers=1)
         assert not (tmp_path / "out").exists()
+    report = run_policy_ranking(settings, tmp_path / "out", workers=1)
+    order, agreement = report.sections[-1].elements
+    assert {row[0] for row in order.rows} == {"random", "popular", "EASE"}  # type: ignore[attr-defined]
+    told = {row[0]: row[1:] for row in agreement.rows}  # type: ignore[attr-defined]
+    for place, name in enumerate(settings.judges):
+        assert told[JUDGES[name].label][place] == pytest.approx(1)
+    assert not (tmp_path / "out/judges.csv").exists()
+
+
+def test_every_judge_orders_the_panel_and_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("llmrec_env.experiments.policy_ranking.settings.LOGGED_EPISODES", 6)
+    folder, policies = tmp_path / "out", ("random", "popular", "le", "sasrec")
+    everybody = tuple(name for name in JUDGES if name != "other-le")
+    settings = replace(TINY, policies=policies, judges=everybody, budget=0.01)
+    report = run_policy_ranking(settings, folder, workers=1)
+    (table,) = next(own for own in report.sections if own.title == "Other judges").elements
+    assert [row[0] for row in table.rows] == [JUDGES[name].label for name in everybody]  # type: ignore[attr-defined]
+    written = (folder / "judged/factors/le.json").stat().st_mtime_ns
+    rows = pl.read_csv(folder / "judges.csv")
+    assert rows["judge"].to_list() == list(everybody)
+    pessimistic, plain = (
+        json.loads((folder / f"judged/{name}/le.json").read_text())
+        for name in ("pessimistic", "ensemble")
+    )
+    assert np.mean(pessimistic) < np.mean(plain)
+    run_policy_ranking(settings, folder, workers=1)
+    assert (folder / "judged/factors/le.json").stat().st_mtime_ns == written
+
+
+def test_half_of_the_users_are_kept_for_the_judge(tmp_path: Path) -> None:
+    settings = replace(
+        TINY,
+        policies=("random", "popular", "ease"),
+        judges=("le", "other-le", "factors"),
+        cross_fit=True,
+        budget=0.01,
+    )
+    report = run_policy_ranking(settings, tmp_path / "out", workers=1)
+    panel = workshop.opened_panel(settings, tmp_path / "out")
+    train = settings.source.split.train
+    parts = [set(log.user_ids.to_list()) for log in (panel.split.train, panel.judging)]
+    assert parts[0].isdisjoint(parts[1])
+    assert parts[0] | parts[1] == set(train.user_ids.to_list())
+    learned = [
+        LanguageEnvironment.from_pretrained(tmp_path / "out/judges" / name).record["learning"]
+        for name in ("le_of_the_policies", "le_of_the_judge")
+    ]
+    assert [own["training_users"] for own in learned] == [
+        panel.split.train.users_fingerprint,
+        panel.judging.users_fingerprint,
+    ]
+    (table,) = next(own for own in report.sections if own.title == "Other judges").elements
+    assert [row[0] for row in table.rows][1] == "LE of other users"  # type: ignore[attr-defined]
 
 
 def test_the_command_line_has_the_defaults_of_the_settings() -> None:
@@ -235,4 +293,9 @@ def test_the_command_line_has_the_defaults_of_the_settings() -> None:
     assert PolicyRankingSettings().command == "llmrec bench policies"
     result = CliRunner().invoke(app, ["bench", "policies", "--policies", "random,popular,best"])
     assert result.exit_code == 1
-    assert "least-popular, knn, ease" in " ".join(result.output.split())
+    told = " ".join(result.output.split())
+    assert "no policy best: expected some of random, popular, least-popular, knn, ease" in told
+    with pytest.raises(SettingError, match="no judge me: expected le, ensemble"):
+        PolicyRankingSettings(judges=("le", "me"))
+    with pytest.raises(SettingError, match=r"other-le .* --cross-fit"):
+        PolicyRankingSettings(judges=("le", "other-le"))

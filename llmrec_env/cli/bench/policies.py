@@ -32,6 +32,21 @@ def policies(
             "asked of the same folder later. If not given, all."
         ),
     ] = None,
+    judges: Annotated[
+        str | None,
+        typer.Option(
+            help="Who orders the policies, with commas; a wrong name lists them all. More may be "
+            "asked of the same folder later. If not given, le, factors, later and kinds."
+        ),
+    ] = None,
+    cross_fit: Annotated[
+        bool,
+        typer.Option(
+            "--cross-fit",
+            help="Fit an LE to one half of the training users, from whom the policies learn too, "
+            "and judges to the other half.",
+        ),
+    ] = False,
     episodes: Annotated[
         int,
         options.number("Test users, with one episode each, that judge a policy at most.", least=1),
@@ -56,11 +71,14 @@ def policies(
     processes.check_alone()
     from llmrec_env.experiments.policy_ranking import PolicyRankingSettings, run_policy_ranking
     from llmrec_env.experiments.policy_ranking.members import MEMBERS
+    from llmrec_env.experiments.policy_ranking.settings import USUAL_JUDGES
 
     settings = PolicyRankingSettings(
         data=log.data,
         simulator=simulator,
         policies=tuple(MEMBERS) if policies is None else options.listed(policies),
+        judges=USUAL_JUDGES if judges is None else options.listed(judges),
+        cross_fit=cross_fit,
         episodes=episodes,
         logged=logged,
         seed=seed,

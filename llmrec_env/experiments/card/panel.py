@@ -41,6 +41,11 @@ def panel_order(
     settings = PolicyRankingSettings.from_json(values)
     _check_same(own, source, simulator)
     judged, estimated = read_panel(settings, own)
+    if settings.cross_fit or any(TRUE not in one["worlds"] for one in judged.values()):
+        raise SettingError(
+            f"{own.path} holds a panel that says nothing of this simulator: "
+            + ("an LE of its own judged it" if settings.cross_fit else "nobody knows the truth")
+        )
     ranking = ranking_of(judged)
     true = {name: one["worlds"][TRUE]["return"] for name, one in judged.items()}
     better = {name for name, one in judged.items() if one["label"] in ranking.better}

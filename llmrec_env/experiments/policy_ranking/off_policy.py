@@ -14,6 +14,7 @@ import numpy as np
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.progress import track
 from llmrec_env.evaluation.collecting import collect
+from llmrec_env.evaluation.judge_quality import kendall_tau
 from llmrec_env.evaluation.ope import (
     OffPolicyEvaluation,
     cluster_propensities,
@@ -26,7 +27,6 @@ from llmrec_env.evaluation.ope import (
 from llmrec_env.evaluation.ope.collected import NEXT_ACTIONS
 from llmrec_env.evaluation.ope.episodes import ROWS, Probabilities
 from llmrec_env.evaluation.policies import Policy, RandomPolicy
-from llmrec_env.evaluation.policy_ranking import kendall_tau
 from llmrec_env.evaluation.stochastic import (
     EpsilonGreedy,
     SoftmaxPolicy,

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import Split
 from llmrec_env.evaluation.policies import Policy
+from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
+from llmrec_env.users.states_from import StatesFrom
 
 Kind = Literal["simple", "learned from the log", "made by the LE", "learned in the LE", "adversary"]
 
@@ -19,22 +22,40 @@ class Panel:
     """What policies are made of.
 
     Attributes:
-        split: the log; nobody learns from its test users.
-        simulator: the LE.
+        split: the log, of whose training users policies learn; nobody learns from its test users.
+        simulator: the LE, as the users who judge.
+        simulator_folder: where it was saved.
         seed: of whatever learns or draws.
         epochs: passes over the log of a recommender, at most.
         ppo_steps: environment steps of PPO.
         ppo_envs: users that PPO asks at once.
         d3rlpy_steps: gradient steps of a d3rlpy algorithm.
+        budget: by which the lengths of judges' trainings are multiplied.
+        judging: the users from whom judges learn: the training users too, or the half of them from
+            whom no policy learned.
+        truth: the users who judge as they truly are; None where nobody knows.
     """
 
     split: Split
     simulator: LanguageUser
+    simulator_folder: Path
     seed: int
     epochs: int
     ppo_steps: int
     ppo_envs: int
     d3rlpy_steps: int
+    budget: float
+    judging: InteractionLog
+    truth: UserSimulator | None
+
+    @property
+    def people(self) -> InteractionLog:
+        """The users who judge, with what they took."""
+        return self.simulator.users
+
+    def seen_by_policies(self, users: UserSimulator) -> UserSimulator:
+        """Users through the states of the LE, which is what the policies learned to read."""
+        return users if users is self.simulator else StatesFrom(users, observer=self.simulator)
 
 
 Train = Callable[[Panel, Path, Path], None]

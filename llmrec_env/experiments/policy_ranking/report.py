@@ -9,15 +9,22 @@ import numpy as np
 
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.intervals import Interval, interval
+from llmrec_env.evaluation.judge_quality import DRAWS, PolicyScores
 from llmrec_env.evaluation.ope.evaluation import FEW
 from llmrec_env.evaluation.policy_ranking import (
-    DRAWS,
     REGRET,
     TAU,
     TAU_BETTER,
     PolicyRanking,
     policy_ranking,
 )
+from llmrec_env.experiments.policy_ranking.judge_report import (
+    agreement_table,
+    judge_rows,
+    judge_table,
+    order_table,
+)
+from llmrec_env.experiments.policy_ranking.judges import JUDGES, needed, reads_log
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.policy_ranking.off_policy import LOGGED_BY, SOFTENED, Found, orders
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
@@ -28,6 +35,16 @@ from llmrec_env.reporting.elements import Cell
 
 Judged = dict[str, Any]
 """What a policy earned: "label", "kind", and by world its summary with the "returns" of users."""
+_LEDE = (
+    "Policies of every kind, each trained once, earn from simulated and from true users with the "
+    "same luck: does the simulator put them in the true order, and what is lost by shipping the "
+    "one that it likes best?"
+)
+_NO_TRUTH = (
+    "Policies of every kind, each trained once, before several judges. Nobody knows what the users "
+    "of this log would have answered, so nobody knows the true order either: what can be told is "
+    "how each judge orders the policies and how far judges agree."
+)
 SIMULATED, TRUE = "LE", "truth"
 
 
@@ -38,6 +55,13 @@ def ranking_of(judged: Mapping[str, Judged]) -> PolicyRanking:
         for world in (SIMULATED, TRUE)
     )
     return policy_ranking(simulated, true)
+
+
+def true_scores(judged: Mapping[str, Judged]) -> PolicyScores | None:
+    """What the policies are worth to true users; None where nobody knows."""
+    if any(TRUE not in one["worlds"] for one in judged.values()):
+        return None
+    return PolicyScores.of_returns([one["worlds"][TRUE]["returns"] for one in judged.values()])
 
 
 def policy_rows(judged: Mapping[str, Judged]) -> list[dict[str, Any]]:
@@ -64,6 +88,7 @@ def build_report(
     source: Source,
     judged: Mapping[str, Judged],
     estimated: Mapping[str, Found],
+    scores: Mapping[str, PolicyScores],
 ) -> Report:
     """The report of a panel.
 
@@ -72,17 +97,20 @@ def build_report(
         source: the log.
         judged: what each policy earned, by name.
         estimated: what a log of another policy told of each, if it was asked.
+        scores: what each judge said of the policies.
     """
-    ranking = ranking_of(judged)
+    true = true_scores(judged)
     report = begin_report(
         settings,
         source,
-        "Policies of every kind, each trained once, earn from simulated and from true users with "
-        "the same luck: does the simulator put them in the true order, and what is lost by "
-        f"shipping the one that it likes best?{shortened(settings.budget)}",
+        f"{_LEDE if true is not None else _NO_TRUTH}{shortened(settings.budget)}",
         {"split, training and luck": settings.seed},
     )
     report.seconds.update({f"judge {name}": one["cpu_seconds"] for name, one in judged.items()})
+    if true is None:
+        _without_truth(report, settings, source, judged, scores)
+        return report
+    ranking = ranking_of(judged)
     users = next(iter(judged.values()))["worlds"][TRUE]["episodes"]
     report.section("In short").add(*_findings(ranking, users, settings.budget))
     add_log(report, source)
@@ -93,6 +121,10 @@ def build_report(
     )
     section.add(_table(settings, judged), _picture(judged))
     section.add(_statistics(settings, ranking), _inversions(settings, ranking))
+    rows = judge_rows(scores, true, [one["label"] for one in judged.values()])
+    report.section("Other judges", _judges_told(settings)).add(
+        judge_table(rows, len(judged), settings.command)
+    )
     if estimated:
         report.section(
             "Off-policy estimates",
@@ -101,6 +133,37 @@ def build_report(
             "tell of the others?",
         ).add(_estimators(settings, ranking, judged, estimated))
     return report
+
+
+def _judges_told(settings: PolicyRankingSettings) -> str:
+    told = (
+        "Later takes: of the items that a policy puts first, how many the test user took later. "
+        "Places of several judges are averaged."
+    )
+    if any(map(reads_log, map(JUDGES.__getitem__, needed(settings.judges)))):
+        told += (
+            f" The log is of {settings.log_size:,} episodes of {MEMBERS[LOGGED_BY].label}, drawing "
+            "from the softmax of its scores, among true training users."
+        )
+    if settings.cross_fit:
+        told += " Policies and the LE learned from one half of the training users, other judges "
+        told += "from the other half."
+    return told
+
+
+def _without_truth(
+    report: Report,
+    settings: PolicyRankingSettings,
+    source: Source,
+    judged: Mapping[str, Judged],
+    scores: Mapping[str, PolicyScores],
+) -> None:
+    """The sections of a panel whose true order nobody knows."""
+    labels, kinds = ([one[key] for one in judged.values()] for key in ("label", "kind"))
+    add_log(report, source)
+    section = report.section("The panel", _judges_told(settings))
+    section.add(order_table(scores, labels, kinds, settings.command))
+    section.add(agreement_table(scores, settings.command))
 
 
 def _estimators(

@@ -5,8 +5,12 @@ A panel is one folder::
     run.json                      what is ranked on which log
     policies/sasrec ...           what was trained, each once
     returns/le.json ...           what a policy earned, user by user, in both worlds
+    judges/members ...            what judges learned, each once
+    judged/factors/le.json ...    what a judge says of a policy, user by user
     logs/2000, estimates/2000/    a log of so many episodes, and what it tells of each policy
+    logged/2000/                  what each policy would show at its steps
     policies.csv, policies.parquet    one row a policy
+    judges.csv, judges.parquet    one row a judge
     report.html, results.md, results.json, config.json, figures/
 """
 
@@ -14,20 +18,39 @@ from __future__ import annotations
 
 import os
 import time
-from functools import lru_cache, partial
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import log_fingerprint
-from llmrec_env.evaluation.policies import Policy
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
-from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
+from llmrec_env.experiments.opened import check_simulator, close_opened
 from llmrec_env.experiments.policy_ranking import off_policy
+from llmrec_env.experiments.policy_ranking.cross_fit import le_stages
+from llmrec_env.experiments.policy_ranking.judge_report import judge_rows
+from llmrec_env.experiments.policy_ranking.judges import lacks
+from llmrec_env.experiments.policy_ranking.judging import (
+    COLLECT,
+    judge_stages,
+    judged,
+    log_piece,
+    returns_piece,
+    trained,
+)
 from llmrec_env.experiments.policy_ranking.members import MEMBERS, TRAININGS
-from llmrec_env.experiments.policy_ranking.panel import Panel
-from llmrec_env.experiments.policy_ranking.report import Judged, build_report, policy_rows
+from llmrec_env.experiments.policy_ranking.report import (
+    SIMULATED,
+    TRUE,
+    Judged,
+    build_report,
+    policy_rows,
+    true_scores,
+)
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
-from llmrec_env.experiments.policy_ranking.worlds import judges, known_users, true_users
+from llmrec_env.experiments.policy_ranking.workshop import made_policy, opened_panel, training_piece
+from llmrec_env.experiments.policy_ranking.worlds import known_users, true_users
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
 from llmrec_env.language.saving import saved_fingerprint
@@ -54,9 +77,9 @@ def run_policy_ranking(
     """
     place = RunFolder.check(folder, settings.KIND)
     close_opened()
-    _panel.cache_clear()
+    opened_panel.cache_clear()
     source = settings.source
-    known_users(source, source.split.test)  # refused before anything is learned
+    _check_truth(settings)  # refused before anything is learned
     check_simulator(settings.simulator_folder, source)
     contents = {
         "log": log_fingerprint(source.log),
@@ -65,11 +88,26 @@ def run_policy_ranking(
     asked = settings.to_json()
     with RunFolder.claim(place, settings.KIND, asked, settings.GROWING, contents) as own:
         run_stages(_stages(settings, own), workers)
-        judged, estimated = read_panel(settings, own)
-        write_rows(policy_rows(judged), own, "policies")
-        report = build_report(settings, source, judged, estimated)
+        earned, estimated = read_panel(settings, own)
+        write_rows(policy_rows(earned), own, "policies")
+        scores = judged(settings, own, settings.judges)
+        if (true := true_scores(earned)) is not None:
+            labels = [one["label"] for one in earned.values()]
+            write_rows(judge_rows(scores, true, labels), own, "judges")
+        report = build_report(settings, source, earned, estimated, scores)
         save_report(report, own)
         return report
+
+
+def _check_truth(settings: PolicyRankingSettings) -> None:
+    """Refuse what only a known truth can answer, where nobody knows it.
+
+    Raises:
+        SettingError: an off-policy log or a judge asks for true users, of whom there are none.
+    """
+    asking = [name for name in settings.judges if lacks(name, False, settings.cross_fit)]
+    if asking or settings.logged:
+        known_users(settings.source, settings.source.split.test)
 
 
 def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
@@ -78,71 +116,79 @@ def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
         Stage(
             f"judge {name}",
             partial(_judge, name, settings, own),
-            own.has(_returns_piece(name)),
-            _trained(name),
+            own.has(returns_piece(name)),
+            trained(name),
         )
         for name in sorted(settings.policies, key=list(MEMBERS).index)
     ]
-    wanted = [*judging, *(_estimating(settings, own) if settings.logged else [])]
+    wanted = [
+        *judging,
+        *judge_stages(settings, own),
+        *(_estimating(settings, own) if settings.logged else []),
+    ]
+    first = le_stages(settings, own) if settings.cross_fit else []
     training = {
         f"train {name}": Stage(
-            f"train {name}", partial(_train, name, settings, own), own.has(_training_piece(name))
+            f"train {name}", partial(_train, name, settings, own), own.has(training_piece(name))
         )
         for name in TRAININGS
-    }
+    } | {COLLECT: _collecting(settings, own)}
     stages: dict[str, Stage] = {}
     for stage in wanted:
-        needed = [] if stage.is_done else [name for name in stage.needs if name in training]
-        stages |= {name: training[name] for name in needed if name not in stages}
+        for name in () if stage.is_done else stage.needs:
+            _add(name, training, stages)
         stages[stage.name] = stage
-    return list(stages.values())
+    needs = tuple(stage.name for stage in first)
+    return [*first, *(replace(own, needs=(*own.needs, *needs)) for own in stages.values())]
+
+
+def _add(name: str, training: Mapping[str, Stage], stages: dict[str, Stage]) -> None:
+    """Add a stage that another one needs, after those that it needs itself."""
+    if name in training and name not in stages:
+        for before in training[name].needs if not training[name].is_done else ():
+            _add(before, training, stages)
+        stages[name] = training[name]
 
 
 def _estimating(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
-    """The log of a policy that explores, and what it tells of every policy."""
-    log = Stage(
-        "collect the log",
-        partial(_collect, settings, own),
-        own.has(_log_piece(settings)),
-        (f"train {off_policy.LOGGED_BY}",),
-    )
-    estimates = [
+    """What the log of a policy that explores tells of every policy."""
+    return [
         Stage(
             f"estimate {name}",
             partial(_estimate, name, settings, own),
             own.has(_estimates_piece(name, settings)),
-            (log.name, *_trained(name), *log.needs),
+            (COLLECT, *trained(name), *trained(off_policy.LOGGED_BY)),
         )
         for name in settings.policies
     ]
-    return [log, *estimates] if not all(stage.is_done for stage in estimates) else []
 
 
-def _trained(name: str) -> tuple[str, ...]:
-    """The stage that trains a policy, where one does."""
-    training = MEMBERS[name].training
-    return (f"train {training}",) if training else ()
+def _collecting(settings: PolicyRankingSettings, own: RunFolder) -> Stage:
+    needs = trained(off_policy.LOGGED_BY)
+    return Stage(COLLECT, partial(_collect, settings, own), own.has(log_piece(settings)), needs)
 
 
 def _train(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
     checkpoints = f"checkpoints/{name}"
-    with own.making(_training_piece(name)) as folder:
-        TRAININGS[name](_panel(settings), folder, own.path / checkpoints)
+    with own.making(training_piece(name)) as folder:
+        TRAININGS[name](opened_panel(settings, own.path), folder, own.path / checkpoints)
     own.remove(checkpoints)
 
 
 def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
     """Let a policy act among simulated and among true users, and keep what each user paid."""
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
-    panel = _panel(settings)
-    policy = _made(name, panel, own)
+    panel = opened_panel(settings, own.path)
+    policy = made_policy(name, panel, own.path)
     found: Judged = {"worlds": {}}
-    episodes = at_most(settings.episodes, known_users(settings.source, panel.split.test))
-    for world, users in judges(settings.source, panel.simulator).items():
-        earned = evaluate_policy(policy, users, episodes=episodes, seed=settings.seed)
-        found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
+    episodes = at_most(settings.episodes, panel.people)
+    for world, users in {SIMULATED: panel.simulator, TRUE: panel.truth}.items():
+        if users is not None:
+            among = panel.seen_by_policies(users)
+            earned = evaluate_policy(policy, among, episodes=episodes, seed=settings.seed)
+            found["worlds"][world] = {**earned.summary(), "returns": earned.returns.tolist()}
     found["cpu_seconds"] = round(time.process_time() - began, 1)
-    own.write(_returns_piece(name), found, sort_keys=False)
+    own.write(returns_piece(name), found, sort_keys=False)
 
 
 def read_panel(
@@ -154,72 +200,42 @@ def read_panel(
         SettingError: a policy was not judged or estimated yet.
     """
     told = [_estimates_piece(name, settings) for name in settings.policies if settings.logged]
-    missing = [p for p in (*map(_returns_piece, settings.policies), *told) if not own.has(p)]
+    missing = [p for p in (*map(returns_piece, settings.policies), *told) if not own.has(p)]
     if missing:
         raise SettingError(
             f"{own.path} holds an unfinished panel: {missing[0]} is missing; repeat its command "
             f"({settings.command})"
         )
-    judged = {name: _read(name, own) for name in settings.policies}
-    return judged, dict(zip(settings.policies, map(own.read, told), strict=False))
+    earned = {name: _read(name, own) for name in settings.policies}
+    return earned, dict(zip(settings.policies, map(own.read, told), strict=False))
 
 
 def _read(name: str, own: RunFolder) -> Judged:
     """What a policy earned, under the name by which tables call it."""
     member = MEMBERS[name]
-    return {"label": member.label, "kind": member.kind, **own.read(_returns_piece(name))}
-
-
-def _made(name: str, panel: Panel, own: RunFolder) -> Policy:
-    member = MEMBERS[name]
-    return member.make(panel, own.path / _training_piece(member.training or name))
+    return {"label": member.label, "kind": member.kind, **own.read(returns_piece(name))}
 
 
 def _collect(settings: PolicyRankingSettings, own: RunFolder) -> None:
-    panel = _panel(settings)
-    users = true_users(settings.source, panel.simulator, panel.split.train)
-    policy = _made(off_policy.LOGGED_BY, panel, own)
-    log = off_policy.collect_log(policy, users, settings.logged, settings.seed)
-    log.save(own.path / _log_piece(settings))
+    panel = opened_panel(settings, own.path)
+    users = panel.seen_by_policies(true_users(settings.source, panel.split.train))
+    policy = made_policy(off_policy.LOGGED_BY, panel, own.path)
+    log = off_policy.collect_log(policy, users, settings.log_size, settings.seed)
+    log.save(own.path / log_piece(settings))
 
 
 def _estimate(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
     """What the log tells of a policy, and keep it."""
-    panel = _panel(settings)
+    panel = opened_panel(settings, own.path)
     found = off_policy.estimates(
-        _made(name, panel, own),
-        _made(off_policy.LOGGED_BY, panel, own),
-        CollectedLog.load(own.path / _log_piece(settings)),
+        made_policy(name, panel, own.path),
+        made_policy(off_policy.LOGGED_BY, panel, own.path),
+        CollectedLog.load(own.path / log_piece(settings)),
         panel,
         settings.steps(off_policy.FITTING_STEPS, least=2),
     )
     own.write(_estimates_piece(name, settings), found, sort_keys=False)
 
 
-@lru_cache(maxsize=1)
-def _panel(settings: PolicyRankingSettings) -> Panel:
-    return Panel(
-        split=settings.source.split,
-        simulator=opened_simulator(settings.simulator_folder, settings.source),
-        seed=settings.seed,
-        epochs=settings.steps(settings.epochs),
-        ppo_steps=settings.steps(settings.ppo_steps, least=settings.ppo_envs * 8),
-        ppo_envs=settings.ppo_envs,
-        d3rlpy_steps=settings.steps(settings.d3rlpy_steps, least=2),
-    )
-
-
-def _training_piece(name: str) -> str:
-    return f"policies/{name}"
-
-
-def _log_piece(settings: PolicyRankingSettings) -> str:
-    return f"logs/{settings.logged}"
-
-
 def _estimates_piece(name: str, settings: PolicyRankingSettings) -> str:
     return f"estimates/{settings.logged}/{name}.json"
-
-
-def _returns_piece(name: str) -> str:
-    return f"returns/{name}.json"

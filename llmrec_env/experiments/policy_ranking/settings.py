@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.checks import LARGEST, check_counts
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.wording import listed
 from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.evaluation.policy_ranking import FEWEST
+from llmrec_env.experiments.policy_ranking.judges import lacks, needed
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.simulator_settings import SimulatorSettings
+
+USUAL_JUDGES = ("le", "factors", "later", "kinds")
+"""Those that need nothing but the log and the LE."""
+LOGGED_EPISODES = 1000
+"""Episodes of the log that some judges read, where the settings do not say."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class PolicyRankingSettings(SimulatorSettings, ScaledLengths):
     """
 
     KIND = "bench policies"
-    GROWING = ("policies", "logged")
+    GROWING = ("policies", "judges", "logged")
     HIDDEN = ("epochs", "ppo_steps", "ppo_envs", "d3rlpy_steps", "world_size")
 
     data: str | None = None
@@ -33,6 +40,11 @@ class PolicyRankingSettings(SimulatorSettings, ScaledLengths):
     embedded one."""
     policies: tuple[str, ...] = tuple(MEMBERS)
     """Names in :data:`MEMBERS`."""
+    judges: tuple[str, ...] = USUAL_JUDGES
+    """Names in :data:`JUDGES`, whose orders of the policies are compared with the true one."""
+    cross_fit: bool = False
+    """Whether policies, and an LE of theirs, learn from one half of the training users, and judges
+    from the other."""
     episodes: int = 200
     """Test users, one episode each, in which a policy is judged, at most."""
     logged: int = 0
@@ -58,9 +70,25 @@ class PolicyRankingSettings(SimulatorSettings, ScaledLengths):
         ScaledLengths.__post_init__(self)
         check_counts(episodes=self.episodes)
         check_counts(LARGEST, 0, logged=self.logged)
-        unknown = [name for name in self.policies if name not in MEMBERS]
-        if unknown or len(set(self.policies)) < max(FEWEST, len(self.policies)):
+        self._check_policies()
+        lacking = [name for name in needed(self.judges) if lacks(name, True, self.cross_fit)]
+        if lacking:
             raise SettingError(
-                f"policies must be {FEWEST} or more of {', '.join(MEMBERS)}, each named once; got "
+                f"{', '.join(lacking)} learns from users from whom no policy learned: add "
+                "--cross-fit, in a folder of its own"
+            )
+
+    @property
+    def log_size(self) -> int:
+        """Episodes of the log of a recommender that explores, for the judges that read one."""
+        return self.logged or LOGGED_EPISODES
+
+    def _check_policies(self) -> None:
+        known = ", ".join(MEMBERS)
+        if unknown := [name for name in self.policies if name not in MEMBERS]:
+            raise SettingError(f"no policy {listed(unknown)}: expected some of {known}")
+        if len(set(self.policies)) < max(FEWEST, len(self.policies)):
+            raise SettingError(
+                f"policies must be {FEWEST} or more, each named once, of {known}; got "
                 f"{','.join(self.policies) or 'none'}"
             )

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from llmrec_env.common.arrays import Float64Array, FloatArray
+from llmrec_env.common.arrays import FloatArray
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
+from llmrec_env.evaluation.judge_quality import places
 from llmrec_env.evaluation.policies import Policy, SB3Policy
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
 from llmrec_env.experiments.policy_ranking.panel import Panel, Train
@@ -90,20 +91,12 @@ def overrated(panel: Panel, folder: Path, checkpoints: Path) -> None:
     later = [validation.log.sequence(user)[validation.cuts[user] :] for user in validation.eligible]
     taken = np.bincount(np.concatenate(later), minlength=len(everything))
     folder.mkdir()
-    np.save(folder / OVERRATED, _places(np.mean(told, axis=0)) - _places(taken))
+    np.save(folder / OVERRATED, places(np.mean(told, axis=0)) - places(taken))
 
 
 def load_overrated(folder: Path) -> FloatArray:
     """By how many places each item is overrated, float32 (n_items,)."""
     return np.load(folder / OVERRATED, allow_pickle=False).astype(np.float32)
-
-
-def _places(values: Any) -> Float64Array:
-    """Each number's place among all, from 0 for the smallest; equal ones share theirs."""
-    ordered = np.sort(values)
-    first = np.searchsorted(ordered, values, side="left")
-    places: Float64Array = (first + np.searchsorted(ordered, values, side="right") - 1) / 2
-    return places
 
 
 def _stage_file(stage: int) -> str:

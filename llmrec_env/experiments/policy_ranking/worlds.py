@@ -1,4 +1,4 @@
-"""Who judges a panel: simulated users, and true ones, where somebody knows what they answer."""
+"""Whose answers are true: those of a generated world, or people who rated every item."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.rated import RatedUser, who_rated_everything
-from llmrec_env.users.states_from import StatesFrom
 from llmrec_env.users.true_taste import TrueTasteUser
 
 
@@ -33,26 +32,22 @@ def known_users(source: Source, part: InteractionLog) -> InteractionLog:
         ) from None
 
 
-def true_users(source: Source, simulator: UserSimulator, part: InteractionLog) -> UserSimulator:
-    """Those users as they truly are, seen through the states of the simulator.
+def has_truth(source: Source) -> bool:
+    """Whether anybody knows what test users would have answered."""
+    try:
+        known_users(source, source.split.test)
+    except SettingError:
+        return False
+    return True
+
+
+def true_users(source: Source, part: InteractionLog) -> UserSimulator:
+    """Those users as they truly are.
 
     Raises:
         SettingError: nobody knows the truth.
     """
     users = known_users(source, part)
     if source.world is not None:
-        truth: UserSimulator = TrueTasteUser(source.world, users=users)
-    else:
-        truth = RatedUser(users, users, FeedbackScale.of(source.split.train))
-    return StatesFrom(truth, observer=simulator)
-
-
-def judges(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
-    """Simulated users ("LE") and true ones ("truth"): the same people, with the same histories.
-
-    Raises:
-        SettingError: nobody knows the truth.
-    """
-    truth = true_users(source, simulator, source.split.test)
-    assert truth.users is not None
-    return {"LE": simulator.with_users(truth.users), "truth": truth}
+        return TrueTasteUser(source.world, users=users)
+    return RatedUser(users, users, FeedbackScale.of(source.split.train))
