@@ -306,3 +306,9 @@ def test_the_estimates_of_the_panel_are_those_of_their_run() -> None:
     assert [[row[name] for name in columns] for row in ours] == [
         [row[name] for name in names] for row in theirs
     ]
+
+
+def test_the_tables_of_judges_are_those_of_their_panels() -> None:
+    program = runpy.run_path(str(DOCS / "make_panel_tables.py"), run_name="make_panel_tables")
+    page = (DOCS / "policy_ranking.md").read_text(encoding="utf-8")
+    assert program["filled"](page) == page, "run `python docs/make_panel_tables.py`"

@@ -25,8 +25,9 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.data.world.generated import generate_world
-from llmrec_env.evaluation.policies import PreferencePolicy
+from llmrec_env.evaluation.policies import PreferencePolicy, RandomPolicy
 from llmrec_env.evaluation.policy_ranking import policy_ranking
+from llmrec_env.evaluation.returns import evaluate_policy
 from llmrec_env.experiments.card import panel_order
 from llmrec_env.experiments.policy_ranking import (
     PolicyRankingSettings,
@@ -212,9 +213,12 @@ def test_a_log_of_ratings_has_a_truth_where_users_rated_everything(tmp_path: Pat
     source = Source("ratings", log, split_by_user(log))
     users = worlds.known_users(source, source.split.test)
     assert 0 < users.n_users < source.split.test.n_users
-    truth = worlds.true_users(source, source.split.test)
-    assert truth.users is not None
-    assert truth.users.user_ids.equals(users.user_ids)
+    judges = worlds.judges(source, embedded_user())
+    for judge in judges.values():
+        assert judge.users is not None
+        assert judge.users.user_ids.equals(users.user_ids)
+    earned = [evaluate_policy(RandomPolicy(), who, episodes=1) for who in judges.values()]
+    assert earned[0].user_ids == earned[1].user_ids
 
 
 def test_where_nobody_knows_the_truth_judges_are_held_against_each_other(

@@ -33,7 +33,8 @@ class Panel:
         budget: by which the lengths of judges' trainings are multiplied.
         judging: the users from whom judges learn: the training users too, or the half of them from
             whom no policy learned.
-        truth: the users who judge as they truly are; None where nobody knows.
+        truth: the users who judge as they truly are, seen through the LE's states; None where
+            nobody knows.
     """
 
     split: Split
@@ -55,7 +56,9 @@ class Panel:
 
     def seen_by_policies(self, users: UserSimulator) -> UserSimulator:
         """Users through the states of the LE, which is what the policies learned to read."""
-        return users if users is self.simulator else StatesFrom(users, observer=self.simulator)
+        if users is self.simulator or isinstance(users, StatesFrom):
+            return users
+        return StatesFrom(users, observer=self.simulator)
 
 
 Train = Callable[[Panel, Path, Path], None]

@@ -218,7 +218,7 @@ def _read(name: str, own: RunFolder) -> Judged:
 
 def _collect(settings: PolicyRankingSettings, own: RunFolder) -> None:
     panel = opened_panel(settings, own.path)
-    users = panel.seen_by_policies(true_users(settings.source, panel.split.train))
+    users = true_users(settings.source, panel.simulator, panel.split.train)
     policy = made_policy(off_policy.LOGGED_BY, panel, own.path)
     log = off_policy.collect_log(policy, users, settings.log_size, settings.seed)
     log.save(own.path / log_piece(settings))

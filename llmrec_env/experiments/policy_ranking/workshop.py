@@ -11,7 +11,8 @@ from llmrec_env.experiments.policy_ranking.judges import halves
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.policy_ranking.panel import Panel
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
-from llmrec_env.experiments.policy_ranking.worlds import has_truth, known_users, true_users
+from llmrec_env.experiments.policy_ranking.worlds import has_truth, judges
+from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
 
 OWN_LE = "le of the policies"
@@ -39,9 +40,10 @@ def opened_panel(settings: PolicyRankingSettings, folder: Path) -> Panel:
         split = split._replace(train=judging.select_users(own))
         judging = judging.select_users(others)
         place = folder / judge_piece(OWN_LE)
-    known = has_truth(source)
-    people = known_users(source, split.test) if known else split.test
-    simulator = opened_simulator(place, source).with_users(people)
+    simulator: UserSimulator = opened_simulator(place, source)
+    truth = None
+    if has_truth(source):
+        simulator, truth = judges(source, simulator).values()
     assert isinstance(simulator, LanguageUser)
     return Panel(
         split=split,
@@ -54,7 +56,7 @@ def opened_panel(settings: PolicyRankingSettings, folder: Path) -> Panel:
         d3rlpy_steps=settings.steps(settings.d3rlpy_steps, least=2),
         budget=settings.budget,
         judging=judging,
-        truth=true_users(source, people) if known else None,
+        truth=truth,
     )
 
 

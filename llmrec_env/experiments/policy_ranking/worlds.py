@@ -1,4 +1,4 @@
-"""Whose answers are true: those of a generated world, or people who rated every item."""
+"""Who judges a panel: simulated users, and true ones, where somebody knows what they answer."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import Source
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.rated import RatedUser, who_rated_everything
+from llmrec_env.users.states_from import StatesFrom
 from llmrec_env.users.true_taste import TrueTasteUser
 
 
@@ -41,13 +42,26 @@ def has_truth(source: Source) -> bool:
     return True
 
 
-def true_users(source: Source, part: InteractionLog) -> UserSimulator:
-    """Those users as they truly are.
+def true_users(source: Source, simulator: UserSimulator, part: InteractionLog) -> UserSimulator:
+    """Those users as they truly are, seen through the states of the simulator.
 
     Raises:
         SettingError: nobody knows the truth.
     """
     users = known_users(source, part)
     if source.world is not None:
-        return TrueTasteUser(source.world, users=users)
-    return RatedUser(users, users, FeedbackScale.of(source.split.train))
+        truth: UserSimulator = TrueTasteUser(source.world, users=users)
+    else:
+        truth = RatedUser(users, users, FeedbackScale.of(source.split.train))
+    return StatesFrom(truth, observer=simulator)
+
+
+def judges(source: Source, simulator: UserSimulator) -> dict[str, UserSimulator]:
+    """Simulated users ("LE") and true ones ("truth"): the same people, with the same histories.
+
+    Raises:
+        SettingError: nobody knows the truth.
+    """
+    truth = true_users(source, simulator, source.split.test)
+    assert truth.users is not None
+    return {"LE": simulator.with_users(truth.users), "truth": truth}
