@@ -70,7 +70,7 @@ class ScoredUser(HistoryUser):
         self._vectors = random_indexing(held_out)
         self.state_size = self._vectors.shape[1]
         self.slope, self._shown = self._learned(held_out, np.random.default_rng(seed))
-        self._calibrate(accept_rate)
+        self._set_accept_rate(accept_rate)
 
     @property
     def feedback_source(self) -> Source | None:
@@ -81,12 +81,6 @@ class ScoredUser(HistoryUser):
     def item_vectors(self) -> FloatArray:
         """Where items lie, by who took them: unit rows float32 (n_items, state_size)."""
         return self._vectors
-
-    def with_accept_rate(self, accept_rate: float) -> ScoredUser:
-        """The same users, taking a uniformly shown item with this mean probability."""
-        simulator: ScoredUser = self.with_users(self.users)  # type: ignore[assignment]
-        simulator._calibrate(accept_rate)
-        return simulator
 
     def encode(self, histories: Histories) -> FloatArray:
         """The mean direction of what they took, float32 (N, state_size)."""
@@ -129,7 +123,7 @@ class ScoredUser(HistoryUser):
         ).T
         return platt_slope(taken.astype(np.float32), other.astype(np.float32)), uniform
 
-    def _calibrate(self, accept_rate: float) -> None:
+    def _set_accept_rate(self, accept_rate: float) -> None:
         if not 0.0 < accept_rate < 1.0:
             raise SimulatorError(f"accept_rate must lie between 0 and 1, got {accept_rate}")
         self.accept_rate = accept_rate
