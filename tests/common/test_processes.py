@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from in_two_processes import in_two_processes
 from test_training import CONFIG, Line
 from torch import Tensor, nn
 
@@ -21,7 +22,6 @@ from llmrec_env.common.training import train
 
 pytestmark = pytest.mark.core
 SCRIPT = Path(__file__).with_name("learning_together.py")
-Launch = Callable[..., tuple[int, str]]
 Loss = Callable[[int, np.random.Generator], dict[str, Tensor]]
 
 
@@ -63,12 +63,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def learned(folder: Path, launch: Launch) -> list[dict[str, Any]]:
+def learned(folder: Path) -> list[dict[str, Any]]:
     """What two processes found, after two others had been killed at their work."""
-    code, output = launch(SCRIPT, "killed", folder)
-    assert code != 0, output
-    assert (folder / "run" / "state.safetensors").exists(), output
-    code, output = launch(SCRIPT, "learned", folder)
+    with in_two_processes(SCRIPT) as run:
+        code, output = run("killed", folder)
+        assert code != 0, output
+        assert (folder / "run" / "state.safetensors").exists(), output
+        code, output = run("learned", folder)
     assert code == 0, output
     assert "warn" not in output.lower()
     return [json.loads((folder / f"learned_{rank}.json").read_text()) for rank in (0, 1)]

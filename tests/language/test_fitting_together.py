@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from in_two_processes import in_two_processes
 from tiny_models import TINY
 from torch import Tensor
 
@@ -18,17 +18,17 @@ from llmrec_env.language.model import LanguageEnvironment
 
 pytestmark = [pytest.mark.core, pytest.mark.slow]
 SCRIPT = Path(__file__).with_name("fitting_together.py")
-Launch = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory, launch: Launch) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What two processes left, after two others had been killed at their work."""
     folder = tmp_path_factory.mktemp("together")
-    code, output = launch(SCRIPT, "killed", folder)
-    assert code != 0, output
-    assert (folder / "checkpoint" / "learning" / "state.safetensors").exists(), output
-    code, output = launch(SCRIPT, "fitted", folder)
+    with in_two_processes(SCRIPT) as run:
+        code, output = run("killed", folder)
+        assert code != 0, output
+        assert (folder / "checkpoint" / "learning" / "state.safetensors").exists(), output
+        code, output = run("fitted", folder)
     assert code == 0, output
     assert output.count("learn the user") == 1, output  # one progress bar
     return folder
