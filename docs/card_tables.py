@@ -130,7 +130,8 @@ def _columns(cards: Cards) -> list[str]:
 
 def _accuracy(card: FidelityCard, others: list[str]) -> list[str]:
     found = {who: own["accuracy, popular"] for who, own in card.acceptance.items()}
-    best = max(own.mean for own in found.values())
+    alone = set(found) == {SIMULATOR, POPULARITY}
+    best = None if alone else max(own.mean for own in found.values())
 
     def cell(who: str) -> str:
         if who not in found:
