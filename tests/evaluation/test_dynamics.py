@@ -81,6 +81,7 @@ def test_a_card_has_gains_and_ends_of_sessions_and_says_what_to_do(trusting: Tru
     assert ends.told == "column"
     assert 0.01 < ends.logged.mean < 0.3
     assert 0 <= ends.simulated.mean < 0.3
+    assert len(ends.logged_by_place) > 1
     assert "return to an earlier category" in card.behaviour.logged.figures
     assert all(gain.agrees for gain in card.gains.values())
     wrong = {"cool": Gain(9.0, Interval(1.0, 0.5, 1.5), 9.0, Interval(-1.0, -1.5, -0.5))}

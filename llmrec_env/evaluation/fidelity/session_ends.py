@@ -1,9 +1,9 @@
 """Do simulated users leave when people do? Ends of sessions, item by item.
 
 How long a session is depends on how many items anybody finds to take, and a time limit cuts it. So
-what is compared is the hazard: of the items taken, how many were the last of their session, overall
-and by their place in it. A session that the time limit or the end of the log cuts tells nothing of
-its last item and everything of those before (Kaplan and Meier 1958).
+what is compared is the hazard: of the items taken, how many were the last of their session,
+overall and by their place after the initial history. A session that the time limit or the end of
+the log cuts tells nothing of its last item and everything of those before (Kaplan and Meier 1958).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SessionEnds:
         told: what tells sessions in the log: "column" or "times".
         logged: of the log, with its 95% interval over users.
         simulated: of users who leave by the chance that the simulator learned.
-        logged_by_place: by the place in the session, from the first on.
+        logged_by_place: of the first item taken after the initial history, the second, and so on.
         simulated_by_place: the same of the simulated users.
     """
 
@@ -75,7 +75,6 @@ def session_ends(
     sessions = sessions_of(users, told)
     if sessions is None:
         return None
-    before = histories.taken_in_session(told)
     found = collect(
         policy, simulator, users, episodes, seed, patience=MAX_EPISODE_STEPS, leaving="learned"
     )
@@ -84,10 +83,10 @@ def session_ends(
     logged, simulated = _Items(), _Items()
     for user, rows, gone in zip(people.tolist(), found.episode_rows, found.terminated, strict=True):
         taken = int(found.accepted[rows].sum())
-        simulated.add(user, int(before[user]), taken, bool(gone))
+        simulated.add(user, taken, bool(gone))
         first = int(users.offsets[user] + histories.cuts[user])
         length = int(np.argmax(sessions.ends[first:])) + 1
-        logged.add(user, int(before[user]), length, bool(sessions.known[first + length - 1]))
+        logged.add(user, length, bool(sessions.known[first + length - 1]))
     if not len(logged) or not len(simulated):
         return None
     sides = [own.told(seed) for own in (logged, simulated)]
@@ -105,13 +104,13 @@ class _Items:
     def __len__(self) -> int:
         return sum(map(len, self._users))
 
-    def add(self, user: int, before: int, taken: int, ended: bool) -> None:
-        """A session in which so many items were taken after ``before`` others."""
+    def add(self, user: int, taken: int, ended: bool) -> None:
+        """A session in which so many items were taken."""
         known = taken if ended else taken - 1  # of the last one it is not known where it was cut
         if known < 1:
             return
         self._users.append(np.full(known, user))
-        self._places.append(before + np.arange(known))
+        self._places.append(np.arange(known))
         self._ends.append(np.arange(known) == (taken - 1 if ended else -1))
 
     def told(self, seed: int) -> tuple[Interval, tuple[Interval, ...]]:

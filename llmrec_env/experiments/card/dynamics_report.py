@@ -36,8 +36,8 @@ def add_ends(section: Section, ends: SessionEnds, command: str) -> None:
         if own
     ]
     if series:
-        caption = "Of the items taken at a place of a session, the share that end it."
-        axes = ("item taken, by its place in the session", "share that end it")
+        caption = "Of the items taken at a place after the initial history, the share that end it."
+        axes = ("item taken, after the initial history", "share that end it")
         section.add(Curves("Leaving over a session", caption, series, *axes))
 
 
