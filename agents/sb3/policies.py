@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from agents.recommender import Recommender
 from agents.sb3.features import SequenceFeatures, check_recommender
 from llmrec_env.common.arrays import FloatArray
+from llmrec_env.common.checks import check_number
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.users.language import LanguageUser
@@ -27,39 +28,38 @@ from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy  # no
 from stable_baselines3.common.policies import ActorCriticPolicy  # noqa: E402
 from stable_baselines3.common.type_aliases import Schedule  # noqa: E402
 
+COLDEST = 1e-3
+"""Least temperature by which a recommender's scores may be divided."""
+
 
 class ItemLogits(nn.Module):
     """Logits of all items, ``v_i · (W f + b)``: W and b are learned, the vectors v are not.
 
     At first W and b are zero, so every item is as likely as the next; or, where it is to begin as a
-    fitted recommender, they hand f on as it is, with a last 1 that the recommender's bias meets.
+    fitted recommender, W f + b is (s / T, 1 / T, 0, ...): s is the recommender's state, the first
+    part of f, the 1 meets its bias, and what else f and v have is not heeded yet.
 
     Args:
         features: width of f.
         vectors: float32 (n_items, d).
-        as_fitted: whether W f + b begins as (f, 1).
-
-    Raises:
-        SettingError: ``as_fitted``, and the vectors are not one longer than f.
+        fitted_width: width of s, at most that of f and less than d; 0: nothing is fitted.
+        temperature: T, above 0.
     """
 
     vectors: Tensor
 
-    def __init__(self, features: int, vectors: FloatArray, as_fitted: bool = False) -> None:
+    def __init__(
+        self, features: int, vectors: FloatArray, fitted_width: int = 0, temperature: float = 1.0
+    ) -> None:
         super().__init__()
         self.query = nn.Linear(features, vectors.shape[1])
         nn.init.zeros_(self.query.weight)
         nn.init.zeros_(self.query.bias)
-        if as_fitted:
-            if vectors.shape[1] != features + 1:
-                raise SettingError(
-                    "a policy that begins as a fitted recommender reads its encoder's state alone: "
-                    'make the environment with observation="history", and pass what begin_with '
-                    "gives as it is, with no layers for the actor"
-                )
+        if fitted_width:
             with torch.no_grad():
-                self.query.weight.fill_diagonal_(1.0)
-                self.query.bias[-1] = 1.0
+                own = self.query.weight[:fitted_width, :fitted_width]
+                own.fill_diagonal_(1.0 / temperature)
+                self.query.bias[fitted_width] = 1.0 / temperature
         self.register_buffer("vectors", torch.tensor(vectors), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -83,20 +83,30 @@ class _ItemHead(nn.Module):
         lr_schedule: Schedule,
         item_vectors: ArrayLike,
         net_arch: dict[str, list[int]] | None = None,
-        as_fitted: bool = False,
+        fitted_width: int = 0,
+        temperature: float = 1.0,
         **settings: Any,
     ) -> None:
         if "features_extractor_class" not in settings:
             _check_observations(observation_space)
         self.item_vectors = _checked(item_vectors, action_space)
-        self.as_fitted = as_fitted
+        self.fitted_width = fitted_width
+        self.temperature = temperature
         net_arch = net_arch or {"pi": [], "vf": [64, 64]}
+        if fitted_width and net_arch.get("pi"):
+            raise SettingError(
+                "a policy that begins as a fitted recommender hands its encoder's state on as it "
+                'is: leave the layers of the actor out, net_arch={"pi": [], "vf": [64, 64]}'
+            )
         super().__init__(observation_space, action_space, lr_schedule, net_arch, **settings)
 
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
         self.action_net = ItemLogits(
-            self.mlp_extractor.latent_dim_pi, self.item_vectors, self.as_fitted
+            self.mlp_extractor.latent_dim_pi,
+            self.item_vectors,
+            self.fitted_width,
+            self.temperature,
         )
         self.optimizer = self.optimizer_class(
             self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
@@ -104,7 +114,12 @@ class _ItemHead(nn.Module):
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
         parameters = super()._get_constructor_parameters()  # type: ignore[misc]
-        return {**parameters, "item_vectors": self.item_vectors, "as_fitted": self.as_fitted}
+        return {
+            **parameters,
+            "item_vectors": self.item_vectors,
+            "fitted_width": self.fitted_width,
+            "temperature": self.temperature,
+        }
 
 
 class ItemPolicy(_ItemHead, ActorCriticPolicy):
@@ -133,12 +148,15 @@ class ItemPolicy(_ItemHead, ActorCriticPolicy):
         lr_schedule: as SB3 gives it.
         item_vectors: float32 (n_items, d).
         net_arch: layers of actor and critic, ``{"pi": [], "vf": [64, 64]}`` where None.
-        as_fitted: whether it begins as a fitted recommender; set by :func:`begin_with`.
+        fitted_width: width of the state of the fitted recommender that it begins as; set, as
+            ``temperature`` is, by :func:`begin_with`.
+        temperature: by which that recommender's scores are divided.
         settings: further arguments of SB3's policy.
 
     Raises:
-        SettingError: the vectors do not fit the actions, or the observation holds item indices and
-            no features extractor is named to read them.
+        SettingError: the vectors do not fit the actions, the observation holds item indices and
+            no features extractor is named to read them, or it is to begin as a recommender and has
+            layers for the actor.
     """
 
 
@@ -146,12 +164,17 @@ class MaskableItemPolicy(_ItemHead, MaskableActorCriticPolicy):
     """:class:`ItemPolicy` for sb3-contrib's ``MaskablePPO``: seen items are never drawn."""
 
 
-def begin_with(recommender: Recommender, freeze: bool = False) -> dict[str, Any]:
+def begin_with(
+    recommender: Recommender,
+    freeze: bool = False,
+    temperature: float = 1.0,
+    item_vectors: ArrayLike | None = None,
+) -> dict[str, Any]:
     """The ``policy_kwargs`` with which PPO goes on from a fitted recommender.
 
-    On ``observation="history"`` the policy begins as the softmax of the recommender's scores, whose
-    best item is what :meth:`Recommender.recommend` names first (seen items aside; after an empty
-    history, as its bias ranks). Its item table stays as it is. ::
+    On ``observation="history"`` or ``"both"`` the policy begins as the softmax of the recommender's
+    scores, whose best item is what :meth:`Recommender.recommend` names first (seen items aside;
+    after an empty history, as its bias ranks). Its item table stays as it is. ::
 
         MaskablePPO(MaskableItemPolicy, env, policy_kwargs=begin_with(recommender))
 
@@ -160,12 +183,17 @@ def begin_with(recommender: Recommender, freeze: bool = False) -> dict[str, Any]
             simulator's states.
         freeze: whether its encoder stays too, so that only the map between the two learns, beside
             the critic.
+        temperature: by which the scores are divided. PPO learns from what it draws, and a draw from
+            hundreds of items is far worse than the best of them: below 1 it stays near that one.
+        item_vectors: float32 (n_items, d), what else the policy is to know of items, such as
+            :func:`language_vectors`; at first they count for nothing.
 
     Raises:
         SettingError: it is no recommender, or serves with a simulator's states, which the policy
-            does not see.
+            does not see; the temperature is below :data:`COLDEST`, or the vectors are not one row an item.
     """
     check_recommender(recommender)
+    check_number("temperature", temperature, COLDEST)
     network = recommender.network
     if network.fusion is not None:
         raise SettingError(
@@ -174,9 +202,12 @@ def begin_with(recommender: Recommender, freeze: bool = False) -> dict[str, Any]
         )
     with torch.no_grad():
         table = torch.cat([network.item_outputs, network.bias[:, None]], dim=1).cpu().numpy()
+    if item_vectors is not None:
+        table = np.concatenate([table, _rows_of_items(item_vectors, len(table))], axis=1)
     return {
         "item_vectors": table,
-        "as_fitted": True,
+        "fitted_width": network.item_outputs.shape[1],
+        "temperature": temperature,
         "features_extractor_class": SequenceFeatures,
         "features_extractor_kwargs": {"recommender": recommender, "freeze": freeze},
     }
@@ -188,12 +219,16 @@ def language_vectors(simulator: LanguageUser) -> FloatArray:
 
 
 def _checked(item_vectors: ArrayLike, action_space: spaces.Space[Any]) -> FloatArray:
-    vectors = np.asarray(item_vectors, dtype=np.float32)
     if not isinstance(action_space, spaces.Discrete):
         raise SettingError(f"a recommender chooses among items, not {action_space}")
-    if vectors.ndim != 2 or len(vectors) != action_space.n or not np.isfinite(vectors).all():
+    return _rows_of_items(item_vectors, int(action_space.n))
+
+
+def _rows_of_items(item_vectors: ArrayLike, n_items: int) -> FloatArray:
+    vectors = np.asarray(item_vectors, dtype=np.float32)
+    if vectors.ndim != 2 or len(vectors) != n_items or not np.isfinite(vectors).all():
         raise SettingError(
-            f"item_vectors must be finite and of shape ({action_space.n}, d), one row an item; "
+            f"item_vectors must be finite and of shape ({n_items}, d), one row an item; "
             f"got {vectors.shape}"
         )
     return vectors

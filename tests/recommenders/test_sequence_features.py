@@ -296,24 +296,41 @@ def test_observations_without_a_history_and_other_catalogues_are_refused(
         SequenceFeatures(spaces.Box(0, 50, (LENGTH,), np.int64), recommender=fitted)
 
 
-@pytest.mark.parametrize("name", ["ppo", "maskable"])
+@pytest.mark.parametrize(
+    ("name", "observation", "temperature"),
+    [("ppo", "history", 1.0), ("maskable", "history", 0.5), ("maskable", "both", 0.25)],
+)
 def test_ppo_begins_as_a_fitted_recommender(
-    name: str, fitted: Recommender, user: TrueTasteUser, tmp_path: Path
+    name: str,
+    observation: str,
+    temperature: float,
+    fitted: Recommender,
+    user: TrueTasteUser,
+    tmp_path: Path,
 ) -> None:
     algorithm, how = ALGORITHMS[name]
     policy = MaskableItemPolicy if name == "maskable" else ItemPolicy
-    model = algorithm(policy, make(user), policy_kwargs=begin_with(fitted), **how)
+    more = user.item_vectors if observation == "both" else None
+    begun = begin_with(fitted, temperature=temperature, item_vectors=more)
+    env = make(user, observation)
+    model = algorithm(policy, env, policy_kwargs=begun, **how)
     histories = [[3], [5, 7, 1], list(range(LENGTH))]
     scores = torch.from_numpy(fitted.score([np.array(history) for history in histories]))
+    expected = (scores / temperature).softmax(dim=1)
 
     def probabilities() -> torch.Tensor:
         model.policy.set_training_mode(False)
-        return model.policy.get_distribution(padded(histories, LENGTH)).distribution.probs
+        seen: Any = padded(histories, LENGTH)
+        if observation == "both":
+            states = np.stack([env.observation_space["state"].sample() for _ in histories])
+            env.observation_space.seed(0)  # what is seen beside the history is the same every time
+            seen = {"history": seen, "state": torch.from_numpy(states)}
+        return model.policy.get_distribution(seen).distribution.probs
 
-    torch.testing.assert_close(probabilities(), scores.softmax(dim=1))
+    torch.testing.assert_close(probabilities(), expected)
     model.learn(64)
     learned = probabilities()
-    assert not torch.allclose(learned, scores.softmax(dim=1))
+    assert not torch.allclose(learned, expected)
     model.save(tmp_path / "model")
     model = algorithm.load(tmp_path / "model")
     torch.testing.assert_close(probabilities(), learned)
@@ -333,11 +350,13 @@ def test_a_frozen_recommender_goes_on_above_its_encoder(
 def test_what_cannot_begin_as_a_recommender_is_refused(
     fitted: Recommender, user: TrueTasteUser, tiny: Callable[..., RecommenderConfig]
 ) -> None:
-    for env, more in ((make(user, "both"), {}), (make(user), {"net_arch": {"pi": [8], "vf": [8]}})):
-        with pytest.raises(
-            SettingError, match=r"begins as a fitted recommender.*observation=.history"
-        ):
-            sb3.PPO(ItemPolicy, env, policy_kwargs={**begin_with(fitted), **more})
+    more = {"net_arch": {"pi": [8], "vf": [8]}}
+    with pytest.raises(SettingError, match=r"begins as a fitted recommender.*leave the layers"):
+        sb3.PPO(ItemPolicy, make(user), policy_kwargs={**begin_with(fitted), **more})
+    with pytest.raises(SettingError, match="temperature must be a finite number"):
+        begin_with(fitted, temperature=0.0)
+    with pytest.raises(SettingError, match=r"item_vectors must be finite and of shape \(40, d\)"):
+        begin_with(fitted, item_vectors=np.zeros((39, 3)))
     fused = Recommender(tiny(state=True, state_to="fused", epochs=1))
     fused.fit(user.world.log, user)
     with pytest.raises(SettingError, match="begin with one that serves alone"):
