@@ -103,10 +103,7 @@ class _ItemHead(nn.Module):
     def _build(self, lr_schedule: Schedule) -> None:
         super()._build(lr_schedule)  # type: ignore[misc]
         self.action_net = ItemLogits(
-            self.mlp_extractor.latent_dim_pi,
-            self.item_vectors,
-            self.fitted_width,
-            self.temperature,
+            self.mlp_extractor.latent_dim_pi, self.item_vectors, self.fitted_width, self.temperature
         )
         self.optimizer = self.optimizer_class(
             self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
@@ -190,7 +187,8 @@ def begin_with(
 
     Raises:
         SettingError: it is no recommender, or serves with a simulator's states, which the policy
-            does not see; the temperature is below :data:`COLDEST`, or the vectors are not one row an item.
+            does not see; the temperature is below :data:`COLDEST`, or the vectors have not one row
+            an item.
     """
     check_recommender(recommender)
     check_number("temperature", temperature, COLDEST)

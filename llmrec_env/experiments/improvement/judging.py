@@ -1,0 +1,66 @@
+"""Judges a policy among simulated and true users, and mixes a recommender with the LE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agents.fusion import log_softmax
+from agents.recommender import Recommender
+from llmrec_env.common.arrays import FloatArray
+from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
+from llmrec_env.evaluation.episodes import choose_users
+from llmrec_env.evaluation.policies import Policy
+from llmrec_env.evaluation.returns import at_most, evaluate_policy
+from llmrec_env.experiments.improvement.settings import ImprovementSettings
+from llmrec_env.experiments.policy_ranking.worlds import known_users, true_users
+from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.language import LanguageUser
+
+Earned = dict[str, list[float]]
+"""What each user paid in the mean over lucks, in the order of their ids, by who judged: "LE",
+and "truth" where it is known."""
+
+
+class Mixture:
+    """Shows the best item by the sum of a recommender's and the LE's log-probabilities."""
+
+    observation = "both"
+
+    def __init__(self, recommender: Recommender, simulator: LanguageUser) -> None:
+        self._recommender = recommender
+        self._simulator = simulator
+
+    def action_scores(self, observation: Any) -> FloatArray:
+        """Scores float32 (N, n_items)."""
+        states = observation["state"][:, : self._simulator.state_size]
+        own = log_softmax(self._recommender.action_scores(observation))
+        return own + log_softmax(self._simulator.preferences(states))
+
+
+def judge(policy: Policy, settings: ImprovementSettings, simulator: LanguageUser) -> Earned:
+    """What a policy earns from the test users, who are simulated, and true where they are known."""
+    earned: Earned = {}
+    for world, users in _judges(settings, simulator).items():
+        returns = []
+        for luck in range(settings.lucks):
+            found = evaluate_policy(policy, users, seed=settings.seed + luck)
+            returns.append(found.returns[np.argsort(found.user_ids)])
+        earned[world] = np.mean(returns, axis=0).tolist()
+    return earned
+
+
+def _judges(settings: ImprovementSettings, simulator: LanguageUser) -> dict[str, UserSimulator]:
+    """The same people, simulated and true; whom they are the seed decides, whatever the luck."""
+    source, test = settings.source, settings.source.split.test
+    try:
+        test = known_users(source, test)
+        is_known = True
+    except SettingError:
+        is_known = False
+    chosen = choose_users(InitialHistories(test), at_most(settings.episodes, test), settings.seed)
+    some = test.select_users(np.sort(chosen))
+    users: dict[str, UserSimulator] = {"LE": simulator.with_users(some)}
+    return users | ({"truth": true_users(source, simulator, some)} if is_known else {})
