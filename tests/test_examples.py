@@ -129,9 +129,9 @@ def test_sb3_maskable_ppo(run: Run) -> None:
 
 def test_lea_into_ppo(run: Run) -> None:
     pytest.importorskip("sb3_contrib")
-    printed = run("lea_into_ppo.py", "--epochs", "1", "--steps", "1024", "--episodes", "8")
-    names = re.findall(r"^(.+?) +return +\d", printed, re.MULTILINE)
-    assert names == ["LEA", "PPO from LEA", "PPO from nothing"]
+    small = ("--epochs", "1", "--users", "8", "--steps", "1024", "--episodes", "8")
+    names = re.findall(r"^(.+?) +return +\d", run("lea_into_ppo.py", *small), re.MULTILINE)
+    assert names == ["LEA", "LEA improved", "PPO from LEA", "PPO from nothing"]
 
 
 @pytest.mark.parametrize(("algorithm", "name"), [("cql", "DiscreteCQL"), ("td3_bc", "TD3PlusBC")])

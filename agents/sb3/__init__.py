@@ -1,7 +1,6 @@
 """Stable-baselines3 parts: policies that generalise over items, and history encoders."""
 
 from agents.sb3.features import SequenceFeatures
-from agents.sb3.improving import ppo_from
 from agents.sb3.policies import (
     ItemLogits,
     ItemPolicy,
@@ -17,5 +16,4 @@ __all__ = [
     "SequenceFeatures",
     "begin_with",
     "language_vectors",
-    "ppo_from",
 ]

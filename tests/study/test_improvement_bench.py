@@ -73,7 +73,7 @@ def test_the_command_line_has_the_defaults_of_the_settings() -> None:
     assert given.pop("arms") == ",".join(settings.arms)
     names = ("data", "simulator", "backbone", "rl_steps", "weight", "episodes", "lucks", "seeds")
     for name in (*names, "members", "pessimism", "seed", "budget"):
-        assert given.get(name, None) == vars(settings)[name], name
+        assert given.get(name) == vars(settings)[name], name
     assert settings.command == "llmrec bench improve"
     result = CliRunner().invoke(app, ["bench", "improve", "--arms", "plain,hope"])
     assert result.exit_code == 1
