@@ -86,8 +86,11 @@ def ask(
     rewards = [part[3][:, 0] for part in found]
     follows = _follows(sitting, rewards, seats.episodes, config.discount)
     real: BoolArray = np.concatenate(sitting) < seats.episodes
-    parts = [np.concatenate(part)[real] for part in zip(*found, strict=True)]
-    return Asked(*parts, follows[real], env.rules.patience)  # type: ignore[arg-type]
+    features, beside, items, liking, chance = (
+        np.concatenate(part)[real] for part in zip(*found, strict=True)
+    )
+    patience = env.rules.patience
+    return Asked(features, beside, items, liking, chance, follows[real], patience)
 
 
 def _to_ask(scores: FloatArray, config: ImproveConfig, rng: np.random.Generator) -> IntArray:

@@ -111,7 +111,7 @@ def _minimise(
         for _ in range(steps):
             found = loss(torch.from_numpy(rng.integers(moments, size=MOMENTS)))
             optimizer.zero_grad()
-            found.backward()  # type: ignore[no-untyped-call]
+            found.backward()
             optimizer.step()
             schedule.step()
             advance(1, "")

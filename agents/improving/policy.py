@@ -103,7 +103,8 @@ class ImprovedRecommender:
         scores = log_softmax(self.recommender.action_scores(observation))
         with torch.no_grad():
             gain = self.q(torch.from_numpy(self.features(observation))).numpy()
-        return scores + np.float32(self.weight) * gain
+        improved: FloatArray = (scores + self.weight * gain).astype(np.float32)
+        return improved
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the recommender and what was learned into a new folder, whole or not at all."""

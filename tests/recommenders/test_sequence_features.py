@@ -317,14 +317,13 @@ def test_ppo_begins_as_a_fitted_recommender(
     histories = [[3], [5, 7, 1], list(range(LENGTH))]
     scores = torch.from_numpy(fitted.score([np.array(history) for history in histories]))
     expected = (scores / temperature).softmax(dim=1)
+    seen: Any = padded(histories, LENGTH)
+    if observation == "both":
+        states = np.stack([env.observation_space["state"].sample() for _ in histories])
+        seen = {"history": seen, "state": torch.from_numpy(states)}
 
     def probabilities() -> torch.Tensor:
         model.policy.set_training_mode(False)
-        seen: Any = padded(histories, LENGTH)
-        if observation == "both":
-            states = np.stack([env.observation_space["state"].sample() for _ in histories])
-            env.observation_space.seed(0)  # what is seen beside the history is the same every time
-            seen = {"history": seen, "state": torch.from_numpy(states)}
         return model.policy.get_distribution(seen).distribution.probs
 
     torch.testing.assert_close(probabilities(), expected)
