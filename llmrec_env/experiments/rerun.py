@@ -65,6 +65,12 @@ def _exploit() -> Program:
     return ExploitabilitySettings, run_exploitability
 
 
+def _improve() -> Program:
+    from llmrec_env.experiments.improvement import ImprovementSettings, run_improvement
+
+    return ImprovementSettings, run_improvement
+
+
 def _fidelity() -> Program:
     from llmrec_env.experiments.fidelity import FidelitySettings, run_fidelity
 
