@@ -3,9 +3,9 @@
 You see progress bars while LEA learns from the logged users, while it is improved among live ones
 (who are asked about several items at every step) and while two PPOs learn from 32 of them, then one
 line a policy: what LEA, LEA improved, PPO that begins as LEA and PPO that begins with random
-weights earn from the same held-out users with the same luck. Among these users the improved one
-earns more than LEA; with so few steps PPO from LEA stays about where LEA is, at twice what PPO from
-nothing earns. Whether that is worth anything among true users, `llmrec bench improve` tells.
+weights earn from the same held-out users with the same luck. With so few steps PPO from LEA stays
+about where LEA is, at twice what PPO from nothing earns. What the improvement of a plain GRU4Rec is
+worth among true users, `llmrec bench improve` tells (docs/improving.md).
 
     python examples/lea_into_ppo.py --epochs 10 --users 512 --steps 20000
 """

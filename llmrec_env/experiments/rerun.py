@@ -94,6 +94,7 @@ PROGRAMS: dict[str, Callable[[], Program]] = {
     "bench": _study,
     "bench exploit": _exploit,
     "bench fidelity": _fidelity,
+    "bench improve": _improve,
     "bench offline": _offline,
     "bench policies": _policy_ranking,
     "bench sensitivity": _sensitivity,

@@ -9,13 +9,12 @@ import numpy as np
 from agents.fusion import log_softmax
 from agents.recommender import Recommender
 from llmrec_env.common.arrays import FloatArray
-from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.episodes import choose_users
 from llmrec_env.evaluation.policies import Policy
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
 from llmrec_env.experiments.improvement.settings import ImprovementSettings
-from llmrec_env.experiments.policy_ranking.worlds import known_users, true_users
+from llmrec_env.experiments.policy_ranking.worlds import has_truth, known_users, true_users
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
 
@@ -55,11 +54,8 @@ def judge(policy: Policy, settings: ImprovementSettings, simulator: LanguageUser
 def _judges(settings: ImprovementSettings, simulator: LanguageUser) -> dict[str, UserSimulator]:
     """The same people, simulated and true; whom they are the seed decides, whatever the luck."""
     source, test = settings.source, settings.source.split.test
-    try:
-        test = known_users(source, test)
-        is_known = True
-    except SettingError:
-        is_known = False
+    is_known = has_truth(source)
+    test = known_users(source, test) if is_known else test
     chosen = choose_users(InitialHistories(test), at_most(settings.episodes, test), settings.seed)
     some = test.select_users(np.sort(chosen))
     users: dict[str, UserSimulator] = {"LE": simulator.with_users(some)}
