@@ -8,8 +8,11 @@ import numpy as np
 
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
-from llmrec_env.evaluation.ranking import Ranker
+from llmrec_env.data.log import InteractionLog
+from llmrec_env.evaluation.ranking import Ranker, evaluate_ranking
 
+WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 100.0)
+"""Weights of a second ranker that are tried, up to nearly it alone; the first weighs 1."""
 FLOOR = 1e-6
 """Least score of a ranker that counts (:class:`FromCounts`), as a share of its row's sum."""
 
@@ -67,6 +70,30 @@ class FromCounts:
         total = scores.sum(axis=1, keepdims=True)
         shares = scores / np.where(total > 0, total, 1)
         return np.log(shares + np.float32(FLOOR))
+
+
+def fuse_on_validation(
+    first: Ranker, second: Ranker, validation: InteractionLog, mask_seen: bool
+) -> tuple[LateFusion, float]:
+    """Two rankers fused, the second at that of :data:`WEIGHTS` which ranks best.
+
+    Args:
+        first, second: score in logits, see :class:`LateFusion`.
+        validation: the users whose NDCG@10 chooses; of neither ranker's training.
+        mask_seen: whether the items that a user took are left out.
+
+    Returns:
+        the fused ranker and the weight.
+    """
+
+    def fused(weight: float) -> LateFusion:
+        return LateFusion([first, second], (1.0, weight))
+
+    def quality(weight: float) -> float:
+        return evaluate_ranking(fused(weight), validation, (10,), mask_seen)["NDCG@10"]
+
+    best = max(WEIGHTS, key=quality)
+    return fused(best), best
 
 
 def log_softmax(scores: FloatArray) -> FloatArray:

@@ -30,7 +30,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert settings["budget"] == 0.01
     stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
-    assert len(stages) == 14
+    assert len(stages) == 15
     assert "Next-item ranking" in run(*command)
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
 
@@ -47,6 +47,10 @@ def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(tmp_pa
         table = report.table(title)
         assert "steps of" in table.note
         assert any(isinstance(cell, Estimate) for cell in table.rows[0])
+    for title in ("Next-item ranking", "Next-item ranking, masked"):
+        rows = {row[0] for row in report.table(title).rows}
+        assert rows >= {"gru4rec plain", "gru4rec plain and LE in service"}
+    assert any("Beside the LE in service, gru4rec ranks" in one.claim for one in findings)
     policies = {row[0] for row in report.table("Return").rows}
     assert policies >= {"LE's own choice", "PPO", "gru4rec plain", "gru4rec LEASR"}
     played = [e for s in report.sections for e in s.elements if isinstance(e, Transcript)]

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from agents.fusion import WEIGHTS
 from agents.item_init import principal_table
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import read_json
 from llmrec_env.experiments.study import StudySettings, run_study
 from llmrec_env.experiments.study.fit import fit_method
-from llmrec_env.experiments.study.fusions import WEIGHTS
 from llmrec_env.experiments.study.language_simulators import LANGUAGE_SIMULATORS
 from llmrec_env.experiments.study.methods import METHODS
 from llmrec_env.experiments.study.simulators import item_vectors, open_simulator

@@ -30,6 +30,8 @@ from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
 METHODS = ("plain", "SNQN", "LEASR")
+MIXED = "plain and LE in service"
+"""A plain recommender that ranks together with the LE, at a weight that validation chose."""
 WAYS = {"unmasked": False, "masked": True}
 """How next items are ranked, and whether seen items are then masked."""
 
@@ -58,10 +60,28 @@ def measure(
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
     recommender.fit(split.train, simulator, split.validation)
     seconds = time.process_time() - began
-    recommender.save(folder / name.replace(" ", "_"))
+    recommender.save(_place(folder, name))
     curve = [{"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history]
     row = {"name": name, "seconds": seconds, **_metrics(recommender, source)}
     return {"rows": [row], "curves": {name: curve}}
+
+
+def measure_mixed(
+    folder: Path, settings: DemoSettings, source: Source, simulator: LanguageUser
+) -> Found:
+    """Each plain recommender that was saved there, ranking together with the LE."""
+    from agents import Recommender
+    from agents.fusion import fuse_on_validation
+
+    masked, rows = masks_seen(source.split.train), []
+    for backbone in settings.backbones:
+        began = time.process_time()
+        plain = Recommender.load(_place(folder, f"{backbone} plain"))
+        user = SimulatorRanker(simulator)
+        fused, _ = fuse_on_validation(plain, user, source.split.validation, masked)
+        seconds = time.process_time() - began
+        rows.append({"name": f"{backbone} {MIXED}", "seconds": seconds, **_metrics(fused, source)})
+    return {"rows": rows, "curves": {}}
 
 
 def make_recommender(name: str, settings: DemoSettings) -> Any:
@@ -75,6 +95,10 @@ def make_recommender(name: str, settings: DemoSettings) -> Any:
     makers: dict[str, Any] = {"SNQN": SNQN, "LEASR": LEA}
     # One copy learns: as many steps as plain's, at half the twins' cost.
     return makers[method](backbone, target="periodic", **passes)
+
+
+def _place(folder: Path, name: str) -> Path:
+    return folder / name.replace(" ", "_")
 
 
 def _metrics(ranker: Any, source: Source) -> Found:
@@ -100,27 +124,42 @@ def _with_intervals(ranks: Float64Array, source: Source) -> Found:
 def findings(found: Found, budget: float) -> list[Element]:
     """The claims that this stage can settle, on one seed."""
     rows = {row["name"]: row for row in found["rows"]}
-    claims: list[Element] = []
-    for backbone in dict.fromkeys(name.split()[0] for name in found["curves"]):
-        ours = rows[f"{backbone} LEASR"]
-        others = {kind: rows[f"{backbone} {kind}"] for kind in ("plain", "SNQN")}
-        differences = {kind: _difference(ours, other) for kind, other in others.items()}
-        told = ", ".join(f"{kind} {_mean(row):.4f}" for kind, row in others.items())
-        bounds = ", ".join(
-            f"{low:+.4f} to {high:+.4f} above {kind}"
-            for kind, (_, low, high) in differences.items()
+    backbones = list(dict.fromkeys(name.split()[0] for name in found["curves"]))
+    claims = [
+        (f"Beside the LE in service, {own} ranks held-out steps better than alone", own, MIXED)
+        for own in backbones
+    ]
+    claims += [
+        (f"LEASR ranks held-out steps better than plain and SNQN on {own}", own, "LEASR")
+        for own in backbones
+    ]
+    others = {MIXED: ("plain",), "LEASR": ("plain", "SNQN")}
+    return [
+        _claim(
+            claim,
+            rows[f"{own} {method}"],
+            {kind: rows[f"{own} {kind}"] for kind in others[method]},
+            budget,
         )
-        claims.append(
-            verdict(
-                f"LEASR ranks held-out steps better than plain and SNQN on {backbone}",
-                f"test NDCG@10 {_mean(ours):.4f}; {told}; 95% intervals over users {bounds}; one "
-                "training seed, of which they say nothing",
-                list(differences.values()),
-                len(ours["steps"]),
-                budget,
-            )
-        )
-    return claims
+        for claim, own, method in claims
+    ]
+
+
+def _claim(claim: str, ours: Found, others: dict[str, Found], budget: float) -> Element:
+    """What this run says of a method that is claimed to rank better than others."""
+    differences = {kind: _difference(ours, other) for kind, other in others.items()}
+    told = ", ".join(f"{kind} {_mean(row):.4f}" for kind, row in others.items())
+    bounds = ", ".join(
+        f"{low:+.4f} to {high:+.4f} above {kind}" for kind, (_, low, high) in differences.items()
+    )
+    return verdict(
+        claim,
+        f"test NDCG@10 {_mean(ours):.4f}; {told}; 95% intervals over users {bounds}; one "
+        "training seed, of which they say nothing",
+        list(differences.values()),
+        len(ours["steps"]),
+        budget,
+    )
 
 
 def _mean(row: Found) -> float:
@@ -138,7 +177,8 @@ def write(report: Report, found: Found) -> None:
     section = report.section(
         "Recommenders",
         "LEASR learns with the LE's augmentation, state and reward; serving needs no language "
-        "model. Every method has the same budget and settings.",
+        "model. Every method has the same budget and settings. In service, plain and LE add their "
+        "log-probabilities, the LE's at the weight that is best on validation users.",
     )
     chosen = bool(found["rows"][0]["validation"]["mask_seen"])
     for title, way in (("Next-item ranking", "unmasked"), ("Next-item ranking, masked", "masked")):
@@ -187,7 +227,7 @@ def _table(found: Found, title: str, way: str, is_chosen: bool, command: str) ->
         note=f"Full catalogue, {sum(first['steps']):,} steps of {len(first['steps']):,} test "
         "users, 95% intervals over users, one training seed. Validation, which chose the pass, "
         f"ranked {chosen}. SNQN and LEASR with a periodically copied target; CPU seconds to label "
-        "and fit.",
+        "and fit, and to choose the weight.",
         command=command,
         digits=4,
     )

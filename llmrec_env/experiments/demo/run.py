@@ -82,7 +82,9 @@ def _stages(settings: DemoSettings, run: RunFolder) -> list[Stage]:
 
 def _needs(name: str, settings: DemoSettings) -> tuple[str, ...]:
     """The stages that come before one."""
-    fits = tuple(_fits(settings)) if name == RECOMMENDED else ()
+    fits: tuple[str, ...] = ()
+    if name in (RECOMMENDED, recommenders.MIXED):
+        fits = tuple(n for n in _fits(settings) if name == RECOMMENDED or n.endswith(" plain"))
     return fits if name in _alone(settings) else (LEARNING, *fits)
 
 
@@ -95,6 +97,7 @@ def _measures(settings: DemoSettings, run: RunFolder) -> dict[str, Measure]:
         **{_table(table): partial(offline.measure, table) for table in offline.TABLES},
         USER: language.measure,
         BASELINES: recommenders.measure_baselines,
+        recommenders.MIXED: partial(recommenders.measure_mixed, models),
         RECOMMENDED: partial(returns.measure_recommenders, models, _fits(settings)),
     }
 
@@ -144,7 +147,7 @@ def build_report(settings: DemoSettings, found: dict[str, Found]) -> Report:
     user, policies = found[USER], found[POLICIES]
     tables = _together(found[_table(table)] for table in offline.TABLES)
     fits = sorted(_fits(settings), key=lambda name: settings.backbones.index(name.split()[0]))
-    ranked = _together(found[name] for name in (BASELINES, *fits))
+    ranked = _together(found[name] for name in (BASELINES, *fits, recommenders.MIXED))
     report = begin_report(
         settings,
         settings.source,

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from agents.config import RecommenderConfig
-from agents.fusion import FromCounts, LateFusion
+from agents.fusion import FromCounts, LateFusion, fuse_on_validation
 from agents.recommender import Recommender
 from llmrec_env.common.errors import SettingError
-from llmrec_env.evaluation.ranking import Ranker, SimulatorRanker, evaluate_ranking
+from llmrec_env.evaluation.ranking import Ranker, SimulatorRanker
 from llmrec_env.experiments.study.rankers import make_ranker
 from llmrec_env.experiments.study.simulators import open_simulator
 from llmrec_env.experiments.study.split_context import SplitContext
-
-WEIGHTS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 100.0)
-"""Weights of the second ranker that are tried, up to nearly it alone; the first weighs 1."""
 
 Fit = Callable[[RecommenderConfig], Recommender]
 """The method's training."""
@@ -37,14 +34,8 @@ def fuse(
         SettingError: there is nothing of that name.
     """
     other = _other(name, recommender, fit, context)
-    validation = context.validation
-
-    def quality(weight: float) -> float:
-        fused = LateFusion([recommender, other], (1.0, weight))
-        return evaluate_ranking(fused, validation, (10,), context.mask_seen)["NDCG@10"]
-
-    best = max(WEIGHTS, key=quality)
-    return LateFusion([recommender, other], (1.0, best)), {"fusion weight": best}
+    fused, weight = fuse_on_validation(recommender, other, context.validation, context.mask_seen)
+    return fused, {"fusion weight": weight}
 
 
 def _other(name: str, recommender: Recommender, fit: Fit, context: SplitContext) -> Ranker:
