@@ -60,13 +60,14 @@ class Leaving:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Leaving | None:
-        """What an LE's record says of it; None where it learned none.
+        """What an LE's record says of it; None where it learned none, or by other features than
+        this version knows.
 
         Raises:
             DataError: it is not one that learning gives.
         """
         saved = record.get("leaving")
-        if saved is None or "offset" not in saved:
+        if saved is None or tuple(saved.get("features", ())) != FEATURES:
             return None
         rows = {name: tuple(map(float, saved[name])) for name in ("weights", "means", "scales")}
         sound = all(len(row) == len(FEATURES) for row in rows.values())

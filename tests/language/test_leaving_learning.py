@@ -87,6 +87,8 @@ def test_a_saved_le_knows_when_its_users_leave(
     plain = gym.make("LLMRec/NextItem-v1", simulator=user, accept_rate=0.9)
     lengths = {own: [_length(own, seed) for seed in range(8)] for own in (env, plain)}
     assert np.mean(lengths[env]) < 12 < np.mean(lengths[plain])
+    other = {**model.record["leaving"], "features": ["of another version"]}
+    assert Leaving.of({"leaving": other}) is None
     model.record["leaving"]["offset"] = float("nan")
     with pytest.raises(LLMRecError, match="leaving"):
         LanguageUser(model)
