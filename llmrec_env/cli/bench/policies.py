@@ -36,7 +36,7 @@ def policies(
         str | None,
         typer.Option(
             help="Who orders the policies, with commas; a wrong name lists them all. More may be "
-            "asked of the same folder later. If not given, le, factors, later and kinds."
+            "asked of the same folder later. If not given, le, factors, later, without-le, kinds."
         ),
     ] = None,
     cross_fit: Annotated[

@@ -144,6 +144,7 @@ JUDGES: dict[str, Judge] = {
     ),
     "factors": AskedUsers("matrix factorisation", _factors),
     "later": OfLog("later takes", "later"),
+    "without-le": MeanPlace("factors, later takes", ("factors", "later")),
     "kinds": MeanPlace("LE, factors, later takes", ("le", "factors", "later")),
     "one-step": OfLog("one-step SN-IS", "one-step", need="truth"),
     "doubly-robust": OfLog("one-step SN-DR by the LE", "doubly-robust", need="truth"),
@@ -153,8 +154,6 @@ JUDGES: dict[str, Judge] = {
     "true-again": AskedUsers("true users, other luck", _true, luck=1, need="truth"),
 }
 """Every judge; the cheap ones of a kind first."""
-RECOMMENDED = "kinds"
-"""The judge to choose by where nobody was asked."""
 
 
 def needed(names: tuple[str, ...]) -> tuple[str, ...]:

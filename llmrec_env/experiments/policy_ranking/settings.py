@@ -14,7 +14,7 @@ from llmrec_env.experiments.policy_ranking.judges import lacks, needed
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.simulator_settings import SimulatorSettings
 
-USUAL_JUDGES = ("le", "factors", "later", "kinds")
+USUAL_JUDGES = ("le", "factors", "later", "without-le", "kinds")
 """Those that need nothing but the log and the LE."""
 LOGGED_EPISODES = 1000
 """Episodes of the log that some judges read, where the settings do not say."""
