@@ -22,6 +22,7 @@ from llmrec_env.experiments.policy_ranking.judges import JUDGES
 DOCS = Path(__file__).resolve().parent
 PAGE, RESULTS = DOCS / "policy_ranking.md", DOCS / "results"
 KEPT = ("policies.csv", "judges.csv")
+NOT_RUN = "<!-- not run: minutes; tests/study/test_policy_panel.py runs it small -->"
 BLOCK = re.compile(r"(<!-- panels: ([\w ]+) -->\n).*?(<!-- end of panels -->)", re.DOTALL)
 PLACE = re.compile(r"(?<![\w.])/[^\s`\"']*/([^/\s`\"']+)")
 
@@ -36,7 +37,8 @@ def take_over(name: str, run: Path) -> None:
     folder = RESULTS / f"policies_{name}"
     folder.mkdir(parents=True, exist_ok=True)
     told = (run / "results.md").read_text(encoding="utf-8")
-    (folder / "results.md").write_text(PLACE.sub(r"path/to/\1", told), encoding="utf-8")
+    told = PLACE.sub(r"path/to/\1", told).replace("```console", f"{NOT_RUN}\n```console")
+    (folder / "results.md").write_text(told, encoding="utf-8")
     for kept in KEPT:
         if (run / kept).exists():
             shutil.copy(run / kept, folder / kept)
