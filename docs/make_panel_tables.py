@@ -65,6 +65,8 @@ def _judges(folder: Path) -> dict[str, dict[str, Any]]:
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
+    if row["tau"] is None or row["tau"] != row["tau"]:
+        return "tells nothing"
     taus = (re.sub(r"^(-?)0\.", r"\1.", f"{row[key]:.2f}") for key in ("tau", "tau_better"))
     return f"{' / '.join(taus)} / {row['regret']:.1%}"
 
