@@ -80,7 +80,7 @@ def shop(env: Any, goal: int, client: OpenAI, args: argparse.Namespace) -> tuple
         page, reward, terminated, truncated, info = env.step(action)
         if args.verbose:
             show(f"  {clean(answer, 300)}  →  {clean(action, 100) or 'no action'}")
-        problem = complaint(action) if info["invalid_action"] else ""
+        problem = complaint(action) if not info["action_is_valid"] else ""
         earned, steps, over = earned + reward, steps + 1, terminated or truncated
     return earned, info["success"], steps
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -26,7 +27,9 @@ from transformers import PreTrainedTokenizerBase
 
 from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.shop.pages import LEADING
 from llmrec_env.envs.shop.words import share_within, words_of
+from llmrec_env.envs.text.budget import Pieces, fitted, shortened
 
 BUTTON = re.compile(r"\[(clicked )?button\] (.*) \[(?:clicked )?button_\]")
 ASK = "Action:\n"
@@ -79,7 +82,7 @@ class Prompts:
         opening = [start] if start is not None else []
         opening += shortened(first, (self._prompt_tokens - len(ask)) // 2)
         room = self._prompt_tokens - len(opening) - len(ask)
-        kept = _fitted(page, lines, instruction, room)
+        kept = fitted(page, _worth(lines, instruction), room)
         return [*opening, *(token for line in kept for token in line), *ask]
 
     def actions(self, texts: Sequence[str]) -> list[list[int]]:
@@ -113,18 +116,33 @@ class Prompts:
         return self._steering.sub(_torn, text)
 
 
+def token_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
+    """Splits texts into the tokens of a language model, for ``gym.make(…, pieces=…)``.
+
+    Raises:
+        SettingError: the tokenizer does not tell where in a text its tokens stand.
+    """
+    if not tokenizer.is_fast:
+        raise SettingError(
+            f"pieces: {type(tokenizer).__name__} does not tell where its tokens stand; use the "
+            "fast tokenizer (AutoTokenizer gives it)"
+        )
+    return partial(_split, tokenizer)
+
+
+def _split(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
+    """A text in as many pieces as it has tokens; a character of several is in the first."""
+    read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    starts = [start for start, _ in read["offset_mapping"]]
+    ends = [*starts[1:], len(text)]
+    starts[:1] = [0] * bool(starts)
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
 def lines_read(observation: ShopObservation) -> list[str]:
     """The lines of a prompt, uncut, each with its end."""
     _, instruction, *lines = observation.content.split("\n")
     return [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]
-
-
-def shortened(ids: list[int], limit: int) -> list[int]:
-    """At most ``limit`` tokens: the first half and the last."""
-    if len(ids) <= limit:
-        return ids
-    tail = limit // 2
-    return ids[: limit - tail] + ids[len(ids) - tail :]
 
 
 def _torn(match: re.Match[str]) -> str:
@@ -140,56 +158,21 @@ def _as_read(line: str) -> str:
     return f"[{text.lower()}]{' chosen' if clicked else ''}\n"
 
 
-def _fitted(
-    page: list[list[int]], lines: Sequence[str], instruction: str, room: int
-) -> list[list[int]]:
-    """The lines' tokens, cut until they fit."""
-    if sum(map(len, page)) <= room:
-        return page
-    plain = [BUTTON.fullmatch(line) is None for line in lines]
-    room -= sum(len(ids) for ids, text in zip(page, plain, strict=True) if not text)
-    if room < 0:
-        page = _fewer_buttons(page, lines, instruction, room)
-    lengths = [len(ids) for ids, text in zip(page, plain, strict=True) if text]
-    limit = _water_level(lengths, max(0, room))
-    return [_cut(ids, limit) if text else ids for ids, text in zip(page, plain, strict=True)]
+def _worth(lines: Sequence[str], instruction: str) -> list[Any]:
+    """What the button of each line is worth to the shopper; None where it is none.
 
-
-def _fewer_buttons(
-    page: list[list[int]], lines: Sequence[str], instruction: str, room: int
-) -> list[list[int]]:
-    """The page without as many buttons as it takes to bring ``room`` up to 0."""
+    What leads on or back is always kept, then what is clicked, then what the instruction names.
+    """
     words = set(words_of(instruction))
-    worth = {}
+    worth: list[Any] = []
     for place, line in enumerate(lines):
         button = BUTTON.fullmatch(line)
-        if button is not None:
-            worth[place] = (button[1] is not None, share_within(button[2], words), -place)
-    page = list(page)
-    for place in sorted(worth, key=worth.__getitem__):
-        if room >= 0:
-            break
-        room += len(page[place])
-        page[place] = []
-    return page
-
-
-def _water_level(lengths: list[int], room: int) -> int:
-    """The largest length such that all lines cut to it take no more than ``room``."""
-    left = len(lengths)
-    for length in sorted(lengths):
-        if length * left > room:
-            return room // left
-        room -= length
-        left -= 1
-    return max(lengths, default=0)
-
-
-def _cut(ids: list[int], limit: int) -> list[int]:
-    """The beginning of a line and its last token, which ends it."""
-    if len(ids) <= limit:
-        return ids
-    return [*ids[: limit - 1], ids[-1]] if limit > 1 else []
+        if button is None:
+            worth.append(None)
+            continue
+        kept = button[1] is not None or button[2].lower() in LEADING
+        worth.append((kept, share_within(button[2], words), -place))
+    return worth
 
 
 class Packed(NamedTuple):

@@ -92,7 +92,7 @@ def test_every_button_sends_a_valid_action_and_the_field_a_search(
     assert [button.get("name") for button in form.buttons] == [None]  # the field sends the words
     assert info["can_search"]
     seen, _, _, _, info = env.step(submitted({"search": "Long Lasting, face creams"}))
-    assert not info["invalid_action"]
+    assert info["action_is_valid"]
     pages = 0
     while "click[buy now]" not in info["valid_actions"]:
         sent = [submitted({str(b["name"]): str(b["value"])}) for b in Form(seen).buttons]
@@ -112,7 +112,7 @@ def test_an_empty_submission_is_an_invalid_search() -> None:
     env = nasty_shop()
     env.reset(seed=0)
     assert submitted({}) == "search[]"
-    assert env.step(submitted({"search": "  "}))[4]["invalid_action"]
+    assert not env.step(submitted({"search": "  "}))[4]["action_is_valid"]
 
 
 def test_texts_of_strangers_make_no_tags() -> None:
@@ -122,7 +122,7 @@ def test_texts_of_strangers_make_no_tags() -> None:
     pages = [seen]
     for action in ("search[tall lamp]", "click[evil]", "click[<b>]", "click[description]"):
         seen, _, _, _, info = env.step(action)
-        assert not info["invalid_action"], action
+        assert info["action_is_valid"], action
         pages.append(seen)
     for page in pages:
         assert set(Form(page).tags) <= known

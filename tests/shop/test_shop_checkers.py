@@ -62,7 +62,7 @@ def test_random_valid_episodes_stay_in_the_spaces(
             assert action in env.action_space
             seen, reward, terminated, truncated, info = env.step(action)
             steps, done = steps + 1, terminated or truncated
-            invalid += info["invalid_action"]
+            invalid += not info["action_is_valid"]
             assert 0.0 <= reward <= 1.0
         assert steps <= 8
         assert bool(info["rewards"]) == terminated

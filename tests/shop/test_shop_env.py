@@ -34,7 +34,7 @@ def open_product(env: ShopEnv, row: int) -> None:
     wanted = f"click[{catalogue.asin(row).lower()}]"
     while wanted not in info["valid_actions"]:
         _, _, _, _, info = env.step("click[next >]")
-        assert not info["invalid_action"], "the product is not among the hits of its own name"
+        assert info["action_is_valid"], "the product is not among the hits of its own name"
     env.step(wanted)
 
 
@@ -82,7 +82,7 @@ def test_an_invalid_action_changes_nothing_and_is_reported(
     before, _ = env.reset(seed=3)
     after, reward, terminated, _, info = env.step(action)
     assert (before, reward, terminated) == (after, -0.25, False)
-    assert info["invalid_action"] is True
+    assert info["action_is_valid"] is False
 
 
 def test_search_is_invalid_off_the_index_page_and_next_ends_on_the_last(
@@ -92,13 +92,13 @@ def test_search_is_invalid_off_the_index_page_and_next_ends_on_the_last(
     env.reset(seed=0)
     _, _, _, _, info = env.step(info_search(env))
     assert not info["can_search"]
-    assert env.step("search[shoes]")[4]["invalid_action"]
+    assert not env.step("search[shoes]")[4]["action_is_valid"]
     pages = 1
     while "click[next >]" in env.step("click[nothing]")[4]["valid_actions"]:
         env.step("click[next >]")
         pages += 1
     assert pages <= 5
-    assert env.step("click[next >]")[4]["invalid_action"]
+    assert not env.step("click[next >]")[4]["action_is_valid"]
 
 
 def info_search(env: ShopEnv) -> str:
@@ -118,7 +118,7 @@ def test_actions_of_the_wrong_type_are_refused(small_catalogue: ProductCatalogue
     for action in (100, -1, 1.5, "click[buy now]"):
         with pytest.raises(InvalidAction):
             env.step(action)
-    assert env.step(99)[4]["invalid_action"]
+    assert not env.step(99)[4]["action_is_valid"]
     with pytest.raises(SettingError, match="goal"):
         env.reset(options={"goal": 10**9})
 

@@ -79,7 +79,7 @@ def test_a_row_is_the_single_environment(
             assert same(rows[row], single)
             assert infos["valid_actions"][row] == last[row]["valid_actions"]
             assert infos["goal_index"][row] == last[row]["goal_index"]
-            assert infos["invalid_action"][row] == last[row]["invalid_action"]
+            assert infos["action_is_valid"][row] == last[row]["action_is_valid"]
 
 
 def test_the_terms_of_a_purchase_come_with_their_masks(small_catalogue: ProductCatalogue) -> None:
@@ -95,7 +95,7 @@ def test_the_terms_of_a_purchase_come_with_their_masks(small_catalogue: ProductC
     assert infos["rewards"]["_price"].tolist() == [False, True]
     assert infos["rewards"]["type"][1] in (0.0, 0.1, 0.5, 1.0)
     assert 0.0 <= rewards[1] <= 1.0
-    assert infos["invalid_action"].tolist() == [True, False]
+    assert infos["action_is_valid"].tolist() == [False, True]
 
 
 def test_rows_that_ended_wait_for_a_mask_where_autoreset_is_disabled(

@@ -10,7 +10,9 @@ from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings, Shopper
+from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS, PromptView
 from llmrec_env.envs.shop.views.shop_view import ShopView, draw
+from llmrec_env.envs.text.budget import Pieces
 
 
 class ShopEnv(RulesEnv[Outcome]):
@@ -48,10 +50,14 @@ class ShopEnv(RulesEnv[Outcome]):
     |---|---|
     | `"text"` | `Text`: what is visible, joined by ` [SEP] ` |
     | `"text_rich"` | `Text`: a line each; `[button] x [button_]`, clicked `[clicked button] …` |
+    | `"prompt"` | `Text` for language models: a line each, `click[x]` where its button stands |
     | `"html"` | `Text`: a page of HTML with one form, everything escaped |
     | `"url"` | `Text`: the address of the page |
     | `"dict"` | `Dict`: page, instruction, query, page_number, results, product, options, score |
     | `"features"` | `Dict` of arrays: state, instruction, product, actions, action_mask |
+
+    A `"prompt"` has `prompt_tokens` tokens at most; how a longer page is cut, and the rule:
+    :class:`llmrec_env.envs.shop.views.prompt.PromptView`.
 
     The form of an HTML page works in a browser: the field and the buttons send `?search=words` or
     `?action=click[value]`, which :func:`llmrec_env.envs.shop.views.rendering.submitted` turns into
@@ -74,10 +80,12 @@ class ShopEnv(RulesEnv[Outcome]):
 
     ## Information
     `goal_index`, `valid_actions` (a tuple of texts; on the index page the three searches),
-    `can_search` (any words are valid), `invalid_action`, `success` (the reward was 1),
-    `instruction`, and `rewards` (the terms by name; empty before a purchase); in index mode
-    `action_mask` (int8, as `Discrete.sample` takes it). `reset` and `step` have the same names. As
-    numbers alone: `llmrec_env.envs.common.infos.NumericInfo` around the environment.
+    `can_search` (any words are valid), `action_is_valid` (the last action could be done),
+    `action_is_effective` (it changed something: a value that was chosen already can be clicked, and
+    nothing changes), `success` (the reward was 1), `instruction`, and `rewards` (the terms by name;
+    empty before a purchase); in index mode `action_mask` (int8, as `Discrete.sample` takes it).
+    `reset` and `step` have the same names. As numbers alone:
+    `llmrec_env.envs.common.infos.NumericInfo` around the environment.
 
     ## Arguments
     * `catalogue`: a number of products to generate (1,000 by default, up to millions), a folder
@@ -92,6 +100,9 @@ class ShopEnv(RulesEnv[Outcome]):
     * `goals_per_product`: at most so many goals of one product.
     * `goal_seed`: draws prices, limits and splits; all environments of an experiment share it.
     * `observation`, `action_mode`, `max_actions`, `invalid_penalty`: see above.
+    * `prompt_tokens`: tokens of a `"prompt"`; `pieces`: a function that splits a text into its
+      tokens (each as text; `agents.shop.prompts.token_pieces(tokenizer)` gives that of a language
+      model), None for an estimate.
     * `max_episode_steps`: as in :class:`NextItemEnv`; `gym.make` has 15 by default.
     * `render_mode`: `"ansi"` (text from `render()`), `"human"` (printed at every step) or None.
 
@@ -121,6 +132,8 @@ class ShopEnv(RulesEnv[Outcome]):
         action_mode: str = "text",
         max_actions: int = 100,
         invalid_penalty: float = 0.0,
+        prompt_tokens: int = PROMPT_TOKENS,
+        pieces: Pieces | None = None,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
     ) -> None:
@@ -129,7 +142,7 @@ class ShopEnv(RulesEnv[Outcome]):
         )
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, 1)
-        view = ShopView(rules, observation)
+        view = ShopView(rules, observation, PromptView(prompt_tokens, pieces))
         super().__init__(rules, view, view, max_episode_steps, render_mode)
 
     @property

@@ -44,6 +44,10 @@ class Kind(IntEnum):
 
 SEARCH = "search"
 """What the button beside the search words does."""
+LEADING = frozenset(
+    ("back to search", "next >", "< prev", "description", "features", "reviews", "buy now")
+)
+"""The buttons that lead on or back, in lower case; others open products or choose values."""
 SUB_PAGES = {"description": Kind.DESCRIPTION, "features": Kind.FEATURES, "reviews": Kind.REVIEWS}
 
 

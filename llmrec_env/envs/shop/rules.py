@@ -50,7 +50,9 @@ class ShopRules(Rules[Outcome]):
     Attributes:
         shoppers: one a row.
         goal_indices: int64 (N,), which of the shop's goals each has.
-        invalid: bool (N,), whether the action of the last step was invalid.
+        valid: bool (N,), whether the last action could be done, true before the first.
+        effective: bool (N,), whether it changed anything, true before the first: a value that was
+            chosen already can be clicked, and nothing changes.
         bought: bool (N,), whether something was bought; success: whether it earned 1.
 
     Raises:
@@ -69,7 +71,8 @@ class ShopRules(Rules[Outcome]):
         )
         self.shoppers = [Shopper(shop, action_settings) for _ in range(num_rows)]
         self.goal_indices = np.zeros(num_rows, dtype=np.int64)
-        self.invalid, self.bought, self.success = np.zeros((3, num_rows), dtype=np.bool_)
+        self.bought, self.success = np.zeros((2, num_rows), dtype=np.bool_)
+        self.valid, self.effective = np.ones((2, num_rows), dtype=np.bool_)
 
     def starts(self, wanted: Sequence[Any]) -> list[int | None]:
         """The indices of goals, checked; None where None.
@@ -93,8 +96,9 @@ class ShopRules(Rules[Outcome]):
                 goal = self.shop.goal_set.draw(self.generators[row])
             self.goal_indices[row] = goal
             self.shoppers[row].begin(goal)
-        for values in (self.steps, self.invalid, self.bought, self.success):
+        for values in (self.steps, self.bought, self.success):
             values[rows] = 0
+        self.valid[rows] = self.effective[rows] = True
 
     def step(self, actions: Any, playing: BoolArray) -> Outcome:
         """Do an action in each row of ``playing`` bool (N,).
@@ -113,8 +117,12 @@ class ShopRules(Rules[Outcome]):
         for row, text in zip(rows, texts, strict=True):
             session = self.shoppers[row].session
             self.steps[row] += 1
-            self.invalid[row] = invalid = text is None or not session.act(text)
-            if invalid:
+            page, options = session.page, session.options
+            self.valid[row] = valid = text is not None and session.act(text)
+            # a choice makes a new dictionary, and pages are shared
+            changed = session.page is not page or session.options != options
+            self.effective[row] = valid and changed
+            if not valid:
                 rewards[row] = 0.0 - self.action_settings.invalid_penalty  # 0, not -0, for none
             elif session.verdict is not None:
                 rewards[row] = reward = session.verdict.reward

@@ -10,7 +10,9 @@ from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings
+from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS, PromptView
 from llmrec_env.envs.shop.views.shop_view import ShopView, draw
+from llmrec_env.envs.text.budget import Pieces
 
 
 class ShopVectorEnv(RulesVectorEnv[Outcome]):
@@ -70,6 +72,8 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         action_mode: str = "text",
         max_actions: int = 100,
         invalid_penalty: float = 0.0,
+        prompt_tokens: int = PROMPT_TOKENS,
+        pieces: Pieces | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.shop = Shop(
@@ -77,7 +81,7 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         )
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, num_envs)
-        view = ShopView(rules, observation)
+        view = ShopView(rules, observation, PromptView(prompt_tokens, pieces))
         super().__init__(rules, view, view, max_episode_steps, autoreset, render_mode)
         self.shoppers = rules.shoppers
 

@@ -18,7 +18,8 @@ from llmrec_env.envs.shop.views.features import features, features_space
 from llmrec_env.envs.shop.views.rendering import SEPARATOR
 from llmrec_env.envs.text.text_space import TextSpace
 
-TEXTS = ("text", "text_rich", "html", "url")
+PROMPT = "prompt"
+TEXTS = ("text", "text_rich", "html", "url", PROMPT)
 OBSERVATIONS = (*TEXTS, "dict", "features")
 MARGIN = 4096
 """Characters of a page that are not the catalogue's: buttons, prices, tags."""
@@ -33,7 +34,8 @@ class ObservationBuilder:
 
     Args:
         shop: where they shop.
-        kind: ``"text"``, ``"text_rich"``, ``"html"``, ``"url"``, ``"dict"`` or ``"features"``.
+        kind: a text (:data:`TEXTS`), ``"dict"`` or ``"features"``; of a ``"prompt"`` the space
+            alone, :class:`~llmrec_env.envs.shop.views.prompt.PromptView` writes it.
         action_mode: ``"features"`` are of the action slots, so they need ``"index"``.
         max_actions: slots for actions.
 

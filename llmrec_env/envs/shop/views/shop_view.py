@@ -12,7 +12,9 @@ from llmrec_env.common.arrays import BoolArray
 from llmrec_env.envs.common.infos import Columns, objects, with_masks
 from llmrec_env.envs.common.rendering import WIDTH, clean
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
-from llmrec_env.envs.shop.views.observations import TEXTS, ObservationBuilder
+from llmrec_env.envs.shop.session import Session
+from llmrec_env.envs.shop.views.observations import PROMPT, TEXTS, ObservationBuilder
+from llmrec_env.envs.shop.views.prompt import PromptView
 
 LONGEST_LINE = 2000
 """Characters of one text that a terminal shows."""
@@ -23,7 +25,9 @@ class ShopView:
 
     Args:
         rules: the shoppers.
-        observation: the form of an observation, as :class:`ObservationBuilder` takes it.
+        observation: the form of an observation: ``"prompt"``, or as :class:`ObservationBuilder`
+            takes it.
+        prompt: pages of the form ``"prompt"``.
 
     Attributes:
         space: the space of one row's observation.
@@ -32,9 +36,10 @@ class ShopView:
         SettingError: there is no such form, or not in this action mode.
     """
 
-    def __init__(self, rules: ShopRules, observation: str) -> None:
+    def __init__(self, rules: ShopRules, observation: str, prompt: PromptView) -> None:
         settings = rules.action_settings
         self._rules = rules
+        self._prompt = prompt
         self._form = observation if observation in TEXTS else None
         self._builder = ObservationBuilder(
             rules.shop, observation, settings.action_mode, settings.max_actions
@@ -45,7 +50,7 @@ class ShopView:
         """A tuple of texts, or the rows' arrays batched by Gymnasium."""
         rules = self._rules
         if self._form is not None:
-            return tuple([shopper.session.text(self._form) for shopper in rules.shoppers])
+            return tuple([self._text(shopper.session) for shopper in rules.shoppers])
         pairs = zip(rules.shoppers, rules.steps_left().tolist(), strict=True)
         rows = [self._builder.observe(shopper, left) for shopper, left in pairs]
         return concatenate(self.space, rows, create_empty_array(self.space, rules.num_rows))
@@ -53,8 +58,12 @@ class ShopView:
     def observe_first(self) -> Any:
         """What the first shopper sees."""
         if self._form is not None:
-            return self._rules.shoppers[0].session.text(self._form)
+            return self._text(self._rules.shoppers[0].session)
         return self._builder.observe(self._rules.shoppers[0], float(self._rules.steps_left()[0]))
+
+    def _text(self, session: Session) -> str:
+        assert self._form is not None
+        return self._prompt.text(session) if self._form == PROMPT else session.text(self._form)
 
     def infos(self, rows: BoolArray, begun: BoolArray, outcome: Outcome | None) -> Columns:
         """The vector form; ``rewards`` has terms for buyers only."""
@@ -63,7 +72,8 @@ class ShopView:
             "goal_index": rules.goal_indices.copy(),
             "valid_actions": objects([shopper.choices for shopper in rules.shoppers]),
             "can_search": np.array([s.session.page.is_index for s in rules.shoppers]),
-            "invalid_action": rules.invalid.copy(),
+            "action_is_valid": rules.valid.copy(),
+            "action_is_effective": rules.effective.copy(),
             "success": rules.success.copy(),
             "instruction": objects([s.session.goal.instruction for s in rules.shoppers]),
         }
@@ -80,7 +90,8 @@ class ShopView:
             "goal_index": shopper.goal_index,
             "valid_actions": shopper.choices,
             "can_search": session.can_search,
-            "invalid_action": bool(rules.invalid[0]),
+            "action_is_valid": bool(rules.valid[0]),
+            "action_is_effective": bool(rules.effective[0]),
             "success": bool(rules.success[0]),
             "instruction": session.goal.instruction,
             "rewards": {} if session.verdict is None else dict(session.verdict.parts),

@@ -1,0 +1,119 @@
+"""``PromptView``: a page and what may be done on it in one text, for language models.
+
+Every action stands where its button is, in the very words that name it:
+
+    Instruction: find me a red lamp, and price lower than 30.00 dollars
+    click[back to search]
+    click[< prev]
+    color
+    click[red] (chosen)
+    click[blue]
+    Floor Lamp With Dimmer
+    Price: $24.99
+    Rating: N.A.
+    click[description]
+    click[features]
+    click[reviews]
+    click[buy now]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmrec_env.common.checks import check_whole
+from llmrec_env.envs.shop.pages import SEARCH, Line, Page
+from llmrec_env.envs.shop.session import Session
+from llmrec_env.envs.shop.views.rendering import MAX_RENDERED
+from llmrec_env.envs.shop.words import share_within, words_of
+from llmrec_env.envs.text.budget import Pieces, fitted, pieces_of, shortened
+
+PROMPT_TOKENS = 1024
+LEAST = 256
+"""Tokens of a page at most, at least: with less, no page of results could be used."""
+ANY_SEARCH = "search[any words]"
+NOT_SHOWN = "({} more can be clicked and are not shown)\n"
+KEPT_LINES = 65_536
+"""Lines whose pieces are kept; all go when there are more."""
+
+
+class PromptView:
+    """Pages as texts of ``prompt_tokens`` tokens at most.
+
+    Where a page is longer, its longest texts (names, descriptions) are cut first, all to the same
+    length; then those option values go that have least of their words in the instruction, the last
+    ones first, then the last hits, and a line says how many. All of them can still be clicked. Of
+    an instruction that takes more than half, the middle goes: prices stand at the end.
+
+    Args:
+        prompt_tokens: at least 256.
+        pieces: splits a text into its tokens, each as text; where None, by
+            :func:`llmrec_env.envs.text.budget.pieces_of`, which finds about as many as a usual
+            tokenizer does, more often more than fewer.
+
+    Raises:
+        SettingError: ``prompt_tokens`` is less.
+    """
+
+    def __init__(self, prompt_tokens: int = PROMPT_TOKENS, pieces: Pieces | None = None) -> None:
+        self.prompt_tokens = check_whole("prompt_tokens", prompt_tokens, LEAST)
+        self._split = pieces_of if pieces is None else pieces
+        self._kept: dict[str, list[str]] = {}
+
+    def text(self, session: Session) -> str:
+        """What a shopper reads now, within the budget."""
+        page, instruction, marked = session.page, session.goal.instruction, session.marked()
+        key = self._split, self.prompt_tokens, instruction, marked
+        text = page.rendered.get(key)
+        if text is None:
+            if len(page.rendered) >= MAX_RENDERED:
+                page.rendered.clear()
+            text = page.rendered[key] = self._rendered(page, instruction, marked)
+        return text
+
+    def _rendered(self, page: Page, instruction: str, marked: frozenset[str]) -> str:
+        head = self._pieces(f"Instruction: {instruction}\n")
+        head = shortened(head, self.prompt_tokens // 2)
+        lines = [self._line(line, marked) for line in page.lines]
+        worth = _worth(page, instruction, marked)
+        room = self.prompt_tokens - len(head)
+        kept = fitted(lines, worth, room)
+        hidden = sum(not own for own, whole in zip(kept, lines, strict=True) if whole)
+        if hidden:
+            told = self._pieces(NOT_SHOWN.format(hidden + 1))
+            kept = fitted(lines, worth, room - len(told))
+            hidden = sum(not own for own, value in zip(kept, worth, strict=True) if value)
+            kept.append(self._pieces(NOT_SHOWN.format(hidden)) if hidden else [])
+        return "".join(piece for line in [head, *kept] for piece in line).rstrip("\n")
+
+    def _line(self, line: Line, marked: frozenset[str]) -> list[str]:
+        text, action = line
+        if action == SEARCH:
+            text = ANY_SEARCH
+        elif action is not None:
+            text = f"{action} (chosen)" if action in marked else action
+        return self._pieces(f"{text}\n")
+
+    def _pieces(self, line: str) -> list[str]:
+        pieces = self._kept.get(line)
+        if pieces is None:
+            if len(self._kept) >= KEPT_LINES:
+                self._kept.clear()
+            pieces = self._kept[line] = self._split(line)
+        return pieces
+
+
+def _worth(
+    page: Page, instruction: str, marked: frozenset[str]
+) -> Sequence[tuple[bool, float, int] | None]:
+    """What the button of each line is worth to the shopper; None where it is none."""
+    words = set(words_of(instruction))
+    worth: list[tuple[bool, float, int] | None] = []
+    for place, (text, action) in enumerate(page.lines):
+        if action is None:
+            worth.append(None)
+            continue
+        move = page.moves.get(action)
+        kept = move is None or move.kind != "choose" or action in marked
+        worth.append((kept, share_within(text, words), -place))
+    return worth
