@@ -20,8 +20,11 @@ You recommend items to one user, one at a time. The user takes an item or skips 
 too many skips in a row. Find items that this user likes and has not seen yet.
 Answer with one action and nothing else:
 search[words] finds items in the catalogue. It costs a turn.
+look[item id or title] tells all about an item. It costs a turn.
 recommend[item id or title] shows an item to the user. It costs a turn."""
 GREETING = "A user has come."
+LOOKED = 1000
+"""Characters of an item's text that a look at it tells."""
 TOLD_WIDTH = LABEL_WIDTH + len(" (skipped) | ")
 MESSAGE_WIDTH = 3 * TOLD_WIDTH
 
@@ -30,7 +33,7 @@ class Decision(NamedTuple):
     """What an action came to.
 
     Attributes:
-        tool: ``"search"``, ``"recommend"`` or, where it was no action, ``""``.
+        tool: ``"search"``, ``"look"``, ``"recommend"`` or, where it was no action, ``""``.
         message: what is read about it; of a recommendation, the beginning.
         item: what to recommend; 0 where nothing is.
         hits: ids that a search found.
@@ -63,7 +66,7 @@ class Conversations:
         self._max_turns, self._hits, self._remembered = max_turns, hits, remembered
         self._recommended: list[list[str]] = [[] for _ in range(rules.num_rows)]
         self.turns = np.zeros(rules.num_rows, dtype=np.int64)
-        longest = (2 * remembered + 2) * TOLD_WIDTH + hits * (TOLD_WIDTH + TEXT_WIDTH)
+        longest = (2 * remembered + 2) * TOLD_WIDTH + hits * (TOLD_WIDTH + TEXT_WIDTH) + LOOKED
         self.pages = TextSpace(longest + MESSAGE_WIDTH, charset=texts.characters)
         self.actions = TextSpace(LONGEST_CALL, charset=texts.characters)
 
@@ -82,8 +85,8 @@ class Conversations:
         self.turns[row] += 1
         try:
             call = read_call(action)
-            decide = self._search if call.tool == "search" else self._ask
-            return decide(row, call.text)
+            decide = {"search": self._search, "look": self._look, "recommend": self._ask}
+            return decide[call.tool](row, call.text)
         except CallError as error:
             return Decision("", f"Not done: {error}")
 
@@ -119,6 +122,9 @@ class Conversations:
         lines = [f'You searched for "{clean(query, TITLE_WIDTH)}" and found {found}.']
         lines += map(self._texts.description, items)
         return Decision("search", "\n".join(lines), hits=tuple(map(self._texts.id_of, items)))
+
+    def _look(self, row: int, name: str) -> Decision:
+        return Decision("look", self._texts.description(self._texts.find(name), LOOKED))
 
     def _ask(self, row: int, name: str) -> Decision:
         item = self._texts.find(name)

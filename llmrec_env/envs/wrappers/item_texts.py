@@ -62,10 +62,10 @@ class ItemTexts:
         """``Title [id]``."""
         return f"{clean(self._titles[item], TITLE_WIDTH)} [{clean(self._ids[item], ID_WIDTH)}]"
 
-    def description(self, item: int) -> str:
-        """``Title [id]`` and what else is written about it."""
+    def description(self, item: int, width: int = TEXT_WIDTH) -> str:
+        """``Title [id]`` and what else is written about it, ``width`` characters at most."""
         text = self._texts[item].removeprefix(f"is titled {self._titles[item]}, ")
-        return f"{self.label(item)}: {clean(text, TEXT_WIDTH)}"
+        return f"{self.label(item)}: {clean(text, width)}"
 
     def search(self, query: str, k: int, left_out: Collection[int]) -> list[int]:
         """The K best items for a query that are not left out, best first.

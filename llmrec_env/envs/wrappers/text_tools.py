@@ -1,4 +1,4 @@
-"""``TextTools``: an agent that reads and writes searches the catalogue and recommends."""
+"""``TextTools``: an agent that reads and writes searches, looks at items and recommends."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
     """The recommender that talks: texts to read, tools to call, and the same user who judges.
 
     ## Action Space
-    `Text`: `search[words]` or `recommend[item id or title]`, or the same as JSON, as language
-    models write tool calls: `{"tool": "search", "query": "words"}`, `{"name": "recommend",
+    `Text`: `search[words]`, `look[item id or title]` or `recommend[item id or title]`, or the same
+    as JSON, as language models write tool calls: `{"tool": "search", "query": "words"}`, `{"name": "recommend",
     "arguments": {"item": "i12"}}`. :meth:`tools` has their schemas for an interface of language
     models, :attr:`manual` says in words what to do.
 
-    A search lists items that the user has not seen, costs a turn and nothing else. To recommend is
-    a step of the environment inside. What is no action, or names no item, changes nothing but costs
+    A search lists items that the user has not seen, a look tells all about one; each costs a turn
+    and nothing else. To recommend is a step of the environment inside. What is no action, or names no item, changes nothing but costs
     a turn and earns `bad_call`; the observation says in one line what was wrong.
 
     ## Observation Space
@@ -42,15 +42,15 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
     and what the last action brought. Every title is one line without control characters.
 
     ## Rewards
-    Those of the environment inside for what is recommended, 0 for a search.
+    Those of the environment inside for what is recommended, 0 else.
 
     ## Episode End
     That of the environment inside; truncation also after `max_turns`.
 
     ## Information
-    As inside, with `tool` (`"search"`, `"recommend"` or, where the action was none, `""`), `turns`
-    (so far) and `hits` (a tuple of the ids that were found). What tells of the last step is empty
-    after a search.
+    As inside, with `tool` (`"search"`, `"look"`, `"recommend"` or, where the action was none,
+    `""`), `turns` (so far) and `hits` (a tuple of the ids that were found). What tells of the last step is empty
+    where nothing was recommended.
 
     ## Arguments
     * `env`: an environment whose actions are a catalogue's items, such as `LLMRec/NextItem-v1`.

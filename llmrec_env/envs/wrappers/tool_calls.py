@@ -1,4 +1,4 @@
-"""Reads what a language-model agent writes as a call of a tool: ``search`` or ``recommend``."""
+"""Reads what a language-model agent writes as a call of a tool."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from llmrec_env.common.wording import shown
 LONGEST_CALL = 500
 """Characters of an action, at most."""
 CALL = re.compile(r"\s*(\w+)\s*\[(.*)\]\s*", re.DOTALL)
-ARGUMENTS = {"search": "query", "recommend": "item"}
+ARGUMENTS = {"search": "query", "look": "item", "recommend": "item"}
 """The tools, each with the name of its one argument."""
-FORMS = "search[words] or recommend[item id or title]"
+FORMS = "search[words], look[item id or title] or recommend[item id or title]"
 
 
 class CallError(ValueError):
@@ -31,7 +31,7 @@ def read_call(action: Any) -> ToolCall:
     """The call that an action stands for.
 
     Args:
-        action: ``search[words]``, ``recommend[item]``, or JSON: ``{"tool": "search", "query":
+        action: ``search[words]``, ``look[item]``, ``recommend[item]``, or JSON: ``{"tool": "search", "query":
             "words"}``, or as the interfaces of language models write it, ``{"name": "search",
             "arguments": {"query": "words"}}``, where the arguments may be a text of JSON and all of
             it may stand under ``"function"``.
@@ -54,10 +54,11 @@ def read_call(action: Any) -> ToolCall:
 def schemas() -> list[dict[str, Any]]:
     """The tools as the interfaces of language models take them (``tools=`` of OpenAI's)."""
     search = "Words to look for in titles and descriptions."
-    recommend = "The id of the item, or its exact title."
+    item = "The id of the item, or its exact title."
     return [
         _schema("search", "Search the catalogue. Costs a turn, no patience.", search),
-        _schema("recommend", "Show one item to the user, who takes it or skips it.", recommend),
+        _schema("look", "Read all about one item. Costs a turn, no patience.", item),
+        _schema("recommend", "Show one item to the user, who takes it or skips it.", item),
     ]
 
 

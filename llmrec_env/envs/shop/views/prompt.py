@@ -50,20 +50,29 @@ class PromptView:
         pieces: splits a text into its tokens, each as text; where None, by
             :func:`llmrec_env.envs.text.budget.pieces_of`, which finds about as many as a usual
             tokenizer does, more often more than fewer.
+        names_actions: whether a button is the action that presses it, ``click[red]``; else it is
+            ``[red]``, for agents that call tools, and the instruction stands on the index page
+            alone, since they have read it.
 
     Raises:
         SettingError: ``prompt_tokens`` is less.
     """
 
-    def __init__(self, prompt_tokens: int = PROMPT_TOKENS, pieces: Pieces | None = None) -> None:
+    def __init__(
+        self,
+        prompt_tokens: int = PROMPT_TOKENS,
+        pieces: Pieces | None = None,
+        names_actions: bool = True,
+    ) -> None:
         self.prompt_tokens = check_whole("prompt_tokens", prompt_tokens, LEAST)
         self._split = pieces_of if pieces is None else pieces
+        self._names_actions = names_actions
         self._kept: dict[str, list[str]] = {}
 
     def text(self, session: Session) -> str:
         """What a shopper reads now, within the budget."""
         page, instruction, marked = session.page, session.goal.instruction, session.marked()
-        key = self._split, self.prompt_tokens, instruction, marked
+        key = self._split, self.prompt_tokens, self._names_actions, instruction, marked
         text = page.rendered.get(key)
         if text is None:
             if len(page.rendered) >= MAX_RENDERED:
@@ -72,8 +81,10 @@ class PromptView:
         return text
 
     def _rendered(self, page: Page, instruction: str, marked: frozenset[str]) -> str:
-        head = self._pieces(f"Instruction: {instruction}\n")
-        head = shortened(head, self.prompt_tokens // 2)
+        head: list[str] = []
+        if self._names_actions or page.is_index:
+            head = self._pieces(f"Instruction: {instruction}\n")
+            head = shortened(head, self.prompt_tokens // 2)
         lines = [self._line(line, marked) for line in page.lines]
         worth = _worth(page, instruction, marked)
         room = self.prompt_tokens - len(head)
@@ -89,10 +100,11 @@ class PromptView:
     def _line(self, line: Line, marked: frozenset[str]) -> list[str]:
         text, action = line
         if action == SEARCH:
-            text = ANY_SEARCH
+            text = ANY_SEARCH if self._names_actions else ""
         elif action is not None:
-            text = f"{action} (chosen)" if action in marked else action
-        return self._pieces(f"{text}\n")
+            button = action if self._names_actions else action.removeprefix("click")
+            text = f"{button} (chosen)" if action in marked else button
+        return self._pieces(f"{text}\n") if text else []
 
     def _pieces(self, line: str) -> list[str]:
         pieces = self._kept.get(line)

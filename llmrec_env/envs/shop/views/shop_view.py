@@ -84,15 +84,19 @@ class ShopView:
 
     def first_info(self, outcome: Outcome | None) -> dict[str, Any]:
         """The same of the first shopper, without arrays on the way."""
-        rules, shopper = self._rules, self._rules.shoppers[0]
+        return self.info_of(0)
+
+    def info_of(self, row: int) -> dict[str, Any]:
+        """The same of one shopper."""
+        rules, shopper = self._rules, self._rules.shoppers[row]
         session = shopper.session
         info: dict[str, Any] = {
             "goal_index": shopper.goal_index,
             "valid_actions": shopper.choices,
             "can_search": session.can_search,
-            "action_is_valid": bool(rules.valid[0]),
-            "action_is_effective": bool(rules.effective[0]),
-            "success": bool(rules.success[0]),
+            "action_is_valid": bool(rules.valid[row]),
+            "action_is_effective": bool(rules.effective[row]),
+            "success": bool(rules.success[row]),
             "instruction": session.goal.instruction,
             "rewards": {} if session.verdict is None else dict(session.verdict.parts),
         }
