@@ -37,7 +37,7 @@ def test_a_model_searches_and_recommends_what_it_found(
     read = [request["messages"][-1]["content"] for request in server.asked]
     assert all("You recommended" in text or "You searched" in text for text in read[1:10])
     names = [tool["function"]["name"] for tool in server.asked[0]["tools"]]
-    assert names == ["search", "recommend"]
+    assert names == ["search", "look", "recommend"]
     assert server.asked[0]["messages"][0]["role"] == "system"
     assert max(len(request["messages"]) for request in server.asked) == 2 + 2 * 3
 

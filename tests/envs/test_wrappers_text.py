@@ -131,7 +131,10 @@ def test_the_same_luck_as_without_words() -> None:
         ("", "no action: write search"),
         ("I would recommend[i5]", "no action: write search"),
         ("search[  ]", "search needs a text"),
-        ("buy[i5]", "there is no tool 'buy': write search[words] or recommend[item id or title]"),
+        (
+            "buy[i5]",
+            "there is no tool 'buy': write search[words], look[item id or title] or recommend",
+        ),
         ("recommend[i99]", 'no item is called "i99": search for it first'),
         ("recommend[The Twins]", "2 items are called that: name one by its id, as i4, i6"),
         ('{"tool": "recommend"', "this is no valid JSON"),
@@ -213,7 +216,7 @@ def test_an_episode_ends_with_the_user_and_after_its_turns() -> None:
 
 
 WORDS = st.text(max_size=30) | st.sampled_from([f"i{item}" for item in range(14)] + TITLES)
-CALLS = st.builds("{}[{}]".format, st.sampled_from(["search", "recommend", "Buy"]), WORDS)
+CALLS = st.builds("{}[{}]".format, st.sampled_from(["search", "look", "recommend", "Buy"]), WORDS)
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | WORDS,
     lambda inner: (
@@ -236,7 +239,7 @@ def test_whatever_is_written_something_can_be_read(actions: list[Any]) -> None:
         assert 0.0 <= reward <= 1.0
         assert info["turns"] == turn
         assert truncated == (turn == 6)
-        assert info["tool"] in ("search", "recommend") or "\nNot done: " in text
+        assert info["tool"] in ("search", "look", "recommend") or "\nNot done: " in text
         if terminated or truncated:
             break
 

@@ -29,13 +29,14 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 
     ## Action Space
     `Text`: `search[words]`, `look[item id or title]` or `recommend[item id or title]`, or the same
-    as JSON, as language models write tool calls: `{"tool": "search", "query": "words"}`, `{"name": "recommend",
-    "arguments": {"item": "i12"}}`. :meth:`tools` has their schemas for an interface of language
-    models, :attr:`manual` says in words what to do.
+    as JSON, as language models write tool calls: `{"tool": "search", "query": "words"}`,
+    `{"name": "recommend", "arguments": {"item": "i12"}}`. :meth:`tools` has their schemas for an
+    interface of language models, :attr:`manual` says in words what to do.
 
     A search lists items that the user has not seen, a look tells all about one; each costs a turn
-    and nothing else. To recommend is a step of the environment inside. What is no action, or names no item, changes nothing but costs
-    a turn and earns `bad_call`; the observation says in one line what was wrong.
+    and nothing else. To recommend is a step of the environment inside. What is no action, or names
+    no item, changes nothing but costs a turn and earns `bad_call`; the observation says in one line
+    what was wrong.
 
     ## Observation Space
     `Text`: what the user took before, what was recommended and how it was answered, what is left,
@@ -49,8 +50,8 @@ class TextTools(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs
 
     ## Information
     As inside, with `tool` (`"search"`, `"look"`, `"recommend"` or, where the action was none,
-    `""`), `turns` (so far) and `hits` (a tuple of the ids that were found). What tells of the last step is empty
-    where nothing was recommended.
+    `""`), `turns` (so far) and `hits` (a tuple of the ids that were found). What tells of the last
+    step is empty where nothing was recommended.
 
     ## Arguments
     * `env`: an environment whose actions are a catalogue's items, such as `LLMRec/NextItem-v1`.

@@ -31,10 +31,10 @@ def read_call(action: Any) -> ToolCall:
     """The call that an action stands for.
 
     Args:
-        action: ``search[words]``, ``look[item]``, ``recommend[item]``, or JSON: ``{"tool": "search", "query":
-            "words"}``, or as the interfaces of language models write it, ``{"name": "search",
-            "arguments": {"query": "words"}}``, where the arguments may be a text of JSON and all of
-            it may stand under ``"function"``.
+        action: ``search[words]``, ``look[item]``, ``recommend[item]``, or JSON: ``{"tool":
+            "search", "query": "words"}``, or as the interfaces of language models write it,
+            ``{"name": "search", "arguments": {"query": "words"}}``, where the arguments may be a
+            text of JSON and all of it may stand under ``"function"``.
 
     Raises:
         CallError: it is no call.
