@@ -165,7 +165,7 @@ def test_rows_of_a_group_share_a_goal_and_wait_for_each_other(
     small_catalogue: ProductCatalogue,
 ) -> None:
     loops = TextLoops(4, group=2, catalogue=small_catalogue, max_steps=3)
-    texts, infos = loops.reset(seed=0)
+    _, infos = loops.reset(seed=0)
     goals = [info["goal_index"] for info in infos]
     assert goals[0] == goals[1]
     assert goals[2] == goals[3]
