@@ -39,6 +39,7 @@ ENVS_MAY_IMPORT = {
     "next_item": {"common"},
     "slate": {"common", "next_item"},
     "wrappers": {"common", "text", "next_item", "slate"},
+    "language_agents": {"common", "text", "shop", "next_item", "wrappers"},
 }
 """The same within ``envs``; files that stand beside these may read all of them."""
 FOREIGN = {"data": {"torch", "transformers"}, "envs": {"transformers", "peft"}}
