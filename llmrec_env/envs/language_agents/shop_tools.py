@@ -215,24 +215,24 @@ class ShopTools:
 
 
 def goal_rows(
-    goals: Any = None, indices: Any = None, max_calls: int = MAX_CALLS, **settings: Any
+    goals: int | None = None, max_calls: int = MAX_CALLS, **settings: Any
 ) -> list[dict[str, Any]]:
     """Rows of a data set of goals: ``datasets.Dataset.from_list(goal_rows(split="train"))``.
 
     Args:
         goals: how many, from the first one; all where None.
-        indices: which ones, in place of ``goals``.
         max_calls: as in :class:`ShopTools`; told in the prompt.
         settings: of the shop, as in :class:`ShopTools`.
 
     Returns:
         ``prompt`` (messages; what ``reset`` returns is added to the last one) and ``goal``.
+
+    Raises:
+        SettingError: there are not so many goals, or an argument has no such value.
     """
-    n = len(Shop(settings.pop("catalogue", None), **settings).goals)
-    chosen = range(n)[: check_whole("goals", goals, 1)] if goals is not None else range(n)
-    chosen = chosen if indices is None else [check_whole("indices", i, 0, n - 1) for i in indices]
+    known = len(Shop(settings.pop("catalogue", None), **settings).goals)
     manual = MANUAL.format(calls=max_calls)
     return [
-        {"prompt": [{"role": "user", "content": f"{manual}\n\n"}], "goal": int(goal)}
-        for goal in chosen
+        {"prompt": [{"role": "user", "content": f"{manual}\n\n"}], "goal": goal}
+        for goal in range(known if goals is None else check_whole("goals", goals, 1, known))
     ]
