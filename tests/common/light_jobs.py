@@ -26,8 +26,9 @@ def die() -> None:
 
 
 def count(n: int) -> None:
+    """Count so slowly that somebody can see it."""
     for _ in track(range(n), "count sheep"):
-        pass
+        time.sleep(0.3)
 
 
 def write_what_is_there(path: Path) -> None:

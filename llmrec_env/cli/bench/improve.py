@@ -43,7 +43,7 @@ def improve(
         int, options.number("Steps of improvement.", least=1, most=options.RUNS)
     ] = 1,
     weight: Annotated[
-        float, options.number("How far the steps may go from the recommender.", least=0)
+        float, options.number("How far the steps may go from the recommender.", above=0)
     ] = 5.0,
     episodes: Annotated[int, options.number("Test users that judge, at most.", least=1)] = 200,
     lucks: Annotated[
@@ -56,7 +56,7 @@ def improve(
         int, options.number("Members that an LE without any is given.", least=2, most=100)
     ] = 5,
     pessimism: Annotated[
-        float, options.number("Standard deviations that pessimism takes.", least=0)
+        float, options.number("Standard deviations that pessimism takes.", above=0)
     ] = 1.0,
     seed: options.Seed = 0,
     budget: options.Budget = 1.0,
