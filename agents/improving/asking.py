@@ -22,7 +22,8 @@ class Asked(NamedTuple):
     Attributes:
         features: float32 (S, width), what Q reads of the moments.
         beside: float32 (S, 3), patience left and steps left, as shares, and the last answer.
-        items: int64 (S, C), what was asked; the first was shown.
+        items: int64 (S, C), what was asked; the first was shown, and stands in the place of others
+            where fewer than C were unseen.
         liking: float32 (S, C), less what pessimism takes.
         chance: float32 (S, C), of taking.
         follows: float32 (S,), discounted liking of what was shown from there to the end.
@@ -94,14 +95,17 @@ def ask(
 
 
 def _to_ask(scores: FloatArray, config: ImproveConfig, rng: np.random.Generator) -> IntArray:
-    """Items int64 (N, C) by scores (N, n_items); the first is drawn by them, to be shown."""
-    possible = int(np.isfinite(scores).sum(axis=1).min())
-    listed, own = top_k(scores.astype(np.float32), max(1, min(config.shortlist, possible)))
+    """Items int64 (N, C) by scores (N, n_items), -inf of those that may not be asked about; the
+    first is drawn by them, to be shown. It is asked about again in place of those that a user has
+    too few of, so that C is the same at every step."""
+    listed, own = top_k(scores.astype(np.float32), min(config.shortlist, scores.shape[1]))
     drawn = own / np.float32(config.temperature) + rng.gumbel(size=own.shape)
     order = rng.random(own.shape)
     order[:, : config.asked // 2] -= 1.0
     order[np.arange(len(order)), drawn.argmax(axis=1)] = -2.0
-    return np.take_along_axis(listed, np.argsort(order, axis=1)[:, : config.asked], axis=1)
+    first = np.argsort(order, axis=1)[:, : config.asked]
+    items, known = (np.take_along_axis(part, first, axis=1) for part in (listed, own))
+    return np.where(np.isfinite(known), items, items[:, :1])
 
 
 def _answers(session: Session, items: IntArray, pessimism: float) -> tuple[FloatArray, FloatArray]:

@@ -92,6 +92,20 @@ def test_what_users_are_asked_of_leaves_no_trace_and_is_never_seen(
     assert (asked.follows >= asked.liking[:, 0] - 1e-6).all()
 
 
+def test_a_small_catalogue_may_have_fewer_unseen_items_than_are_asked(
+    fitted: Recommender, truth: TrueTasteUser
+) -> None:
+    policy = ImprovedRecommender(fitted, truth)
+    config = replace(SHORT, episodes=4, asked=60, shortlist=60)
+    asked = ask(policy, truth, config, 0, patience=2)
+    assert asked.items.shape[1] == truth.n_items
+    assert all(row.count(row[0]) > 1 for row in asked.items.tolist())  # in the place of seen ones
+    np.testing.assert_array_equal(
+        asked.liking[asked.items == asked.items[:, :1]],
+        np.repeat(asked.liking[:, 0], (asked.items == asked.items[:, :1]).sum(axis=1)),
+    )
+
+
 def test_pessimism_takes_what_members_disagree_about(
     fitted: Recommender, world: World, truth: TrueTasteUser
 ) -> None:
