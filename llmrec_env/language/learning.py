@@ -22,6 +22,7 @@ from llmrec_env.common.training import TrainingConfig, clear_checkpoint, train
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.repeats import masks_seen
+from llmrec_env.data.sessions import sessions_of
 from llmrec_env.data.splits import some_users
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.item_parts import (
@@ -76,6 +77,7 @@ def learn(
     config = _decided(config or LearningConfig(), model)
     if validation.n_users == 0:
         raise DataError("no validation users; early stopping and calibration need some held out")
+    sessions_of(validation, config.sessions)  # refused before anything is learned
     log = some_users(train_log, config.share, config.seed)
     batches = Batches(log, model, config)
     checks = _checks(validation, config)

@@ -68,6 +68,9 @@ def learn_leaving(
     Returns:
         What :meth:`Leaving.of` reads, with how it did on held-out users; None where the log tells
         no sessions, or too few.
+
+    Raises:
+        DataError: what is to tell sessions is not in the log.
     """
     chosen = np.random.default_rng(seed).permutation(log.n_users)[:USERS]
     log = log.select_users(np.sort(chosen))
