@@ -8,8 +8,8 @@ has been like (:class:`~llmrec_env.data.visits.Visits`)::
 A discrete-time hazard (Singer and Willett 1993); ``leaving_learning.py`` learns it.
 
 Most logs hold only what was taken. Then the chance is that of leaving after an item taken, and what
-users do who find nothing to take is not known. Where the log tells sessions by name and what was
-shown and left, it is the chance after every item shown.
+users do who find nothing to take is not known. Where the log tells sessions by name, one a user,
+and what was shown and left, it is the chance after every item shown.
 """
 
 from __future__ import annotations

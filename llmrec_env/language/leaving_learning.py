@@ -153,13 +153,18 @@ def _calibration_error(chance: Float64Array, left: Float64Array) -> float:
 
 
 def _events(le: AnsweringLE, log: InteractionLog, sessions: LogSessions) -> Events:
-    """What was shown in the sessions of a log, skips too where they are told with sessions."""
+    """What was shown in the sessions of a log, skips too where they are told with sessions.
+
+    A skip is kept with the user's next take, so of users with several sessions nobody knows which
+    skips ended one: then the takes alone count.
+    """
     likings = label_log(le, log)[1].astype(np.float64)
     rows = np.arange(len(log))
     numbers, users, items = sessions.numbers, log.row_users, log.items
     took, key = np.ones(len(log), dtype=np.bool_), 2 * rows + 1
     known = sessions.known
-    if log.skips is not None and len(log.skips) and sessions.told == "column":
+    is_known = sessions.told == "column" and sessions.count == log.n_users
+    if log.skips is not None and len(log.skips) and is_known:
         place = log.offsets[:-1][log.skips.row_users] + log.skips.after
         at_end = log.skips.after == log.lengths[log.skips.row_users]
         owner = place - at_end  # of skips after the last item, that item's session

@@ -70,6 +70,9 @@ def test_skips_that_a_log_tells_count(learned: LanguageEnvironment, split: Split
     assert leaving is not None
     three = replace(begun(9), skips=np.array([3]))
     assert leaving.chance(three)[0] > 0.5 > 0.1 > leaving.chance(begun(9))[0]
+    several = learn_leaving(learned, with_sessions(replace(log, skips=left), np.array([4])))
+    assert several is not None
+    assert several["after"] == "taken"  # nobody knows which session a skip ended
 
 
 def test_a_saved_le_knows_when_its_users_leave(
