@@ -33,8 +33,8 @@ Scores = Callable[[Histories, Feedback], FloatArray]
 class ScoredUser(HistoryUser):
     """Users who take what a recommender puts high.
 
-    ``x`` is the log-odds of an item's place among the items that the user has not taken, from 0 for
-    the last to 1 for the first. An item is taken with probability ``sigmoid(slope * x + offset)``;
+    ``x`` is the log-odds of an item's place among all items, from 0 for the last to 1 for the
+    first, where those that the user took stand last. An item is taken with probability ``sigmoid(slope * x + offset)``;
     the slope is that of Platt's logistic fit on held-out users, of what they took next against
     popular items that they never took, and the offset gives uniformly shown items the mean
     ``accept_rate``. The liking is the same number, or, where the scores were learned from feedback,
@@ -49,7 +49,7 @@ class ScoredUser(HistoryUser):
         seed: of the draws of calibration.
 
     Raises:
-        DataError: nobody held out took two items.
+        DataError: nobody held out took two items, or ``users`` speak of another catalogue.
         SimulatorError: ``accept_rate`` is out of range.
     """
 
@@ -65,7 +65,7 @@ class ScoredUser(HistoryUser):
         seed: int = 0,
     ) -> None:
         self.catalogue = held_out.catalogue
-        self.users = held_out if users is None else users
+        self._set_users(held_out if users is None else users)
         self._scores, self._source = scores, feedback_source
         self._vectors = random_indexing(held_out)
         self.state_size = self._vectors.shape[1]

@@ -50,6 +50,8 @@ def test_uniformly_shown_items_are_taken_at_the_stated_rate() -> None:
         assert told.mean() == pytest.approx(rate, abs=0.03)
     with pytest.raises(SimulatorError, match="between 0 and 1"):
         user.with_accept_rate(1.0)
+    with pytest.raises(DataError, match="another catalogue"):
+        ScoredUser(popularity, LOG, generate_world(0, 50, 20).log)
 
 
 def test_a_recommender_that_reads_ratings_is_told_them() -> None:
