@@ -18,7 +18,7 @@ def other_log(card: FidelityCard) -> list[Advice]:
     found = []
     for name, own in rows.get(SIMULATOR, {}).items():
         true = rows.get(TRUE_USERS, {}).get(name)
-        harder = 1.0 if true is None else min(true.mean, 1.0)  # an harder question for everybody
+        harder = 1.0 if true is None else min(true.mean, 1.0)  # a harder question for everybody
         if name.startswith(KEPT) and own.mean < KEPT_GOAL * harder and own.high < harder:
             besides = "" if true is None else f" ({true.mean:.3f} of the true users')"
             found.append(

@@ -71,4 +71,8 @@ class PanelOrder:
             and own.estimated == self.policies
             and (own.effective is None or own.effective >= FEW)
         ]
-        return max(sound, key=lambda own: (own.tau, own.tau_better or -1.0), default=None)
+
+        def order(own: EstimateOrder) -> tuple[float | None, float]:
+            return own.tau, -1.0 if own.tau_better is None else own.tau_better
+
+        return max(sound, key=order, default=None)
