@@ -93,7 +93,8 @@ class PromptView:
         if hidden:
             told = self._pieces(NOT_SHOWN.format(hidden + 1))
             kept = fitted(lines, worth, room - len(told))
-            hidden = sum(not own for own, value in zip(kept, worth, strict=True) if value)
+            rows = zip(kept, lines, worth, strict=True)
+            hidden = sum(not own for own, whole, value in rows if whole and value is not None)
             kept.append(self._pieces(NOT_SHOWN.format(hidden)) if hidden else [])
         return "".join(piece for line in [head, *kept] for piece in line).rstrip("\n")
 
