@@ -131,11 +131,11 @@ def token_pieces(tokenizer: PreTrainedTokenizerBase) -> Pieces:
 
 
 def _split(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
-    """A text in as many pieces as it has tokens; a character of several is in the first."""
+    """A text in as many pieces as it has tokens, one where it has none; a character of several is
+    in the first."""
     read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    starts = [start for start, _ in read["offset_mapping"]]
+    starts = [0, *(start for start, _ in read["offset_mapping"][1:])]
     ends = [*starts[1:], len(text)]
-    starts[:1] = [0] * bool(starts)
     return [text[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
