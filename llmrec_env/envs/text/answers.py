@@ -9,6 +9,9 @@ from typing import Any
 
 LONGEST_ANSWER = 20_000
 """Characters of an answer that are read, its last ones."""
+LONGEST_ARGUMENT = 1000
+"""Characters within which a bare ``verb[…]`` is closed, so that an answer that repeats what is never
+closed is read as fast."""
 THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 TAGGED = re.compile(r"<action>((?:(?!<action>).)*?)</action>", re.DOTALL | re.IGNORECASE)
 CALLED = re.compile(r"<tool_call>((?:(?!<tool_call>).)*?)</tool_call>", re.DOTALL)
@@ -55,7 +58,7 @@ def _bare(text: str, verbs: Sequence[str]) -> str | None:
     """The last ``verb[…]`` of a text, to its closing bracket in the same line."""
     known = "|".join(map(re.escape, verbs))
     for start in reversed(list(re.finditer(rf"\b({known})\s*\[", text, re.IGNORECASE))):
-        line = text[start.end() - 1 :].split("\n", 1)[0]
+        line = text[start.end() - 1 : start.end() + LONGEST_ARGUMENT].split("\n", 1)[0]
         argument = _inside(line, 0)
         if argument is not None:
             return f"{start[1].lower()}[{argument}]"
