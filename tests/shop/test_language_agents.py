@@ -223,12 +223,16 @@ def test_tools_buy_what_is_asked_for(small_catalogue: ProductCatalogue) -> None:
 
 
 def test_calls_are_counted_and_end(small_catalogue: ProductCatalogue) -> None:
-    tools = ShopTools(max_calls=2, catalogue=small_catalogue)
+    tools = ShopTools(max_calls=4, catalogue=small_catalogue)
     tools.reset()
     tools.search("lamp")
     with pytest.raises(ToolError, match="needs words"):
         tools.search("  ")
-    with pytest.raises(ToolError, match="all 2 calls are made"):
+    with pytest.raises(ToolError, match="no next page"):
+        tools.next_page()
+    with pytest.raises(ToolError, match="has the value '10'"):
+        tools.choose_option(10)  # type: ignore[arg-type]  # models write numbers
+    with pytest.raises(ToolError, match="all 4 calls are made"):
         tools.search("lamp")
 
 

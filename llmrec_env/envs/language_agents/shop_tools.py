@@ -8,6 +8,7 @@ import numpy as np
 
 from llmrec_env.common.checks import check_whole
 from llmrec_env.envs.shop.pages import SUB_PAGES
+from llmrec_env.envs.shop.search.suggestions import clean_query
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS, PromptView
@@ -61,7 +62,7 @@ class ShopTools:
         self._shop = Shop(settings.pop("catalogue", None), **settings)
         self._view = PromptView(prompt_tokens, pieces, names_actions=False)
         self._session = Session(self._shop.pages, self._shop.rule)
-        self._generator = np.random.default_rng(seed)
+        self._generator = np.random.default_rng(check_whole("seed", seed, 0))
         self.calls = 0
 
     def reset(self, goal: int | None = None, **row: Any) -> str:
@@ -108,7 +109,7 @@ class ShopTools:
             The first ten products that were found: id, name and price of each.
         """
         self._count()
-        if not self._session.can_search:
+        if clean_query(str(query)) and not self._session.can_search:
             self._session.act(BACK)
         return self._do(f"search[{query}]", "search needs words, such as 'red floor lamp'")
 
@@ -133,7 +134,7 @@ class ShopTools:
         self._count()
         return self._do(
             f"click[{product_id}]",
-            f"no product {product_id[:40]!r} is listed here: search, then name an id of the list",
+            f"no product {str(product_id)[:40]!r} is listed here: search, then name an id of the list",
             "open",
         )
 
@@ -149,7 +150,7 @@ class ShopTools:
         self._count()
         return self._do(
             f"click[{value}]",
-            f"no option of this page has the value {value[:60]!r}: name one in brackets",
+            f"no option of this page has the value {str(value)[:60]!r}: name one in brackets",
             "choose",
         )
 
