@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,10 @@ from agents.fusion import log_softmax
 from agents.recommender import Recommender
 from agents.windows import last_window
 from llmrec_env.common.arrays import FloatArray
-from llmrec_env.common.errors import SettingError
+from llmrec_env.common.checks import check_number
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path
+from llmrec_env.common.saved_folder import reading
 from llmrec_env.common.tensor_files import read_finite
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.users.base import UserSimulator, states_within
@@ -43,7 +46,7 @@ class ImprovedRecommender:
 
     Raises:
         DataError: the recommender was fitted on another catalogue.
-        SettingError: it is none.
+        SettingError: it is none, or the weight is no finite number.
     """
 
     observation = "both"
@@ -57,7 +60,7 @@ class ImprovedRecommender:
             )
         recommender.check_catalogue(simulator.catalogue)
         self.recommender = recommender
-        self.weight = weight
+        self.weight = check_number("weight", weight)
         self.state_size = simulator.state_size
         self._vector_size = simulator.item_vectors.shape[1]
         self._points = _points(recommender, simulator)
@@ -128,20 +131,22 @@ class ImprovedRecommender:
                 simulator with other states.
         """
         recommender = Recommender.load(Path(folder) / RECOMMENDER, simulator.catalogue)
-        tensors = read_finite(Path(folder) / LEARNED)
-        policy = cls(recommender, simulator, float(tensors.pop("worth")))
-        if tensors["weight"].shape != policy.query.weight.shape:
-            raise SettingError(
-                f"{folder}: improved among users with other states than these simulated users have"
-            )
-        policy.query.load_state_dict(tensors)
+        path = Path(folder) / LEARNED
+        with reading(path):
+            tensors = read_finite(path)
+            policy = cls(recommender, simulator, float(tensors.pop("worth")))
+            if tensors["weight"].shape != policy.query.weight.shape:
+                raise DataError(
+                    f"{path}: improved among users with other states than these simulated users "
+                    "have"
+                )
+            policy.query.load_state_dict(tensors)
         return policy
 
     def with_weight(self, weight: float) -> ImprovedRecommender:
         """The same Q, which counts for more or less."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        twin.weight = weight
+        twin = copy.copy(self)
+        twin.weight = check_number("weight", weight)
         return twin
 
 

@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from agents import Recommender, RecommenderConfig
 from agents.improving import ImproveConfig, ImprovedRecommender, improve
 from agents.improving.asking import ask
+from agents.improving.policy import LEARNED
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.data.world.generated import World, generate_world
 from llmrec_env.evaluation.returns import evaluate_policy
@@ -125,6 +128,9 @@ def test_it_is_saved_and_loaded(
     before, after = (evaluate_policy(p, truth, episodes=10) for p in (improved, loaded))
     assert np.array_equal(before.returns, after.returns)
     assert loaded.name == "GRU4Rec supervised, improved"
+    save_file({"worth": torch.ones(1)}, tmp_path / "improved" / LEARNED)
+    with pytest.raises(DataError, match="damaged or of something else"):
+        ImprovedRecommender.load(tmp_path / "improved", truth)
 
 
 def test_what_cannot_be_improved_is_refused(fitted: Recommender, truth: TrueTasteUser) -> None:
