@@ -22,6 +22,7 @@ from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale
 from llmrec_env.data.feedback_rules import FeedbackRule
 from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.sessions import sessions_of
 from llmrec_env.language.estimate import FitEstimate, estimate
 from llmrec_env.language.fit_config import LARGE_LM, FitConfig
 from llmrec_env.language.item_texts import KeptTexts, mean_outputs
@@ -87,7 +88,8 @@ def fit_language_environment(
         The LE with its best weights on validation; ``record`` holds metrics and curves.
 
     Raises:
-        DataError: the catalogue has no text, or a log is too small to learn from.
+        DataError: the catalogue has no text, a log is too small to learn from, or the validation
+            log does not have what is to tell sessions.
         SettingError: the device or the encoder's folder is not there, several processes would have
             to share the device, or there is no such dtype.
         LLMRecError: the base model cannot serve, or ``checkpoint`` holds another run.
@@ -96,6 +98,7 @@ def fit_language_environment(
     for log, what in ((validation, "the validation log"), (users, "users")):
         if log is not None:  # before minutes go into the items
             check_same_catalogue(train_log.catalogue, log.catalogue, what)
+    sessions_of(validation, config.learning.sessions)  # refused here where they are not told
     model = untrained_language_environment(
         train_log,
         base_model,

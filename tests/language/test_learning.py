@@ -180,6 +180,11 @@ def test_too_little_to_learn_from_is_refused(split: Split, untrained: LanguageEn
     single = log_of([[1], [2]], split.train.catalogue)
     with pytest.raises(DataError, match="no user has two interactions"):
         learn(untrained, single, split.validation)
+    by_name = replace(TINY, learning=LearningConfig(sessions="column"))
+    with pytest.raises(DataError, match="no column session"):  # before items are read
+        fit_language_environment(split.train, split.validation, "no/model", by_name)
+    with pytest.raises(DataError, match="no column session"):
+        learn(untrained, split.train, split.validation, by_name.learning)
 
 
 def test_a_catalogue_without_text_needs_to_be_asked_for(base_folder: Path) -> None:
