@@ -301,5 +301,7 @@ def test_the_command_line_has_the_defaults_of_the_settings() -> None:
     assert "no policy best: expected some of random, popular, least-popular, knn, ease" in told
     with pytest.raises(SettingError, match="no judge me: expected le, ensemble"):
         PolicyRankingSettings(judges=("le", "me"))
+    with pytest.raises(SettingError, match="judges must be one or more"):
+        PolicyRankingSettings(judges=())
     with pytest.raises(SettingError, match=r"other-le .* --cross-fit"):
         PolicyRankingSettings(judges=("le", "other-le"))

@@ -160,13 +160,14 @@ def needed(names: tuple[str, ...]) -> tuple[str, ...]:
     """Judges with those whose places they average, in the order of :data:`JUDGES`.
 
     Raises:
-        SettingError: a name is unknown, or given twice.
+        SettingError: there is none, or a name is unknown or given twice.
     """
     unknown = [name for name in names if name not in JUDGES]
     if unknown:
         raise SettingError(f"no judge {', '.join(unknown)}: expected {', '.join(JUDGES)}")
-    if len(set(names)) < len(names):
-        raise SettingError(f"judges must be named once each; got {','.join(names)}")
+    if not names or len(set(names)) < len(names):
+        told = ",".join(names) or "none"
+        raise SettingError(f"judges must be one or more, each named once; got {told}")
     wanted = set(names)
     for name in names:
         judge = JUDGES[name]
