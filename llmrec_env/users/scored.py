@@ -34,11 +34,11 @@ class ScoredUser(HistoryUser):
     """Users who take what a recommender puts high.
 
     ``x`` is the log-odds of an item's place among all items, from 0 for the last to 1 for the
-    first, where those that the user took stand last. An item is taken with probability ``sigmoid(slope * x + offset)``;
-    the slope is that of Platt's logistic fit on held-out users, of what they took next against
-    popular items that they never took, and the offset gives uniformly shown items the mean
-    ``accept_rate``. The liking is the same number, or, where the scores were learned from feedback,
-    the place itself: about the share of the user's items that they would like less.
+    first; those that the user took stand last. An item is taken with probability ``sigmoid(slope *
+    x + offset)``; the slope is that of Platt's logistic fit on held-out users, of what they took
+    next against popular items that they never took, and the offset gives uniformly shown items the
+    mean ``accept_rate``. The liking is the same number, or, where the scores were learned from
+    feedback, the place itself: about the share of the items that the user would like less.
 
     Args:
         scores: the recommender; it gets feedback only where ``feedback_source`` is given, else NaN.

@@ -134,7 +134,8 @@ class ShopTools:
         self._count()
         return self._do(
             f"click[{product_id}]",
-            f"no product {str(product_id)[:40]!r} is listed here: search, then name an id of the list",
+            f"no product {str(product_id)[:40]!r} is listed here: search, then name an id of "
+            "the list",
             "open",
         )
 

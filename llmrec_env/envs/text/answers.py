@@ -10,8 +10,8 @@ from typing import Any
 LONGEST_ANSWER = 20_000
 """Characters of an answer that are read, its last ones."""
 LONGEST_ARGUMENT = 1000
-"""Characters within which a bare ``verb[…]`` is closed, so that an answer that repeats what is never
-closed is read as fast."""
+"""Characters within which a bare ``verb[…]`` is closed: an answer that opens many and closes none
+is read in time."""
 THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 TAGGED = re.compile(r"<action>((?:(?!<action>).)*?)</action>", re.DOTALL | re.IGNORECASE)
 CALLED = re.compile(r"<tool_call>((?:(?!<tool_call>).)*?)</tool_call>", re.DOTALL)
