@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from llmrec_env.common.checks import check_whole
+from llmrec_env.envs.common.rendering import clean
 from llmrec_env.envs.shop.pages import SEARCH, Line, Page
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.views.rendering import MAX_RENDERED
@@ -105,6 +106,8 @@ class PromptView:
         elif action is not None:
             button = action if self._names_actions else action.removeprefix("click")
             text = f"{button} (chosen)" if action in marked else button
+        else:
+            text = clean(text, len(text))  # a catalogue's texts make no lines of their own
         return self._pieces(f"{text}\n") if text else []
 
     def _pieces(self, line: str) -> list[str]:
