@@ -10,6 +10,7 @@ from agents.improving.config import ImproveConfig
 from agents.improving.policy import ImprovedRecommender
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
 from llmrec_env.common.top_k import top_k
+from llmrec_env.envs.common.registration import MAX_EPISODE_STEPS
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.episodes import Seats, Turn, choose_users, luck_of, play
@@ -56,7 +57,8 @@ def ask(
         simulator: who answers; its users start the episodes.
         config: how many, and of what.
         seed: of users, luck and draws.
-        settings: further keywords of the environment, such as ``patience``.
+        settings: further keywords of the environment, such as ``patience``; its time limit is that
+            of ``gym.make`` where none is named.
     """
     assert simulator.users is not None
     initial = InitialHistories(simulator.users, simulator.feedback_source)
@@ -66,7 +68,7 @@ def ask(
         autoreset="disabled",
         simulator=simulator,
         observation="both",
-        **settings,
+        **{"max_episode_steps": MAX_EPISODE_STEPS, **settings},  # as policies are judged
     )
     seats = Seats(env, initial.ids[chosen], luck_of(simulator.users.n_users, seed)[chosen])
     rng = np.random.default_rng([seed, 1])

@@ -38,7 +38,7 @@ def improve(
             "true users (truth), or mixed with the LE without RL (mixture). More may be asked of "
             "the same folder later."
         ),
-    ] = "mixture,alone,plain,next,pessimism,truth",
+    ] = "mixture,plain,next,pessimism",
     rl_steps: Annotated[
         int, options.number("Steps of improvement.", least=1, most=options.RUNS)
     ] = 1,

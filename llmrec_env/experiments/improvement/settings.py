@@ -44,8 +44,8 @@ class ImprovementSettings(SimulatorSettings, ScaledLengths):
     embedded one. Where it has no members it is given some."""
     backbone: str = "gru4rec"
     """Encoder of the recommender, which learns from the log alone."""
-    arms: tuple[str, ...] = tuple(ARMS)
-    """Names in :data:`ARMS`."""
+    arms: tuple[str, ...] = (MIXTURE, PLAIN, NEXT, "pessimism")
+    """Names in :data:`ARMS`; by default those that suit every log and LE."""
     rl_steps: int = 1
     """Steps of improvement."""
     weight: float = ImproveConfig.weight
