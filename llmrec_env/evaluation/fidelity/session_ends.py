@@ -2,8 +2,10 @@
 
 How long a session is depends on how many items anybody finds to take, and a time limit cuts it. So
 what is compared is the hazard: of the items taken, how many were the last of their session,
-overall and by their place after the initial history. A session that the time limit or the end of
-the log cuts tells nothing of its last item and everything of those before (Kaplan and Meier 1958).
+overall and by their place after the initial history. A session that is cut tells everything of the
+items before its last (Kaplan and Meier 1958). Of the last one it tells nothing where the log ends,
+and where simulated users may also leave after a skip; who is asked after every item taken, and was
+not gone when the time limit came, has outlived that one too.
 """
 
 from __future__ import annotations
@@ -81,9 +83,10 @@ def session_ends(
     rows_of = {name: row for row, name in enumerate(users.user_ids)}
     people = np.array([rows_of[name] for name in found.user_ids], dtype=np.int64)
     logged, simulated = _Items(), _Items()
+    outlives = simulator.tells_leaving == "taken"
     for user, rows, gone in zip(people.tolist(), found.episode_rows, found.terminated, strict=True):
         taken = int(found.accepted[rows].sum())
-        simulated.add(user, taken, bool(gone))
+        simulated.add(user, taken, bool(gone), outlives)
         first = int(users.offsets[user] + histories.cuts[user])
         length = int(np.argmax(sessions.ends[first:])) + 1
         logged.add(user, length, bool(sessions.known[first + length - 1]))
@@ -104,9 +107,10 @@ class _Items:
     def __len__(self) -> int:
         return sum(map(len, self._users))
 
-    def add(self, user: int, taken: int, ended: bool) -> None:
-        """A session in which so many items were taken."""
-        known = taken if ended else taken - 1  # of the last one it is not known where it was cut
+    def add(self, user: int, taken: int, ended: bool, outlives: bool = False) -> None:
+        """A session in which so many items were taken; where it was cut, the user may be known to
+        have outlived the last one."""
+        known = taken if ended or outlives else taken - 1
         if known < 1:
             return
         self._users.append(np.full(known, user))
