@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import re
 from typing import Any, get_type_hints
 
 import gymnasium as gym
@@ -284,3 +285,21 @@ def test_an_environment_with_prompts_is_pickled(small_catalogue: ProductCatalogu
     page, _ = env.reset(seed=2)
     again = pickle.loads(pickle.dumps(env.unwrapped))
     assert again.step("click[nothing]")[0] == page
+
+
+def test_no_price_is_cut(webshop: ProductCatalogue) -> None:
+    tools = ShopTools(catalogue=webshop, prompt_tokens=256)
+    tools.reset(goal=0)
+    prices = [line for line in tools.search("shoes").split("\n") if line.startswith("$")]
+    assert prices
+    assert all(re.fullmatch(r"\$\d+\.\d\d", price) for price in prices)
+
+
+def test_tools_before_an_episode_and_misspelt_settings_are_refused() -> None:
+    tools = ShopTools(catalogue=200)
+    assert tools.get_reward() == 0.0
+    with pytest.raises(ToolError, match=r"call reset\(\) first"):
+        tools.buy()
+    for make in (ShopTools, TextLoop, goal_rows):
+        with pytest.raises(TypeError, match="did you mean 'catalogue'"):
+            make(catalog=200)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -75,15 +75,24 @@ def named_arguments(make: Callable[Concatenate[E, P], None]) -> Callable[Concate
 
     @functools.wraps(make)
     def checked(self: E, *args: P.args, **kwargs: P.kwargs) -> None:
-        for name in kwargs:
-            if name not in known:
-                hint = _hint(name, known)
-                raise UnknownArgumentError(f"unexpected keyword argument {name!r}; {hint}")
+        check_names(kwargs, known)
         make(self, *args, **kwargs)
         self._arguments = frozenset(known)
         self._made = True
 
     return cast("Callable[Concatenate[E, P], None]", checked)
+
+
+def check_names(given: Iterable[str], known: list[str]) -> None:
+    """Refuse a keyword that is none.
+
+    Raises:
+        UnknownArgumentError: one of those given is not known; the nearest is named.
+    """
+    for name in given:
+        if name not in known:
+            hint = _hint(name, known)
+            raise UnknownArgumentError(f"unexpected keyword argument {name!r}; {hint}")
 
 
 def _hint(name: str, known: list[str] | frozenset[str]) -> str:

@@ -102,7 +102,8 @@ class RecommendTools:
         return self._call(f"look[{item}]")
 
     def recommend(self, item: str) -> str:
-        """Show one item to the user, who takes it or skips it.
+        """Show one item to the user, who takes it or skips it; one that the user has seen is not
+        shown again, but another one in its place, which is named.
 
         Args:
             item: The id of the item, or its exact title.
@@ -114,7 +115,9 @@ class RecommendTools:
 
     def _call(self, action: str) -> str:
         if self._over:
-            raise ToolError("the user has left: call no more tools")
+            raise ToolError(
+                "no user is here: call reset() before the first tool, and none after the end"
+            )
         self.calls += 1
         page, reward, terminated, truncated, info = self._env.step(action)
         self._over = terminated or truncated

@@ -59,10 +59,11 @@ class ShopTools:
         **settings: Any,
     ) -> None:
         self._max_calls = check_whole("max_calls", max_calls, 1)
-        self._shop = Shop(settings.pop("catalogue", None), **settings)
+        self._shop = Shop.of(settings)
         self._view = PromptView(prompt_tokens, pieces, names_actions=False)
         self._session = Session(self._shop.pages, self._shop.rule)
         self._generator = np.random.default_rng(check_whole("seed", seed, 0))
+        self._is_open = False
         self.calls = 0
 
     def reset(self, goal: int | None = None, **row: Any) -> str:
@@ -82,12 +83,13 @@ class ShopTools:
         if goal is None:
             goal = self._shop.goal_set.draw(self._generator)
         self._session.begin(goals[check_whole("goal", goal, 0, len(goals) - 1)])
+        self._is_open = True
         self.calls = 0
         return self._view.text(self._session)
 
     def get_reward(self) -> float:
         """What the purchase of this episode is worth, in [0, 1]; 0 where nothing was bought."""
-        verdict = self._session.verdict
+        verdict = self._session.verdict if self._is_open else None
         return 0.0 if verdict is None else float(verdict.reward)
 
     @property
@@ -96,7 +98,7 @@ class ShopTools:
 
     @property
     def parts(self) -> dict[str, float]:
-        verdict = self._session.verdict
+        verdict = self._session.verdict if self._is_open else None
         return {} if verdict is None else dict(verdict.parts)
 
     def search(self, query: str) -> str:
@@ -192,8 +194,10 @@ class ShopTools:
         """One more call.
 
         Raises:
-            ToolError: the episode is over.
+            ToolError: no episode has begun, or it is over.
         """
+        if not self._is_open:
+            raise ToolError("no episode has begun: call reset() first")
         if self._session.verdict is not None:
             raise ToolError("the purchase is made: call no more tools")
         if self.calls >= self._max_calls:
@@ -232,7 +236,7 @@ def goal_rows(
     Raises:
         SettingError: there are not so many goals, or an argument has no such value.
     """
-    known = len(Shop(settings.pop("catalogue", None), **settings).goals)
+    known = len(Shop.of(settings).goals)
     manual = MANUAL.format(calls=max_calls)
     return [
         {"prompt": [{"role": "user", "content": f"{manual}\n\n"}], "goal": goal}

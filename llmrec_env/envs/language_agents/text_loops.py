@@ -134,7 +134,7 @@ class TextLoops:
         if n % check_whole("group", group, 1):
             raise SettingError(f"group={group} must divide n={n}: rows of a group share a goal")
         self._group, self._max_steps = group, check_whole("max_steps", max_steps, 1)
-        shop = Shop(settings.pop("catalogue", None), **settings)
+        shop = Shop.of(settings)
         self._rules = ShopRules(shop, ActionSettings(), n)
         self._prompt = PromptView(prompt_tokens, pieces)
         self._view = ShopView(self._rules, PROMPT, self._prompt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -10,6 +11,7 @@ from typing import Any
 from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.arguments import check_names
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import (
@@ -34,6 +36,8 @@ from llmrec_env.envs.shop.views.match_features import MatchFeatures
 
 INSTRUCTIONS = ("synthetic", "human", "paraphrased")
 REWARDS = ("repaired", "webshop")
+KEYWORDS = ("instructions", "reward", "split", "split_by", "goals_per_product", "goal_seed")
+"""The arguments of a shop that environments have too, beside its catalogue."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +114,17 @@ class Shop:
             state, instructions, published, goal_seed, goals_per_product, split, split_by
         )
         self.goals = self.goal_set.goals
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Shop:
+        """The shop of an environment's keywords, whose ``catalogue`` is the source.
+
+        Raises:
+            UnknownArgumentError: one of them is no keyword of a shop.
+        """
+        names = {"catalogue": "source", **{name: name for name in KEYWORDS}}
+        check_names(settings, list(names))
+        return cls(**{names[name]: value for name, value in settings.items()})
 
     def __deepcopy__(self, memo: object) -> Shop:
         return self

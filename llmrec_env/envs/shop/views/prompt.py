@@ -19,6 +19,7 @@ Every action stands where its button is, in the very words that name it:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from llmrec_env.common.checks import check_whole
@@ -34,6 +35,7 @@ LEAST = 256
 """Tokens of a page at most, at least: with less, no page of results could be used."""
 ANY_SEARCH = "search[any words]"
 NOT_SHOWN = "({} more can be clicked and are not shown)\n"
+PRICE = re.compile(r"(?:Price: )?\$[\d.,]+")
 KEPT_LINES = 65_536
 """Lines whose pieces are kept; all go when there are more."""
 
@@ -43,8 +45,9 @@ class PromptView:
 
     Where a page is longer, its longest texts (names, descriptions) are cut first, all to the same
     length; then those option values go that have least of their words in the instruction, the last
-    ones first, then the last hits, and a line says how many. All of them can still be clicked. Of
-    an instruction that takes more than half, the middle goes: prices stand at the end.
+    ones first, then the last hits and prices, and a line says how many; what is not shown can still
+    be clicked. Of an instruction that takes more than half, the middle goes: prices stand at the
+    end.
 
     Args:
         prompt_tokens: at least 256.
@@ -122,12 +125,12 @@ class PromptView:
 def _worth(
     page: Page, instruction: str, marked: frozenset[str]
 ) -> Sequence[tuple[bool, float, int] | None]:
-    """What the button of each line is worth to the shopper; None where it is none."""
+    """What each line is worth to the shopper that is not cut: buttons and prices; else None."""
     words = set(words_of(instruction))
     worth: list[tuple[bool, float, int] | None] = []
     for place, (text, action) in enumerate(page.lines):
-        if action is None:
-            worth.append(None)
+        if action is None:  # half a price would be another one
+            worth.append((True, 1.0, -place) if PRICE.fullmatch(text) else None)
             continue
         move = page.moves.get(action)
         kept = move is None or move.kind != "choose" or action in marked
