@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,10 +70,8 @@ def test_bad_numbers_are_refused_before_any_work(
     kind = kind_of(option)
     assert kind is not None
     for value in set(BAD[kind]) - GOOD.get(option.opts[0], set()):
-        began = time.process_time()
         result = CliRunner().invoke(app, [*words, *needed, f"{option.opts[0]}={value}"])
         assert result.exit_code == 2, (value, result.output)
         assert option.opts[0] in result.output
         assert "Traceback" not in result.output
-        assert time.process_time() - began < 1
     assert not list(tmp_path.iterdir())
