@@ -76,13 +76,14 @@ def ask(
     found: list[tuple[FloatArray, FloatArray, IntArray, FloatArray, FloatArray]] = []
 
     def recommend(turn: Turn) -> IntArray:
-        scores = policy.action_scores(turn.observations)
+        features = policy.features(turn.observations)
+        scores = policy.scores(turn.observations, features)
         items = _to_ask(np.where(turn.masks(), scores, -np.inf), config, rng)
         liking, chance = _answers(env.rules.session, items, config.pessimism)
         states = turn.observations["state"]
         beside = states[:, policy.state_size : policy.state_size + BESIDE_STATE].copy()
         sitting.append(seats.sitting.copy())
-        found.append((policy.features(turn.observations), beside, items, liking, chance))
+        found.append((features, beside, items, liking, chance))
         return items[:, 0]
 
     play(recommend, seats)

@@ -103,9 +103,13 @@ class ImprovedRecommender:
 
     def action_scores(self, observation: Both) -> FloatArray:
         """Scores float32 (N, n_items) of N observations of the kind ``"both"``."""
+        return self.scores(observation, self.features(observation))
+
+    def scores(self, observation: Both, features: FloatArray) -> FloatArray:
+        """The same, where :meth:`features` of these observations are known."""
         scores = log_softmax(self.recommender.action_scores(observation))
         with torch.no_grad():
-            gain = self.q(torch.from_numpy(self.features(observation))).numpy()
+            gain = self.q(torch.from_numpy(features)).numpy()
         improved: FloatArray = (scores + self.weight * gain).astype(np.float32)
         return improved
 

@@ -52,9 +52,7 @@ def ensemble(
     from llmrec_env.users.origin import EMBEDDED
 
     processes.check_alone()
-    config = MembersConfig(
-        members, max(1, round(epochs * budget)), round(min_steps * budget), prior=prior, seed=seed
-    )
+    config = MembersConfig(members, epochs, min_steps, prior=prior, seed=seed).scaled(budget)
     liking = LikingConfig(steps=max(1, round(LikingConfig.steps * budget)), seed=seed)
     settings = {
         "simulator": simulator,

@@ -7,9 +7,10 @@ from pathlib import Path
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import local_path
 from llmrec_env.data.read_options import ReadOptions
-from llmrec_env.data.source import WORLD_SIZE, Source
+from llmrec_env.data.source import WORLD_SIZE, Source, log_fingerprint
 from llmrec_env.experiments.opened import opened_source
 from llmrec_env.experiments.settings import RunSettings
+from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.users.origin import EMBEDDED
 
 
@@ -43,6 +44,14 @@ class SimulatorSettings(ReadOptions, RunSettings):
     def source(self) -> Source:
         """The log, opened once a process."""
         return opened_source(self.data, self.seed, self.world_size, self.reading)
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """What a run folder of these settings is about: fingerprints of the log and of the LE."""
+        return {
+            "log": log_fingerprint(self.source.log),
+            "simulated_user": saved_fingerprint(self.simulator_folder),
+        }
 
     @property
     def simulator_folder(self) -> Path:

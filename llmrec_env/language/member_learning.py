@@ -7,7 +7,7 @@ a step of a user the weight that the user has in its own draw, with replacement,
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +78,11 @@ class MembersConfig:
             raise SettingError(f"prior must lie in [0, 10], got {self.prior}")
         if not 0 <= self.popular_share <= 1:
             raise SettingError(f"popular_share must lie in [0, 1], got {self.popular_share}")
+
+    def scaled(self, budget: float) -> MembersConfig:
+        """These settings with every length times ``budget``, to try it quickly."""
+        epochs, min_steps = max(1, round(self.epochs * budget)), round(self.min_steps * budget)
+        return replace(self, epochs=epochs, min_steps=min_steps)
 
 
 def learn_members(

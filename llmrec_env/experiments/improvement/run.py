@@ -16,26 +16,24 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
 
 from agents import Recommender, Supervised
 from agents.improving import ImprovedRecommender, improve
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.data.source import log_fingerprint
-from llmrec_env.experiments.exploitability.members import (
+from llmrec_env.experiments.improvement.judging import Earned, Mixture, judge
+from llmrec_env.experiments.improvement.report import build_report, step_rows
+from llmrec_env.experiments.improvement.settings import ALONE, MIXTURE, TRUTH, ImprovementSettings
+from llmrec_env.experiments.le_members import (
     ENSEMBLE,
+    folder_with_members,
     give_members,
     has_members,
     refuse_members,
 )
-from llmrec_env.experiments.improvement.judging import Earned, Mixture, judge
-from llmrec_env.experiments.improvement.report import build_report, step_rows
-from llmrec_env.experiments.improvement.settings import ALONE, MIXTURE, TRUTH, ImprovementSettings
 from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
 from llmrec_env.experiments.policy_ranking.worlds import known_users, true_users
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
-from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.reporting import Report
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
@@ -68,12 +66,8 @@ def run_improvement(
         refuse_members(settings.simulator_folder, ALONE)
     if TRUTH in settings.arms:
         known_users(settings.source, settings.source.split.train)  # refused before anything else
-    contents = {
-        "log": log_fingerprint(settings.source.log),
-        "simulated_user": saved_fingerprint(settings.simulator_folder),
-    }
-    asked = settings.to_json()
-    with RunFolder.claim(place, settings.KIND, asked, settings.GROWING, contents) as own:
+    asked, growing = settings.to_json(), settings.GROWING
+    with RunFolder.claim(place, settings.KIND, asked, growing, settings.contents) as own:
         run_stages(_stages(settings, own), workers)
         numbers = range(settings.seeds)
         found = {
@@ -136,7 +130,7 @@ def _opened(
     source = settings.source
     path = own.path / _recommender(number)
     recommender = Recommender.load(path, source.split.train.catalogue)
-    return recommender, opened_simulator(_simulator(settings, own), source)
+    return recommender, opened_simulator(folder_with_members(settings, own), source)
 
 
 def _judge(arm: str, number: int, settings: ImprovementSettings, own: RunFolder) -> None:
@@ -168,11 +162,5 @@ def _among(arm: str, settings: ImprovementSettings, simulator: LanguageUser) -> 
     if arm == TRUTH:
         return true_users(settings.source, simulator, train)
     if arm == ALONE:
-        alone = LanguageUser.from_pretrained(settings.simulator_folder)
-        return alone.with_users(train)
+        return opened_simulator(settings.simulator_folder, settings.source).with_users(train)
     return simulator.with_users(train)
-
-
-def _simulator(settings: ImprovementSettings, own: RunFolder) -> Path:
-    """Where the LE with members is."""
-    return own.path / ENSEMBLE if own.has(ENSEMBLE) else settings.simulator_folder

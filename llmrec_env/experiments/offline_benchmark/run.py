@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.data.source import log_fingerprint
 from llmrec_env.experiments.evaluators import evaluation_users
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES, Agent
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
@@ -28,7 +27,6 @@ from llmrec_env.experiments.offline_benchmark.settings import OfflineSettings, R
 from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
-from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.offline.d3rlpy import ALGORITHMS, D3rlpyPolicy, to_mdp_dataset, train
 from llmrec_env.offline.d3rlpy.algorithms import Actions
 from llmrec_env.offline.table import Transitions
@@ -57,11 +55,9 @@ def run_offline(
     for kept in (_evaluator, _dataset):
         kept.cache_clear()
     check_simulator(settings.simulator_folder, settings.source)
-    contents = {
-        "log": log_fingerprint(settings.source.log),
-        "simulated_user": saved_fingerprint(settings.simulator_folder),
-    }
-    with RunFolder.claim(place, settings.KIND, settings.to_json(), contents=contents) as own:
+    with RunFolder.claim(
+        place, settings.KIND, settings.to_json(), contents=settings.contents
+    ) as own:
         run_stages(_stages(settings, own), workers)
         rows = [own.read(_row_piece(run)) for run in settings.runs]
         # The returns of single users are too many for a table.

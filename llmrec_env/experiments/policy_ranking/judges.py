@@ -19,7 +19,9 @@ from llmrec_env.experiments.fidelity.lesson import Lesson, LikedRule
 from llmrec_env.experiments.fidelity.rows.base import ScoringRow
 from llmrec_env.experiments.fidelity.rows.explicit_factors import ExplicitFactors
 from llmrec_env.experiments.fidelity.rows.implicit_factors import ImplicitFactors
+from llmrec_env.experiments.le_members import save_with_members
 from llmrec_env.experiments.policy_ranking.panel import Panel, Train
+from llmrec_env.language.member_learning import MembersConfig
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
 from llmrec_env.users.scored import ScoredUser
@@ -112,22 +114,13 @@ def _true(panel: Panel, folder: Path) -> UserSimulator:
     return panel.truth
 
 
-def learn_members(panel: Panel, folder: Path, checkpoints: Path) -> None:
+def _learn_members(panel: Panel, folder: Path, checkpoints: Path) -> None:
     """Give the LE members, from the users from whom it learned."""
-    from llmrec_env.language.member_learning import MembersConfig, learn_members
-    from llmrec_env.language.model import LanguageEnvironment
-
-    model = LanguageEnvironment.from_pretrained(panel.simulator_folder)
-    config = MembersConfig(
-        epochs=max(1, round(MembersConfig.epochs * panel.budget)),
-        min_steps=round(MembersConfig.min_steps * panel.budget),
-        seed=panel.seed,
-    )
-    learn_members(model, panel.split.train, panel.split.validation, config, checkpoints)
-    model.save_pretrained(folder)
+    config = MembersConfig(seed=panel.seed).scaled(panel.budget)
+    save_with_members(panel.simulator_folder, panel.split, config, checkpoints, folder)
 
 
-JUDGE_TRAININGS: dict[str, Train] = {"members": learn_members}
+JUDGE_TRAININGS: dict[str, Train] = {"members": _learn_members}
 _PESSIMISM = 1.0
 
 JUDGES: dict[str, Judge] = {

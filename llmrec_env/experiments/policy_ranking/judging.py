@@ -28,7 +28,12 @@ from llmrec_env.experiments.policy_ranking.judges import (
 )
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
-from llmrec_env.experiments.policy_ranking.workshop import judge_piece, made_policy, opened_panel
+from llmrec_env.experiments.policy_ranking.workshop import (
+    judge_piece,
+    made_policy,
+    make_piece,
+    opened_panel,
+)
 from llmrec_env.experiments.stages import Stage
 from llmrec_env.offline.collected import CollectedLog
 
@@ -57,8 +62,9 @@ def judge_stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]
             training = judge.training if isinstance(judge, AskedUsers) else ""
             is_done = all(own.has(_piece(name, policy)) for policy in settings.policies)
             if training in JUDGE_TRAININGS and not is_done:
-                do = partial(_learn, training, settings, own)
-                stages.append(Stage(f"learn {training}", do, own.has(judge_piece(training))))
+                learn, piece = JUDGE_TRAININGS[training], judge_piece(training)
+                do = partial(make_piece, piece, training, learn, settings, own)
+                stages.append(Stage(f"learn {training}", do, own.has(piece)))
             do, needs = partial(_ask, name, settings, own), (*policies, f"learn {training}")
             stages.append(Stage(f"ask {name}", do, is_done, needs))
     if any(map(reads_log, wanted.values())):
@@ -128,13 +134,6 @@ def _ask(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
                 policy, users, episodes=episodes, seed=seed, **judge.settings
             ).returns
         own.write(_piece(name, policy_name), np.asarray(worth).tolist())
-
-
-def _learn(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
-    panel, checkpoints = opened_panel(settings, own.path), f"checkpoints/{name}"
-    with own.making(judge_piece(name)) as folder:
-        JUDGE_TRAININGS[name](panel, folder, own.path / checkpoints)
-    own.remove(checkpoints)
 
 
 def _read_log(settings: PolicyRankingSettings, own: RunFolder) -> None:

@@ -24,7 +24,6 @@ from functools import partial
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.data.source import log_fingerprint
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
 from llmrec_env.experiments.opened import check_simulator, close_opened
 from llmrec_env.experiments.policy_ranking import off_policy
@@ -49,11 +48,15 @@ from llmrec_env.experiments.policy_ranking.report import (
     true_scores,
 )
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
-from llmrec_env.experiments.policy_ranking.workshop import made_policy, opened_panel, training_piece
+from llmrec_env.experiments.policy_ranking.workshop import (
+    made_policy,
+    make_piece,
+    opened_panel,
+    training_piece,
+)
 from llmrec_env.experiments.policy_ranking.worlds import known_users, true_users
 from llmrec_env.experiments.stages import Stage, run_stages
 from llmrec_env.experiments.tables import save_report, write_rows
-from llmrec_env.language.saving import saved_fingerprint
 from llmrec_env.offline.collected import CollectedLog
 from llmrec_env.reporting import Report
 
@@ -81,12 +84,8 @@ def run_policy_ranking(
     source = settings.source
     _check_truth(settings)  # refused before anything is learned
     check_simulator(settings.simulator_folder, source)
-    contents = {
-        "log": log_fingerprint(source.log),
-        "simulated_user": saved_fingerprint(settings.simulator_folder),
-    }
-    asked = settings.to_json()
-    with RunFolder.claim(place, settings.KIND, asked, settings.GROWING, contents) as own:
+    asked, growing = settings.to_json(), settings.GROWING
+    with RunFolder.claim(place, settings.KIND, asked, growing, settings.contents) as own:
         run_stages(_stages(settings, own), workers)
         earned, estimated = read_panel(settings, own)
         write_rows(policy_rows(earned), own, "policies")
@@ -129,9 +128,11 @@ def _stages(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
     first = le_stages(settings, own) if settings.cross_fit else []
     training = {
         f"train {name}": Stage(
-            f"train {name}", partial(_train, name, settings, own), own.has(training_piece(name))
+            f"train {name}",
+            partial(make_piece, training_piece(name), name, train, settings, own),
+            own.has(training_piece(name)),
         )
-        for name in TRAININGS
+        for name, train in TRAININGS.items()
     } | {COLLECT: _collecting(settings, own)}
     stages: dict[str, Stage] = {}
     for stage in wanted:
@@ -166,13 +167,6 @@ def _estimating(settings: PolicyRankingSettings, own: RunFolder) -> list[Stage]:
 def _collecting(settings: PolicyRankingSettings, own: RunFolder) -> Stage:
     needs = trained(off_policy.LOGGED_BY)
     return Stage(COLLECT, partial(_collect, settings, own), own.has(log_piece(settings)), needs)
-
-
-def _train(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:
-    checkpoints = f"checkpoints/{name}"
-    with own.making(training_piece(name)) as folder:
-        TRAININGS[name](opened_panel(settings, own.path), folder, own.path / checkpoints)
-    own.remove(checkpoints)
 
 
 def _judge(name: str, settings: PolicyRankingSettings, own: RunFolder) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.evaluation.policies import Policy
 from llmrec_env.experiments.opened import opened_simulator
 from llmrec_env.experiments.policy_ranking.judges import halves
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
-from llmrec_env.experiments.policy_ranking.panel import Panel
+from llmrec_env.experiments.policy_ranking.panel import Panel, Train
 from llmrec_env.experiments.policy_ranking.settings import PolicyRankingSettings
 from llmrec_env.experiments.policy_ranking.worlds import has_truth, judges
 from llmrec_env.users.base import UserSimulator
@@ -28,6 +29,16 @@ def training_piece(name: str) -> str:
 def judge_piece(name: str) -> str:
     """Where a judge's training left what it made."""
     return f"judges/{name.replace(' ', '_')}"
+
+
+def make_piece(
+    piece: str, name: str, train: Train, settings: PolicyRankingSettings, own: RunFolder
+) -> None:
+    """Let a training make a piece of the run's folder, whole or not at all."""
+    checkpoints = f"checkpoints/{name}"
+    with own.making(piece) as folder:
+        train(opened_panel(settings, own.path), folder, own.path / checkpoints)
+    own.remove(checkpoints)
 
 
 @lru_cache(maxsize=1)

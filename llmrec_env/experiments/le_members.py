@@ -7,6 +7,8 @@ from typing import Any
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.data.splits import Split
+from llmrec_env.experiments.simulator_settings import SimulatorSettings
 from llmrec_env.language.member_learning import MembersConfig, learn_members
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.language.saving import SavedModel
@@ -33,23 +35,39 @@ def refuse_members(folder: Path, arm: str) -> None:
         )
 
 
+def folder_with_members(settings: SimulatorSettings, own: RunFolder) -> Path:
+    """Where the LE with members is: in the run's folder where it was given them there."""
+    return own.path / ENSEMBLE if own.has(ENSEMBLE) else settings.simulator_folder
+
+
 def give_members(settings: Any, own: RunFolder) -> None:
-    """Learn members of the LE and save it with them.
+    """Learn members of the LE and save it with them in the run's folder.
 
     Args:
         settings: of the run: ``simulator_folder``, ``source``, ``members``, ``seed`` and
-            ``steps``, which scales lengths.
+            ``budget``.
         own: the run's folder.
     """
-    model = LanguageEnvironment.from_pretrained(settings.simulator_folder)
-    split, usual = settings.source.split, MembersConfig()
-    config = MembersConfig(
-        count=settings.members,
-        epochs=settings.steps(usual.epochs),
-        min_steps=settings.steps(usual.min_steps),
-        seed=settings.seed,
-    )
-    learn_members(model, split.train, split.validation, config, own.path / "working")
+    config = MembersConfig(count=settings.members, seed=settings.seed).scaled(settings.budget)
     with own.making(ENSEMBLE) as path:
-        model.save_pretrained(path)
+        save_with_members(
+            settings.simulator_folder, settings.source.split, config, own.path / "working", path
+        )
     own.remove("working")
+
+
+def save_with_members(
+    simulator: Path, split: Split, config: MembersConfig, checkpoints: Path, folder: Path
+) -> None:
+    """Learn members of a saved LE and save it with them.
+
+    Args:
+        simulator: the LE's folder.
+        split: the users from whom it learned, and those who validate.
+        config: how members learn.
+        checkpoints: from which a training that was killed goes on.
+        folder: where the LE with members is written.
+    """
+    model = LanguageEnvironment.from_pretrained(simulator)
+    learn_members(model, split.train, split.validation, config, checkpoints)
+    model.save_pretrained(folder)
