@@ -23,9 +23,10 @@ from shop_pretraining import page_texts
 from agents.shop.behavior_cloning import BehaviorCloningConfig
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
-from agents.shop.evaluation import ShopResults, bounded_interval, choose_goals, evaluate_shopper
+from agents.shop.evaluation import choose_goals, evaluate_shopper
 from agents.shop.pipeline import ShopTraining, train_shopper
 from agents.shop.ppo import PPOConfig
+from agents.shop.results import ShopResults, bounded_interval
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopAgent, ShopPool
 from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig

@@ -20,6 +20,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import open_inventory
 from llmrec_env.envs.shop.pages import PAGE_SIZE, SUB_PAGES, Kind, Move
+from llmrec_env.envs.shop.protocol.protocol import load_protocol
 from llmrec_env.envs.shop.search.suggestions import clean_query
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
@@ -103,6 +104,9 @@ def demonstrate(
             ``max_episode_steps``; those about goals are put aside, as people bring their own.
     """
     settings = {name: value for name, value in settings.items() if name not in OF_MADE_GOALS}
+    if (named := settings.pop("protocol", None)) is not None:  # its goals are others
+        protocol = load_protocol(named)
+        settings |= {"reward": protocol.reward, "goal_seed": protocol.goal_seed}
     catalogue = open_inventory(settings.get("catalogue")).catalogue
     goals: dict[int, Goal] = {}
     for number, trajectory in enumerate(trajectories):

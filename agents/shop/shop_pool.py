@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 
 from llmrec_env.envs.common.registration import SHOP_ID, register_environments
+from llmrec_env.envs.shop.reward import has_all_options
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.views.observations import ObservationBuilder
 
@@ -132,6 +133,16 @@ class ShopPool:
             terminated or truncated,
             info["success"],
         )
+
+    def chose_options(self, row: int) -> bool | None:
+        """Whether a shopper bought something with all options chosen that were asked for.
+
+        None where the goal asks for none.
+        """
+        session = self.envs[row].unwrapped.shopper.session  # type: ignore[attr-defined]
+        if not session.goal.options:
+            return None
+        return session.bought is not None and has_all_options(session.goal, session.bought)
 
     def look(self, row: int, observation: str) -> ShopObservation:
         """What a shopper sees in another form, with the actions in their slots."""

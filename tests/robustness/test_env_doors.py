@@ -53,7 +53,7 @@ SLATE = (
 )
 SHOP = (
     *("instructions", "reward", "split", "split_by", "goals_per_product", "goal_seed"),
-    *("observation", "action_mode", "max_actions", "invalid_penalty", "gaol_seed"),
+    *("observation", "action_mode", "max_actions", "invalid_penalty", "protocol", "gaol_seed"),
 )
 KEYS = ("user_id", "goal", "reset_mask", "other")
 OURS = (LLMRecError, InvalidAction, ResetNeeded)

@@ -11,13 +11,8 @@ import numpy as np
 import pytest
 
 from agents.shop.compact import CompactConfig, CompactPolicy
-from agents.shop.evaluation import (
-    ShopResults,
-    bounded_interval,
-    choose_goals,
-    clustered_interval,
-    evaluate_shopper,
-)
+from agents.shop.evaluation import choose_goals, evaluate_shopper
+from agents.shop.results import ShopResults, bounded_interval, clustered_interval
 from agents.shop.rollouts import collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopObservation, ShopPool
@@ -144,7 +139,12 @@ def test_intervals_of_shares_stay_within_0_and_100() -> None:
     alone = bounded_interval(nearly_all, np.full(30, "one"), 0.0, 100.0)
     assert (alone.low, alone.high) == (0.0, 100.0)
     results = ShopResults(
-        np.arange(30), products, nearly_all / 100.0, nearly_all == 100.0, np.ones(30, np.int64)
+        np.arange(30),
+        products,
+        nearly_all / 100.0,
+        nearly_all == 100.0,
+        np.ones(30, np.int64),
+        np.full(30, np.nan),
     )
     assert results.success.high == results.score.high == 100.0
 

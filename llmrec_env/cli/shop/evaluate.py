@@ -1,9 +1,10 @@
-"""``llmrec shop evaluate``: measures a shopping agent on test goals."""
+"""``llmrec shop evaluate``: measures shopping agents on test goals."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,8 +13,15 @@ from rich.text import Text
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line
 from llmrec_env.cli.shop.options import ShopOptions
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import write_json
+from llmrec_env.evaluation.intervals import Interval
+
+if TYPE_CHECKING:
+    from agents.shop.results import ShopResults
+    from llmrec_env.envs.shop.shop import Shop
 
 
 @options.option_groups
@@ -27,52 +35,97 @@ def evaluate(
         ),
     ] = None,
     agent: Annotated[
-        str, typer.Option(help="Who shops without a policy: first-hit, browser or oracle.")
+        str,
+        typer.Option(
+            help="Who shops without a policy: first-hit, browser or oracle, some with commas; or "
+            "rules, all three."
+        ),
     ] = "browser",
-    goals: Annotated[int, options.number("Test goals at most.", least=1)] = 500,
+    goals: Annotated[
+        int, options.number("Test goals at most: drawn, or the first ones of a protocol.", least=1)
+    ] = 500,
     seed: Annotated[int, options.number("Seed of the choice of goals and actions.", least=0)] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file for the results, goal by goal, with the protocol's hash."),
+    ] = None,
     *,
     shop: ShopOptions,
 ) -> None:
-    """Measure a shopper on test goals: success, score and steps, with 95% intervals over products.
+    """Measure shoppers on test goals: success, score, options and steps, with 95% intervals over
+    products.
 
-    A trained policy is measured twice: with its best actions (greedy) and with sampled ones.
+    Options: of the runs whose goal asks for options, how many bought with all of them chosen. A
+    trained policy is measured twice: with its best actions (greedy) and with sampled ones.
     """
     from agents.shop.evaluation import choose_goals, evaluate_shopper
-    from agents.shop.shop_pool import ShopPool
+    from agents.shop.shop_pool import shop_of
 
-    if policy is not None and shop != ShopOptions():
+    settings = {**_settings(policy, shop), "split": "test"}
+    opened = shop_of(settings)
+    chosen: Sequence[int] = range(min(goals, len(opened.goals)))
+    if opened.protocol is None:
+        chosen = choose_goals(len(opened.goals), goals, seed)
+    results: dict[str, ShopResults] = {}
+    for name, shopper, sample_seed in _shoppers(policy, agent, opened, seed):
+        results[name] = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)
+    _print(results, f"{policy}, " if policy else "", opened)
+    if out is not None:
+        write_json(out, {name: own.to_json() for name, own in results.items()}, sort_keys=False)
+        print_line(f"Saved to {out}")
+
+
+def _settings(policy: Path | None, shop: ShopOptions) -> dict[str, Any]:
+    """The shop of the options, or that of a policy's training."""
+    from agents.shop.pipeline import trained_in
+
+    if policy is None:
+        return shop.settings
+    if shop != ShopOptions():
         raise SettingError(
             "a policy is judged in the shop that it was trained in: leave out --catalogue and "
-            "the other options of the shop beside --policy"
+            "the other options of the shop beside --policy; `llmrec shop train --protocol` trains "
+            "by a protocol"
         )
-    shopper, settings = _shopper(policy, agent, {**shop.settings, "split": "test"})
-    chosen = choose_goals(len(ShopPool(settings).shop.goals), goals, seed)
-    table = Table(title=Text(f"{policy or agent}, test goals: {len(chosen)}"))
-    for column in ("actions", "success %", "score", "steps"):
+    return trained_in(policy)
+
+
+def _shoppers(
+    policy: Path | None, agent: str, shop: Shop, seed: int
+) -> list[tuple[str, Any, int | None]]:
+    """Who shops, by name, and the seed that draws its actions."""
+    from agents.shop.pipeline import load_policy
+    from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
+
+    if policy is not None:
+        loaded = load_policy(policy)
+        return [("greedy", loaded, None), ("sampled", loaded, seed)]
+    rules = {"first-hit": FirstHit(), "browser": ScriptedBrowser(), "oracle": Oracle(shop)}
+    names = tuple(rules) if agent == "rules" else options.listed(agent)
+    for name in names:
+        if name not in rules:
+            raise SettingError(f"--agent is rules or some of {', '.join(rules)}, got {name!r}")
+    return [(name, rules[name], None) for name in names]
+
+
+def _print(results: dict[str, ShopResults], who: str, shop: Shop) -> None:
+    """The table of all results; its title names the protocol."""
+    first = next(iter(results.values()))
+    n_products = len(set(first.products.tolist()))
+    title = f"{who}test goals: {len(first.goals)} of {n_products} products"
+    if shop.protocol is not None:
+        title += f"\nprotocol {shop.protocol.stamp}"
+    table = Table(title=Text(title))
+    for column in ("", "success %", "score", "options %", "steps"):
         table.add_column(column)
-    ways = {"": None} if policy is None else {"greedy": None, "sampled": seed}
-    for way, sample_seed in ways.items():
-        results = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)
-        spans = (results.success, results.score)
-        cells = [Text(f"{m:.1f} [{lo:.1f}, {hi:.1f}]") for m, lo, hi in spans]
-        table.add_row(way, *cells, f"{results.lengths.mean():.1f}")
+    for name, own in results.items():
+        spans = map(_span, (own.success, own.score, own.options_chosen))
+        table.add_row(Text(name), *spans, f"{own.lengths.mean():.1f}")
     Console().print(table)
 
 
-def _shopper(
-    policy: Path | None, agent: str, settings: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
-    """Who shops, and in which shop."""
-    from agents.shop.pipeline import load_policy, trained_in
-    from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
-    from agents.shop.shop_pool import ShopPool
-
-    if policy is not None:
-        return load_policy(policy), {**trained_in(policy), "split": "test"}
-    if agent == "oracle":
-        return Oracle(ShopPool(settings).shop), settings
-    rules = {"first-hit": FirstHit, "browser": ScriptedBrowser}
-    if agent not in rules:
-        raise SettingError(f"--agent is first-hit, browser or oracle, got {agent!r}")
-    return rules[agent](), settings
+def _span(interval: Interval | None) -> Text:
+    if interval is None:
+        return Text("–")
+    mean, low, high = interval
+    return Text(f"{mean:.1f} [{low:.1f}, {high:.1f}]")

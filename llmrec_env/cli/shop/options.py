@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any
 
 import typer
 
 from llmrec_env.cli import options
+from llmrec_env.common.errors import SettingError
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,11 @@ class ShopOptions:
         str, typer.Option(help="Reward of a purchase: repaired, or webshop (the published rule).")
     ] = "repaired"
     split_by: Annotated[
-        str, typer.Option(help="What training and test goals do not share: product or goal.")
+        str,
+        typer.Option(
+            help="What training and test goals do not share: product or goal; or position, the "
+            "field's own split, by place in the published order."
+        ),
     ] = "product"
     goals_per_product: Annotated[
         int | None, options.number("Goals of one product at most.", least=1)
@@ -37,8 +42,31 @@ class ShopOptions:
         int, options.number("Seed of the goals' prices and limits, and of the split.", least=0)
     ] = 0
 
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Protocol that fixes all of these but a folder of files: webshop-products, "
+            "webshop-position, generated, generated-paraphrased, or a JSON file."
+        ),
+    ] = None
+
     @property
     def settings(self) -> dict[str, Any]:
-        """Keywords of the environment."""
+        """Keywords of the environment.
+
+        Raises:
+            SettingError: an option stands beside a protocol, which fixes it.
+        """
+        from llmrec_env.envs.shop.protocol.protocol import load_protocol
+
         number = self.catalogue is not None and self.catalogue.isdecimal()
-        return {**asdict(self), "catalogue": int(self.catalogue or 0) if number else self.catalogue}
+        catalogue = int(self.catalogue or 0) if number else self.catalogue
+        if self.protocol is None:
+            return {**asdict(self), "catalogue": catalogue}
+        for one in fields(self):
+            if one.name not in ("catalogue", "protocol") and getattr(self, one.name) != one.default:
+                raise SettingError(f"--protocol fixes it: leave out --{one.name.replace('_', '-')}")
+        # the step limit goes along, and the split is the caller's
+        settings = load_protocol(self.protocol).settings("all", catalogue)
+        del settings["split"]
+        return {**settings, "protocol": self.protocol}

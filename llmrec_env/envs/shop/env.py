@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.single import RulesEnv
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
+from llmrec_env.envs.shop.protocol.protocol import ShopProtocol
 from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
 from llmrec_env.envs.shop.shop import Shop
@@ -96,9 +99,13 @@ class ShopEnv(RulesEnv[Outcome]):
       own.
     * `reward`: `"repaired"`, `"webshop"` or a callable.
     * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` or
-      `"goal"`, what the splits do not share.
+      `"goal"`, what the splits do not share; `"position"`, the field's own split, by place in the
+      published order: test 0 to 499, validation to 1,499, train the rest.
     * `goals_per_product`: at most so many goals of one product.
     * `goal_seed`: draws prices, limits and splits; all environments of an experiment share it.
+    * `protocol`: a name, a file or a
+      :class:`~llmrec_env.envs.shop.protocol.protocol.ShopProtocol`, which fixes all of the above
+      but a folder of files and the split, so that results can be compared.
     * `observation`, `action_mode`, `max_actions`, `invalid_penalty`: see above.
     * `prompt_tokens`: tokens of a `"prompt"`; `pieces`: a function that splits a text into its
       tokens (each as text; `agents.shop.prompts.token_pieces(tokenizer)` gives that of a language
@@ -128,6 +135,7 @@ class ShopEnv(RulesEnv[Outcome]):
         split_by: str = "product",
         goals_per_product: int | None = None,
         goal_seed: int = 0,
+        protocol: str | os.PathLike[str] | ShopProtocol | None = None,
         observation: str = "text_rich",
         action_mode: str = "text",
         max_actions: int = 100,
@@ -138,7 +146,7 @@ class ShopEnv(RulesEnv[Outcome]):
         render_mode: str | None = None,
     ) -> None:
         self.shop = Shop(
-            catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
+            catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product, protocol
         )
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, 1)

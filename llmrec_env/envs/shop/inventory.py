@@ -23,7 +23,7 @@ from llmrec_env.envs.shop.catalogue.webshop_files import find_webshop_files, rea
 from llmrec_env.envs.shop.search.engine import LARGE, build_search, open_search
 from llmrec_env.envs.text.engine import SearchEngine
 
-LAYOUT = "shop-3"
+LAYOUT = "shop-4"
 """Part of the name of a prepared folder: changes with what stands in it."""
 IN_MEMORY = 2000
 """Generated catalogues up to this size are made anew in each process, in under two seconds."""

@@ -26,6 +26,7 @@ __all__ = [
     "RewardRule",
     "Verdict",
     "best_options",
+    "has_all_options",
     "kind_factor",
     "reachable",
     "type_factor",
@@ -217,6 +218,11 @@ def _n_options(goal: Goal, purchase: Purchase) -> int:
     return sum(
         any(_agrees(value, name, purchase) for name in purchase.options) for value in goal.options
     )
+
+
+def has_all_options(goal: Goal, purchase: Purchase) -> bool:
+    """Whether each option that a goal asks for was chosen, compared as in the repaired rule."""
+    return _n_options(goal, purchase) == len(goal.options)
 
 
 def _agrees(wanted: str, name: str, purchase: Purchase) -> bool:

@@ -29,7 +29,7 @@ class Session:
         opened: actions that opened a product in this episode.
         seen: which pages of which products were seen in this episode, by the product's row.
         searched: the searches of this episode.
-        verdict: None before the purchase.
+        bought, verdict: what was bought and what it is worth; None before the purchase.
     """
 
     def __init__(self, pages: Pages, rule: RewardRule) -> None:
@@ -56,6 +56,7 @@ class Session:
         self.opened: frozenset[str] = NOTHING
         self.seen: dict[int, frozenset[Kind]] = {}
         self.searched: frozenset[str] = NOTHING
+        self.bought: Purchase | None = None
         self.verdict: Verdict | None = None
         self._chosen: dict[str, str] = {}
         self._marked: frozenset[str] = NOTHING
@@ -158,7 +159,8 @@ class Session:
         self.seen[row] = self.seen.get(row, frozenset()) | {kind}
 
     def _go_buy(self, value: None, action: str) -> None:
-        self.verdict = check_verdict(self._rule(self.goal, self.purchase), self._rule)
+        self.bought = self.purchase
+        self.verdict = check_verdict(self._rule(self.goal, self.bought), self._rule)
         self.page = done_page(self.verdict.reward)
 
     def _leave(self) -> None:

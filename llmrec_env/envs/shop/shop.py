@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,13 +31,19 @@ from llmrec_env.envs.shop.goals import (
 )
 from llmrec_env.envs.shop.inventory import CatalogueSource, Inventory, open_inventory
 from llmrec_env.envs.shop.pages import Pages
+from llmrec_env.envs.shop.protocol.protocol import (
+    INSTRUCTIONS,
+    REWARDS,
+    ShopProtocol,
+    load_protocol,
+)
 from llmrec_env.envs.shop.reward import PublishedReward, RepairedReward, RewardRule, reachable
 from llmrec_env.envs.shop.search.suggestions import Suggestions
 from llmrec_env.envs.shop.views.match_features import MatchFeatures
 
-INSTRUCTIONS = ("synthetic", "human", "paraphrased")
-REWARDS = ("repaired", "webshop")
-KEYWORDS = ("instructions", "reward", "split", "split_by", "goals_per_product", "goal_seed")
+KEYWORDS = (
+    "instructions", "reward", "split", "split_by", "goals_per_product", "goal_seed", "protocol"
+)  # fmt: skip
 """The arguments of a shop that environments have too, beside its catalogue."""
 
 
@@ -65,6 +72,7 @@ class Shop:
         goal_seed: draws prices, limits, and which goals are in which split.
         split, split_by: which goals: see :func:`llmrec_env.envs.shop.goals.split_goals`.
         goals_per_product: at most so many goals of one product; None for all.
+        protocol: a name, a file or a :class:`ShopProtocol`, in place of all but source and split.
 
     Attributes:
         rule: says what a purchase is worth.
@@ -76,9 +84,11 @@ class Shop:
         pages: the pages of the shop.
         suggestions: searches that an instruction suggests.
         match_features: compares products with instructions.
+        protocol: what results mean here; None where no protocol was named.
 
     Raises:
-        SettingError: an argument has no such value, or no goal is left.
+        SettingError: an argument has no such value, no goal is left, or something is another than
+            the protocol's.
         DataError: the catalogue cannot be read.
     """
 
@@ -91,6 +101,7 @@ class Shop:
         split: str = "train",
         split_by: str = "product",
         goals_per_product: int | None = None,
+        protocol: str | os.PathLike[str] | ShopProtocol | None = None,
     ) -> None:
         if not isinstance(instructions, GoalSet):
             check_name("instructions", instructions, INSTRUCTIONS, "a GoalSet")
@@ -100,8 +111,22 @@ class Shop:
         if goals_per_product is not None:
             goals_per_product = check_whole("goals_per_product", goals_per_product, 1)
         self._arguments = (
-            source, instructions, reward, goal_seed, split, split_by, goals_per_product
+            source, instructions, reward, goal_seed, split, split_by, goals_per_product, protocol
         )  # fmt: skip
+        self.protocol = None if protocol is None else load_protocol(protocol)
+        if self.protocol is not None:
+            fixed = self.protocol.shop_arguments(
+                split,
+                {
+                    "source": source,
+                    "instructions": instructions,
+                    "reward": reward,
+                    "goal_seed": goal_seed,
+                    "split_by": split_by,
+                    "goals_per_product": goals_per_product,
+                },
+            )
+            source, reward, goal_seed = fixed["source"], fixed["reward"], fixed["goal_seed"]
         self.rule = _rule(reward)
         state = _open_state(open_inventory(source), goal_seed)
         self.inventory = state.inventory
@@ -109,11 +134,17 @@ class Shop:
         self.pages = state.pages
         self.suggestions = state.suggestions
         self.match_features = state.match_features
-        published = isinstance(reward, str) and reward == "webshop"
-        self.goal_set = _open_goal_set(
-            state, instructions, published, goal_seed, goals_per_product, split, split_by
-        )
+        if self.protocol is not None:
+            self.protocol.check_catalogue(state.inventory.catalogue)
+            self.goal_set = _protocol_goal_set(state, self.protocol, split)
+        else:
+            published = isinstance(reward, str) and reward == "webshop"
+            self.goal_set = _open_goal_set(
+                state, instructions, published, goal_seed, goals_per_product, split, split_by
+            )
         self.goals = self.goal_set.goals
+        if callable(reward):
+            self.protocol = None  # what is earned by another rule is no result of it
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Shop:
@@ -140,6 +171,23 @@ def _open_state(inventory: Inventory, seed: int) -> ShopState:
     pages = Pages(inventory.catalogue, prices, inventory.engine, suggestions)
     match_features = MatchFeatures(inventory.catalogue, prices, suggestions)
     return ShopState(inventory, prices, pages, suggestions, match_features)
+
+
+def made_goals(
+    source: CatalogueSource,
+    instructions: str = "synthetic",
+    reward: str = "repaired",
+    goal_seed: int = 0,
+    goals_per_product: int | None = None,
+) -> list[Goal]:
+    """All goals that a shop of these arguments deals out, before any is paraphrased."""
+    state = _open_state(open_inventory(source), goal_seed)
+    return _goals(state, instructions, reward == "webshop", goal_seed, goals_per_product)
+
+
+def protocol_goals(source: CatalogueSource, protocol: ShopProtocol) -> list[Goal]:
+    """All goals that a protocol deals out, unchecked; for who makes one."""
+    return _protocol_goals(_open_state(open_inventory(source), protocol.goal_seed), protocol)
 
 
 @lru_cache(maxsize=4)
@@ -212,6 +260,22 @@ def _dealt_goals(
     goals = _goals(state, instructions, published, seed, per_product)
     names = split_names(goals, by, seed)
     return (paraphrase(goals, names, seed) if instructions == "paraphrased" else goals), names
+
+
+@lru_cache(maxsize=4)
+def _protocol_goals(state: ShopState, protocol: ShopProtocol) -> list[Goal]:
+    seed, published = protocol.goal_seed, protocol.reward == "webshop"
+    goals = _goals(state, protocol.instructions, published, seed, protocol.goals_per_product)
+    if protocol.instructions == "paraphrased" and len(goals) == protocol.n_goals:
+        return paraphrase(goals, protocol.split_names(), seed)
+    return goals
+
+
+@lru_cache(maxsize=16)
+def _protocol_goal_set(state: ShopState, protocol: ShopProtocol, split: str) -> GoalSet:
+    goals = _protocol_goals(state, protocol)
+    protocol.check_goals(goals)
+    return GoalSet([goals[index] for index in protocol.indices(split)])
 
 
 def _rule(reward: str | RewardRule) -> RewardRule:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from llmrec_env.envs.common.arguments import named_arguments
 from llmrec_env.envs.common.vector import RulesVectorEnv
 from llmrec_env.envs.shop.goals import Goal, GoalSet
 from llmrec_env.envs.shop.inventory import CatalogueSource
+from llmrec_env.envs.shop.protocol.protocol import ShopProtocol
 from llmrec_env.envs.shop.reward import RewardRule
 from llmrec_env.envs.shop.rules import Outcome, ShopRules
 from llmrec_env.envs.shop.shop import Shop
@@ -68,6 +71,7 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         split_by: str = "product",
         goals_per_product: int | None = None,
         goal_seed: int = 0,
+        protocol: str | os.PathLike[str] | ShopProtocol | None = None,
         observation: str = "text_rich",
         action_mode: str = "text",
         max_actions: int = 100,
@@ -77,7 +81,7 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         render_mode: str | None = None,
     ) -> None:
         self.shop = Shop(
-            catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product
+            catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product, protocol
         )
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, num_envs)

@@ -89,12 +89,20 @@ class Product:
 
 @dataclass(frozen=True)
 class HumanInstruction:
-    """What a person wants with one product in mind: its asin, the text, and what must hold."""
+    """What a person wants with one product in mind.
+
+    Attributes:
+        asin: of the product; text: what was written.
+        attributes, options: what must hold and what must be chosen.
+        position: the place in the published order of all such instructions, from 0; None where it
+            is not known.
+    """
 
     asin: str
     text: str
     attributes: tuple[str, ...]
     options: tuple[str, ...]
+    position: int | None = None
 
 
 @dataclass(frozen=True)
@@ -244,7 +252,13 @@ class ProductCatalogue:
             facts, human = saved["facts"], saved["human"]
             names = facts.pop("arrays")
             instructions = tuple(
-                HumanInstruction(h["asin"], h["text"], tuple(h["attributes"]), tuple(h["options"]))
+                HumanInstruction(
+                    h["asin"],
+                    h["text"],
+                    tuple(h["attributes"]),
+                    tuple(h["options"]),
+                    h.get("position"),  # catalogues that were saved before it have none
+                )
                 for h in human
             )
             known = CatalogueFacts(**facts)
@@ -269,6 +283,8 @@ def _check_types(facts: CatalogueFacts, human: tuple[HumanInstruction, ...], nam
         texts += [one.asin, one.text, *one.attributes, *one.options]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a text is none")
+    if not all(one.position is None or type(one.position) is int for one in human):
+        raise TypeError("a position is no whole number")
     counts = [getattr(facts, name) for name in vars(facts) if name not in ("origin", "characters")]
     if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts):
         raise TypeError("a count is no whole number")

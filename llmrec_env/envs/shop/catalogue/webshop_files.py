@@ -19,6 +19,7 @@ from llmrec_env.common.errors import DataError
 from llmrec_env.common.extras import require
 from llmrec_env.common.files import local_path
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
+from llmrec_env.envs.shop.catalogue.human_list import LIST, HumanList
 from llmrec_env.envs.shop.catalogue.products import (
     ASIN_LENGTH,
     FIVE_STARS,
@@ -40,8 +41,11 @@ USUAL_PRICE = 100.0
 """What a product without a price costs."""
 
 
-def find_webshop_files(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path | None]:
-    """The files of items, of attributes and, where it is there, of human instructions.
+def find_webshop_files(
+    folder: str | os.PathLike[str],
+) -> tuple[Path, Path, Path | None, Path | None]:
+    """The files of items, of attributes and, where they are there, of human instructions and of
+    their published order.
 
     Raises:
         DataError: items or attributes are absent, or there are several.
@@ -54,14 +58,20 @@ def find_webshop_files(folder: str | os.PathLike[str]) -> tuple[Path, Path, Path
                 f"{folder}: expected one file {pattern}, got {[path.name for path in paths]}; "
                 "name the files to read_webshop() instead"
             )
-    human = files[HUMAN]
-    return files[ITEMS][0], files[ATTRIBUTES][0], human[0] if human else None
+    human, order = files[HUMAN], place / LIST
+    return (
+        files[ITEMS][0],
+        files[ATTRIBUTES][0],
+        human[0] if human else None,
+        order if order.is_file() else None,
+    )
 
 
 def read_webshop(
     items: str | os.PathLike[str],
     attributes: str | os.PathLike[str],
     human: str | os.PathLike[str] | None = None,
+    order: str | os.PathLike[str] | None = None,
     max_products: int | None = None,
 ) -> ProductCatalogue:
     """Read the public WebShop files.
@@ -74,6 +84,8 @@ def read_webshop(
         items: ``items_shuffle*.json``, an array of products.
         attributes: ``items_ins_v2*.json``, attributes and synthetic instructions by asin.
         human: ``items_human_ins*.json``, lists of instructions by asin.
+        order: ``human_goals.json``, the published order of all instructions, by which
+            ``split_by="position"`` deals them out.
         max_products: stop after so many.
 
     Raises:
@@ -99,9 +111,12 @@ def read_webshop(
         except DataError as error:
             raise DataError(f"{where}: {error}") from None
     if human is not None:
+        published = HumanList.read(order) if order is not None else None
         for asin, instructions in _streamed(human, "kvitems", "", "{"):
             if asin.upper() in builder:
-                _add_human(builder, asin.upper(), instructions, f"{human}, product {asin!r}")
+                _add_human(
+                    builder, asin.upper(), instructions, f"{human}, product {asin!r}", published
+                )
     return builder.build()
 
 
@@ -251,7 +266,9 @@ def _is_choice(choice: Any) -> bool:
     return isinstance(choice, dict) and isinstance(choice.get("value"), str | int | float)
 
 
-def _add_human(builder: CatalogueBuilder, asin: str, records: Any, where: str) -> None:
+def _add_human(
+    builder: CatalogueBuilder, asin: str, records: Any, where: str, published: HumanList | None
+) -> None:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise DataError(f"{where}: expected a list of instructions, got {shown(records)}")
     for record in records:
@@ -259,4 +276,7 @@ def _add_human(builder: CatalogueBuilder, asin: str, records: Any, where: str) -
         options = _texts(record.get("instruction_options"), "instruction_options", where)
         if attributes:
             text = _text(record, "instruction", where).strip(".")
-            builder.add_human(HumanInstruction(asin, text, tuple(attributes), tuple(options)))
+            position = published.place(text) if published is not None else None
+            builder.add_human(
+                HumanInstruction(asin, text, tuple(attributes), tuple(options), position)
+            )

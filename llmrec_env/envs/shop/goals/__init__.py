@@ -8,6 +8,7 @@ from llmrec_env.envs.shop.goals.goal import (
     GoalSet,
     Options,
     in_split,
+    published_order,
     split_goals,
     split_names,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "in_split",
     "limited_goals",
     "paraphrase",
+    "published_order",
     "split_goals",
     "split_names",
     "synthetic_goals",

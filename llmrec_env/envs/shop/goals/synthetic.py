@@ -10,7 +10,7 @@ import numpy as np
 from llmrec_env.common.arrays import Float64Array, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.products import Product, ProductCatalogue
-from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal
+from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal, published_order
 
 PRICE_STEP = 10.0
 MAX_PRICE_STEPS = 99
@@ -125,6 +125,7 @@ def synthetic_goals(
         max_goals: at most so many in all.
     """
     limits = draw_limits(prices, seed, "limits")
+    chosen = list(combinations(catalogue, seed, per_product, max_goals))
     return [
         make_goal(
             one.product,
@@ -134,8 +135,9 @@ def synthetic_goals(
             options=one.options,
             price_upper=float(limits[one.row]),
             weight=one.weight,
+            position=position,
         )
-        for one in combinations(catalogue, seed, per_product, max_goals)
+        for one, position in zip(chosen, published_order(len(chosen)), strict=True)
     ]
 
 
@@ -159,6 +161,7 @@ def human_goals(catalogue: ProductCatalogue, prices: Float64Array, seed: int = 0
             attributes=human.attributes,
             options=human.options,
             price_upper=float(limit),
+            position=human.position,
         )
         for human, row, limit in zip(catalogue.human, rows, limits, strict=True)
     ]
