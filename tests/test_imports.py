@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "reporting": {"common"},
     "agents": LIBRARY,
     "experiments": LIBRARY | {"reporting", "agents"},
-    "cli": LIBRARY | {"reporting", "agents", "experiments"},
+    "web": LIBRARY | {"agents"},
+    "cli": LIBRARY | {"reporting", "agents", "experiments", "web"},
     "llmrec_env": LIBRARY,
 }
 """Each room with those below it; ``llmrec_env`` is the package's own front door."""

@@ -14,6 +14,7 @@ from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.progress import progress_bar
+from llmrec_env.envs.shop.goals import Goal
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,7 @@ def replay(
     pool = ShopPool(settings, "url", "text")
     goals = pool.shop.goals
     for rollout in rollouts:
-        if rollout.goal >= len(goals) or goals[rollout.goal].instruction != rollout.instruction:
-            raise DataError(
-                f"a rollout for goal {rollout.goal} ({rollout.instruction!r:.60}) belongs to "
-                "another shop: catalogue, goal_seed, split and the other settings must be those it "
-                "was collected with"
-            )
+        check_goal(rollout, goals)
         pool.begin(0, rollout.goal)
         for action in rollout.actions:
             seen = pool.look(0, observation)
@@ -116,6 +112,20 @@ def replay(
                 yield Decision(seen, seen.actions.index(action))
             if pool.step(0, action).ended:
                 break
+
+
+def check_goal(rollout: Rollout, goals: Sequence[Goal]) -> None:
+    """Refuse a rollout that was made with other goals.
+
+    Raises:
+        DataError: it was.
+    """
+    if rollout.goal >= len(goals) or goals[rollout.goal].instruction != rollout.instruction:
+        raise DataError(
+            f"a rollout for goal {rollout.goal} ({rollout.instruction!r:.60}) belongs to another "
+            "shop: catalogue, goal_seed, split and the other settings must be those it was "
+            "collected with"
+        )
 
 
 def save_rollouts(path: str | os.PathLike[str], rollouts: Sequence[Rollout]) -> None:

@@ -1,15 +1,16 @@
-"""``llmrec shop``: commands that train, evaluate or play a shopping agent."""
+"""``llmrec shop``: commands that train or measure a shopping agent, or let people shop."""
 
 import typer
 
 from llmrec_env.cli.shop.evaluate import evaluate
 from llmrec_env.cli.shop.play import play
+from llmrec_env.cli.shop.serve import serve
 from llmrec_env.cli.shop.train import train
 
 app = typer.Typer(
     help="Shop for an instruction in a web shop (LLMRec/Shop-v0): train agents, measure them, or "
-    "play.",
+    "shop yourself.",
     no_args_is_help=True,
 )
-for command in (train, evaluate, play):
+for command in (train, evaluate, play, serve):
     app.command()(command)
