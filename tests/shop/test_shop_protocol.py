@@ -45,13 +45,15 @@ def settings(protocol: ShopProtocol, catalogue: Any, split: str = "test") -> dic
 def test_the_splits_share_no_product_and_begin_with_as_many_products_as_they_can(
     protocol: ShopProtocol, small_catalogue: ProductCatalogue
 ) -> None:
-    products = {}
+    products, texts = {}, {}
     for split in SPLITS:
         goals = Shop(small_catalogue, protocol=protocol, split=split).goals
         asins = [goal.asin for goal in goals]
         products[split] = set(asins)
         assert len(set(asins[: len(products[split])])) == len(products[split])
         assert max(Counter(asins).values()) <= 3
+        texts[split] = {goal.instruction.split(", and price")[0] for goal in goals}
+    assert not texts["train"] & texts["test"]
     assert not products["train"] & products["test"]
     assert not products["validation"] & (products["train"] | products["test"])
     assert len(products["test"]) > 2 * len(products["validation"])

@@ -10,6 +10,7 @@ import numpy as np
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
+from llmrec_env.envs.shop.catalogue.human_list import PRICE
 from llmrec_env.envs.shop.goals import Goal, split_names
 from llmrec_env.envs.shop.inventory import CatalogueSource, open_inventory
 from llmrec_env.envs.shop.protocol.content import catalogue_hash, goals_hash
@@ -40,9 +41,10 @@ def make_protocol(
 ) -> ShopProtocol:
     """A protocol of these goals, dealt out.
 
-    By product or by goal a seed shuffles them, and each split has its goals in turns, a goal a
-    product, so that the first n test goals are of as many products as n goals can be. By position
-    they stand in the published order, and ``held_out`` does not count.
+    By product or by goal a seed shuffles them; instructions that differ in their price limit alone
+    are in one split. Each split has its goals in turns, a goal a product, so that the first n test
+    goals are of as many products as n goals can be. By position they stand in the published order,
+    and ``held_out`` does not count.
 
     Args:
         name, about: what people call it, and one line on what it is.
@@ -57,7 +59,9 @@ def make_protocol(
     """
     products = open_inventory(catalogue).catalogue
     plain = made_goals(catalogue, instructions, reward, goal_seed, goals_per_product)
-    dealt = split_names(plain, split_by, goal_seed, held_out)
+    # a limit does not make another instruction of it: who has read the one knows the other
+    texts = [replace(goal, instruction=goal.instruction.split(PRICE)[0]) for goal in plain]
+    dealt = split_names(texts, split_by, goal_seed, held_out)
     if "all" in dealt:
         raise SettingError(f"{len(plain)} goals are too few for three splits by {split_by}")
     of_split = {own: [i for i, split in enumerate(dealt) if split == own] for own in NAMES}
