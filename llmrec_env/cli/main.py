@@ -13,6 +13,7 @@ from llmrec_env.cli.ensemble import ensemble
 from llmrec_env.cli.evaluate import evaluate
 from llmrec_env.cli.fit import fit
 from llmrec_env.cli.label import label
+from llmrec_env.cli.openenv import openenv
 from llmrec_env.cli.rerun import rerun
 from llmrec_env.cli.train import train
 
@@ -27,5 +28,6 @@ app = typer.Typer(
 )
 for command in (demo, rerun, fit, add_items, ensemble, label, collect, train, evaluate, card):
     app.command()(command)
+app.command()(openenv)
 app.add_typer(shop.app, name="shop")
 app.add_typer(bench.app, name="bench")

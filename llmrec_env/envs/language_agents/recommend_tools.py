@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
-
 from llmrec_env.common.checks import check_whole
-from llmrec_env.envs.common.registration import register_environments
+from llmrec_env.envs.language_agents.conversation import (
+    MAX_RECOMMENDED,
+    MAX_TURNS,
+    open_conversation,
+)
 from llmrec_env.envs.language_agents.shop_tools import ToolError
-from llmrec_env.envs.wrappers.text_tools import TextTools
 
-MAX_RECOMMENDED, MAX_CALLS = 10, 30
 MANUAL = """\
 You recommend items to one user, one at a time. The user takes an item or skips it, and leaves \
 after too many skips in a row. Find items that this user likes and has not seen yet: search the \
@@ -43,16 +43,14 @@ class RecommendTools:
 
     def __init__(
         self,
-        max_calls: int = MAX_CALLS,
+        max_calls: int = MAX_TURNS,
         max_recommended: int = MAX_RECOMMENDED,
         hits: int = 5,
         seed: int = 0,
         **settings: Any,
     ) -> None:
-        register_environments()
-        self._limit = check_whole("max_recommended", max_recommended, 1)
-        make = gym.make("LLMRec/NextItem-v1", max_episode_steps=self._limit, **settings)
-        self._env = TextTools(make, max_turns=check_whole("max_calls", max_calls, 1), hits=hits)
+        self._env = open_conversation("max_calls", max_calls, max_recommended, hits, settings)
+        self._limit = max_recommended
         self._seed: int | None = check_whole("seed", seed, 0)
         self._over = True
         self.taken, self.calls = 0, 0
@@ -129,7 +127,7 @@ class RecommendTools:
         return f"{page}\nThe user has left." if self._over else page
 
 
-def user_rows(users: int, first_seed: int = 0, max_calls: int = MAX_CALLS) -> list[dict[str, Any]]:
+def user_rows(users: int, first_seed: int = 0, max_calls: int = MAX_TURNS) -> list[dict[str, Any]]:
     """Rows of a data set of users: ``datasets.Dataset.from_list(user_rows(1000))``.
 
     Args:

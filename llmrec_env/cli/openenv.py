@@ -1,0 +1,36 @@
+"""``llmrec openenv``: serves simulated users to recommend to, as OpenEnv asks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line
+
+
+@options.option_groups
+@clear_errors(goes_on=False)
+def openenv(
+    simulator: options.Simulator = None,
+    max_recommended: Annotated[int, options.number("Items shown in an episode.", least=1)] = 10,
+    max_steps: Annotated[
+        int, options.number("Searches, looks and recommendations in an episode.", least=1)
+    ] = 30,
+    sessions: options.Sessions = 64,
+    seed: Annotated[int, options.number("Seed of the users who come.", least=0)] = 0,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+) -> None:
+    """Serve simulated users to language models that recommend, as OpenEnv asks.
+
+    Each session is one user; all answer from one LE. Stop it with Ctrl-C. It needs the extras
+    openenv and shop.
+    """
+    from llmrec_env.envs.language_agents.openenv import recommend_app, serve
+
+    settings = {} if simulator is None else {"simulator": simulator}
+    app = recommend_app(
+        sessions, seed, max_recommended=max_recommended, max_steps=max_steps, **settings
+    )
+    serve(app, host, port, print_line)

@@ -1,0 +1,41 @@
+"""``llmrec shop openenv``: serves the shop as OpenEnv asks."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmrec_env.cli import options
+from llmrec_env.cli.errors import clear_errors
+from llmrec_env.cli.output import print_line
+from llmrec_env.cli.shop.options import ShopOptions
+
+
+@options.option_groups
+@clear_errors(goes_on=False)
+def openenv(
+    split: Annotated[
+        str, typer.Option(help="Goals to shop for: train, validation, test or all.")
+    ] = "train",
+    max_steps: Annotated[int, options.number("Answers in an episode.", least=1)] = 15,
+    prompt_tokens: Annotated[
+        int, options.number("Tokens of a page at most, as they are estimated.", least=256)
+    ] = 1024,
+    sessions: options.Sessions = 64,
+    seed: Annotated[int, options.number("Seed of the draws of goals.", least=0)] = 0,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    *,
+    shop: ShopOptions,
+) -> None:
+    """Serve the shop to language models that shop, as OpenEnv asks.
+
+    Each session is one shopper; all share one catalogue. Stop it with Ctrl-C. It needs the extras
+    openenv and shop.
+    """
+    from llmrec_env.envs.language_agents.openenv import serve, shop_app
+
+    settings = {**shop.settings, "split": split}
+    app = shop_app(sessions, seed, max_steps=max_steps, prompt_tokens=prompt_tokens, **settings)
+    serve(app, host, port, print_line)

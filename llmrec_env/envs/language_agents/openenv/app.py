@@ -1,0 +1,116 @@
+"""``shop_app`` and ``recommend_app``: FastAPI applications of many sessions, for any ASGI server.
+
+    uvicorn --factory llmrec_env.envs.language_agents.openenv:shop_app
+
+``llmrec shop openenv`` and ``llmrec openenv`` serve them with settings.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from typing import Any
+
+from llmrec_env.common.checks import check_whole
+from llmrec_env.common.errors import SettingError
+from llmrec_env.common.extras import require
+from llmrec_env.envs.language_agents.openenv.environments import (
+    RecommendEnvironment,
+    ShopEnvironment,
+    TextEnvironment,
+)
+from llmrec_env.envs.language_agents.openenv.models import (
+    RecommendObservation,
+    RecommendState,
+    ShopObservation,
+    ShopState,
+    TextAction,
+    TextObservation,
+)
+
+MAX_SESSIONS = 64
+
+
+def shop_app(max_sessions: int = MAX_SESSIONS, seed: int = 0, **settings: Any) -> Any:
+    """An application in which each session is a shopper.
+
+    Args:
+        max_sessions: at once, at most; one more is refused.
+        seed: draws the goals of the first session that names none, ``seed + i`` those of the
+            i-th.
+        settings: of :class:`~llmrec_env.envs.language_agents.text_loops.TextLoop`.
+
+    Returns:
+        The ``FastAPI``; catalogue, goals and index are made already.
+
+    Raises:
+        SettingError: an argument has no such value.
+    """
+    return _app(ShopEnvironment, ShopObservation, ShopState, max_sessions, seed, settings)
+
+
+def recommend_app(max_sessions: int = MAX_SESSIONS, seed: int = 0, **settings: Any) -> Any:
+    """An application in which each session is a user to recommend to.
+
+    Args:
+        max_sessions, seed: as in :func:`shop_app`.
+        settings: of :class:`~llmrec_env.envs.language_agents.recommend_loop.RecommendLoop`.
+
+    Returns:
+        The ``FastAPI``; the LE is loaded already.
+
+    Raises:
+        SettingError: an argument has no such value.
+    """
+    return _app(
+        RecommendEnvironment, RecommendObservation, RecommendState, max_sessions, seed, settings
+    )
+
+
+def serve(
+    app: Any, host: str = "127.0.0.1", port: int = 8000, tell: Callable[[str], None] = print
+) -> None:
+    """Serve an application until it is interrupted.
+
+    Args:
+        app: of :func:`shop_app` or :func:`recommend_app`.
+        host, port: where to listen; 0 is any free port.
+        tell: is told the address once it is listened at.
+
+    Raises:
+        SettingError: one cannot listen there.
+    """
+    uvicorn = require("uvicorn", "openenv")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        door = socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise SettingError(f"cannot listen at {host}, port {port}: {error}") from None
+    with door:
+        name = f"[{host}]" if ":" in host else host
+        tell(f"serving at http://{name}:{door.getsockname()[1]}")
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[door])
+
+
+def _app(
+    environment: type[TextEnvironment],
+    observation: type[TextObservation],
+    state: type[Any],
+    max_sessions: int,
+    seed: int,
+    settings: dict[str, Any],
+) -> Any:
+    check_whole("max_sessions", max_sessions, 1)
+    seeds = count(check_whole("seed", seed, 0))
+    first = environment(seed=seed, **settings)
+    first.reset()  # makes what all share, and tells what is wrong with the settings
+    return require("openenv.core.env_server", "openenv").create_app(
+        partial(environment, seeds, **settings),
+        TextAction,
+        observation,
+        env_name=first.name,
+        max_concurrent_envs=max_sessions,
+        state_cls=state,
+    )
