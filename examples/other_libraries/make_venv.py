@@ -1,4 +1,4 @@
-"""Makes an environment of its own for a library that wants another gymnasium than this package's.
+"""Makes an environment of its own for a library that wants others than this package is tested with.
 
     python examples/other_libraries/make_venv.py torchrl
     .venvs/torchrl/bin/python examples/other_libraries/torchrl_ppo.py
@@ -27,6 +27,11 @@ def python_of(library):
     return VENVS / library / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
+def example_of(library):
+    """The example of a library."""
+    return next(HERE.glob(f"{library}_*.py"))
+
+
 def main(library, pip_options):
     """Make the environment, and install the pinned library and this package."""
     venv.create(VENVS / library, with_pip=True)
@@ -34,8 +39,7 @@ def main(library, pip_options):
     subprocess.run(
         [str(python_of(library)), "-m", "pip", "install", "-q", *packages, *pip_options], check=True
     )
-    example = (HERE / f"{library}_ppo.py").relative_to(ROOT)
-    print(f"{python_of(library)} {example}")
+    print(f"{python_of(library)} {example_of(library).relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

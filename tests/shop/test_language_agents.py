@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pickle
 import re
 from typing import Any, get_type_hints
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.language_agents import (
+    RecommendLoop,
     RecommendTools,
     ShopTools,
     TextLoop,
@@ -280,6 +282,32 @@ def test_a_recommender_that_calls_tools_is_judged_by_the_user() -> None:
     assert tools.calls == 4
 
 
+def test_a_recommender_that_answers_in_texts_is_judged_by_the_user() -> None:
+    pytest.importorskip("tantivy")
+    loop = RecommendLoop(max_steps=5, max_recommended=2)
+    assert "5 turns" in loop.manual
+    page, info = loop.reset(seed=3)
+    user = info["user_id"]
+    assert loop.reset(seed=4)[0] != page
+    assert loop.reset(user_id=user)[1]["user_id"] == user
+    text, reward, _, _, info = loop.step("I recommend <action>the best</action>")
+    assert "Not done" in text
+    assert (reward, info["action"]) == (0.0, "the best")
+    assert not info["action_is_valid"]
+    *_, info = loop.step("<think>recommend[x]</think> \\boxed{search[gentle fantasy]}")
+    assert info["action"] == "search[gentle fantasy]"
+    items = info["hits"]
+    text, reward, _, truncated, info = loop.step(f"recommend[{items[0]}]")
+    assert items[0] in text
+    assert 0 < reward <= 1
+    assert info["action_is_valid"]
+    call = json.dumps({"name": "recommend", "arguments": {"item": items[1]}})
+    *_, truncated, info = loop.step(f"<tool_call>{call}</tool_call>")
+    assert (info["item_id"], truncated) == (items[1], True)
+    with pytest.raises(ResetNeeded):
+        loop.step("search[more]")
+
+
 def test_an_environment_with_prompts_is_pickled(small_catalogue: ProductCatalogue) -> None:
     env: Any = gym.make("LLMRec/Shop-v0", catalogue=300, observation="prompt", prompt_tokens=300)
     page, _ = env.reset(seed=2)
@@ -303,3 +331,9 @@ def test_tools_before_an_episode_and_misspelt_settings_are_refused() -> None:
     for make in (ShopTools, TextLoop, goal_rows):
         with pytest.raises(TypeError, match="did you mean 'catalogue'"):
             make(catalog=200)
+    pytest.importorskip("tantivy")
+    for recommender, near in ((RecommendTools, "max_calls"), (RecommendLoop, "max_steps")):
+        with pytest.raises(TypeError, match=f"did you mean '{near}'"):
+            recommender(**{near[:-1]: 3})
+        with pytest.raises(TypeError, match="did you mean 'simulator'"):
+            recommender(simulatr="embedded")

@@ -91,7 +91,9 @@ def serve(
     with door:
         name = f"[{host}]" if ":" in host else host
         tell(f"serving at http://{name}:{door.getsockname()[1]}")
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[door])
+        # to deflate a page takes longer than a step, and saves little
+        config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False)
+        uvicorn.Server(config).run(sockets=[door])
 
 
 def _app(
