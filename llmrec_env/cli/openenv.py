@@ -7,6 +7,7 @@ from typing import Annotated
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
+from llmrec_env.cli.serving import Host, Port
 
 
 @options.option_groups
@@ -17,10 +18,10 @@ def openenv(
     max_steps: Annotated[
         int, options.number("Searches, looks and recommendations in an episode.", least=1)
     ] = 30,
-    sessions: options.Sessions = 64,
+    sessions: Annotated[int, options.number("Sessions at once, at most.", least=1)] = 64,
     seed: Annotated[int, options.number("Seed of the users who come.", least=0)] = 0,
-    host: options.Host = "127.0.0.1",
-    port: options.Port = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
 ) -> None:
     """Serve simulated users to language models that recommend, as OpenEnv asks.
 

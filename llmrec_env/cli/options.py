@@ -116,11 +116,6 @@ Budget = Annotated[
 RunFolder = Annotated[
     Path, typer.Option(help="Folder of the run. The same command goes on where it was stopped.")
 ]
-Host = Annotated[
-    str, typer.Option(help="Address to listen at. The default is heard on this machine alone.")
-]
-Port = Annotated[int, number("Port to listen at; 0 is any free one.", least=0, most=65535)]
-Sessions = Annotated[int, number("Sessions at once, at most.", least=1)]
 Epochs = Annotated[int, number("Passes over the log at most.", least=1)]
 
 

@@ -9,6 +9,7 @@ import typer
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
+from llmrec_env.cli.serving import Host, Port
 from llmrec_env.cli.shop.options import ShopOptions
 
 
@@ -22,10 +23,10 @@ def openenv(
     prompt_tokens: Annotated[
         int, options.number("Tokens of a page at most, as they are estimated.", least=256)
     ] = 1024,
-    sessions: options.Sessions = 64,
+    sessions: Annotated[int, options.number("Sessions at once, at most.", least=1)] = 64,
     seed: Annotated[int, options.number("Seed of the draws of goals.", least=0)] = 0,
-    host: options.Host = "127.0.0.1",
-    port: options.Port = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     *,
     shop: ShopOptions,
 ) -> None:
