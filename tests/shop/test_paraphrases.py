@@ -27,9 +27,17 @@ def goals(catalogue: ProductCatalogue, split: str, **settings: object) -> list[G
     return Shop(catalogue, "paraphrased", split=split, **settings).goals  # type: ignore[arg-type]
 
 
+KNOWN = sorted({phrase for others in PHRASES for phrase in others}, key=len, reverse=True)
+
+
 def said(goal: Goal) -> set[str]:
-    """The phrases of an instruction: its first sentence after the colon."""
-    return set(goal.instruction.split(": ", 1)[1].split(". ")[0].rstrip(".").split(", "))
+    """The phrases of an instruction, each once; none within another."""
+    text, found = spaced(goal.instruction), set()
+    for phrase in KNOWN:
+        if spaced(phrase) in text:
+            found.add(phrase)
+            text = text.replace(spaced(phrase), " | ", 1)
+    return found
 
 
 def test_each_value_has_six_phrases_and_no_phrase_stands_for_two() -> None:
@@ -52,7 +60,7 @@ def test_no_phrase_names_a_value_that_could_be_meant() -> None:
 def test_the_phrases_of_the_splits_are_disjoint_and_the_seeds(seed: int) -> None:
     for others in PHRASES:
         parts = {split: phrases_of(others, split, seed) for split in SPLITS}
-        assert [len(parts[split]) for split in SPLITS] == [4, 1, 1]
+        assert [len(parts[split]) for split in SPLITS] == [3, 1, 2]
         assert {phrase for own in parts.values() for phrase in own} == set(others)
     heldout = [[phrases_of(others, "test", s) for others in PHRASES] for s in (seed, seed, 7)]
     assert heldout[0] == heldout[1] != heldout[2]
@@ -70,7 +78,27 @@ def test_a_test_instruction_has_no_phrase_that_training_has(
         assert {goal.instruction for goal in own} <= {goal.instruction for goal in everything}
     for one, other in combinations(SPLITS, 2):
         assert not phrases[one] & phrases[other]
-    assert len(phrases["test"]) > 60
+    assert len(phrases["test"]) > 100
+
+
+def test_an_instruction_says_each_wanted_thing_in_sentences(
+    small_catalogue: ProductCatalogue,
+) -> None:
+    openings, shapes = set(), set()
+    own = goals(small_catalogue, "test")
+    for goal in own:
+        assert len(said(goal)) == len(goal.attributes) + len(goal.options)
+        assert goal.query in goal.instruction
+        # after a colon plain instructions list their options
+        assert ":" not in goal.instruction
+        assert not set("{}") & set(goal.instruction)
+        openings.add(" ".join(goal.instruction.split()[:3]))
+        text = spaced(goal.instruction)
+        for place, phrase in enumerate(said(goal)):
+            text = text.replace(spaced(phrase), f" {place} ")
+        shapes.add(text)
+    assert len(openings) >= 8
+    assert len(shapes) == len(own)
 
 
 def test_paraphrased_goals_are_the_seeds(small_catalogue: ProductCatalogue) -> None:

@@ -16,20 +16,9 @@ from llmrec_env.envs.shop.catalogue.generated import ORIGIN
 from llmrec_env.envs.shop.catalogue.phrases import Phrases
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals.goal import NO_LIMIT, Goal
+from llmrec_env.envs.shop.goals.sentences import DISTRACTORS, arranged, one_of
 from llmrec_env.envs.shop.goals.synthetic import MAX_GOALS, PRICE_STEP, synthetic_goals
 
-OPENINGS = (
-    "I need {query}",
-    "Could you get me {query}",
-    "My aunt asked me for {query}",
-    "I am after {query}",
-)
-DISTRACTORS = (
-    "My sister has {other}, but that is not for me.",
-    "Last year I bought {other} and gave it away.",
-    "The shop around the corner only had {other}.",
-    "Please nothing that reminds me of {other}.",
-)
 PRICES = (
     "I can spend at most {upper:.0f} dollars, and below {lower:.0f} I do not trust it.",
     "It should cost between {lower:.0f} and {upper:.0f} dollars.",
@@ -87,8 +76,9 @@ def paraphrase(goals: Sequence[Goal], splits: Sequence[str], seed: int = 0) -> l
     """The goals with instructions in other words than the products have, and distractors.
 
     Each instruction also names an option value that is not wanted, and the limits. Of the six other
-    words for a value four are for training goals, one for validation and one for test goals: see
-    :func:`phrases_of`.
+    words for a value three are for training goals, one for validation and two for test goals: see
+    :func:`phrases_of`. The sentences around them are those of all splits:
+    :mod:`llmrec_env.envs.shop.goals.sentences`.
 
     Args:
         goals: of a generated catalogue.
@@ -106,12 +96,12 @@ def paraphrase(goals: Sequence[Goal], splits: Sequence[str], seed: int = 0) -> l
 def phrases_of(phrases: tuple[str, ...], split: str, seed: int) -> tuple[str, ...]:
     """Which of the other words for one value the goals of a split use.
 
-    The seed shuffles them: the first is for test goals, the second for validation goals, and the
-    rest for training.
+    The seed shuffles them: the first two are for test goals, the third for validation goals, and
+    the rest for training.
     """
     rng = np.random.default_rng([seed, zlib.crc32("|".join(phrases).encode())])
     shuffled = tuple(phrases[place] for place in rng.permutation(len(phrases)).tolist())
-    return {"test": shuffled[:1], "validation": shuffled[1:2]}.get(split, shuffled[2:])
+    return {"test": shuffled[:2], "validation": shuffled[2:3]}.get(split, shuffled[3:])
 
 
 def _stars(rating: float, rng: np.random.Generator) -> float:
@@ -127,16 +117,16 @@ def _instruction(goal: Goal, split: str, seed: int, rng: np.random.Generator) ->
     assert isinstance(goal.options, dict)  # made from the options of a product
     wanted = [attributes[attribute] for attribute in goal.attributes]
     wanted += [values[name][value] for name, value in goal.options.items()]
-    phrases = [_one_of(phrases_of(others, split, seed), rng) for others in wanted]
+    phrases = [one_of(phrases_of(others, split, seed), rng) for others in wanted]
     rng.shuffle(phrases)
-    sentences = [f"{_one_of(OPENINGS, rng).format(query=goal.query)}: {', '.join(phrases)}."]
+    first, *sentences = arranged(phrases, goal.query, rng)
     others = [v for name, value in goal.options.items() for v in values[name] if v != value]
     if others:
-        other = f"one in {_one_of(tuple(others), rng)}"
-        sentences.append(_one_of(DISTRACTORS, rng).format(other=other))
+        other = f"one in {one_of(tuple(others), rng)}"
+        sentences.append(one_of(DISTRACTORS, rng).format(other=other))
     sentences += _limits(goal, rng)
-    order = [0, *(1 + rng.permutation(len(sentences) - 1)).tolist()]
-    return " ".join(sentences[place] for place in order)
+    order = rng.permutation(len(sentences)).tolist()
+    return " ".join([first, *(sentences[place] for place in order)])
 
 
 def _limits(goal: Goal, rng: np.random.Generator) -> list[str]:
@@ -144,13 +134,9 @@ def _limits(goal: Goal, rng: np.random.Generator) -> list[str]:
     lower, upper, sentences = goal.price_lower, goal.price_upper, []
     if upper < NO_LIMIT:
         forms = PRICES if lower > 0.0 else CEILINGS
-        sentences.append(_one_of(forms, rng).format(lower=lower, upper=upper))
+        sentences.append(one_of(forms, rng).format(lower=lower, upper=upper))
     elif lower > 0.0:
         sentences.append(f"It should cost {lower:.0f} dollars or more.")
     if goal.rating_lower > 0.0:
-        sentences.append(_one_of(RATINGS, rng).format(stars=f"{goal.rating_lower:.1f}"))
+        sentences.append(one_of(RATINGS, rng).format(stars=f"{goal.rating_lower:.1f}"))
     return sentences
-
-
-def _one_of(texts: tuple[str, ...], rng: np.random.Generator) -> str:
-    return texts[int(rng.integers(len(texts)))]
