@@ -11,6 +11,7 @@ import typer
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
+from llmrec_env.cli.policies import open_policy
 from llmrec_env.cli.simulators import called
 from llmrec_env.common import processes
 from llmrec_env.common.errors import SettingError
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmrec_env.data.splits import Split
-    from llmrec_env.evaluation.policies import Policy
     from llmrec_env.evaluation.stochastic import StochasticPolicy
     from llmrec_env.offline.collected import CollectedLog
     from llmrec_env.users.base import UserSimulator
@@ -199,33 +199,10 @@ def _choosing(
 
     if name == "random":
         return UniformPolicy()
-    scores = _open_policy(name, split, user)
+    scores = open_policy(name, split, user, "--policy")
     if temperature is not None:
         return SoftmaxPolicy(scores, temperature)
     return EpsilonGreedy(scores, EPSILON if epsilon is None else epsilon)
-
-
-def _open_policy(name: str, split: Split | None, user: UserSimulator) -> Policy:
-    from llmrec_env.evaluation.policies import PopularPolicy, PreferencePolicy
-
-    if name == "popular":
-        assert split is not None
-        return PopularPolicy(split.train)
-    if name == "own":
-        return PreferencePolicy(user)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        from agents import Recommender
-
-        return Recommender.load(path, user.catalogue, simulator=user)
-    if path.is_file():
-        from llmrec_env.evaluation.sb3_models import load_sb3
-
-        return load_sb3(path)
-    raise SettingError(
-        f"--policy {name}: no such file or folder; expected random, popular, own, the folder of a "
-        "saved recommender (`llmrec train`) or a .zip of stable-baselines3"
-    )
 
 
 def _fingerprint(name: str) -> str:

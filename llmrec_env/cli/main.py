@@ -15,6 +15,7 @@ from llmrec_env.cli.fit import fit
 from llmrec_env.cli.label import label
 from llmrec_env.cli.openenv import openenv
 from llmrec_env.cli.rerun import rerun
+from llmrec_env.cli.serve import serve
 from llmrec_env.cli.train import train
 
 app = typer.Typer(
@@ -26,7 +27,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for command in (demo, rerun, fit, add_items, ensemble, label, collect, train, evaluate, card):
+for command in (
+    demo,
+    rerun,
+    fit,
+    add_items,
+    ensemble,
+    label,
+    collect,
+    train,
+    evaluate,
+    card,
+    serve,
+):
     app.command()(command)
 app.command()(openenv)
 app.add_typer(shop.app, name="shop")
