@@ -1,4 +1,4 @@
-"""``make_site``: pages from templates behind the guard; ``answer``: what templates become."""
+"""``make_site``: pages from templates behind the guard; ``rendered``: what templates become."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_site(routes: Sequence[BaseRoute], hosts: Collection[str] | None = LOOPB
     )
 
 
-def answer(template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def rendered(template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A page made of a template, in which every value is escaped.
 
     Args:
@@ -79,11 +79,11 @@ def _templates() -> jinja2.Environment:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return answer(
+    return rendered(
         "message.html.j2", error.status_code, title="Nothing here", text=str(error.detail)
     )
 
 
 def _failed(request: Request, error: Exception) -> Response:
     log.error("%s %s: %s", request.method, request.url.path, error)
-    return answer("message.html.j2", 500, title="That did not work", text=str(error))
+    return rendered("message.html.j2", 500, title="That did not work", text=str(error))

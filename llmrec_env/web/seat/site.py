@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Collection
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -19,7 +20,7 @@ from llmrec_env.evaluation.person_agreement import ENOUGH, ENOUGH_OF_EACH, perso
 from llmrec_env.web.guard import LOOPBACK
 from llmrec_env.web.seat.answers import AnswersFile, compared
 from llmrec_env.web.seat.sitting import MOST_STARS, Seat, Sitting
-from llmrec_env.web.site import answer, form_of, go_to, make_site
+from llmrec_env.web.site import form_of, go_to, make_site, rendered
 from llmrec_env.web.visits import Visits
 
 ANSWERS, RUNNING = "answers.jsonl", "running.json"
@@ -86,7 +87,7 @@ class SeatSite:
     async def welcome(self, request: Request) -> Response:
         """What this is, and how far people and the simulated user agree so far."""
         sitting = self._visits.of(request)
-        return answer(
+        return rendered(
             "seat/welcome.html.j2",
             about=self._about,
             items=self._seat.items,
@@ -117,10 +118,10 @@ class SeatSite:
         if sitting is None:
             return go_to("/")
         agreement = person_agreement(compared(sitting.answers))
-        common = {"sitting": sitting, "agreement": agreement, "enough": ENOUGH_TOLD}
+        common: dict[str, Any] = {"sitting": sitting, "agreement": agreement, "enough": ENOUGH_TOLD}
         if sitting.ended:
-            return answer("seat/end.html.j2", saved=str(self.answers.path), **common)
-        return answer(
+            return rendered("seat/end.html.j2", saved=str(self.answers.path), **common)
+        return rendered(
             "seat/seat.html.j2",
             item=sitting.shown,
             step=len(sitting.answers),

@@ -21,7 +21,7 @@ from llmrec_env.web.shop.contest import Contest, contestants
 from llmrec_env.web.shop.episode import Bought, ShopEpisode, replayed
 from llmrec_env.web.shop.trajectories import Trajectories
 from llmrec_env.web.shop.view import wish_of
-from llmrec_env.web.site import answer, form_of, go_to, make_site
+from llmrec_env.web.site import form_of, go_to, make_site, rendered
 from llmrec_env.web.visits import Visits
 
 LATEST = 12
@@ -122,7 +122,7 @@ class ShopSite:
             ]
             for source, replay in self._replays.items()
         }
-        return answer(
+        return rendered(
             "shop/welcome.html.j2",
             goals=len(self._shop.goals),
             products=len(self._shop.inventory.catalogue),
@@ -153,7 +153,7 @@ class ShopSite:
             return await self._end(visit.episode)
         notice, visit.notice = visit.notice, ""
         episode = visit.episode
-        return answer(
+        return rendered(
             "shop/shop.html.j2",
             page=episode.page,
             step=len(episode.actions),
@@ -204,7 +204,7 @@ class ShopSite:
         asked = request.query_params.get("step", "0")
         step = min(int(asked[:9]) if asked.isdecimal() else 0, len(rollout.actions))
         episode = replayed(self._settings, rollout, step)
-        return answer(
+        return rendered(
             "shop/replay.html.j2",
             page=episode.page,
             wish=wish_of(self._shop.goals[rollout.goal]),
@@ -230,7 +230,7 @@ class ShopSite:
                 zip(self._contest.contestants, rollouts, strict=True)
             )
         ]
-        return answer(
+        return rendered(
             "shop/end.html.j2",
             wish=wish_of(self._shop.goals[episode.goal]),
             bought=episode.bought,
