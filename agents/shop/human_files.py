@@ -9,14 +9,16 @@ from __future__ import annotations
 import ast
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from llmrec_env.common.errors import DataError
-from llmrec_env.envs.shop.goals import NO_LIMIT, Goal, Options
+from llmrec_env.envs.common.checks import check_name
+from llmrec_env.envs.shop.catalogue.human_list import HumanList
+from llmrec_env.envs.shop.goals import NO_LIMIT, SPLITS, Goal, Options, published_split
 
 PAGES = ("index", "search_results", "item_page", "item_sub_page", "done")
 UNPLACED = -1
@@ -72,6 +74,29 @@ def read_trajectories(path: str | os.PathLike[str]) -> list[HumanTrajectory]:
     if not files:
         raise DataError(f"{path}: no *.jsonl in this folder; expected one file a session")
     return [_read_file(file) for file in files]
+
+
+def in_published_split(
+    trajectories: Sequence[HumanTrajectory], order: HumanList, split: str
+) -> list[HumanTrajectory]:
+    """Those whose instruction is in a split of the published order.
+
+    Args:
+        trajectories: of any instructions.
+        order: the public list of instructions, whose first 500 are for tests; who learns from
+            trajectories leaves these out.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``: all that the list has.
+
+    Raises:
+        SettingError: there is no such split.
+    """
+    check_name("split", split, SPLITS)
+    placed = [(order.place(one.goal.instruction), one) for one in trajectories]
+    return [
+        one
+        for place, one in placed
+        if place is not None and split in ("all", published_split(place))
+    ]
 
 
 def _read_file(path: Path) -> HumanTrajectory:

@@ -9,6 +9,7 @@ from llmrec_env.envs.shop.goals.goal import (
     Options,
     in_split,
     published_order,
+    published_split,
     split_goals,
     split_names,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "limited_goals",
     "paraphrase",
     "published_order",
+    "published_split",
     "split_goals",
     "split_names",
     "synthetic_goals",

@@ -154,16 +154,20 @@ def split_names(
     return [split_of[key] for key in keys]
 
 
-def _split_at(position: int | None) -> str:
+def published_split(position: int) -> str:
     """The split of a place in the published order."""
+    if position < FIRST_VALIDATION:
+        return "test"
+    return "validation" if position < FIRST_TRAINING else "train"
+
+
+def _split_at(position: int | None) -> str:
     if position is None:
         raise SettingError(
             "split_by='position': these goals have no published order. Instructions of people have "
             "one where human_goals.json, the public list of them, lies beside items_human_ins.json"
         )
-    if position < FIRST_VALIDATION:
-        return "test"
-    return "validation" if position < FIRST_TRAINING else "train"
+    return published_split(position)
 
 
 def in_split(names: Sequence[str], split: str, by: str) -> list[int]:
