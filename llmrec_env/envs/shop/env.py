@@ -95,8 +95,8 @@ class ShopEnv(RulesEnv[Outcome]):
       with the public WebShop files or a saved catalogue, or a `Catalogue`.
     * `instructions`: `"synthetic"`; `"human"`, where the catalogue has them; `"paraphrased"`
       (generated catalogues): options and attributes in other words, of which validation and test
-      goals have their own, with distractors and several limits; or a `GoalSet` with goals of one's
-      own.
+      goals have their own, with distractors and several limits; the path of a JSON file that has
+      some of them in words of somebody else's; or a `GoalSet` with goals of one's own.
     * `reward`: `"repaired"`, `"webshop"` or a callable.
     * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` or
       `"goal"`, what the splits do not share; `"position"`, the field's own split, by place in the
@@ -129,7 +129,7 @@ class ShopEnv(RulesEnv[Outcome]):
     def __init__(
         self,
         catalogue: CatalogueSource = None,
-        instructions: str | GoalSet = "synthetic",
+        instructions: str | os.PathLike[str] | GoalSet = "synthetic",
         reward: str | RewardRule = "repaired",
         split: str = "train",
         split_by: str = "product",

@@ -4,58 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import groupby
 from typing import Any
 
-from llmrec_env.common.arrays import Float64Array, read_only
 from llmrec_env.common.checks import check_whole
-from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.arguments import check_names
 from llmrec_env.envs.common.checks import check_name
-from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
-from llmrec_env.envs.shop.goals import (
-    SPLIT_BY,
-    SPLITS,
-    Goal,
-    GoalSet,
-    draw_prices,
-    goal_fault,
-    human_goals,
-    in_split,
-    limited_goals,
-    paraphrase,
-    split_names,
-    synthetic_goals,
-)
-from llmrec_env.envs.shop.inventory import CatalogueSource, Inventory, open_inventory
-from llmrec_env.envs.shop.pages import Pages
+from llmrec_env.envs.shop.dealing import Instructions, open_goal_set, open_state, protocol_goal_set
+from llmrec_env.envs.shop.goals import SPLIT_BY, SPLITS, GoalSet
+from llmrec_env.envs.shop.goals.rewritten import load_rewritten
+from llmrec_env.envs.shop.inventory import CatalogueSource, open_inventory
 from llmrec_env.envs.shop.protocol.protocol import (
     INSTRUCTIONS,
     REWARDS,
     ShopProtocol,
     load_protocol,
 )
-from llmrec_env.envs.shop.reward import PublishedReward, RepairedReward, RewardRule, reachable
-from llmrec_env.envs.shop.search.suggestions import Suggestions
-from llmrec_env.envs.shop.views.match_features import MatchFeatures
+from llmrec_env.envs.shop.reward import PublishedReward, RepairedReward, RewardRule
 
 KEYWORDS = (
     "instructions", "reward", "split", "split_by", "goals_per_product", "goal_seed", "protocol"
 )  # fmt: skip
 """The arguments of a shop that environments have too, beside its catalogue."""
-
-
-@dataclass(frozen=True, eq=False)
-class ShopState:
-    """An inventory with the prices of a seed, and what is made from both."""
-
-    inventory: Inventory
-    prices: Float64Array
-    pages: Pages
-    suggestions: Suggestions
-    match_features: MatchFeatures
 
 
 class Shop:
@@ -65,7 +34,8 @@ class Shop:
 
     Args:
         source: the catalogue, as :func:`llmrec_env.envs.shop.inventory.open_inventory` takes it.
-        instructions: ``"synthetic"``, ``"human"``, ``"paraphrased"``, or a
+        instructions: ``"synthetic"``, ``"human"``, ``"paraphrased"``; the path of a JSON file that
+            has some of them in other words (:mod:`llmrec_env.envs.shop.goals.rewritten`); or a
             :class:`llmrec_env.envs.shop.goals.GoalSet` with goals of one's own, which are taken as
             they are.
         reward: ``"repaired"``, ``"webshop"`` or a rule of one's own.
@@ -95,7 +65,7 @@ class Shop:
     def __init__(
         self,
         source: CatalogueSource = None,
-        instructions: str | GoalSet = "synthetic",
+        instructions: str | os.PathLike[str] | GoalSet = "synthetic",
         reward: str | RewardRule = "repaired",
         goal_seed: int = 0,
         split: str = "train",
@@ -103,8 +73,7 @@ class Shop:
         goals_per_product: int | None = None,
         protocol: str | os.PathLike[str] | ShopProtocol | None = None,
     ) -> None:
-        if not isinstance(instructions, GoalSet):
-            check_name("instructions", instructions, INSTRUCTIONS, "a GoalSet")
+        opened = _instructions(instructions)
         check_name("split", split, SPLITS)
         check_name("split_by", split_by, SPLIT_BY)
         goal_seed = check_whole("goal_seed", goal_seed, 0)
@@ -128,7 +97,7 @@ class Shop:
             )
             source, reward, goal_seed = fixed["source"], fixed["reward"], fixed["goal_seed"]
         self.rule = _rule(reward)
-        state = _open_state(open_inventory(source), goal_seed)
+        state = open_state(open_inventory(source), goal_seed)
         self.inventory = state.inventory
         self.prices = state.prices
         self.pages = state.pages
@@ -136,11 +105,11 @@ class Shop:
         self.match_features = state.match_features
         if self.protocol is not None:
             self.protocol.check_catalogue(state.inventory.catalogue)
-            self.goal_set = _protocol_goal_set(state, self.protocol, split)
+            self.goal_set = protocol_goal_set(state, self.protocol, split)
         else:
             published = isinstance(reward, str) and reward == "webshop"
-            self.goal_set = _open_goal_set(
-                state, instructions, published, goal_seed, goals_per_product, split, split_by
+            self.goal_set = open_goal_set(
+                state, opened, published, goal_seed, goals_per_product, split, split_by
             )
         self.goals = self.goal_set.goals
         if callable(reward):
@@ -164,118 +133,13 @@ class Shop:
         return Shop, self._arguments
 
 
-@lru_cache(maxsize=4)
-def _open_state(inventory: Inventory, seed: int) -> ShopState:
-    prices = read_only(draw_prices(inventory.catalogue, seed))
-    suggestions = Suggestions(inventory.catalogue.queries())
-    pages = Pages(inventory.catalogue, prices, inventory.engine, suggestions)
-    match_features = MatchFeatures(inventory.catalogue, prices, suggestions)
-    return ShopState(inventory, prices, pages, suggestions, match_features)
-
-
-def made_goals(
-    source: CatalogueSource,
-    instructions: str = "synthetic",
-    reward: str = "repaired",
-    goal_seed: int = 0,
-    goals_per_product: int | None = None,
-) -> list[Goal]:
-    """All goals that a shop of these arguments deals out, before any is paraphrased."""
-    state = _open_state(open_inventory(source), goal_seed)
-    return _goals(state, instructions, reward == "webshop", goal_seed, goals_per_product)
-
-
-def protocol_goals(source: CatalogueSource, protocol: ShopProtocol) -> list[Goal]:
-    """All goals that a protocol deals out, unchecked; for who makes one."""
-    return _protocol_goals(_open_state(open_inventory(source), protocol.goal_seed), protocol)
-
-
-@lru_cache(maxsize=4)
-def _goals(
-    state: ShopState,
-    instructions: str | GoalSet,
-    published: bool,
-    seed: int,
-    per_product: int | None,
-) -> list[Goal]:
-    catalogue, prices = state.inventory.catalogue, state.prices
-    if isinstance(instructions, GoalSet):
-        return _own_goals(instructions, catalogue, per_product)
-    if instructions == "synthetic":
-        goals = synthetic_goals(catalogue, prices, seed, per_product)
-    elif instructions == "human":
-        goals = human_goals(catalogue, prices, seed)
-    else:
-        goals = limited_goals(catalogue, prices, seed, per_product)
-    if not published:
-        repaired, kept = RepairedReward(), []
-        for row, of_product in groupby(goals, key=lambda goal: goal.row):
-            product, price = catalogue[row], float(prices[row])
-            kept += [goal for goal in of_product if reachable(goal, product, price, repaired)]
-        goals = kept
-    if not goals:
-        raise SettingError(f"no {instructions} goal can be made from this catalogue")
-    return goals
-
-
-def _own_goals(
-    goal_set: GoalSet, catalogue: ProductCatalogue, per_product: int | None
-) -> list[Goal]:
-    if per_product is not None:
-        raise SettingError("goals_per_product is for goals that are made; a GoalSet has its own")
-    if not goal_set.goals:
-        raise SettingError("instructions: this GoalSet has no goal; it needs one at least")
-    for number, goal in enumerate(goal_set.goals):
-        if wrong := goal_fault(goal, catalogue):
-            raise SettingError(f"instructions: goal {number} of this GoalSet {wrong}")
-    if not any(goal.weight for goal in goal_set.goals):
-        raise SettingError("instructions: no goal of this GoalSet has a weight above 0")
-    return goal_set.goals
-
-
-@lru_cache(maxsize=16)
-def _open_goal_set(
-    state: ShopState,
-    instructions: str | GoalSet,
-    published: bool,
-    seed: int,
-    per_product: int | None,
-    split: str,
-    by: str,
-) -> GoalSet:
-    goals, names = _dealt_goals(state, instructions, published, seed, per_product, by)
-    return GoalSet([goals[index] for index in in_split(names, split, by)])
-
-
-@lru_cache(maxsize=4)
-def _dealt_goals(
-    state: ShopState,
-    instructions: str | GoalSet,
-    published: bool,
-    seed: int,
-    per_product: int | None,
-    by: str,
-) -> tuple[list[Goal], list[str]]:
-    """All goals and the split of each; a paraphrase takes its words from those of its split."""
-    goals = _goals(state, instructions, published, seed, per_product)
-    names = split_names(goals, by, seed)
-    return (paraphrase(goals, names, seed) if instructions == "paraphrased" else goals), names
-
-
-@lru_cache(maxsize=4)
-def _protocol_goals(state: ShopState, protocol: ShopProtocol) -> list[Goal]:
-    seed, published = protocol.goal_seed, protocol.reward == "webshop"
-    goals = _goals(state, protocol.instructions, published, seed, protocol.goals_per_product)
-    if protocol.instructions == "paraphrased" and len(goals) == protocol.n_goals:
-        return paraphrase(goals, protocol.split_names(), seed)
-    return goals
-
-
-@lru_cache(maxsize=16)
-def _protocol_goal_set(state: ShopState, protocol: ShopProtocol, split: str) -> GoalSet:
-    goals = _protocol_goals(state, protocol)
-    protocol.check_goals(goals)
-    return GoalSet([goals[index] for index in protocol.indices(split)])
+def _instructions(given: str | os.PathLike[str] | GoalSet) -> Instructions:
+    """What was named, read where it is a file."""
+    if isinstance(given, GoalSet):
+        return given
+    if isinstance(given, os.PathLike) or (isinstance(given, str) and given.endswith(".json")):
+        return load_rewritten(given)
+    return check_name("instructions", given, INSTRUCTIONS, "a JSON file or a GoalSet")
 
 
 def _rule(reward: str | RewardRule) -> RewardRule:

@@ -65,7 +65,7 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         max_episode_steps: int | None = None,
         autoreset: str = "next_step",
         catalogue: CatalogueSource = None,
-        instructions: str | GoalSet = "synthetic",
+        instructions: str | os.PathLike[str] | GoalSet = "synthetic",
         reward: str | RewardRule = "repaired",
         split: str = "train",
         split_by: str = "product",

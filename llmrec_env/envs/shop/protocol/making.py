@@ -11,11 +11,11 @@ import numpy as np
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
 from llmrec_env.envs.shop.catalogue.human_list import PRICE
+from llmrec_env.envs.shop.dealing import made_goals, protocol_goals
 from llmrec_env.envs.shop.goals import Goal, split_names
 from llmrec_env.envs.shop.inventory import CatalogueSource, open_inventory
 from llmrec_env.envs.shop.protocol.content import catalogue_hash, goals_hash
 from llmrec_env.envs.shop.protocol.protocol import NAMES, CatalogueRecord, ShopProtocol
-from llmrec_env.envs.shop.shop import made_goals, protocol_goals
 from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS
 
 GOALS_PER_PRODUCT = 10
