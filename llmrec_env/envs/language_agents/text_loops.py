@@ -68,7 +68,11 @@ class TextLoop:
         pieces: Pieces | None = None,
         **settings: Any,
     ) -> None:
-        self._loops = TextLoops(1, 1, seed, max_steps, prompt_tokens, pieces, **settings)
+        own = {"max_steps": max_steps, "prompt_tokens": prompt_tokens, "pieces": pieces}
+        self._arguments = {"seed": seed, **own, **settings}
+        self._loops = TextLoops(1, **self._arguments)
+        self._generator = np.random.default_rng(seed)
+        self._valid: tuple[str, ...] = ()
         self.manual = self._loops.manual
 
     def reset(self, seed: int | None = None, goal: int | None = None) -> tuple[str, dict[str, Any]]:
@@ -82,6 +86,7 @@ class TextLoop:
             SettingError: there is no such goal.
         """
         texts, infos = self._loops.reset(seed, None if goal is None else [goal])
+        self._valid = infos[0]["valid_actions"]
         return texts[0], infos[0]
 
     def step(self, answer: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
@@ -92,10 +97,31 @@ class TextLoop:
             ResetNeeded: no episode is going on.
         """
         texts, rewards, _, infos = self._loops.step([answer])
+        self._valid = infos[0]["valid_actions"]
         terminated, truncated = (
             bool(ended[0]) for ended in (self._loops.terminated, self._loops.truncated)
         )
         return texts[0], float(rewards[0]), terminated, truncated, infos[0]
+
+    def sample_random_action(self) -> str:
+        """An answer with one of the valid actions, or, on the index page, a suggested search.
+
+        Raises:
+            ResetNeeded: no episode is going on.
+        """
+        if not self._valid:
+            raise ResetNeeded("no episode is going on: call reset()")
+        return f"<action>{self._generator.choice(self._valid)}</action>"
+
+    def spawn(self, same_state: bool = False, **settings: Any) -> TextLoop:
+        """Another loop with the same settings, but for those that are named here.
+
+        Raises:
+            SettingError: ``same_state`` is asked for: an episode is not copied.
+        """
+        if same_state:
+            raise SettingError("same_state: an episode is not copied; reset(goal=…) repeats a goal")
+        return TextLoop(**{**self._arguments, **settings})
 
 
 class TextLoops:
