@@ -59,7 +59,8 @@ class Guard:
 
     def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "")
-        if self._hosts is not None and urlsplit(f"//{host}").hostname not in self._hosts:
+        name = _name(host)
+        if name is None or (self._hosts is not None and name not in self._hosts):
             return PlainTextResponse("this site goes by another name", 421)
         if method in READING:
             return None
@@ -71,9 +72,18 @@ class Guard:
         return None
 
 
+def _name(host: str) -> str | None:
+    """The name in a Host header, without the port; None where it is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        return parts.hostname if parts.port != 0 else None  # reading the port checks it
+    except ValueError:
+        return None
+
+
 def _same_origin(headers: Headers, host: str) -> bool:
     """Whether a browser says that a page of this very site sent the request."""
     fetched = headers.get("sec-fetch-site")
     if fetched is not None:
         return fetched == "same-origin"
-    return urlsplit(headers.get("origin", "")).netloc == host != ""
+    return headers.get("origin", "") in (f"http://{host}", f"https://{host}")

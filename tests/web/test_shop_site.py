@@ -16,7 +16,7 @@ from agents.shop.behavior_cloning import BehaviorCloningConfig, behavior_cloning
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay
 from agents.shop.scripted import ScriptedBrowser
-from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.errors import DataError, FileError, SettingError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
 from llmrec_env.envs.shop.catalogue.products import Product
@@ -101,10 +101,10 @@ def test_a_whole_episode_is_played_in_the_environment_and_kept_as_a_rollout(
 
 
 def test_policies_learn_from_what_people_did(tmp_path: Path, visit: Come, fields: Fields) -> None:
-    client = visit(opened(tmp_path / "people").application())
-    shop_for(client, fields, goal=3)
-    rollouts = load_rollouts(tmp_path / "people" / "rollouts.json")
     policy = CompactPolicy(CompactConfig())
+    client = visit(opened(tmp_path / "people", policies={"runs/mine": policy}).application())
+    assert "runs/mine" in shop_for(client, fields, goal=3)  # how it does on the same goal
+    rollouts = load_rollouts(tmp_path / "people" / "rollouts.json")
     decisions = list(replay(rollouts, shop_settings(), policy.observation))
     curve = behavior_cloning(policy, decisions, BehaviorCloningConfig(epochs=2))
     assert curve.rows
@@ -160,6 +160,25 @@ def test_running_out_of_steps_ends_without_a_purchase(
     page = do(client, fields, search="usb cables")
     assert "Nothing was bought" in page
     assert load_rollouts(tmp_path / "people" / "rollouts.json")[0].reward == 0.0
+
+
+def test_a_full_disk_loses_nothing(
+    tmp_path: Path, visit: Come, fields: Fields, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = visit(opened(tmp_path / "people").application())
+    client.post("/start", data={"goal": "1"})
+    page = do(client, fields, search="usb cables")
+    do(client, fields, action=buttons(page)[-1])
+
+    def full(*arguments: Any) -> None:
+        raise FileError("cannot write rollouts.json: no space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(Trajectories, "add", full)
+        told = do(client, fields, action="click[buy now]")
+        assert "no space left on device" in told
+    assert "What you bought" in client.get("/shop").text
+    assert len(load_rollouts(tmp_path / "people" / "rollouts.json")) == 1
 
 
 def test_a_replay_shows_every_step(tmp_path: Path, visit: Come) -> None:
@@ -242,6 +261,8 @@ def test_every_answer_has_the_headers_that_keep_scripts_out(tmp_path: Path, visi
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"host": "evil.example:8000", "origin": "http://evil.example:8000"}, 421),
+        ({"host": "[", "origin": "http://["}, 421),
+        ({"host": "localhost:x", "origin": "http://localhost:x"}, 421),
         ({"content-length": "70000"}, 413),
         ({}, 303),
     ],

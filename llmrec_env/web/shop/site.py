@@ -31,10 +31,11 @@ NO_SUCH_EPISODE = "There is no such episode."
 
 @dataclass
 class Visit:
-    """A person's episode, and what to tell them once."""
+    """A person's episode, what to tell them once, and whether the finished episode is saved."""
 
     episode: ShopEpisode
     notice: str = ""
+    saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ class ShopSite:
         if visit is None:
             return go_to("/")
         if visit.episode.ended:
+            self._save(visit)  # where the disk was full before
             return await self._end(visit.episode)
         notice, visit.notice = visit.notice, ""
         episode = visit.episode
@@ -176,7 +178,7 @@ class ShopSite:
         if not episode.valid:
             visit.notice = "That could not be done here. It cost a step all the same."
         if episode.ended:
-            self._trajectories.add(episode.rollout)
+            self._save(visit)
         self._keep_running()
         return go_to("/shop")
 
@@ -238,6 +240,12 @@ class ShopSite:
             agents=agents,
             saved=str(self._trajectories.path),
         )
+
+    def _save(self, visit: Visit) -> None:
+        """Save a finished episode, once."""
+        if not visit.saved:
+            self._trajectories.add(visit.episode.rollout)
+            visit.saved = True
 
     def _keep_running(self) -> None:
         running = {
