@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from agents.shop.rollouts import collect_rollouts
+from agents.shop.scripted import FirstHit, ScriptedBrowser
 from llmrec_env.evaluation.judge_quality import choice_regret, kendall_tau
 
 images = pytest.importorskip("PIL.Image")
@@ -256,6 +259,21 @@ def test_the_picture_of_growth_shows_the_numbers_of_the_tables() -> None:
             columns = ("load", "label", "name", "step", "memory")
             assert size == row["size"][place]
             assert values == pytest.approx([row[column] for column in columns], rel=0.006), cells
+
+
+@pytest.mark.parametrize("name", ["shop_pages", "seat"])
+def test_the_pictures_of_pages_show_the_numbers_beside_them(name: str) -> None:
+    picture = json.loads((DOCS / "pictures" / f"{name}.json").read_text(encoding="utf-8"))
+    with images.open(DOCS / "pictures" / f"{name}.png") as image:
+        assert json.loads(image.info["numbers"]) == picture
+
+
+def test_the_rules_earn_in_the_shop_what_the_picture_of_its_pages_shows() -> None:
+    pytest.importorskip("bm25s", reason="needs the extra shop")
+    picture = json.loads((DOCS / "pictures" / "shop_pages.json").read_text(encoding="utf-8"))
+    for name, agent in {"first hit": FirstHit(), "browser": ScriptedBrowser()}.items():
+        (rollout,) = collect_rollouts(agent, {"split": "train"}, [picture[name]["goal"]])
+        assert json.loads(json.dumps(asdict(rollout))) == picture[name]
 
 
 def test_the_moving_picture_shows_the_episode_beside_it() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ pytest.importorskip("starlette", reason="needs the extra serve")
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.evaluation.policies import PopularPolicy
 from llmrec_env.evaluation.stochastic import EpsilonGreedy, UniformPolicy
 from llmrec_env.users.base import UserSimulator
+from llmrec_env.users.rated import RatedUser
 from llmrec_env.users.true_taste import TrueTasteUser
 from llmrec_env.web.seat.answers import AnswersFile
 from llmrec_env.web.seat.person import PersonUser
@@ -161,6 +164,26 @@ def test_unknown_users_are_told(tmp_path: Path, users: UserSimulator, visit: Com
     assert "<script" not in told.text
     with pytest.raises(DataError, match="'nobody' is not among"):
         opened(tmp_path / "other", users, user_id="nobody")
+
+
+def test_the_history_tells_how_things_were_rated(tmp_path: Path, visit: Come) -> None:
+    rng = np.random.default_rng(0)
+    pairs = [(user, item) for user in range(6) for item in rng.permutation(12)]
+    table = pl.DataFrame(
+        {
+            "user_id": [f"u{user}" for user, _ in pairs],
+            "item_id": [f"i{item}" for _, item in pairs],
+            "rating": rng.integers(1, 6, len(pairs)).astype(np.float32),
+        }
+    )
+    items = pl.DataFrame({"item_id": [f"i{item}" for item in range(12)]})
+    log = InteractionLog.from_table(Catalogue(items), table)
+    client = visit(opened(tmp_path / "seat", RatedUser(log)).application())
+    page = client.post("/sit", data={"user": "u4"}).text
+    known = dict(table.filter(pl.col("user_id") == "u4").select("item_id", "rating").iter_rows())
+    told = re.findall(r"<li>(i\d+) <small>rated (\d)</small></li>", page)
+    assert len(told) == 6
+    assert {item: float(rating) for item, rating in told}.items() <= known.items()
 
 
 def test_one_user_for_everybody(tmp_path: Path, users: UserSimulator, visit: Come) -> None:

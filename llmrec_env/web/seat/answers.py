@@ -20,7 +20,7 @@ class Answer:
     """What a person said of an item, and what the simulated user said.
 
     Attributes:
-        visit: which sitting it belongs to; step: which answer of it, from 0.
+        visit: the number of the sitting that it belongs to; step: which answer of it, from 0.
         agent: who recommended.
         user_id: whose history the person had; item_id, title: what was shown.
         taken: whether the person took it; liking: how they like it, 1 to 5.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Collection
 from typing import Any
 
@@ -58,6 +57,9 @@ class SeatSite:
         seat.check()
         Sitting(seat, "", user_id)  # is there such a user?
         self._go_on()
+        names = {one.visit for one in self.answers.answers}
+        names |= {sitting.name for _, sitting in self._visits.items()}
+        self._begun = max((int(name) for name in names if name.isdecimal()), default=0)
 
     def _go_on(self) -> None:
         """Seat those again who had not come to an end when the site was stopped."""
@@ -101,10 +103,10 @@ class SeatSite:
     async def sit(self, request: Request) -> Response:
         """Take the place of the user that the form names, or of one that is drawn."""
         named = self._user_id or (await form_of(request)).get("user", "").strip() or None
-        name = secrets.token_hex(8)
         try:
             async with self._asking:
-                sitting = await run_in_threadpool(Sitting, self._seat, name, named)
+                self._begun += 1
+                sitting = await run_in_threadpool(Sitting, self._seat, str(self._begun), named)
         except DataError as error:
             raise HTTPException(404, str(error)) from None
         response = go_to("/seat")

@@ -93,7 +93,7 @@ class Sitting:
 
     Args:
         seat: what is shared.
-        name: of this sitting, different from all others.
+        name: of this sitting, different from all others; with the seed it decides every draw.
         user_id: whose history the person gets; None draws one who can start an episode.
         before: answers that were given already, in their order.
 
