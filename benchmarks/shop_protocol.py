@@ -177,8 +177,10 @@ class Memoriser(ScriptedBrowser):
         goal = self._known.get(self._key(page["instruction"]))
         if goal is None:
             return super()._at_product(observation)
-        wanted = goal.options if self._key is of_goal else wanted_options(page)
-        return buying(observation, dict(wanted))
+        if self._key is of_product:
+            return buying(observation, wanted_options(page))
+        assert isinstance(goal.options, dict)  # of synthetic instructions
+        return buying(observation, goal.options)
 
 
 def drawn_places(n_goals: int, episodes: int, workers: int, seed: int) -> set[int]:
@@ -313,7 +315,8 @@ def picture(rows: Row) -> Forest:
         for n, row in rows["rules"]["draws"][name].items():
             places[f"{NAMES[name]}, draws of {n}"] = Estimate(*row["success"])
     places |= {name: Estimate(success) for name, (success, _) in PUBLISHED.items()}
-    return Forest("Draws", places, x_label="success, %", reference=None)
+    caption = "All goals: 95% intervals over products. Draws: where 95% of them lie."
+    return Forest("Draws", caption, places, x_label="success, %", reference=None)
 
 
 def main() -> None:

@@ -3,11 +3,13 @@
     python docs/make_pictures.py episode
     python docs/make_pictures.py report runs/demo
     python docs/make_pictures.py scale runs/scale/rows.json
+    python docs/make_pictures.py shop runs/shop_protocol/rows.json
 
 ``episode`` lets the embedded user answer a recommender (item-kNN, every third item at random) and
 draws the episode as a moving SVG. ``report`` takes the picture of the page that ``llmrec demo``
 wrote (it needs Chromium), and keeps the run's numbers in ``docs/results/demo/world.json``.
-``scale`` draws what ``benchmarks/scale.py`` measured. Pictures go to ``docs/pictures``.
+``scale`` draws what ``benchmarks/scale.py`` measured, ``shop`` what ``benchmarks/shop_protocol.py``
+did. Pictures go to ``docs/pictures``.
 """
 
 from __future__ import annotations
@@ -231,16 +233,33 @@ def draw_scale(measured: Path) -> None:
     write_json(PICTURES / "scale.json", numbers)
 
 
+def draw_shop(measured: Path) -> None:
+    """Draw how draws of goals scatter, from what the benchmark of the shop's protocol wrote."""
+    benchmark = runpy.run_path(str(PICTURES.parents[1] / "benchmarks" / "shop_protocol.py"))
+    numbers = {
+        "command": "python benchmarks/shop_protocol.py --data path/to/webshop "
+        "&& python docs/make_pictures.py shop runs/shop_protocol/rows.json",
+        "rows": json.loads(measured.read_text(encoding="utf-8")),
+    }
+    (PICTURES / "shop_draws.png").write_bytes(
+        benchmark["png"](benchmark["picture"](numbers["rows"]))
+    )
+    sign(PICTURES / "shop_draws.png", numbers)
+    write_json(PICTURES / "shop_draws.json", numbers)
+
+
 def main() -> None:
     """Draw what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("picture", choices=["episode", "report", "scale"])
+    parser.add_argument("picture", choices=["episode", "report", "scale", "shop"])
     parser.add_argument("of", nargs="?", type=Path, help="what a program wrote: see above")
     given = parser.parse_args()
     if given.picture == "episode":
         draw_episode()
     elif given.picture == "report":
         draw_report((given.of or Path("runs/demo")).resolve())
+    elif given.picture == "shop":
+        draw_shop(given.of or Path("runs/shop_protocol/rows.json"))
     else:
         draw_scale(given.of or Path("runs/scale/rows.json"))
 

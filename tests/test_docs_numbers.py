@@ -14,6 +14,7 @@ import pytest
 
 from agents.shop.rollouts import collect_rollouts
 from agents.shop.scripted import FirstHit, ScriptedBrowser
+from llmrec_env.envs.shop.protocol.protocol import load_protocol, named_protocols
 from llmrec_env.evaluation.judge_quality import choice_regret, kendall_tau
 
 images = pytest.importorskip("PIL.Image")
@@ -274,6 +275,26 @@ def test_the_rules_earn_in_the_shop_what_the_picture_of_its_pages_shows() -> Non
     for name, agent in {"first hit": FirstHit(), "browser": ScriptedBrowser()}.items():
         (rollout,) = collect_rollouts(agent, {"split": "train"}, [picture[name]["goal"]])
         assert json.loads(json.dumps(asdict(rollout))) == picture[name]
+
+
+def test_the_page_of_the_shop_s_protocol_has_what_its_program_printed() -> None:
+    picture = json.loads((DOCS / "pictures" / "shop_draws.json").read_text(encoding="utf-8"))
+    with images.open(DOCS / "pictures" / "shop_draws.png") as image:
+        assert json.loads(image.info["numbers"]) == picture
+    program = runpy.run_path(str(DOCS.parent / "benchmarks" / "shop_protocol.py"))
+    rows, page = picture["rows"], (DOCS / "webshop_protocol.md").read_text(encoding="utf-8")
+    of_rules = {name: own for name, own in rows["rules"].items() if name != "draws"}
+    for table in (
+        program["table_of_rules"](of_rules),
+        program["table_of_draws"](rows["rules"]["draws"]),
+        program["table_of_leaks"](rows["leaks"]),
+        program["table_of_rules"](rows["words"]),
+    ):
+        assert table in page
+    for name in named_protocols():
+        protocol = load_protocol(name)
+        assert f"`{protocol.hash[:12]}`" in page
+        assert {protocol.stamp} & {*rows["rules"], *rows["words"]} or name == "generated"
 
 
 def test_the_moving_picture_shows_the_episode_beside_it() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import pytest
+from chat_server import ChatServer, Script
 
 import llmrec_env
 from agents.shop.evaluation import evaluate_shopper
@@ -87,6 +89,20 @@ def test_what_is_there_is_not_asked_for_again(
     report = rewrite_instructions(goals, small_catalogue, ask, file)
     assert report.kept == report.known == len(known)
     assert not asked
+
+
+def test_the_example_writes_a_file_and_says_what_copying_solves(
+    serve: Callable[[Script], ChatServer], run_example: Callable[..., str]
+) -> None:
+    pytest.importorskip("openai")
+    server = serve(lambda messages: (200, writer(messages[-1]["content"])))
+    said = run_example(
+        server, "shop_rewrite.py", "--catalogue", "60", "--goals", "4", "--out", "r.json"
+    )
+    kept = int(re.search(r"(\d) rewritten", said)[1])  # type: ignore[index]
+    assert kept >= 3
+    assert len(load_rewritten("r.json").rows) == kept
+    assert "ScriptedBrowser success 0.0" in said
 
 
 @pytest.mark.parametrize(
