@@ -14,14 +14,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "examples" / "other_libraries"
 AGENTS = ["rllib", "tianshou", "torchrl"]
-SERVED = ["openenv"]
-"""Those that train language models; each has tests of its own, which run with its own Python."""
+FOR_LANGUAGE_MODELS = ["openenv", "verifiers"]
+"""Each has tests of its own, which run with its own Python."""
 MAKE_VENV: dict[str, Any] = runpy.run_path(str(HERE / "make_venv.py"))
 
 
 def test_each_library_has_pinned_requirements_and_an_example() -> None:
-    assert [*AGENTS, *SERVED] == ["rllib", "tianshou", "torchrl", "openenv"]
-    assert MAKE_VENV["LIBRARIES"] == sorted([*AGENTS, *SERVED])
+    assert MAKE_VENV["LIBRARIES"] == sorted([*AGENTS, *FOR_LANGUAGE_MODELS])
     tested = re.findall(r"^torch==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     for library in MAKE_VENV["LIBRARIES"]:
         assert MAKE_VENV["example_of"](library).is_file()
@@ -59,7 +58,7 @@ def test_the_agent_of_a_library_runs(library: str, tmp_path: Path) -> None:
 
 @pytest.mark.libraries
 @pytest.mark.slow
-@pytest.mark.parametrize("library", SERVED)
+@pytest.mark.parametrize("library", FOR_LANGUAGE_MODELS)
 def test_the_tests_of_a_library_pass_in_its_environment(library: str, tmp_path: Path) -> None:
     tests = ROOT / "tests" / "shop" / f"test_{library}.py"
     options = ["-m", "pytest", "-q", "-o", "addopts=", "-p", "no:cacheprovider"]

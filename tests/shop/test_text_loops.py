@@ -8,24 +8,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from chat_server import ChatServer, Script
+from scripted_answers import first_hit
 
 from llmrec_env.envs.language_agents import TextLoop, TextLoops
 from llmrec_env.envs.language_agents.verl_agent import ShopManager
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 
 Serve = Callable[[Script], ChatServer]
-
-
-def first_hit(messages: list[dict[str, str]]) -> tuple[int, str]:
-    """Search for the instruction, open the first hit, buy; read from the last message alone."""
-    page = messages[-1]["content"].rsplit("You see:\n", 1)[-1].split("\n")
-    if "click[buy now]" in page:
-        action = "click[buy now]"
-    elif "search[any words]" in page:
-        action = f"search[{page[0].removeprefix('Instruction: ')}]"
-    else:
-        action = next(line for line in page if re.fullmatch(r"click\[g\w{5}\]", line))
-    return 200, f"<think>click[x]?</think> <action>{action}</action>"
 
 
 @pytest.mark.parametrize("way", ["one", "many"])
