@@ -80,7 +80,7 @@ class LoopEnvironment(vf.MultiTurnEnv):  # type: ignore[name-defined]
             state["final_env_response"] = turn
         return turn
 
-    @vf.cleanup
+    @vf.cleanup  # type: ignore[untyped-decorator]
     async def let_go(self, state: Any) -> None:
         """Drop the loop, which is no result."""
         state.pop("loop", None)
