@@ -12,16 +12,13 @@ test goals decide nothing. Prints the table as Markdown.
 from __future__ import annotations
 
 import argparse
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shop_pretraining import page_texts
 
 from agents.shop.behavior_cloning import BehaviorCloningConfig
-from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig
 from agents.shop.evaluation import choose_goals, evaluate_shopper
 from agents.shop.pipeline import ShopTraining, train_shopper
@@ -29,11 +26,9 @@ from agents.shop.ppo import PPOConfig
 from agents.shop.results import ShopResults, bounded_interval
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopAgent, ShopPool
-from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.jobs import available_cores, run_jobs
 from llmrec_env.envs.shop.goals import GoalSet, paraphrase
-from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
 TEST_GOALS = 500
 PATHS = {
@@ -44,16 +39,6 @@ PATHS = {
 }
 KNOWN = ", in words of training"
 """Ends the name of a row that judges the same policy on the same test goals in other words."""
-LM_PATHS = {
-    "LoRA causal LM, fine-tuned": ("behavior_cloning",),
-    "LoRA causal LM, fine-tuned + DPO": ("behavior_cloning", "dpo"),
-}
-LM: dict[str, Any] = {
-    "causal_lm": CausalLMConfig(prompt_tokens=320),
-    "fine_tuning": FineTuneConfig(learning_rate=2e-3),
-    "lm_dpo": FineTuneDPOConfig(learning_rate=1e-3),
-}
-
 HARDER: dict[str, Any] = {
     "rollouts": 4000,
     "compact": CompactConfig(relations=16),
@@ -92,26 +77,6 @@ def run_rules(task: str, data: str | None, split: int, out: Path) -> None:
         judge(name, agent, settings, out / f"{name}.json", sampled=False)
 
 
-def base_of(settings: dict[str, Any]) -> str:
-    """A small causal LM pretrained from nothing on pages of training goals: no hub is needed."""
-    texts = page_texts({**settings, "split": "train"}, range(700))
-    config = SmallModelConfig(max_tokens=360, batch_size=16, min_steps=600, max_steps=600)
-    return str(small_base_model_of(texts, config))
-
-
-def run_language_model(
-    task: str, data: str | None, split: int, seed: int, out: Path, base_model: str | None
-) -> None:
-    """The rows of a causal LM."""
-    settings = settings_of(task, data, split)
-    began = time.perf_counter()
-    base_model = base_model or base_of(settings)
-    pretraining = time.perf_counter() - began
-    for name, stages in LM_PATHS.items():
-        training = ShopTraining(settings, stages, base_model=base_model, seed=seed, **LM)
-        learn_and_judge(name, training, out, pretraining)
-
-
 def run_training(
     task: str, data: str | None, split: int, seed: int, out: Path, paths: dict[str, Any]
 ) -> None:
@@ -122,14 +87,14 @@ def run_training(
         learn_and_judge(name, training, out)
 
 
-def learn_and_judge(name: str, training: ShopTraining, out: Path, before: float = 0.0) -> None:
-    """Train, and shop for the test goals; ``before`` are seconds that went into a base model."""
+def learn_and_judge(name: str, training: ShopTraining, out: Path) -> None:
+    """Train, and shop for the test goals."""
     policy, folder = train_shopper(training, out)
     stages = training.stages
     folders = [out / "+".join(stages[: n + 1]) for n in range(len(stages))]
     seconds = sum(read_json(path / "stage.json")["seconds"] for path in folders)
     test = {**training.settings, "split": "test"}
-    judge(name, policy, test, folder / "test.json", sampled=True, seconds=before + seconds)
+    judge(name, policy, test, folder / "test.json", sampled=True, seconds=seconds)
     if test.get("instructions") == "paraphrased":
         known = in_known_words(test)
         judge(name + KNOWN, policy, known, folder / "known.json", sampled=False)
@@ -197,7 +162,7 @@ def table(rows: dict[str, list[dict[str, Any]]], order: list[str]) -> str:
             known = all(way in row for row in own)
             cells.append(with_interval(*pooled(own, way, what)) if known else "")
         above = [beyond(rows, name, base) for base in ("behavior cloning", "scripted browser")]
-        learned = name in PATHS or name in LM_PATHS
+        learned = name in PATHS
         cells += [
             *(above if learned else ("", "")),
             str(len(own)) if learned else "",
@@ -234,8 +199,6 @@ def main() -> None:
     parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--agents", nargs="+", choices=PATHS, default=list(PATHS))
-    parser.add_argument("--lm", action="store_true", help="a LoRA causal LM instead")
-    parser.add_argument("--base-model", help="for --lm; pretrained here if not given")
     parser.add_argument("--out", type=Path, default=Path("runs/shop_agents"))
     parser.add_argument("--workers", type=int, default=available_cores())
     options = parser.parse_args()
@@ -245,17 +208,6 @@ def main() -> None:
     for seed in options.seeds:
         for split in options.splits:
             here = out / f"split{split}"
-            if options.lm:
-                jobs[f"LM, split {split}, seed {seed}"] = partial(
-                    run_language_model,
-                    task,
-                    data,
-                    split,
-                    seed,
-                    here / f"lm{seed}",
-                    options.base_model,
-                )
-                continue
             if seed == options.seeds[0]:
                 jobs[f"rules, split {split}"] = partial(run_rules, task, data, split, here)
             jobs[f"split {split}, seed {seed}"] = partial(
@@ -263,7 +215,7 @@ def main() -> None:
             )
     run_jobs(jobs, options.workers)
     rules = ["first hit, options copied", "scripted browser", "oracle"]
-    order = [*rules, *PATHS, *(path + KNOWN for path in PATHS), *LM_PATHS]
+    order = [*rules, *PATHS, *(path + KNOWN for path in PATHS)]
     print(table(gather(out), order))
 
 

@@ -5,8 +5,7 @@ Pairs are made from the policy's own states, as in the perfect rollouts of arXiv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from torch.nn import functional as F
 
 from agents.shop.policy import ScoringPolicy, draw
 from agents.shop.scripted import Oracle
-from agents.shop.shop_pool import ShopObservation, ShopPool
+from agents.shop.shop_pool import ShopObservation, ShopPool, as_read_by
+from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
 
@@ -80,26 +80,27 @@ def gather_pairs(
     return pairs
 
 
-def dpo_loss(
-    log_probs: Tensor, reference: Tensor, preferred: Tensor, rejected: Tensor, beta: float
-) -> Tensor:
-    """The DPO loss of a batch of decisions (arXiv 2305.18290, equation 7, an action at a time).
+def dpo_loss(margins: Tensor, reference: Tensor, beta: float) -> Tensor:
+    """The DPO losses of decisions (arXiv 2305.18290, equation 7, an action at a time).
 
     ``-log sigmoid(beta * ((log pi(a+) - log ref(a+)) - (log pi(a-) - log ref(a-))))``
 
     Args:
-        log_probs, reference: of the policy and of where it began, float32 (N, A).
-        preferred, rejected: places of a+ and a-, int64 (N,).
+        margins: log pi(a+) - log pi(a-), float32 (N,); reference: the same of where the policy
+            began.
         beta: see :class:`DPOConfig`.
 
     Returns:
-        The mean, float32 ().
+        float32 (N,).
     """
-    gains = [
-        (log_probs.gather(1, place[:, None]) - reference.gather(1, place[:, None])).squeeze(1)
-        for place in (preferred, rejected)
-    ]
-    return -F.logsigmoid(beta * (gains[0] - gains[1])).mean()
+    return -F.logsigmoid(beta * (margins - reference))
+
+
+def margins_of(policy: ScoringPolicy, pairs: Sequence[Pair]) -> Tensor:
+    """log pi(a+) - log pi(a-) of each pair, float32 (N,)."""
+    places = np.array([(pair.preferred, pair.rejected) for pair in pairs])
+    scores = policy.scores([pair.observation for pair in pairs], places)
+    return scores[:, 0] - scores[:, 1]
 
 
 def dpo(
@@ -131,33 +132,20 @@ def dpo(
     config = config or DPOConfig()
     if not goals:
         raise SettingError("no goal to generate rollouts for")
-    reference = deepcopy(policy).eval()
-    pool = ShopPool(settings, policy.observation, size=config.episodes)
-    gathered: dict[int, list[Pair]] = {}
+    for name in ("rounds", "episodes", "steps", "batch_size"):
+        check_whole(name, getattr(config, name), 1)
+    if config.beta <= 0:
+        raise SettingError(f"beta must be above 0, got {config.beta}")
+    rounds = _Rounds(policy, settings, goals, config)
 
-    def pairs_of(round_number: int) -> list[Pair]:
-        if round_number not in gathered:
-            gathered.clear()
-            policy.eval()
-            rng = np.random.default_rng([config.seed, round_number])
-            turn = np.roll(goals, -round_number * config.episodes)
-            visited = np.resize(turn, config.episodes).tolist()
-            gathered[round_number] = gather_pairs(policy, pool, visited, rng)
-            policy.train()
-        return gathered[round_number]
-
-    def loss(number: int, rng: np.random.Generator) -> Losses:
-        pairs = pairs_of(number // config.steps)
-        batch = [pairs[row] for row in rng.integers(len(pairs), size=config.batch_size)]
-        observations = [pair.observation for pair in batch]
-        with torch.no_grad():
-            before = reference(observations)[0]
-        log_probs, _ = policy(observations)
-        preferred, rejected = (
-            torch.tensor([getattr(pair, which) for pair in batch], device=log_probs.device)
-            for which in ("preferred", "rejected")
-        )
-        return {"dpo": dpo_loss(log_probs, before, preferred, rejected, config.beta)}
+    def loss(number: int, rng: np.random.Generator) -> Iterator[Losses]:
+        pairs, reference = rounds.pairs(number // config.steps)
+        batch = rng.integers(len(pairs), size=config.batch_size)
+        for part in policy.parts([pairs[row].observation for row in batch]):
+            rows = batch[part]
+            margins = margins_of(policy, [pairs[row] for row in rows])
+            losses = dpo_loss(margins, reference[torch.from_numpy(rows)], config.beta)
+            yield {"dpo": losses.sum() / len(batch)}
 
     training = TrainingConfig(
         steps=config.rounds * config.steps,
@@ -176,3 +164,52 @@ def dpo(
         run="DPO",
         description="DPO",
     )
+
+
+class _Rounds:
+    """The pairs of each round, and what the policy thought of them before it learned.
+
+    The reference is the policy as it comes in. Only what learns is copied, and its opinion of a
+    pair is asked once, so a large language model is neither held nor asked twice.
+    """
+
+    def __init__(
+        self,
+        policy: ScoringPolicy,
+        settings: Mapping[str, Any],
+        goals: Sequence[int],
+        config: DPOConfig,
+    ) -> None:
+        self._policy, self._goals, self._config = policy, goals, config
+        read = as_read_by(policy, settings)
+        self._pool = ShopPool(read, policy.observation, size=config.episodes)
+        learning = {n: p for n, p in policy.named_parameters() if p.requires_grad}
+        self._reference = {name: value.detach().clone() for name, value in learning.items()}
+        self._kept: dict[int, tuple[list[Pair], Tensor]] = {}
+
+    def pairs(self, number: int) -> tuple[list[Pair], Tensor]:
+        """Pairs of a round, and their margins by the reference, float32 (N,)."""
+        if number not in self._kept:
+            self._kept.clear()
+            self._policy.eval()
+            rng = np.random.default_rng([self._config.seed, number])
+            turn = np.roll(self._goals, -number * self._config.episodes)
+            visited = np.resize(turn, self._config.episodes).tolist()
+            pairs = gather_pairs(self._policy, self._pool, visited, rng)
+            self._kept[number] = pairs, self._before(pairs)
+            self._policy.train()
+        return self._kept[number]
+
+    @torch.no_grad()
+    def _before(self, pairs: Sequence[Pair]) -> Tensor:
+        now = {n: p.detach().clone() for n, p in self._policy.named_parameters() if p.requires_grad}
+        self._put(self._reference)
+        try:
+            return margins_of(self._policy, pairs)
+        finally:
+            self._put(now)
+
+    def _put(self, values: Mapping[str, Tensor]) -> None:
+        for name, parameter in self._policy.named_parameters():
+            if name in values:
+                parameter.copy_(values[name])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from agents.shop.results import ShopResults
-from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool
+from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import progress_bar
 
@@ -45,7 +45,7 @@ def evaluate_shopper(
         SettingError: a setting has no such value, or is another than the protocol's.
     """
     size = SHOPPERS if goals is None else min(SHOPPERS, max(1, len(goals)))
-    pool = ShopPool(settings, agent.observation, agent.action_mode, size)
+    pool = ShopPool(as_read_by(agent, settings), agent.observation, agent.action_mode, size)
     origin = _origin(pool, agent, settings, sample_seed)
     waiting = list(range(len(pool.shop.goals))) if goals is None else list(goals)
     n = len(waiting)

@@ -11,27 +11,32 @@ from typing import Any
 import numpy as np
 
 from agents.shop.behavior_cloning import BehaviorCloningConfig, behavior_cloning
-from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
+from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy, causal_lm_config
 from agents.shop.compact import CompactConfig, CompactPolicy
-from agents.shop.dpo import DPOConfig, dpo, gather_pairs
+from agents.shop.dpo import DPOConfig, dpo
+from agents.shop.estimate import ShopEstimate, estimate_stages
 from agents.shop.evaluation import choose_goals, evaluate_shopper
+from agents.shop.fine_tuning import FineTuningConfig, fine_tune
 from agents.shop.policy import ScoringPolicy
 from agents.shop.ppo import PPOConfig, ppo
 from agents.shop.reward.language_reward import LanguageReward
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
 from agents.shop.scripted import Oracle, Rule, ScriptedBrowser
-from agents.shop.shop_pool import ShopPool
-from agents.shop.trl import TRAINER, FineTuneConfig, FineTuneDPOConfig, fine_tune, fine_tune_dpo
+from agents.shop.shop_pool import ShopPool, as_read_by
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import local_path, read_json
-from llmrec_env.common.run_folder import RUN, RunFolder
+from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.training import Metrics, clear_checkpoint
 
 STAGES = ("behavior_cloning", "dpo", "ppo")
+SYNONYMS = {"sft": "behavior_cloning"}
+"""What language models' frameworks call it: supervised fine-tuning."""
 TEACHERS = ("oracle", "browser")
 FINISHED, CHECKPOINT = "stage.json", "checkpoint"
 OLD_STAGE = "imitation"
 """What "behavior_cloning" was called in run folders of before the first release."""
+LM_DPO = DPOConfig(beta=0.1, rounds=2, episodes=60, steps=16, batch_size=16, learning_rate=2e-4)
+"""DPO for a causal LM, which learns more from a pair, and to which a pair costs more."""
 Curve = list[dict[str, float]]
 
 
@@ -46,15 +51,18 @@ class ShopTraining:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the environment, without split, observation and action_mode."""
     stages: tuple[str, ...] = ("behavior_cloning", "dpo")
-    """What is done in turn: "behavior_cloning" of rollouts, "dpo" and "ppo" on what came before."""
+    """What is done in turn: "behavior_cloning" of rollouts (or "sft", which is what it is for a
+    causal LM), "dpo" and "ppo" on what came before."""
     teacher: str = "oracle"
     """Who writes the rollouts: "oracle", or "browser", which uses what anybody sees."""
     rollouts: int = 100
     """Perfect rollouts, of training goals drawn with the seed."""
     validation_goals: int = 200
-    """Validation goals at most, by whose success weights are kept."""
+    """Validation goals at most, by whose success weights are kept; 0 keeps those of the lowest
+    loss."""
     base_model: str | None = None
-    """Causal LM to adapt by LoRA, a hub name or a folder; None trains the compact policy."""
+    """Causal LM to adapt by LoRA, a hub name, a folder or a GGUF file; None trains the compact
+    policy."""
     reward_model: str | None = None
     """Folder of a saved ``LanguageReward`` (:mod:`agents.shop.reward`), from which PPO learns in
     place of the shop's own reward; validation is always by the shop's."""
@@ -63,14 +71,16 @@ class ShopTraining:
     behavior_cloning: BehaviorCloningConfig = field(default_factory=BehaviorCloningConfig)
     dpo: DPOConfig = field(default_factory=DPOConfig)
     ppo: PPOConfig = field(default_factory=PPOConfig)
-    fine_tuning: FineTuneConfig = field(default_factory=FineTuneConfig)
-    """How a causal LM clones rollouts, through TRL."""
-    lm_dpo: FineTuneDPOConfig = field(default_factory=FineTuneDPOConfig)
-    """How a causal LM learns by DPO, through TRL."""
+    fine_tuning: FineTuningConfig = field(default_factory=FineTuningConfig)
+    """How a causal LM clones rollouts."""
+    lm_dpo: DPOConfig = field(default_factory=lambda: LM_DPO)
+    """How a causal LM learns by DPO."""
     seed: int = 0
     """Draws the goals of the rollouts; replaces the seeds of all stages."""
 
     def __post_init__(self) -> None:
+        stages = tuple(SYNONYMS.get(stage, stage) for stage in self.stages)
+        object.__setattr__(self, "stages", stages)
         for stage in self.stages:
             if stage not in STAGES:
                 raise SettingError(
@@ -91,9 +101,9 @@ class ShopTraining:
         """What :meth:`to_json` gave."""
         parts = {
             "compact": CompactConfig(**values["compact"]),
-            "causal_lm": CausalLMConfig(**values["causal_lm"]),
-            "fine_tuning": FineTuneConfig(**values["fine_tuning"]),
-            "lm_dpo": FineTuneDPOConfig(**values["lm_dpo"]),
+            "causal_lm": causal_lm_config(values["causal_lm"]),
+            "fine_tuning": FineTuningConfig(**values["fine_tuning"]),
+            "lm_dpo": DPOConfig(**values["lm_dpo"]),
             "behavior_cloning": BehaviorCloningConfig(**values["behavior_cloning"]),
             "dpo": DPOConfig(**values["dpo"]),
             "ppo": PPOConfig(**values["ppo"]),
@@ -102,7 +112,9 @@ class ShopTraining:
         return cls(**{**values, **parts})
 
 
-def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolicy, Path]:
+def train_shopper(
+    training: ShopTraining, out: str | Path, confirm: Callable[[ShopEstimate], None] | None = None
+) -> tuple[ScoringPolicy, Path]:
     """Train a policy, stage by stage.
 
     Each stage has a folder, ``out/behavior_cloning``, ``out/behavior_cloning+dpo``, …, with the
@@ -113,6 +125,8 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
     Args:
         training: what to do.
         out: folder of all stages.
+        confirm: told, before a causal LM learns, what the stages that are left will take; what it
+            raises ends the training.
 
     Returns:
         The policy after the last stage, and its folder.
@@ -133,10 +147,15 @@ def train_shopper(training: ShopTraining, out: str | Path) -> tuple[ScoringPolic
         path = root / "+".join(stages)
         with RunFolder.claim(path, "shop train", _identity(training, stages)) as folder:
             if folder.has(FINISHED):
-                _clear_checkpoint(path)  # of one that was killed as it was about to
+                clear_checkpoint(path / CHECKPOINT)  # of one that was killed as it was about to
                 policy = load_policy(path)
-            else:
-                policy = _train_stage(policy, training, stages, folder)
+                continue
+            if policy is None:
+                policy = _new_policy(training)
+            if confirm is not None and isinstance(policy, CausalLMPolicy):
+                confirm(_estimate(policy, training, training.stages[number:], root))
+                confirm = None
+            policy = _train_stage(policy, training, stages, folder)
     assert policy is not None
     return policy, path
 
@@ -184,34 +203,32 @@ def _identity(training: ShopTraining, stages: tuple[str, ...]) -> dict[str, Any]
     return {name: value for name, value in values.items() if name not in unused}
 
 
+def _estimate(
+    policy: CausalLMPolicy, training: ShopTraining, left: tuple[str, ...], root: Path
+) -> ShopEstimate:
+    settings = {**training.settings, "split": "train"}
+    rollouts = _rollouts(training, root, settings)
+    decisions = list(replay(rollouts, as_read_by(policy, settings), policy.observation))
+    configs = training.fine_tuning, training.lm_dpo, training.ppo
+    return estimate_stages(
+        policy, decisions, left, configs, len(rollouts), training.validation_goals
+    )
+
+
 def _train_stage(
-    policy: ScoringPolicy | None, training: ShopTraining, stages: tuple[str, ...], folder: RunFolder
+    policy: ScoringPolicy, training: ShopTraining, stages: tuple[str, ...], folder: RunFolder
 ) -> ScoringPolicy:
     began = time.perf_counter()
-    if policy is None:
-        policy = _new_policy(training)
     checkpoint = folder.path / CHECKPOINT
     settings = {**training.settings, "split": "train"}
     rollouts = _rollouts(training, folder.path.parent, settings)
-    how = training, stages[-1], rollouts, settings, checkpoint
-    if isinstance(policy, CausalLMPolicy) and stages[-1] != "ppo":
-        curve = _learn_through_trl(policy, *how)
-    else:
-        curve = _learn(policy, *how)
+    curve = _learn(policy, training, stages[-1], rollouts, settings, checkpoint)
     policy.save(folder.path / "policy")
     seconds = time.perf_counter() - began
     identity = _identity(training, stages)
     folder.write(FINISHED, {"training": identity, "seconds": seconds, "curve": curve})
-    _clear_checkpoint(folder.path)
+    clear_checkpoint(checkpoint)
     return policy
-
-
-def _clear_checkpoint(stage: Path) -> None:
-    """Remove what a finished stage needs no more, and nothing that others put there."""
-    checkpoint = RunFolder(stage / CHECKPOINT)
-    checkpoint.remove(TRAINER)
-    (checkpoint.path / RUN).unlink(missing_ok=True)
-    clear_checkpoint(checkpoint.path)
 
 
 def _new_policy(training: ShopTraining) -> ScoringPolicy:
@@ -228,40 +245,22 @@ def _learn(
     settings: dict[str, Any],
     checkpoint: Path,
 ) -> Curve:
-    """A stage whose loss is ours: of the compact policy, and PPO of any."""
     common: dict[str, Any] = {"evaluate": _validation(policy, training), "folder": checkpoint}
-    seed = training.seed
+    seed, read = training.seed, as_read_by(policy, settings)
     if stage == "behavior_cloning":
-        decisions = list(replay(rollouts, settings, policy.observation))
+        decisions = list(replay(rollouts, read, policy.observation))
+        if isinstance(policy, CausalLMPolicy):
+            tuning = replace(training.fine_tuning, seed=seed)
+            return fine_tune(policy, decisions, tuning, **common).rows
         cloning = replace(training.behavior_cloning, seed=seed)
         return behavior_cloning(policy, decisions, cloning, **common).rows
     if stage == "dpo":
         goals = [rollout.goal for rollout in rollouts]
-        return dpo(policy, settings, goals, replace(training.dpo, seed=seed), **common).rows
+        config = training.lm_dpo if isinstance(policy, CausalLMPolicy) else training.dpo
+        return dpo(policy, settings, goals, replace(config, seed=seed), **common).rows
     if training.reward_model is not None:
         settings = {**settings, "reward": LanguageReward.load(training.reward_model)}
     return ppo(policy, settings, replace(training.ppo, seed=seed), **common).rows
-
-
-def _learn_through_trl(
-    policy: CausalLMPolicy,
-    training: ShopTraining,
-    stage: str,
-    rollouts: list[Rollout],
-    settings: dict[str, Any],
-    checkpoint: Path,
-) -> Curve:
-    """Behaviour cloning and DPO of a causal LM."""
-    if stage == "behavior_cloning":
-        decisions = list(replay(rollouts, settings, policy.observation))
-        tuning = replace(training.fine_tuning, seed=training.seed)
-        return fine_tune(policy, decisions, tuning, folder=checkpoint)
-    goals = [rollout.goal for rollout in rollouts]
-    pool = ShopPool(settings, policy.observation, size=len(goals))
-    pairs = gather_pairs(policy.eval(), pool, goals, np.random.default_rng(training.seed))
-    return fine_tune_dpo(
-        policy, pairs, replace(training.lm_dpo, seed=training.seed), folder=checkpoint
-    )
 
 
 def _rollouts(training: ShopTraining, out: Path, settings: Mapping[str, Any]) -> list[Rollout]:
@@ -284,8 +283,10 @@ def _rollouts(training: ShopTraining, out: Path, settings: Mapping[str, Any]) ->
     return rollouts
 
 
-def _validation(policy: ScoringPolicy, training: ShopTraining) -> Callable[[], Metrics]:
+def _validation(policy: ScoringPolicy, training: ShopTraining) -> Callable[[], Metrics] | None:
     """Score and success, in per cent, of greedy shopping for validation goals."""
+    if training.validation_goals == 0:
+        return None
     settings = {**training.settings, "split": "validation"}
     goals = choose_goals(len(ShopPool(settings).shop.goals), training.validation_goals)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from agents.shop.shop_pool import ShopObservation
+from llmrec_env.common.arrays import IntArray
 
 
 class ScoringPolicy(nn.Module):
@@ -18,10 +20,12 @@ class ScoringPolicy(nn.Module):
 
     Attributes:
         observation: the form of observation that it reads.
+        view: arguments of the environment that go with it.
     """
 
     observation: str
     action_mode = "index"
+    view: Mapping[str, Any] = {}
 
     @abstractmethod
     def forward(self, observations: Sequence[ShopObservation]) -> tuple[Tensor, Tensor]:
@@ -30,6 +34,22 @@ class ScoringPolicy(nn.Module):
         A is the largest number of valid actions among the observations; places beyond an
         observation's own have minus infinity.
         """
+
+    def scores(self, observations: Sequence[ShopObservation], places: IntArray) -> Tensor:
+        """Log-probabilities of some actions, up to a constant for each observation, float32 (N, K).
+
+        A policy for which some actions cost less than all overrides it.
+
+        Args:
+            observations: N situations.
+            places: int64 (N, K), of actions among the valid ones.
+        """
+        log_probs, _ = self(observations)
+        return log_probs.gather(1, torch.from_numpy(places).to(log_probs.device))
+
+    def parts(self, observations: Sequence[ShopObservation]) -> list[IntArray]:
+        """Places of the observations that may be learned from at once, for the memory's sake."""
+        return [np.arange(len(observations))]
 
     @abstractmethod
     def save(self, folder: str | os.PathLike[str]) -> None:

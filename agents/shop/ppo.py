@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agents.shop.policy import ScoringPolicy, draw
-from agents.shop.shop_pool import ShopObservation, ShopPool
+from agents.shop.shop_pool import ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
 
@@ -147,7 +147,7 @@ def ppo(
         folder: where checkpoints go; a run found there is continued.
     """
     config = config or PPOConfig()
-    pool = ShopPool(settings, policy.observation, size=config.episodes)
+    pool = ShopPool(as_read_by(policy, settings), policy.observation, size=config.episodes)
     known = np.arange(len(pool.shop.goals)) if goals is None else np.array(goals)
     per_iteration = config.epochs * config.batches
     lived: dict[int, Experience] = {}
@@ -168,13 +168,16 @@ def ppo(
             orders[iteration, epoch] = np.array_split(order, config.batches)
         return orders[iteration, epoch][batch]
 
-    def loss(number: int, rng: np.random.Generator) -> Losses:
+    def loss(number: int, rng: np.random.Generator) -> Iterator[Losses]:
         policy.eval()  # a ratio of probabilities must not be one of dropped units
         iteration, place = divmod(number, per_iteration)
         steps = experience(iteration)
         rows = rows_of(iteration, *divmod(place, config.batches), len(steps.observations))
         weight = config.entropy * (1.0 - iteration / config.iterations)
-        return _losses(policy, steps, rows, config, weight)
+        for part in policy.parts([steps.observations[row] for row in rows]):
+            share = len(part) / len(rows)
+            terms = _losses(policy, steps, rows[part], config, weight)
+            yield {name: share * term for name, term in terms.items()}
 
     training = TrainingConfig(
         steps=config.iterations * per_iteration,

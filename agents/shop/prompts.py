@@ -1,9 +1,10 @@
 """Prompts of the causal LM policy: page and actions as tokens, packed into one forward pass.
 
-One prompt is ``instruction, lines of the page, "Action:"``, one completion an action's text and the
-end token. Playing and learning both take their tokens from here, so they cannot differ. Texts of
-the catalogue come from strangers: no token that steers the model, such as its end token, is ever
-read out of them.
+A prompt is a page of ``observation="prompt"``, a completion an action's text and the end token.
+Where the tokenizer has a chat template, :data:`MANUAL` is the system's message, the page the
+user's and the action the assistant's; else ``"Action:"`` follows the page. Playing, learning and
+answering freely all take their tokens from here, so they cannot differ. Texts of the catalogue come
+from strangers: no token that steers the model, such as its end token, is ever read out of them.
 
 A batch is packed so that each prompt is read once for all its completions. Each row is a prompt,
 padded on the left so that all end in the same column, and its completions one after the other. A
@@ -18,8 +19,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import jinja2
 import numpy as np
 import torch
 from torch import Tensor
@@ -27,11 +29,9 @@ from transformers import PreTrainedTokenizerBase
 
 from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import SettingError
-from llmrec_env.envs.shop.pages import LEADING
-from llmrec_env.envs.shop.words import share_within, words_of
-from llmrec_env.envs.text.budget import Pieces, fitted, shortened
+from llmrec_env.envs.text.budget import Pieces, shortened
 
-BUTTON = re.compile(r"\[(clicked )?button\] (.*) \[(?:clicked )?button_\]")
+MANUAL = "You shop. Answer with one action of the page."
 ASK = "Action:\n"
 KEPT_LINES = 65_536
 """Lines whose tokens are kept; all go when there are more."""
@@ -42,17 +42,20 @@ PADDING = -1
 class Prompts:
     """Turns observations and actions into tokens.
 
-    Where a page is longer than the limit, the longest of its plain lines (names, descriptions) are
-    cut first, all to the same length; then go the buttons, not yet clicked, that have least of
-    their words in the instruction. Of an instruction or an action that is too long by itself the
-    middle goes: prices stand at the end.
+    A page comes cut by the environment: ``gym.make(…, **prompts.view)`` counts the tokens of this
+    tokenizer. Of one that is longer still, and of an action that is too long, the middle goes.
 
     Args:
         tokenizer: of the language model.
-        prompt_tokens: length of a prompt at most; action_tokens: of a completion.
+        prompt_tokens: length of a page at most; action_tokens: of a completion.
+
+    Attributes:
+        view: arguments of the environment, by which it cuts pages.
+        frame_tokens: tokens of a prompt beside the page's.
 
     Raises:
-        SettingError: a limit is too small to say anything.
+        SettingError: a limit is too small to say anything, or the tokenizer does not tell where in
+            a text its tokens stand.
     """
 
     def __init__(
@@ -69,21 +72,19 @@ class Prompts:
         added = sorted((t for t in tokenizer.get_added_vocab() if t.strip()), key=len)[::-1]
         self._steering = re.compile("|".join(map(re.escape, added))) if added else None
         self._kept: dict[str, list[int]] = {}
+        self._head, self._tail = self._frame()
+        self.frame_tokens = len(self._head) + len(self._tail)
+        self.view = {"prompt_tokens": prompt_tokens, "pieces": token_pieces(tokenizer)}
 
     def prompt(self, observation: ShopObservation) -> list[int]:
-        """Token ids of what comes before an action, at most ``prompt_tokens`` of them.
+        """Token ids of what comes before an action.
 
         Args:
-            observation: its content is ``text_rich``.
+            observation: its content is a page of the form ``"prompt"``.
         """
-        _, instruction, *lines = observation.content.split("\n")
-        first, *page, ask = self._encode(lines_read(observation))
-        start = self._tokenizer.bos_token_id
-        opening = [start] if start is not None else []
-        opening += shortened(first, (self._prompt_tokens - len(ask)) // 2)
-        room = self._prompt_tokens - len(opening) - len(ask)
-        kept = fitted(page, _worth(lines, instruction), room)
-        return [*opening, *(token for line in kept for token in line), *ask]
+        lines = self._encode([f"{line}\n" for line in observation.content.split("\n")])
+        page = shortened([token for line in lines for token in line], self._prompt_tokens)
+        return [*self._head, *page, *self._tail]
 
     def actions(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each action and the end token, at most ``action_tokens`` of them."""
@@ -91,6 +92,27 @@ class Prompts:
         end = [stop] if stop is not None else []
         limit = self._action_tokens - len(end)
         return [shortened(ids, limit) + end for ids in self._encode(texts)]
+
+    def _frame(self) -> tuple[list[int], list[int]]:
+        """Token ids of what stands before a page, and after it."""
+        if not self._tokenizer.chat_template:
+            start = self._tokenizer.bos_token_id
+            return ([start] if start is not None else []), self._encode([ASK])[0]
+        page = "a page"
+        system = {"role": "system", "content": MANUAL}
+        try:
+            text = self._chat([system, {"role": "user", "content": page}])
+        except jinja2.TemplateError:  # it knows no system
+            text = self._chat([{"role": "user", "content": f"{MANUAL}\n\n{page}"}])
+        ends = text.rsplit(page, 1)
+        return tuple(self._tokenizer(end, add_special_tokens=False)["input_ids"] for end in ends)
+
+    def _chat(self, messages: list[dict[str, str]]) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=True
+            )
+        )
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, read as nothing but text."""
@@ -139,40 +161,8 @@ def _split(tokenizer: PreTrainedTokenizerBase, text: str) -> list[str]:
     return [text[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-def lines_read(observation: ShopObservation) -> list[str]:
-    """The lines of a prompt, uncut, each with its end."""
-    _, instruction, *lines = observation.content.split("\n")
-    return [f"Instruction: {instruction}\n", *(_as_read(line) for line in lines), ASK]
-
-
 def _torn(match: re.Match[str]) -> str:
     return f"{match[0][0]} {match[0][1:]}" if len(match[0]) > 1 else " "
-
-
-def _as_read(line: str) -> str:
-    """A line of the page; a button says what an action must repeat."""
-    button = BUTTON.fullmatch(line)
-    if button is None:
-        return f"{line}\n"
-    clicked, text = button.groups()
-    return f"[{text.lower()}]{' chosen' if clicked else ''}\n"
-
-
-def _worth(lines: Sequence[str], instruction: str) -> list[Any]:
-    """What the button of each line is worth to the shopper; None where it is none.
-
-    What leads on or back is always kept, then what is clicked, then what the instruction names.
-    """
-    words = set(words_of(instruction))
-    worth: list[Any] = []
-    for place, line in enumerate(lines):
-        button = BUTTON.fullmatch(line)
-        if button is None:
-            worth.append(None)
-            continue
-        kept = button[1] is not None or button[2].lower() in LEADING
-        worth.append((kept, share_within(button[2], words), -place))
-    return worth
 
 
 class Packed(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool
+from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.progress import progress_bar
@@ -61,7 +61,7 @@ def collect_rollouts(
         perfect: whether to keep only those that earned 1.
         limit: stop when so many are kept.
     """
-    pool = ShopPool(settings, agent.observation, agent.action_mode)
+    pool = ShopPool(as_read_by(agent, settings), agent.observation, agent.action_mode)
     rng = None if sample_seed is None else np.random.default_rng(sample_seed)
     rollouts: list[Rollout] = []
     total = len(goals) if limit is None else limit
@@ -97,6 +97,7 @@ def replay(
 
     The environment is deterministic, so the same actions lead to the same pages. An action that is
     no choice of the slate, such as a search in a person's own words, is done and not returned.
+    Pages of the form ``"prompt"`` are cut as ``settings`` say (``prompt_tokens``, ``pieces``).
 
     Raises:
         DataError: a rollout was made with other goals than these settings give.

@@ -13,7 +13,9 @@ import numpy as np
 from llmrec_env.envs.common.registration import SHOP_ID, register_environments
 from llmrec_env.envs.shop.reward import has_all_options
 from llmrec_env.envs.shop.shop import Shop
-from llmrec_env.envs.shop.views.observations import ObservationBuilder
+from llmrec_env.envs.shop.shopper import Shopper
+from llmrec_env.envs.shop.views.observations import PROMPT, ObservationBuilder
+from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS, PromptView
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +44,9 @@ class ShopAgent(Protocol):
     Attributes:
         observation: the form it reads, as ``gym.make("LLMRec/Shop-v0", observation=...)`` takes it.
         action_mode: ``"index"`` (places among the valid actions) or ``"text"``.
+
+    One that reads ``"prompt"`` may have a ``view`` too: the arguments ``prompt_tokens`` and
+    ``pieces`` of the environment, so that pages are cut to its own tokens; see :func:`as_read_by`.
     """
 
     observation: str
@@ -72,6 +77,11 @@ class Outcome:
     reward: float
     ended: bool
     success: bool
+
+
+def as_read_by(agent: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of the environment, pages cut as the agent reads them."""
+    return {**settings, **getattr(agent, "view", {})}
 
 
 def shop_of(settings: Mapping[str, Any]) -> Shop:
@@ -115,6 +125,9 @@ class ShopPool:
         spec = self.envs[0].spec
         self.step_limit = None if spec is None else spec.max_episode_steps
         self._builders: dict[str, ObservationBuilder] = {}
+        self._prompts = PromptView(
+            settings.get("prompt_tokens", PROMPT_TOKENS), settings.get("pieces")
+        )
 
     def begin(self, row: int, goal: int) -> ShopObservation:
         """Start an episode of a shopper."""
@@ -147,12 +160,17 @@ class ShopPool:
     def look(self, row: int, observation: str) -> ShopObservation:
         """What a shopper sees in another form, with the actions in their slots."""
         env: Any = self.envs[row].unwrapped
-        if observation not in self._builders:
-            self._builders[observation] = ObservationBuilder(
-                self.shop, observation, "index", env.action_settings.max_actions
-            )
         shopper = copy(env.shopper)
         shopper.action_settings = replace(env.action_settings, action_mode="index")
-        left = float(env.rules.steps_left()[0])
-        content = self._builders[observation].observe(shopper, left)
+        if observation == PROMPT:
+            content = self._prompts.text(shopper.session)
+        else:
+            left = float(env.rules.steps_left()[0])
+            content = self._builder(observation, shopper).observe(shopper, left)
         return ShopObservation(content, shopper.choices, shopper.goal_index)
+
+    def _builder(self, observation: str, shopper: Shopper) -> ObservationBuilder:
+        if observation not in self._builders:
+            slots = shopper.action_settings.max_actions
+            self._builders[observation] = ObservationBuilder(self.shop, observation, "index", slots)
+        return self._builders[observation]

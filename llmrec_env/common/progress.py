@@ -1,4 +1,5 @@
-"""Progress bars on standard error, drawn by rich; worker processes' bars are shown too.
+"""Progress bars on standard error, drawn by rich; worker processes' bars are shown too. Where there
+is no terminal, a line says from time to time how far the work is.
 
 Code that takes time opens a bar with :func:`progress_bar` or :func:`track`, without checking
 whether bars are shown. A bar appears once its work has lasted :data:`DELAY` seconds; work inside
@@ -40,6 +41,8 @@ console = Console(stderr=True)
 
 DELAY = 0.5
 """Seconds of work before its bar appears."""
+LINE_EVERY = 30.0
+"""Seconds between two lines where no terminal draws bars, such as in a pipe or a log file."""
 
 _relay: Any = None
 """Where this process sends its bars, if another process draws them."""
@@ -100,9 +103,11 @@ def _own_bar(description: str, total: int | None) -> Iterator[Callable[[int, str
     begin = threading.Timer(DELAY, progress.start)
     begin.daemon = True
     begin.start()
+    lines = _Lines()
 
     def advance(steps: int, note: str = "") -> None:
         progress.update(task, advance=steps, note=note)
+        lines.tell(progress, task)
 
     try:
         yield advance
@@ -111,6 +116,22 @@ def _own_bar(description: str, total: int | None) -> Iterator[Callable[[int, str
         begin.join()
         if progress.live.is_started:  # a bar that never appeared would leave an empty line
             progress.stop()
+
+
+class _Lines:
+    """Says from time to time how far some work is, where no terminal draws its bar."""
+
+    def __init__(self) -> None:
+        self._told = time.monotonic()
+
+    def tell(self, progress: Progress, task: TaskID) -> None:
+        if console.is_terminal or time.monotonic() - self._told < LINE_EVERY:
+            return
+        self._told = time.monotonic()
+        work = progress.tasks[progress.task_ids.index(task)]
+        total = "" if work.total is None else f"/{work.total:.0f}"
+        line = f"{work.description}: {work.completed:.0f}{total} {work.fields['note']}".rstrip()
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def relay_bars(queue: Any) -> None:
@@ -167,6 +188,7 @@ def _relayed_bar(description: str, total: int | None) -> Iterator[Callable[[int,
 
 def _draw(queue: Any, progress: Progress) -> None:
     tasks: dict[tuple[int, int], TaskID] = {}
+    lines = _Lines()
     for key, description, total, done, note in iter(queue.get, None):
         if key not in tasks:
             tasks[key] = progress.add_task(description, total=total, note="")
@@ -174,6 +196,7 @@ def _draw(queue: Any, progress: Progress) -> None:
             progress.remove_task(tasks.pop(key))
         else:
             progress.update(tasks[key], completed=done, note=note)
+            lines.tell(progress, tasks[key])
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:

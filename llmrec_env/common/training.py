@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +38,9 @@ STATE, PROGRESS = "state.safetensors", "llmrec-progress"
 """A checkpoint's file, and the key of its progress in the header."""
 Losses = dict[str, Tensor]
 Metrics = dict[str, float]
-Loss = Callable[[int, np.random.Generator], Losses]
+Loss = Callable[[int, np.random.Generator], "Losses | Iterator[Losses]"]
+"""A batch's terms; or those of its parts, one after the other, whose gradients are added up: then
+one part at a time is in memory."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def train(
     Args:
         module: its parameters with ``requires_grad`` learn; nothing else of it is checkpointed.
             Several processes begin with the parameters of the main one; buffers stay their own.
-        loss: named loss terms (scalars) of a batch, given its number and a generator of its own.
+        loss: named loss terms (scalars) of a batch, or of its parts, which add up to it, given its
+            number and a generator of its own.
             One process takes one batch a step, so there the number is the step.
         config: steps, learning rate, seed.
         evaluate: validation metrics of the module as it stands (called in eval mode, no gradient),
@@ -242,21 +245,31 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
         self.module.train()
-        terms = self.loss(number, np.random.default_rng(seed))
-        values = torch.stack(list(terms.values()))
-        means = processes.mean(values.detach())
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = self._learn_from(self.loss(number, np.random.default_rng(seed)))
+        means = processes.mean(torch.stack(list(terms.values())))
         if not torch.isfinite(means.sum()):  # in all processes at once
             raise self._diverged(f"the loss is {float(means.sum())}")
-        self.optimizer.zero_grad(set_to_none=True)
         if self.accelerator is None:
-            values.sum().backward()
             nn.utils.clip_grad_norm_(self.parameters.values(), self.config.clip_norm)
         else:
-            self.accelerator.backward(values.sum())
             self.accelerator.clip_grad_norm_(self.parameters.values(), self.config.clip_norm)
         self.optimizer.step()
         self.step += 1
         return dict(zip(terms, means.tolist(), strict=True))
+
+    def _learn_from(self, parts: Losses | Iterator[Losses]) -> Losses:
+        """Add up the gradients of a batch's parts; its terms, without gradient."""
+        sums: Losses = {}
+        for terms in [parts] if isinstance(parts, dict) else parts:
+            total = torch.stack(list(terms.values())).sum()
+            if self.accelerator is None:
+                total.backward()
+            else:
+                self.accelerator.backward(total)
+            for name, value in terms.items():
+                sums[name] = value.detach() + sums.get(name, 0.0)
+        return sums
 
     def _diverged(self, what: str) -> DivergedError:
         rate = self.config.learning_rate
@@ -387,7 +400,17 @@ class _Terms(nn.Module):
         self.untouched = nn.Parameter(parameters[0].new_zeros(1))
 
     def forward(self, number: int, rng: np.random.Generator) -> Losses:
-        return self.loss(number, rng)
+        parts = self.loss(number, rng)
+        return parts if isinstance(parts, dict) else added_up(parts)
+
+
+def added_up(parts: Iterable[Losses]) -> Losses:
+    """The terms of a batch from those of its parts."""
+    sums: Losses = {}
+    for terms in parts:
+        for name, value in terms.items():
+            sums[name] = sums[name] + value if name in sums else value
+    return sums
 
 
 def _seed_torch(seed: int) -> None:

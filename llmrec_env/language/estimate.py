@@ -63,7 +63,7 @@ class FitEstimate:
     def __str__(self) -> str:
         tokens = f"item tokens ({self.steps} steps)" if self.steps else "item tokens (pooled)"
         stages = {"item texts": self.texts, tokens: self.tokens, "learning": self.learning}
-        parts = [f"{name}: {_shown(seconds)}" for name, seconds in stages.items()]
+        parts = [f"{name}: {shown_seconds(seconds)}" for name, seconds in stages.items()]
         return ", ".join([*parts, *([f"{self.memory / 1e9:.1f} GB"] if self.memory else [])])
 
 
@@ -85,7 +85,7 @@ def estimate(
     """
     base, tokenizer, catalogue = backend.base_model, backend.tokenizer, train_log.catalogue
     learning = _learning_seconds(train_log, validation, backend, config)
-    texts, tokens, memory = 0.0, 0.0, _peak(base.device)
+    texts, tokens, memory = 0.0, 0.0, peak_memory(base.device)
     if catalogue.has_text and config.reads_texts:
         sample, share = _sample(catalogue, tokenizer, config.item_tokens.max_tokens)
         if config.item_encoder is None:
@@ -123,10 +123,10 @@ def _learning_seconds(
     ).to(backend.device)
     try:
         trial = Trial(model, train_log, validation, config.learning)
-        _timed(lambda: trial.step(-1), backend.device)
+        timed(lambda: trial.step(-1), backend.device)
         middle = trial.middle
-        step = _timed(lambda: trial.step(middle), backend.device) / trial.tokens[middle]
-        read = _timed(lambda: trial.read(middle), backend.device) / trial.tokens[middle]
+        step = timed(lambda: trial.step(middle), backend.device) / trial.tokens[middle]
+        read = timed(lambda: trial.read(middle), backend.device) / trial.tokens[middle]
         return step * trial.step_tokens + read * trial.read_tokens
     finally:
         backend.unadapt()
@@ -147,7 +147,7 @@ def _text_seconds(
     sample: Catalogue, base: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, config: FitConfig
 ) -> float:
     limit, layer = config.item_tokens.max_tokens, config.text_layer
-    return _timed(lambda: mean_outputs(sample, base, tokenizer, limit, layer), base.device)
+    return timed(lambda: mean_outputs(sample, base, tokenizer, limit, layer), base.device)
 
 
 def _token_seconds(
@@ -155,11 +155,11 @@ def _token_seconds(
 ) -> float:
     """Of all steps, from one step; the loss that is computed after the last one goes in too."""
     one = replace(config.item_tokens, steps=1)
-    step = _timed(lambda: learn_item_tokens(sample, base, tokenizer, one), base.device)
+    step = timed(lambda: learn_item_tokens(sample, base, tokenizer, one), base.device)
     return step * config.item_tokens.steps
 
 
-def _timed(work: Callable[[], object], device: torch.device) -> float:
+def timed(work: Callable[[], object], device: torch.device) -> float:
     """Seconds of one call, with the device's queue emptied."""
     began = time.perf_counter()
     work()
@@ -168,8 +168,9 @@ def _timed(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
-def _peak(device: torch.device) -> int:
-    """Bytes that the GPU held at most so far, or that this process will have."""
+def peak_memory(device: torch.device, heap: float = HEAP) -> int:
+    """Bytes that the GPU held at most so far, or that this process will have: ``heap`` times what
+    it held."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:
@@ -177,10 +178,11 @@ def _peak(device: torch.device) -> int:
     except ImportError:  # pragma: no cover  Windows
         return 0
     unit = 1 if sys.platform == "darwin" else 1024
-    return int(HEAP * unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return int(heap * unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
-def _shown(seconds: float) -> str:
+def shown_seconds(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever reads best."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

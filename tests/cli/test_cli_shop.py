@@ -39,6 +39,45 @@ def test_train_then_evaluate_in_the_shop_of_the_training(tmp_path: Path) -> None
     assert "test goals: 12" in judged.output
 
 
+@pytest.fixture
+def base_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A causal LM that has learned nothing."""
+    from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
+
+    monkeypatch.setenv("LLMREC_CACHE", str(tmp_path / "cache"))
+    sizes = {"hidden_size": 16, "layers": 2, "heads": 2, "kv_heads": 1, "intermediate_size": 16}
+    small = SmallModelConfig(**sizes, vocabulary=400, max_steps=0)
+    return str(small_base_model_of(["click[buy now]", "search[a red lamp]"], small))
+
+
+def test_a_language_model_learns_in_two_stages_and_shops_in_two_ways(
+    base_model: str, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "run")
+    command = ["shop", "train", "--out", out, "--stages", "sft,dpo", "--base-model", base_model]
+    command += ["--rollouts", "2", "--validation-goals", "0", "--lora-layers", "1", *SHOP]
+    command += ["--dtype", "bfloat16", "--gradient-checkpointing", "--epochs", "1"]
+    command += ["--dpo-rounds", "1", "--dpo-episodes", "2", "--dpo-steps", "1"]
+    trained = runner.invoke(app, command)
+    assert trained.exit_code == 0, trained.output
+    assert re.search(r"behavior_cloning: \d+ s, dpo: \d+ s, \d+\.\d GB", trained.output)
+    policy = str(tmp_path / "run" / "behavior_cloning+dpo")
+    for answers in ("choose", "write"):
+        judged = runner.invoke(
+            app, ["shop", "evaluate", "--policy", policy, "--goals", "1", "--answers", answers]
+        )
+        assert judged.exit_code == 0, judged.output
+        assert re.search(r"greedy.*sampled", judged.output, re.DOTALL)
+
+
+def test_what_takes_long_is_asked_for(base_model: str, tmp_path: Path) -> None:
+    command = ["shop", "train", "--out", str(tmp_path / "run"), "--base-model", base_model, *SHOP]
+    command += ["--rollouts", "2", "--epochs", "1000000", "--stages", "sft"]
+    refused = runner.invoke(app, command)
+    assert refused.exit_code == 1
+    assert "continue with --yes" in refused.output
+
+
 def test_the_oracle_and_the_rules_are_judged_without_training() -> None:
     success = {}
     for agent in ("first-hit", "oracle"):
@@ -63,6 +102,8 @@ def test_a_person_can_buy() -> None:
     ("arguments", "said"),
     [
         (("evaluate", "--agent", "parrot"), "parrot"),
+        (("evaluate", "--answers", "write"), "for the policy of a language model"),
+        (("train", "--out", "x", "--lora-rank", "4"), "name it with --base-model"),
         (("evaluate", "--policy", "nowhere"), "no finished stage"),
         (("evaluate", "--policy", "x", "--catalogue", "9"), "leave out --catalogue"),
         (("train", "--out", "x", "--stages", "magic"), "joined by commas"),

@@ -69,3 +69,15 @@ def test_names_of_bars_are_no_markup(screen: io.StringIO) -> None:
     with progress.hidden(False):
         work("[/red] a[1]", 0.3)
     assert "[/red] a[1]" in screen.getvalue()
+
+
+def test_a_log_file_gets_a_line_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=shown, force_terminal=False, width=80))
+    monkeypatch.setattr(progress, "LINE_EVERY", 0.05)
+    with progress.hidden(False), progress_bar("long work", 3) as advance:
+        advance(1, "loss 2")
+        assert shown.getvalue() == ""
+        time.sleep(0.06)
+        advance(1, "loss 1")
+        assert shown.getvalue() == "long work: 2/3 loss 1\n"

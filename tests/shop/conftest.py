@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,25 @@ def webshop(webshop_files: Path) -> ProductCatalogue:
     return read_webshop(*find_webshop_files(webshop_files))
 
 
-@pytest.fixture(scope="module")
-def stories(shared_models: Path) -> Path:
-    folder = shared_models / "stories260k"
-    if not folder.is_dir():
-        pytest.skip("../shared/models/stories260k is absent")
-    return folder
+@pytest.fixture(scope="session")
+def tiny_lm(
+    small_catalogue: ProductCatalogue, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """The folder of a causal LM of two layers that has learned nothing; its tokenizer has met
+    names of products."""
+    from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
+
+    small = SmallModelConfig(
+        hidden_size=16,
+        layers=2,
+        heads=2,
+        kv_heads=1,
+        intermediate_size=16,
+        vocabulary=500,
+        max_steps=0,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LLMREC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield small_base_model_of(
+            [f"click[{name.lower()}]" for name in small_catalogue.names], small
+        )

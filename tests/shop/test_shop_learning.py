@@ -13,13 +13,14 @@ from agents.shop.behavior_cloning import BehaviorCloningConfig, behavior_cloning
 from agents.shop.causal_lm import CausalLMConfig
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.dpo import DPOConfig, dpo, dpo_loss, gather_pairs
+from agents.shop.estimate import ShopEstimate
 from agents.shop.evaluation import evaluate_shopper
+from agents.shop.fine_tuning import FineTuningConfig
 from agents.shop.pipeline import ShopTraining, load_policy, train_shopper, trained_in
 from agents.shop.ppo import PPOConfig, live, ppo
 from agents.shop.rollouts import Decision, collect_rollouts, replay
 from agents.shop.scripted import Oracle
-from agents.shop.shop_pool import ShopPool
-from agents.shop.trl import FineTuneConfig, FineTuneDPOConfig
+from agents.shop.shop_pool import ShopPool, as_read_by
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import write_json
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
@@ -79,13 +80,10 @@ def test_no_rollouts_are_refused() -> None:
 
 
 def test_the_dpo_loss_is_the_published_one() -> None:
-    log_probs = torch.tensor([[0.5, 0.3, 0.2]]).log()
-    reference = torch.tensor([[0.2, 0.7, 0.1]]).log()
-    a, b = torch.tensor([0]), torch.tensor([1])
-    margin = np.log(0.5 / 0.2) - np.log(0.3 / 0.7)
-    expected = -np.log(1.0 / (1.0 + np.exp(-0.7 * margin)))
-    assert dpo_loss(log_probs, reference, a, b, 0.7).item() == pytest.approx(expected)
-    assert dpo_loss(reference, reference, a, b, 0.7).item() == pytest.approx(np.log(2.0))
+    margins, reference = torch.tensor([0.5 / 0.3, 3.0]).log(), torch.tensor([0.2 / 0.7, 3.0]).log()
+    gain = np.log(0.5 / 0.2) - np.log(0.3 / 0.7)
+    expected = -np.log(1.0 / (1.0 + np.exp(-0.7 * gain)))
+    assert dpo_loss(margins, reference, 0.7).tolist() == pytest.approx([expected, np.log(2.0)])
 
 
 def test_pairs_come_from_the_policys_own_states(
@@ -227,27 +225,30 @@ def test_bad_settings_are_named(wrong: dict[str, Any], said: str) -> None:
         ShopTraining(**wrong)
 
 
-@pytest.mark.realdata
-@pytest.mark.slow
-def test_a_causal_lm_goes_through_the_same_stages(stories: Path, tmp_path: Path) -> None:
-    """Behaviour cloning and DPO through TRL, PPO through the loop of the compact policy."""
-    pytest.importorskip("trl")
+def test_a_causal_lm_goes_through_the_same_stages(tiny_lm: Path, tmp_path: Path) -> None:
     training = ShopTraining(
         settings={"catalogue": 100, "goals_per_product": 1},
-        stages=("behavior_cloning", "dpo", "ppo"),
+        stages=("sft", "dpo", "ppo"),
         rollouts=2,
-        base_model=str(stories),
-        causal_lm=CausalLMConfig(prompt_tokens=128, rank=2),
-        fine_tuning=FineTuneConfig(epochs=1, batch_size=4, at_once=4),
-        lm_dpo=FineTuneDPOConfig(batch_size=4, at_once=4),
+        base_model=str(tiny_lm),
+        causal_lm=CausalLMConfig(prompt_tokens=256, rank=2),
+        fine_tuning=FineTuningConfig(epochs=1, batch_size=4, validations=1),
+        lm_dpo=DPOConfig(rounds=1, episodes=2, steps=1, batch_size=2),
         ppo=PPOConfig(iterations=1, episodes=2, epochs=1, batches=1, validations=1),
-        validation_goals=2,
+        validation_goals=1,
     )
-    policy, folder = train_shopper(training, tmp_path)
-    observations = [ShopPool({"catalogue": 100}, policy.observation).begin(0, 0)]
+    told: list[ShopEstimate] = []
+    policy, folder = train_shopper(training, tmp_path, told.append)
+    assert folder.name == "behavior_cloning+dpo+ppo"
+    assert list(told[0].stages) == ["behavior_cloning", "dpo", "ppo"]
+    assert 0 < told[0].seconds < 600
+    pool = ShopPool(as_read_by(policy, {"catalogue": 100}), policy.observation)
+    observations = [pool.begin(0, 0)]
     before, _ = policy(observations)
     after, _ = load_policy(folder)(observations)
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+    train_shopper(training, tmp_path, told.append)  # nothing is left to do, so nothing is told
+    assert len(told) == 1
 
 
 def test_ppo_learns_from_a_rule_in_place_of_the_shops_reward(

@@ -41,6 +41,13 @@ def evaluate(
             "rules, all three."
         ),
     ] = "browser",
+    answers: Annotated[
+        str,
+        typer.Option(
+            help="How a language model acts: choose, the likeliest of the valid actions; write, "
+            "a text of its own, of which the action is read."
+        ),
+    ] = "choose",
     goals: Annotated[
         int, options.number("Test goals at most: drawn, or the first ones of a protocol.", least=1)
     ] = 500,
@@ -67,7 +74,7 @@ def evaluate(
     if opened.protocol is None:
         chosen = choose_goals(len(opened.goals), goals, seed)
     results: dict[str, ShopResults] = {}
-    for name, shopper, sample_seed in _shoppers(policy, agent, opened, seed):
+    for name, shopper, sample_seed in _shoppers(policy, agent, answers, opened, seed):
         results[name] = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)
     _print(results, f"{policy}, " if policy else "", opened)
     if out is not None:
@@ -91,21 +98,36 @@ def _settings(policy: Path | None, shop: ShopOptions) -> dict[str, Any]:
 
 
 def _shoppers(
-    policy: Path | None, agent: str, shop: Shop, seed: int
+    policy: Path | None, agent: str, answers: str, shop: Shop, seed: int
 ) -> list[tuple[str, Any, int | None]]:
     """Who shops, by name, and the seed that draws its actions."""
     from agents.shop.pipeline import load_policy
     from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 
     if policy is not None:
-        loaded = load_policy(policy)
+        loaded = _answering(load_policy(policy), answers)
         return [("greedy", loaded, None), ("sampled", loaded, seed)]
+    _answering(None, answers)
     rules = {"first-hit": FirstHit(), "browser": ScriptedBrowser(), "oracle": Oracle(shop)}
     names = tuple(rules) if agent == "rules" else options.listed(agent)
     for name in names:
         if name not in rules:
             raise SettingError(f"--agent is rules or some of {', '.join(rules)}, got {name!r}")
     return [(name, rules[name], None) for name in names]
+
+
+def _answering(shopper: Any, answers: str) -> Any:
+    """Who shops, answering in this way."""
+    from agents.shop.causal_lm import CausalLMPolicy
+    from agents.shop.writing import WritingShopper
+
+    if answers == "choose":
+        return shopper
+    if answers != "write" or not isinstance(shopper, CausalLMPolicy):
+        raise SettingError(
+            f"--answers is choose, or write for the policy of a language model, got {answers!r}"
+        )
+    return WritingShopper(shopper)
 
 
 def _print(results: dict[str, ShopResults], who: str, shop: Shop) -> None:

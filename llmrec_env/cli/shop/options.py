@@ -1,4 +1,5 @@
-"""Command-line options that choose a shop's products, goals and reward."""
+"""Command-line options that choose a shop's products, goals and reward, and how a language model
+learns to shop."""
 
 from __future__ import annotations
 
@@ -70,3 +71,108 @@ class ShopOptions:
         settings = load_protocol(self.protocol).settings("all", catalogue)
         del settings["split"]
         return {**settings, "protocol": self.protocol}
+
+
+@dataclass(frozen=True)
+class ShopLMOptions:
+    """How a language model reads pages and learns; each field is an option."""
+
+    dtype: options.Dtype = None
+    layers: Annotated[
+        int | None,
+        options.number(
+            "Layers of the base model that read, from the first one on. If not given, all.", 1
+        ),
+    ] = None
+    prompt_tokens: Annotated[
+        int, options.number("Tokens of a page at most; longer ones are cut.", least=256)
+    ] = 384
+    lora_rank: Annotated[int, options.number("Rank of the LoRA adapter.", least=1)] = 16
+    lora_modules: Annotated[
+        str | None,
+        typer.Option(
+            help="Linear maps that LoRA adapts, with commas, such as q_proj,v_proj. If not given, "
+            "all of them."
+        ),
+    ] = None
+    lora_layers: Annotated[
+        int | None,
+        options.number(
+            "In how many layers LoRA stands, the last ones: fewer are faster. If not given, all.", 1
+        ),
+    ] = None
+    part_tokens: Annotated[
+        int,
+        options.number(
+            "Tokens that are read at once: fewer take less memory, and change nothing else.", 1
+        ),
+    ] = 1024
+    gradient_checkpointing: Annotated[
+        bool, typer.Option(help="Save memory in learning, for a third more time.")
+    ] = False
+    epochs: Annotated[int, options.number("Passes over the rollouts, by sft.", least=1)] = 2
+    batch_size: Annotated[
+        int, options.number("Decisions, or pairs, of an optimiser step.", least=1)
+    ] = 16
+    learning_rate: Annotated[
+        float, options.number("Peak learning rate of sft.", above=0, most=1)
+    ] = 1e-3
+    dpo_learning_rate: Annotated[
+        float, options.number("Peak learning rate of dpo.", above=0, most=1)
+    ] = 2e-4
+    dpo_beta: Annotated[
+        float,
+        options.number("How near dpo stays to where it began: the larger, the nearer.", above=0),
+    ] = 0.1
+    dpo_rounds: Annotated[int, options.number("How often dpo gathers pairs anew.", least=1)] = 2
+    dpo_episodes: Annotated[
+        int, options.number("Episodes in which a round of dpo gathers pairs.", least=1)
+    ] = 60
+    dpo_steps: Annotated[int, options.number("Steps of a round of dpo.", least=1)] = 16
+    ppo_iterations: Annotated[
+        int, options.number("How often ppo lives episodes anew.", least=1)
+    ] = 20
+    ppo_episodes: Annotated[int, options.number("Episodes of such a time.", least=1)] = 32
+    ppo_learning_rate: Annotated[
+        float, options.number("Peak learning rate of ppo.", above=0, most=1)
+    ] = 1e-4
+
+    @property
+    def configs(self) -> dict[str, Any]:
+        """Fields of ``ShopTraining``."""
+        from agents.shop.causal_lm import CausalLMConfig
+        from agents.shop.dpo import DPOConfig
+        from agents.shop.fine_tuning import FineTuningConfig
+        from agents.shop.ppo import PPOConfig
+
+        return {
+            "causal_lm": CausalLMConfig(
+                prompt_tokens=self.prompt_tokens,
+                dtype=self.dtype or "auto",
+                layers=self.layers,
+                rank=self.lora_rank,
+                alpha=2 * self.lora_rank,
+                lora_modules=options.listed(self.lora_modules or ""),
+                lora_layers=self.lora_layers,
+                part_tokens=self.part_tokens,
+                gradient_checkpointing=self.gradient_checkpointing,
+            ),
+            "fine_tuning": FineTuningConfig(self.epochs, self.batch_size, self.learning_rate),
+            "lm_dpo": DPOConfig(
+                self.dpo_beta,
+                self.dpo_rounds,
+                self.dpo_episodes,
+                self.dpo_steps,
+                self.batch_size,
+                self.dpo_learning_rate,
+            ),
+            "ppo": PPOConfig(
+                iterations=self.ppo_iterations,
+                episodes=self.ppo_episodes,
+                epochs=1,
+                batches=2,
+                learning_rate=self.ppo_learning_rate,
+                entropy=0.0,
+                validations=2,
+            ),
+        }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -10,7 +11,14 @@ from rich.console import Console
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
-from llmrec_env.cli.shop.options import ShopOptions
+from llmrec_env.cli.shop.options import ShopLMOptions, ShopOptions
+from llmrec_env.common.errors import SettingError
+
+if TYPE_CHECKING:
+    from agents.shop.estimate import ShopEstimate
+
+LONG = 10
+"""Minutes that a training of a language model may take without being asked for."""
 
 
 @options.option_groups
@@ -20,44 +28,81 @@ def train(
     stages: Annotated[
         str,
         typer.Option(
-            help="What the agent learns by, in turn: behavior_cloning, dpo, ppo, with commas."
+            help="What the agent learns by, in turn: behavior_cloning (or sft, its other name), "
+            "dpo, ppo, with commas."
         ),
     ] = "behavior_cloning,dpo",
     rollouts: Annotated[int, options.number("Perfect rollouts to learn from.", least=1)] = 100,
     teacher: Annotated[
         str, typer.Option(help="Who shops in those rollouts: oracle or browser.")
     ] = "oracle",
+    validation_goals: Annotated[
+        int | None,
+        options.number(
+            "Validation goals at most, by whose success weights are kept; 0 keeps those of the "
+            "lowest loss. If not given, 200, and 20 for a language model.",
+            least=0,
+        ),
+    ] = None,
     base_model: Annotated[
         str | None,
         typer.Option(
-            help="Causal language model to adapt with LoRA, by hub name or folder. If not given, a "
-            "compact policy is trained from nothing."
+            help="Causal language model to adapt with LoRA: a hub name, a folder or a .gguf file. "
+            "If not given, a compact policy is trained from nothing."
         ),
     ] = None,
     reward_model: Annotated[
         str | None, typer.Option(help="Folder of a language reward model that ppo learns from.")
     ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help=f"Go on without asking where it takes over {LONG:g} minutes."),
+    ] = False,
     seed: Annotated[int, options.number("Seed of everything that learns.", least=0)] = 0,
     *,
+    lm: ShopLMOptions,
     shop: ShopOptions,
 ) -> None:
-    """Train a shopper: first by behaviour cloning, then by DPO on its own rollouts or by PPO."""
+    """Train a shopper: first by behaviour cloning, then by DPO on its own rollouts or by PPO.
+
+    Before a language model learns, a step is timed, and what all will take is told.
+    """
     from agents.shop.compact import CompactConfig
     from agents.shop.pipeline import ShopTraining, train_shopper, validation_of
 
+    if base_model is None and lm != ShopLMOptions():
+        raise SettingError(
+            "--dtype, --lora-rank, --epochs and the other options of a language model need one: "
+            "name it with --base-model"
+        )
+    if validation_goals is None:
+        validation_goals = 200 if base_model is None else 20
     training = ShopTraining(
         shop.settings,
         options.listed(stages),
         teacher=teacher,
         rollouts=rollouts,
+        validation_goals=validation_goals,
         base_model=base_model,
         reward_model=reward_model,
         compact=CompactConfig(relations=8 if shop.instructions == "paraphrased" else 0),
         seed=seed,
+        **({} if base_model is None else lm.configs),
     )
-    _, folder = train_shopper(training, out)
+    _, folder = train_shopper(training, out, lambda estimate: _confirm(estimate, yes))
     best = validation_of(folder)
     if best:
         result = f"success {best['success']:.1f}%, score {best['score']:.1f}"
         Console().print(f"Validation goals: {result}", highlight=False)
     print_line(f"Saved to {folder}")
+
+
+def _confirm(estimate: ShopEstimate, yes: bool) -> None:
+    """Say what the training will take, and go on if that is little or wanted."""
+    print_line(str(estimate))
+    if yes or estimate.seconds <= 60 * LONG:
+        return
+    if not sys.stdin.isatty():
+        raise SettingError(f"{estimate}: over {LONG:g} minutes; continue with --yes")
+    if not typer.confirm("Go on?"):
+        raise typer.Abort

@@ -39,8 +39,18 @@ class LMBackend(nn.Module, ABC):
         """Whether it has adapters that learn; if not, it only answers."""
         return False
 
-    def adapt(self, rank: int, alpha: int, dropout: float, modules: Collection[str] = ()) -> None:
-        """Add adapters that learn; a backend that only answers has them in its weights already."""
+    def adapt(
+        self,
+        rank: int,
+        alpha: int,
+        dropout: float,
+        modules: Collection[str] = (),
+        last: int | None = None,
+    ) -> None:
+        """Add adapters that learn, in all layers or in the last ones.
+
+        A backend that only answers has them in its weights already.
+        """
 
     def recompute(self, again: bool) -> None:
         """Whether a learning pass keeps no outputs but computes them again for the gradient."""

@@ -6,6 +6,7 @@ positions decides what a sliding-window layer still sees.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -131,18 +132,34 @@ class TransformersBackend(LMBackend):
         """Whether the adapters stand beside the base weights, not in them."""
         return isinstance(self.causal_lm, PeftModel)
 
-    def adapt(self, rank: int, alpha: int, dropout: float, modules: Collection[str] = ()) -> None:
+    def adapt(
+        self,
+        rank: int,
+        alpha: int,
+        dropout: float,
+        modules: Collection[str] = (),
+        last: int | None = None,
+    ) -> None:
         """Put a LoRA adapter beside every linear map, or beside those of these names.
+
+        Args:
+            rank, alpha, dropout: of the adapter.
+            modules: names of maps; none means all.
+            last: of how many layers, the last ones; None for all of them. What lies below is then
+                read without a gradient.
 
         Raises:
             SettingError: the model has no such map.
         """
         check_modules(self.base_model, modules)
+        targets: list[str] | str = sorted(modules) or "all-linear"
+        if last is not None:
+            targets = maps_of_last_layers(self.base_model, modules, last)
         lora = LoraConfig(
             r=rank,
             lora_alpha=alpha,
             lora_dropout=dropout,
-            target_modules=sorted(modules) or "all-linear",
+            target_modules=targets,
             exclude_modules=outside_decoder(self.base_model),
             fan_in_fan_out=self.base_model.config.model_type == "gpt2",
             task_type="CAUSAL_LM",
@@ -224,6 +241,18 @@ class _Layer(DynamicLayer):
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         return self._rows.update(key_states, value_states)
+
+
+def maps_of_last_layers(model: PreTrainedModel, names: Collection[str], last: int) -> list[str]:
+    """Names of the linear maps, or of those with these names, in a model's last layers."""
+    first = text_config(model.config).num_hidden_layers - last
+    wanted = re.compile(rf"\.(\d+)\..*?\b({'|'.join(map(re.escape, names)) or '[^.]+'})$")
+    found = []
+    for name, part in model.named_modules():
+        match = wanted.search(name)
+        if isinstance(part, (torch.nn.Linear, Conv1D)) and match and int(match[1]) >= first:
+            found.append(name)
+    return found
 
 
 def check_modules(model: PreTrainedModel, names: Collection[str]) -> None:
