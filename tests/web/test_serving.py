@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import html
+import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +17,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from agents.shop.rollouts import collect_rollouts, save_rollouts
+from agents.shop.scripted import FirstHit
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.run_folder import RunFolder
 
 runner = CliRunner()
 
@@ -61,7 +69,11 @@ def test_what_people_do_outlives_a_kill(
     httpx = pytest.importorskip("httpx2")
     out = str(tmp_path / "people")
     command = [sys.executable, "-m", "llmrec_env.cli", "shop", "serve", "--catalogue", "60"]
-    command += ["--port", "0", "--out", out]
+    replay = str(tmp_path / "rollouts.json")
+    shop = {"catalogue": 60, "split": "train", "goals_per_product": 10}
+    (rollout,) = collect_rollouts(FirstHit(), shop, [7])
+    save_rollouts(replay, [rollout])
+    command += ["--port", "0", "--out", out, "--replay", replay]
 
     def begin() -> tuple[subprocess.Popen[str], Any]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -84,10 +96,51 @@ def test_what_people_do_outlives_a_kill(
         person.cookies.set(f"llmrec_shop_{port}", cookie.value)
         assert person.get("/shop").text == page
         assert fields(page) == {"step": "1"}
+        first = html.unescape(person.get("/").text)
+        assert replay in first
+        assert RunFolder.open(Path(out))[1].items() >= shop.items()  # to learn from it later
+        assert rollout.instruction in first
         assert not _reached_from_elsewhere(port)
     finally:
         process.terminate()
         assert process.wait(timeout=30) == 143
+
+
+def test_the_seat_is_served_with_the_user_that_comes_with_the_package(tmp_path: Path) -> None:
+    serving = pytest.importorskip("llmrec_env.web.serving", reason="needs the extra serve")
+    httpx = pytest.importorskip("httpx2")
+    with serving.listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    seen: list[str] = []
+
+    def visit() -> None:
+        """Answer once, when the site is there, and stop it as Ctrl-C does."""
+        address = f"http://127.0.0.1:{port}"
+        person = httpx.Client(base_url=address, headers={"origin": address}, follow_redirects=True)
+        for _ in range(600):
+            try:
+                seen.append(person.get("/").text)
+                break
+            except httpx.TransportError:
+                time.sleep(0.1)
+        else:
+            return  # the command ended with an error of its own
+        person.post("/sit")
+        form = {"step": "0", "taken": "yes", "liking": "4"}
+        seen.append(person.post("/answer", data=form).text)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    out = str(tmp_path / "seat")
+    options = ["--out", out, "--port", str(port), "--agent", "popular", "--user", "u01204"]
+    result = runner.invoke(app, ["serve", *options])
+    visitor.join()
+    assert result.exit_code == 130, result.output
+    assert f"The seat is at http://127.0.0.1:{port}/" in " ".join(result.output.split())
+    assert "what is popular, and 30% random ones" in seen[0]
+    assert "You are user u01204" in seen[1]
+    assert len((tmp_path / "seat" / "answers.jsonl").read_text().splitlines()) == 1
 
 
 def _reached_from_elsewhere(port: int) -> bool:

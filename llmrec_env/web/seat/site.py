@@ -23,6 +23,8 @@ from llmrec_env.web.site import form_of, go_to, make_site, rendered
 from llmrec_env.web.visits import Visits
 
 ANSWERS, RUNNING = "answers.jsonl", "running.json"
+MOST_SITTINGS = 64
+"""People at once: each has a session of the language model, of some megabytes."""
 STARS = range(1, MOST_STARS + 1)
 ENOUGH_TOLD = {"answers": ENOUGH, "each": ENOUGH_OF_EACH}
 
@@ -53,7 +55,7 @@ class SeatSite:
         self._user_id = user_id
         self._asking = asyncio.Lock()  # a language model is asked in a thread, one at a time
         self.answers = AnswersFile(folder.path / ANSWERS)
-        self._visits: Visits[Sitting] = Visits("llmrec_seat")
+        self._visits: Visits[Sitting] = Visits("llmrec_seat", MOST_SITTINGS)
         seat.check()
         Sitting(seat, "", user_id)  # is there such a user?
         self._go_on()
@@ -153,7 +155,7 @@ class SeatSite:
         """Get up before the end."""
         sitting = self._visits.of(request)
         if sitting is not None:
-            sitting.ended = True
+            sitting.end()
             self._keep_running()
         return go_to("/seat")
 

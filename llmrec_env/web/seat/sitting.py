@@ -123,6 +123,8 @@ class Sitting:
         self.ended = False
         places = {name: index for index, name in enumerate(seat.person.catalogue.ids)}
         for answer in before:
+            if self.ended:  # fewer items than when these were given
+                break
             self.item = places[answer.item_id]
             self._do(answer.taken, answer.liking)
             self.answers.append(answer)
@@ -162,6 +164,12 @@ class Sitting:
             self.item = self._recommended()
         return answer
 
+    def end(self) -> None:
+        """Get up: nothing more is shown, and the session of the simulator is let go."""
+        if not self.ended:
+            self.ended = True
+            del self._env
+
     def _do(self, taken: bool, liking: int) -> tuple[float, float]:
         """Let the environment go on; what the simulated user said: chance of taking, and liking."""
         session = self._env.rules.session
@@ -169,9 +177,10 @@ class Sitting:
         session.answer = PersonAnswer(taken, (liking - 1) / (MOST_STARS - 1))
         step = self._env.step(np.array([self.item]))
         self._observations, _, terminated, truncated, _ = step
-        self.ended = bool(terminated[0] or truncated[0])
         said = session.said
         assert said is not None
+        if terminated[0] or truncated[0]:
+            self.end()
         return float(said.accept_probability[0]), float(said.reward[0])
 
     def _recommended(self) -> int:
@@ -181,8 +190,8 @@ class Sitting:
         return int(draw_actions(shares, self._rng.random(1))[0])
 
     def _history(self) -> list[Item]:
-        log, histories = self._seat.person.users, self._env.rules.initial_histories
-        assert log is not None
+        histories = self._env.rules.initial_histories
+        log = histories.log
         user = histories.find(self.user_id)
         items, first = histories.history(user), log.offsets[user]
         likings: Any = told(log, source_of(log))[first : first + len(items)]
