@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from llmrec_env.cli import app
+from llmrec_env.envs.shop.protocol.making import make_protocol
 
 pytest.importorskip("bm25s")
 SHOP = ("--catalogue", "150", "--goals-per-product", "2")
@@ -78,6 +80,27 @@ def test_what_takes_long_is_asked_for(base_model: str, tmp_path: Path) -> None:
     assert "continue with --yes" in refused.output
 
 
+def test_a_protocol_holds_from_training_to_results(tmp_path: Path) -> None:
+    protocol = make_protocol("small", 150, goals_per_product=2)
+    protocol.save(tmp_path / "small.json")
+    by = ("--protocol", str(tmp_path / "small.json"))
+    learn = ("--out", str(tmp_path / "run"), "--stages", "behavior_cloning", "--rollouts", "10")
+    trained = runner.invoke(app, ["shop", "train", *learn, *by])
+    assert trained.exit_code == 0, trained.output
+    policy = ("--policy", str(tmp_path / "run" / "behavior_cloning"), "--goals", "12")
+    for who, names in ((policy, ["greedy", "sampled"]), (("--agent", "rules", *by), None)):
+        out = tmp_path / "results.json"
+        judged = runner.invoke(app, ["shop", "evaluate", *who, "--out", str(out)])
+        assert judged.exit_code == 0, judged.output
+        assert protocol.stamp in judged.output
+        saved = json.loads(out.read_text())
+        assert list(saved) == (names or ["first-hit", "browser", "oracle"])
+        for results in saved.values():
+            assert results["origin"]["hash"] == protocol.hash
+            assert results["goals"] == list(range(len(results["goals"])))
+            assert results["summary"]["options_chosen"] is not None
+
+
 def test_the_oracle_and_the_rules_are_judged_without_training() -> None:
     success = {}
     for agent in ("first-hit", "oracle"):
@@ -106,6 +129,9 @@ def test_a_person_can_buy() -> None:
         (("train", "--out", "x", "--lora-rank", "4"), "name it with --base-model"),
         (("evaluate", "--policy", "nowhere"), "no finished stage"),
         (("evaluate", "--policy", "x", "--catalogue", "9"), "leave out --catalogue"),
+        (("evaluate", "--protocol", "nobodys"), "there are generated"),
+        (("evaluate", "--protocol", "generated", "--reward", "webshop"), "leave out --reward"),
+        (("evaluate", "--protocol", "webshop-products"), "pass their folder"),
         (("train", "--out", "x", "--stages", "magic"), "joined by commas"),
         (("train", "--out", "x", "--catalogue", "nowhere"), "nowhere"),
     ],

@@ -19,7 +19,9 @@ def openenv(
     split: Annotated[
         str, typer.Option(help="Goals to shop for: train, validation, test or all.")
     ] = "train",
-    max_steps: Annotated[int, options.number("Answers in an episode.", least=1)] = 15,
+    max_steps: Annotated[
+        int, options.number("Answers in an episode; a protocol has its own.", least=1)
+    ] = 15,
     prompt_tokens: Annotated[
         int, options.number("Tokens of a page at most, as they are estimated.", least=256)
     ] = 1024,
@@ -38,5 +40,6 @@ def openenv(
     from llmrec_env.envs.language_agents.openenv import serve, shop_app
 
     settings = {**shop.settings, "split": split}
+    max_steps = settings.pop("max_episode_steps", max_steps)
     app = shop_app(sessions, seed, max_steps=max_steps, prompt_tokens=prompt_tokens, **settings)
     serve(app, host, port, print_line)
