@@ -24,7 +24,11 @@ class ShopOptions:
         ),
     ] = None
     instructions: Annotated[
-        str, typer.Option(help="Wording of the instructions: synthetic, human or paraphrased.")
+        str,
+        typer.Option(
+            help="Wording of the instructions: synthetic, human or paraphrased; or a JSON file of "
+            "rewritten ones."
+        ),
     ] = "synthetic"
     reward: Annotated[
         str, typer.Option(help="Reward of a purchase: repaired, or webshop (the published rule).")
@@ -50,6 +54,13 @@ class ShopOptions:
             "webshop-position, generated, generated-paraphrased, or a JSON file."
         ),
     ] = None
+
+    @property
+    def wording(self) -> str:
+        """Of the instructions, the protocol's where one is named."""
+        from llmrec_env.envs.shop.protocol.protocol import load_protocol
+
+        return self.instructions if not self.protocol else load_protocol(self.protocol).instructions
 
     @property
     def settings(self) -> dict[str, Any]:

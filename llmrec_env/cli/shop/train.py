@@ -85,7 +85,7 @@ def train(
         validation_goals=validation_goals,
         base_model=base_model,
         reward_model=reward_model,
-        compact=CompactConfig(relations=8 if shop.instructions == "paraphrased" else 0),
+        compact=CompactConfig(relations=8 if shop.wording == "paraphrased" else 0),
         seed=seed,
         **({} if base_model is None else lm.configs),
     )
