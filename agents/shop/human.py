@@ -107,6 +107,8 @@ def demonstrate(
     if (named := settings.pop("protocol", None)) is not None:  # its goals are others
         protocol = load_protocol(named)
         settings |= {"reward": protocol.reward, "goal_seed": protocol.goal_seed}
+        if settings.get("catalogue") is None:
+            settings["catalogue"] = protocol.catalogue.generated
     catalogue = open_inventory(settings.get("catalogue")).catalogue
     goals: dict[int, Goal] = {}
     for number, trajectory in enumerate(trajectories):

@@ -16,6 +16,7 @@ from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.shop.catalogue import find_webshop_files, read_webshop
 from llmrec_env.envs.shop.catalogue.human_list import HumanList
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
+from llmrec_env.envs.shop.protocol.making import make_protocol
 from llmrec_env.envs.shop.shop import Shop
 
 pytest.importorskip("bm25s")
@@ -79,6 +80,14 @@ def test_each_split_has_the_instructions_at_its_places(files: Write) -> None:
         assert (goal.position, goal.asin) == (place, f"B{place}")
         _, info = env.reset(seed=0)
         assert info["instruction"].startswith(f"I'd like lamp number {place}, and price lower than")
+
+
+def test_a_protocol_may_be_of_people_s_instructions(files: Write) -> None:
+    how = {"instructions": "human", "split_by": "position", "goals_per_product": None}
+    protocol = make_protocol("people", files(), **how)
+    assert protocol.splits == {"train": (2,), "validation": (1,), "test": (0,)}
+    shop = Shop.of({"catalogue": files(), "protocol": protocol, "split": "test"})
+    assert [goal.position for goal in shop.goals] == [3]
 
 
 def test_the_order_is_kept_with_a_saved_catalogue(files: Write, tmp_path: Path) -> None:
