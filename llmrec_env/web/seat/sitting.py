@@ -79,6 +79,11 @@ class Seat:
         """
         begin(self.policy, self.person, self.env())  # type: ignore[arg-type]
 
+    def named(self, index: int) -> tuple[str, str]:
+        """The id and the title of an item."""
+        catalogue = self.person.catalogue
+        return catalogue.table["item_id"][index], catalogue.titles[index]
+
     def item(self, index: int, liked: float = float("nan")) -> Item:
         """What is written about an item."""
         catalogue = self.person.catalogue
@@ -121,11 +126,11 @@ class Sitting:
         self.history = self._history()
         self.answers: list[Answer] = []
         self.ended = False
-        places = {name: index for index, name in enumerate(seat.person.catalogue.ids)}
-        for answer in before:
+        places = seat.person.catalogue.index_of([answer.item_id for answer in before]).tolist()
+        for answer, place in zip(before, places, strict=True):
             if self.ended:  # fewer items than when these were given
                 break
-            self.item = places[answer.item_id]
+            self.item = place
             self._do(answer.taken, answer.liking)
             self.answers.append(answer)
         if not self.ended:
@@ -143,15 +148,15 @@ class Sitting:
 
     def answer(self, taken: bool, liking: int) -> Answer:
         """Take or skip the item that is shown, and say how much it is liked, from 1 to 5."""
-        catalogue, item = self._seat.person.catalogue, self.item
+        item_id, title = self._seat.named(self.item)
         chance, said_liking = self._do(taken, liking)
         answer = Answer(
             visit=self.name,
             step=len(self.answers),
             agent=self._seat.agent,
             user_id=self.user_id,
-            item_id=catalogue.ids[item],
-            title=catalogue.titles[item],
+            item_id=item_id,
+            title=title,
             taken=taken,
             liking=liking,
             le_accept_probability=chance,

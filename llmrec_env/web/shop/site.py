@@ -238,6 +238,7 @@ class ShopSite:
             bought=episode.bought,
             rollout=episode.rollout,
             agents=agents,
+            explained=isinstance(self._settings.get("reward", ""), str),
             saved=str(self._trajectories.path),
         )
 
