@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +14,12 @@ from starlette.routing import Route
 
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.evaluation.person_agreement import ENOUGH, ENOUGH_OF_EACH, person_agreement
+from llmrec_env.evaluation.person_agreement import (
+    ENOUGH,
+    ENOUGH_OF_EACH,
+    Agreement,
+    person_agreement,
+)
 from llmrec_env.web.guard import LOOPBACK
 from llmrec_env.web.seat.answers import AnswersFile, compared
 from llmrec_env.web.seat.sitting import MOST_STARS, Seat, Sitting
@@ -53,6 +57,7 @@ class SeatSite:
         self._folder = folder
         self._about = about
         self._user_id = user_id
+        self._so_far = Agreement(0, 0)
         self._asking = asyncio.Lock()  # a language model is asked in a thread, one at a time
         self.answers = AnswersFile(folder.path / ANSWERS)
         self._visits: Visits[Sitting] = Visits("llmrec_seat", MOST_SITTINGS)
@@ -98,7 +103,7 @@ class SeatSite:
             chosen=self._user_id,
             running=sitting is not None and not sitting.ended,
             visits=len({one.visit for one in self.answers.answers}),
-            agreement=person_agreement(compared(self.answers.answers)),
+            agreement=self._agreement(),
             enough=ENOUGH_TOLD,
         )
 
@@ -121,17 +126,21 @@ class SeatSite:
         sitting = self._visits.of(request)
         if sitting is None:
             return go_to("/")
-        agreement = person_agreement(compared(sitting.answers))
-        common: dict[str, Any] = {"sitting": sitting, "agreement": agreement, "enough": ENOUGH_TOLD}
         if sitting.ended:
-            return rendered("seat/end.html.j2", saved=str(self.answers.path), **common)
+            return rendered(
+                "seat/end.html.j2",
+                sitting=sitting,
+                agreement=person_agreement(compared(sitting.answers)),
+                enough=ENOUGH_TOLD,
+                saved=str(self.answers.path),
+            )
         return rendered(
             "seat/seat.html.j2",
+            sitting=sitting,
             item=sitting.shown,
             step=len(sitting.answers),
             items=self._seat.items,
             stars=STARS,
-            **common,
         )
 
     async def answer(self, request: Request) -> Response:
@@ -155,9 +164,16 @@ class SeatSite:
         """Get up before the end."""
         sitting = self._visits.of(request)
         if sitting is not None:
-            sitting.end()
+            async with self._asking:  # an answer may be on its way
+                sitting.end()
             self._keep_running()
         return go_to("/seat")
+
+    def _agreement(self) -> Agreement:
+        """Of all answers so far; resampled again only where there are more than before."""
+        if self._so_far.answers != len(self.answers.answers):
+            self._so_far = person_agreement(compared(self.answers.answers))
+        return self._so_far
 
     def _keep_running(self) -> None:
         running = {
