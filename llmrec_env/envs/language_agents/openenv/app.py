@@ -21,14 +21,7 @@ from llmrec_env.envs.language_agents.openenv.environments import (
     ShopEnvironment,
     TextEnvironment,
 )
-from llmrec_env.envs.language_agents.openenv.models import (
-    RecommendObservation,
-    RecommendState,
-    ShopObservation,
-    ShopState,
-    TextAction,
-    TextObservation,
-)
+from llmrec_env.envs.language_agents.openenv.models import TextAction
 
 MAX_SESSIONS = 64
 
@@ -48,7 +41,7 @@ def shop_app(max_sessions: int = MAX_SESSIONS, seed: int = 0, **settings: Any) -
     Raises:
         SettingError: an argument has no such value.
     """
-    return _app(ShopEnvironment, ShopObservation, ShopState, max_sessions, seed, settings)
+    return _app(ShopEnvironment, max_sessions, seed, settings)
 
 
 def recommend_app(max_sessions: int = MAX_SESSIONS, seed: int = 0, **settings: Any) -> Any:
@@ -64,9 +57,7 @@ def recommend_app(max_sessions: int = MAX_SESSIONS, seed: int = 0, **settings: A
     Raises:
         SettingError: an argument has no such value.
     """
-    return _app(
-        RecommendEnvironment, RecommendObservation, RecommendState, max_sessions, seed, settings
-    )
+    return _app(RecommendEnvironment, max_sessions, seed, settings)
 
 
 def serve(
@@ -97,12 +88,7 @@ def serve(
 
 
 def _app(
-    environment: type[TextEnvironment],
-    observation: type[TextObservation],
-    state: type[Any],
-    max_sessions: int,
-    seed: int,
-    settings: dict[str, Any],
+    environment: type[TextEnvironment], max_sessions: int, seed: int, settings: dict[str, Any]
 ) -> Any:
     check_whole("max_sessions", max_sessions, 1)
     seeds = count(check_whole("seed", seed, 0))
@@ -111,8 +97,8 @@ def _app(
     return require("openenv.core.env_server", "openenv").create_app(
         partial(environment, seeds, **settings),
         TextAction,
-        observation,
-        env_name=first.name,
+        environment.observation_class,
+        env_name=environment.name,
         max_concurrent_envs=max_sessions,
-        state_cls=state,
+        state_cls=environment.state_class,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from llmrec_env.common.extras import require
 from llmrec_env.envs.language_agents.openenv.models import (
@@ -25,7 +25,7 @@ from llmrec_env.envs.language_agents.text_loops import TextLoop
 
 require("openenv", "openenv")
 from openenv.core.env_server.interfaces import Environment  # noqa: E402
-from openenv.core.env_server.types import EnvironmentMetadata  # noqa: E402
+from openenv.core.env_server.types import EnvironmentMetadata, State  # noqa: E402
 
 
 class TextEnvironment(Environment):
@@ -38,10 +38,18 @@ class TextEnvironment(Environment):
 
     SUPPORTS_CONCURRENT_SESSIONS = True
     name = description = ""
+    observation_class: ClassVar[type[TextObservation]]
+    state_class: ClassVar[type[State]]
 
     def __init__(self, seeds: Iterator[int] | None = None, **settings: Any) -> None:
         super().__init__()
         self._seeds, self._settings = seeds, settings
+        self._state = self.state_class()
+
+    @property
+    def state(self) -> State:
+        """Where the episode stands."""
+        return self._state
 
     @property
     def _arguments(self) -> dict[str, Any]:
@@ -73,6 +81,7 @@ class ShopEnvironment(TextEnvironment):
 
     name = "llmrec_shop"
     description = "Shop for an instruction in a web shop of text pages"
+    observation_class, state_class = ShopObservation, ShopState
 
     @cached_property
     def _loop(self) -> TextLoop:
@@ -115,13 +124,6 @@ class ShopEnvironment(TextEnvironment):
             text, info, reward=reward, done=terminated or truncated, truncated=truncated
         )
 
-    @property
-    def state(self) -> ShopState:
-        """Where the episode stands."""
-        return self._state
-
-    _state = ShopState()
-
 
 class RecommendEnvironment(TextEnvironment):
     """One user to recommend to; the settings are those of
@@ -129,6 +131,7 @@ class RecommendEnvironment(TextEnvironment):
 
     name = "llmrec_recommend"
     description = "Recommend to a simulated user: search, look at items, recommend"
+    observation_class, state_class = RecommendObservation, RecommendState
 
     @cached_property
     def _loop(self) -> RecommendLoop:
@@ -171,13 +174,6 @@ class RecommendEnvironment(TextEnvironment):
         return _recommend_observation(
             text, info, reward=reward, done=terminated or truncated, truncated=truncated
         )
-
-    @property
-    def state(self) -> RecommendState:
-        """Where the conversation stands."""
-        return self._state
-
-    _state = RecommendState()
 
 
 def _shop_observation(text: str, info: dict[str, Any], **more: Any) -> ShopObservation:
