@@ -28,10 +28,13 @@ def openenv(
     Each session is one user; all answer from one LE. Stop it with Ctrl-C. It needs the extras
     openenv and shop.
     """
-    from llmrec_env.envs.language_agents.openenv import recommend_app, serve
+    from llmrec_env.envs.language_agents.openenv import recommend_app
+    from llmrec_env.web.serving import address_of, listen, serve
 
     settings = {} if simulator is None else {"simulator": simulator}
-    app = recommend_app(
-        sessions, seed, max_recommended=max_recommended, max_steps=max_steps, **settings
-    )
-    serve(app, host, port, print_line)
+    with listen(host, port) as bound:
+        app = recommend_app(
+            sessions, seed, max_recommended=max_recommended, max_steps=max_steps, **settings
+        )
+        print_line(f"serving at {address_of(bound)}")
+        serve(app, bound)

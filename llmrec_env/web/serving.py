@@ -64,5 +64,11 @@ def serve(site: ASGIApp, bound: socket.socket) -> None:
         site: an application.
         bound: made by :func:`listen`.
     """
-    config = uvicorn.Config(site, log_level="warning", server_header=False, lifespan="off")
+    config = uvicorn.Config(
+        site,
+        log_level="warning",
+        server_header=False,
+        lifespan="off",
+        ws_per_message_deflate=False,  # takes longer than a step of a session behind a socket
+    )
     uvicorn.Server(config).run(sockets=[bound])

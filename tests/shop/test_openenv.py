@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,16 +16,15 @@ from typing import Any
 import pytest
 
 pytest.importorskip("openenv")
-from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.language_agents import TextLoop
 from llmrec_env.envs.language_agents.openenv import (
     RecommendClient,
     ShopClient,
     TextAction,
     recommend_app,
-    serve,
     shop_app,
 )
+from llmrec_env.web.serving import address_of, listen, serve
 
 SHOP = {"catalogue": 200, "max_steps": 6}
 
@@ -34,12 +32,9 @@ SHOP = {"catalogue": 200, "max_steps": 6}
 @contextmanager
 def served(app: Any) -> Iterator[str]:
     """The address of an application, served in a thread of this process."""
-    told: list[str] = []
-    threading.Thread(target=serve, args=(app, "127.0.0.1", 0, told.append), daemon=True).start()
-    deadline = time.monotonic() + 60
-    while not told and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield told[0].split()[-1]
+    bound = listen("127.0.0.1", 0)
+    threading.Thread(target=serve, args=(app, bound), daemon=True).start()
+    yield address_of(bound).rstrip("/")
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +149,3 @@ def test_users_to_recommend_to_are_served_from_one_le() -> None:
 def test_bad_settings_are_told_before_anything_is_served() -> None:
     with pytest.raises(TypeError, match="did you mean 'catalogue'"):
         shop_app(catalog=200)
-    app = shop_app(**SHOP)
-    with served(app) as url, pytest.raises(SettingError, match=r"cannot listen at 127\.0\.0\.1"):
-        serve(app, port=int(url.rsplit(":", 1)[1]))

@@ -4,7 +4,7 @@ OpenEnv wants newer libraries than this package's tests run with, so ``all`` doe
 install the extra ``openenv`` in an environment of its own.
 """
 
-from llmrec_env.envs.language_agents.openenv.app import recommend_app, serve, shop_app
+from llmrec_env.envs.language_agents.openenv.app import recommend_app, shop_app
 from llmrec_env.envs.language_agents.openenv.clients import RecommendClient, ShopClient
 from llmrec_env.envs.language_agents.openenv.models import (
     RecommendObservation,
@@ -23,6 +23,5 @@ __all__ = [
     "ShopState",
     "TextAction",
     "recommend_app",
-    "serve",
     "shop_app",
 ]

@@ -7,14 +7,11 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import Any
 
 from llmrec_env.common.checks import check_whole
-from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
 from llmrec_env.envs.language_agents.openenv.environments import (
     RecommendEnvironment,
@@ -58,33 +55,6 @@ def recommend_app(max_sessions: int = MAX_SESSIONS, seed: int = 0, **settings: A
         SettingError: an argument has no such value.
     """
     return _app(RecommendEnvironment, max_sessions, seed, settings)
-
-
-def serve(
-    app: Any, host: str = "127.0.0.1", port: int = 8000, tell: Callable[[str], None] = print
-) -> None:
-    """Serve an application until it is interrupted.
-
-    Args:
-        app: of :func:`shop_app` or :func:`recommend_app`.
-        host, port: where to listen; 0 is any free port.
-        tell: is told the address once it is listened at.
-
-    Raises:
-        SettingError: one cannot listen there.
-    """
-    uvicorn = require("uvicorn", "openenv")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        door = socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        raise SettingError(f"cannot listen at {host}, port {port}: {error}") from None
-    with door:
-        name = f"[{host}]" if ":" in host else host
-        tell(f"serving at http://{name}:{door.getsockname()[1]}")
-        # to deflate a page takes longer than a step, and saves little
-        config = uvicorn.Config(app, log_level="warning", ws_per_message_deflate=False)
-        uvicorn.Server(config).run(sockets=[door])
 
 
 def _app(
