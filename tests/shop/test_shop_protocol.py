@@ -118,6 +118,27 @@ def test_other_goals_are_refused(protocol: ShopProtocol, small_catalogue: Produc
 
 
 @pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"held_out": (0.5, 0.6)}, "leave something to training"),
+        ({"held_out": (0.0, 0.3)}, "two shares above 0"),
+        ({"split_by": "luck"}, "split_by"),
+        ({"instructions": "human"}, "this catalogue has none"),
+        ({"reward": "free"}, "reward"),
+        ({"goal_seed": -1}, "goal_seed"),
+        ({"name": " "}, "needs a name"),
+        ({"catalogue": 2}, "too few for three splits"),
+    ],
+)
+def test_what_cannot_be_a_protocol_is_refused(
+    how: dict[str, Any], message: str, small_catalogue: ProductCatalogue
+) -> None:
+    given = {"name": "bad", "catalogue": small_catalogue, "goals_per_product": 1, **how}
+    with pytest.raises(SettingError, match=message):
+        make_protocol(**given)
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"splits": {"train": [0], "validation": [0], "test": [1]}}, "in two of them"),

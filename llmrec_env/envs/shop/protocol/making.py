@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
 from llmrec_env.envs.shop.catalogue.human_list import PRICE
@@ -15,7 +16,8 @@ from llmrec_env.envs.shop.dealing import made_goals, protocol_goals
 from llmrec_env.envs.shop.goals import Goal, split_names
 from llmrec_env.envs.shop.inventory import CatalogueSource, open_inventory
 from llmrec_env.envs.shop.protocol.content import catalogue_hash, goals_hash
-from llmrec_env.envs.shop.protocol.protocol import NAMES, CatalogueRecord, ShopProtocol
+from llmrec_env.envs.shop.protocol.parts import NAMES, CatalogueRecord
+from llmrec_env.envs.shop.protocol.protocol import ShopProtocol
 from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS
 
 GOALS_PER_PRODUCT = 10
@@ -57,6 +59,11 @@ def make_protocol(
     Raises:
         SettingError: there are too few goals, or an argument has no such value.
     """
+    goal_seed = check_whole("goal_seed", goal_seed, 0)
+    if len(held_out) != 2 or min(held_out) <= 0.0 or sum(held_out) >= 1.0:
+        raise SettingError(
+            f"held_out must be two shares above 0 that leave something to training, got {held_out}"
+        )
     products = open_inventory(catalogue).catalogue
     plain = made_goals(catalogue, instructions, reward, goal_seed, goals_per_product)
     # a limit does not make another instruction of it: who has read the one knows the other

@@ -18,32 +18,22 @@ from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import SPLIT_BY, SPLITS, Goal
 from llmrec_env.envs.shop.protocol.content import catalogue_hash, goals_hash, text_hash
+from llmrec_env.envs.shop.protocol.parts import (
+    NAMES,
+    CatalogueRecord,
+    check_splits,
+    read_record,
+    same_value,
+)
 
 NAMED = Path(__file__).parent / "named"
 INSTRUCTIONS = ("synthetic", "human", "paraphrased")
 REWARDS = ("repaired", "webshop")
 LIMITS = ("max_episode_steps", "max_steps", "max_calls")
 """What the step limit is called: by ``gym.make``, by loops of texts, by tools."""
-NAMES = ("train", "validation", "test")
 NOT_HASHED = ("name", "about")
-HEX = 64
 DIGITS = 12
 """Hex digits of a hash that people see."""
-
-
-@dataclass(frozen=True)
-class CatalogueRecord:
-    """The products of a protocol.
-
-    Attributes:
-        generated: how many products to generate; None where they are read from files.
-        n_products: how many there are.
-        sha256: of their content, by :func:`~llmrec_env.envs.shop.protocol.content.catalogue_hash`.
-    """
-
-    generated: int | None
-    n_products: int
-    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +91,7 @@ class ShopProtocol:
         check_whole("prompt_tokens", self.prompt_tokens, 1)
         if self.goals_per_product is not None:
             check_whole("goals_per_product", self.goals_per_product, 1)
-        _check_splits(self.splits, self.n_goals)
+        check_splits(self.splits, self.n_goals)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ShopProtocol) and other.hash == self.hash
@@ -179,7 +169,7 @@ class ShopProtocol:
             value, fixed = given[name], getattr(self, name)
             if name == "reward" and split == "train" and callable(value):
                 own[name] = value
-            elif _same(value, default) or _same(value, fixed):
+            elif same_value(value, default) or same_value(value, fixed):
                 own[name] = fixed
             else:
                 raise SettingError(
@@ -238,7 +228,7 @@ class ShopProtocol:
             got = listed(values) if isinstance(values, dict) else shown(values)
             raise DataError(f"{where}: no protocol; expected {', '.join(known)}, got {got}")
         try:
-            catalogue = _record(values["catalogue"])
+            catalogue = read_record(values["catalogue"])
             splits = {name: tuple(own) for name, own in dict(values["splits"]).items()}
             return cls(**{**values, "catalogue": catalogue, "splits": splits})
         except (SettingError, TypeError, ValueError) as error:
@@ -313,31 +303,3 @@ def _load(path: Path) -> ShopProtocol:
         return ShopProtocol.from_json(read_json(path), str(path))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _record(values: Any) -> CatalogueRecord:
-    """Raises SettingError or TypeError where the values are no record."""
-    record = CatalogueRecord(**values)
-    check_whole("n_products", record.n_products, 1)
-    if record.generated is not None:
-        check_whole("generated", record.generated, 1)
-    if not isinstance(record.sha256, str) or len(record.sha256) != HEX:
-        raise SettingError(f"sha256 must have {HEX} hex digits, got {shown(record.sha256)}")
-    return record
-
-
-def _check_splits(splits: Mapping[str, tuple[int, ...]], n_goals: int) -> None:
-    if set(splits) != set(NAMES):
-        raise SettingError(f"splits must be {', '.join(NAMES)}, got {listed(splits)}")
-    every = [index for own in splits.values() for index in own]
-    if not all(type(index) is int and 0 <= index < n_goals for index in every):
-        raise SettingError(f"splits must hold indices of {n_goals} goals, from 0")
-    if len(set(every)) != len(every):
-        raise SettingError("splits: a goal is in two of them, or twice in one")
-    if not splits["test"]:
-        raise SettingError("splits: no test goal; there must be one at least")
-
-
-def _same(value: Any, fixed: Any) -> bool:
-    """Whether a value that a caller gave is the fixed one; True is not 1."""
-    return type(value) is not bool and isinstance(value, type(fixed)) and value == fixed
