@@ -11,7 +11,7 @@ from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
 from llmrec_env.cli.policies import open_policy
-from llmrec_env.cli.serving import Host, Port, require_pages
+from llmrec_env.cli.serving import Host, Port, kept_in, require_pages
 from llmrec_env.cli.simulators import open_simulator
 from llmrec_env.common import processes
 
@@ -82,7 +82,7 @@ def serve(
         simulated = simulated.with_users(source.split.test)
         policy = _choosing(agent, source.split, simulated, epsilon)
         contents = {"users": log_fingerprint(source.split.test)}
-        with RunFolder.claim(out, "serve", settings, contents=contents) as folder:
+        with kept_in(out, "serve", settings, contents) as folder:
             seat = Seat(PersonUser(simulated), policy, agent, items, seed)
             about = f"Users of {source.name}; {_in_words(agent, epsilon)}"
             site = SeatSite(seat, folder, about, user)

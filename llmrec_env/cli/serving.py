@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from llmrec_env.cli import options
+from llmrec_env.common.errors import LLMRecError
 from llmrec_env.common.extras import require
+from llmrec_env.common.run_folder import RUN, RunFolder
 
 Host = Annotated[
     str,
@@ -29,3 +34,30 @@ def require_pages() -> None:
     """
     for module in MODULES:
         require(module, "serve")
+
+
+@contextlib.contextmanager
+def kept_in(
+    out: Path, kind: str, settings: Mapping[str, Any], contents: Mapping[str, str] | None = None
+) -> Iterator[RunFolder]:
+    """A folder for what people do, locked until the block ends.
+
+    Where an error comes before anything is kept, the folder is free again: whoever mends the
+    settings that the error names would else be refused for having others.
+
+    Args:
+        out: the folder; kind, settings, contents: as :meth:`RunFolder.claim` takes them.
+
+    Raises:
+        SettingError: it holds something else, or another process is at work in it.
+        FileError: it cannot be written.
+    """
+    with RunFolder.claim(out, kind, settings, contents=contents) as folder:
+        try:
+            yield folder
+        except LLMRecError:
+            if all(
+                entry.name.startswith(".") or entry.name == RUN for entry in folder.path.iterdir()
+            ):
+                (folder.path / RUN).unlink()
+            raise

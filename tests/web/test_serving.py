@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agents.shop.rollouts import collect_rollouts, save_rollouts
+from agents.shop.rollouts import Rollout, collect_rollouts, save_rollouts
 from agents.shop.scripted import FirstHit
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
@@ -59,6 +59,17 @@ def test_an_address_of_another_machine_is_refused() -> None:
             serving.listen(host, 0)
     assert serving.hosts_of("0.0.0.0") is None
     assert "evil.example" not in serving.hosts_of("127.0.0.1")
+
+
+def test_a_mistake_leaves_the_folder_free_for_the_mended_command(tmp_path: Path) -> None:
+    pytest.importorskip("starlette", reason="needs the extra serve")
+    out, strangers = tmp_path / "people", tmp_path / "strangers.json"
+    save_rollouts(strangers, [Rollout(0, "find me the moon", ("click[buy now]",), 0.0, False)])
+    options = ["--catalogue", "60", "--port", "0", "--out", str(out), "--replay", str(strangers)]
+    for split in ("train", "test"):
+        result = runner.invoke(app, ["shop", "serve", "--split", split, *options])
+        assert result.exit_code == 1
+        assert "belongs to another shop" in " ".join(result.output.split())
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a kill is another thing there")

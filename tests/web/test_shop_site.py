@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("starlette", reason="needs the extra serve")
@@ -16,6 +17,7 @@ from agents.shop.behavior_cloning import BehaviorCloningConfig, behavior_cloning
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay
 from agents.shop.scripted import ScriptedBrowser
+from agents.shop.shop_pool import ShopPool
 from llmrec_env.common.errors import DataError, FileError, SettingError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
@@ -98,6 +100,28 @@ def test_a_whole_episode_is_played_in_the_environment_and_kept_as_a_rollout(
     # the same actions earn the same in the environment itself
     decisions = list(replay([rollout], shop_settings(), "features"))
     assert len(decisions) == 4  # a search in one's own words is no choice of the slate
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_valid_action_stands_on_the_page_once(
+    tmp_path: Path, visit: Come, fields: Fields, seed: int
+) -> None:
+    """On a random walk, through a shop in which options share values with one another."""
+    settings = {**shop_settings(), "max_episode_steps": 25}
+    site = opened(tmp_path / "people", settings)
+    client, rng = visit(site.application()), np.random.default_rng(seed)
+    page = client.post("/start").text
+    (goal,) = re.findall(r'id="instruction">([^<]*)<', page)
+    shop = ShopPool(settings, "url", "text")
+    instructions = [one.instruction for one in shop.shop.goals]
+    seen, ended = shop.begin(0, instructions.index(html.unescape(goal))), False
+    while not ended:
+        assert sorted(buttons(page)) == sorted(seen.actions)
+        action = str(rng.choice(seen.actions))
+        page = do(client, fields, action=action)
+        outcome = shop.step(0, action)
+        seen, ended = outcome.observation, outcome.ended
+    assert f"<b>{outcome.reward:.2f}</b> of 1.00" in page
 
 
 def test_policies_learn_from_what_people_did(tmp_path: Path, visit: Come, fields: Fields) -> None:

@@ -10,7 +10,7 @@ import typer
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
-from llmrec_env.cli.serving import Host, Port, require_pages
+from llmrec_env.cli.serving import Host, Port, kept_in, require_pages
 from llmrec_env.cli.shop.options import ShopOptions
 
 
@@ -52,7 +52,6 @@ def serve(
     """
     require_pages()
     from agents.shop.rollouts import load_rollouts
-    from llmrec_env.common.run_folder import RunFolder
     from llmrec_env.web.serving import address_of, hosts_of, listen
     from llmrec_env.web.serving import serve as serve_site
     from llmrec_env.web.shop.site import ShopSite
@@ -66,7 +65,7 @@ def serve(
         chosen = trained_in(policy[0]) if shop == ShopOptions() else chosen
     settings = {**chosen, "split": split}
     rollouts = [] if replay is None else load_rollouts(replay)
-    with listen(host, port) as bound, RunFolder.claim(out, "shop serve", settings) as folder:
+    with listen(host, port) as bound, kept_in(out, "shop serve", settings) as folder:
         site = ShopSite(settings, Trajectories(folder), policies, rollouts, str(replay), seed)
         print_line(f"Shop at {address_of(bound)} (Ctrl-C ends it; episodes go to {out})")
         serve_site(site.application(hosts_of(host)), bound)
