@@ -30,7 +30,7 @@ def test_the_demo_goes_from_a_log_to_its_report_and_repeats_nothing(
     settings = json.loads((out / "config.json").read_text())["settings"]
     assert settings["budget"] == 0.01
     stages = {path: path.stat().st_mtime_ns for path in (out / "stages").glob("*.json")}
-    assert len(stages) == 15
+    assert len(stages) == 16
     assert "Next-item ranking" in run(*command)
     assert {path: path.stat().st_mtime_ns for path in stages} == stages
 
@@ -53,6 +53,11 @@ def test_on_a_generated_world_the_truth_judges_and_a_rerun_finds_the_same(tmp_pa
     assert any("Beside the LE in service, gru4rec ranks" in one.claim for one in findings)
     policies = {row[0] for row in report.table("Return").rows}
     assert policies >= {"LE's own choice", "PPO", "gru4rec plain", "gru4rec LEASR"}
+    assert "improved by RL among simulated users" in findings[0].claim  # what RL is worth, first
+    gains = {row[0]: row for row in report.table("gru4rec, before and after").rows}
+    assert set(gains) == {"the TRUE users", "the simulated users"}
+    for _, before, after, gain in gains.values():
+        assert after.mean - before.mean == pytest.approx(gain.mean)
     played = [e for s in report.sections for e in s.elements if isinstance(e, Transcript)]
     assert all(0 < turn.probability < 1 for turn in played[0].turns)
     facts = report.sections[1].elements[0]

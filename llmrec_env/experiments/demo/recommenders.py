@@ -60,7 +60,7 @@ def measure(
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
     recommender.fit(split.train, simulator, split.validation)
     seconds = time.process_time() - began
-    recommender.save(_place(folder, name))
+    recommender.save(saved_place(folder, name))
     curve = [{"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history]
     row = {"name": name, "seconds": seconds, **_metrics(recommender, source)}
     return {"rows": [row], "curves": {name: curve}}
@@ -76,7 +76,7 @@ def measure_mixed(
     masked, rows = masks_seen(source.split.train), []
     for backbone in settings.backbones:
         began = time.process_time()
-        plain = Recommender.load(_place(folder, f"{backbone} plain"))
+        plain = Recommender.load(saved_place(folder, f"{backbone} plain"))
         user = SimulatorRanker(simulator)
         fused, _ = fuse_on_validation(plain, user, source.split.validation, masked)
         seconds = time.process_time() - began
@@ -97,7 +97,7 @@ def make_recommender(name: str, settings: DemoSettings) -> Any:
     return makers[method](backbone, target="periodic", **passes)
 
 
-def _place(folder: Path, name: str) -> Path:
+def saved_place(folder: Path, name: str) -> Path:
     return folder / name.replace(" ", "_")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from llmrec_env.common.files import local_path
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import Source, log_fingerprint
-from llmrec_env.experiments.demo import language, offline, recommenders, returns
+from llmrec_env.experiments.demo import improving, language, offline, recommenders, returns
 from llmrec_env.experiments.demo.settings import DemoSettings
 from llmrec_env.experiments.opened import check_simulator, close_opened, opened_simulator
 from llmrec_env.experiments.stages import Stage, run_stages
@@ -26,6 +26,7 @@ Measure = Callable[[DemoSettings, Source, Any], Found]
 USER, POLICIES, BASELINES = "simulated user", "policies in the environment", "baselines"
 LEARNING = "learning to be the user"
 RECOMMENDED = "recommenders in the environment"
+IMPROVED = "what RL adds to a recommender"
 
 
 def run_demo(
@@ -83,7 +84,7 @@ def _stages(settings: DemoSettings, run: RunFolder) -> list[Stage]:
 def _needs(name: str, settings: DemoSettings) -> tuple[str, ...]:
     """The stages that come before one."""
     fits: tuple[str, ...] = ()
-    if name in (RECOMMENDED, recommenders.MIXED):
+    if name in (RECOMMENDED, IMPROVED, recommenders.MIXED):
         fits = tuple(n for n in _fits(settings) if name == RECOMMENDED or n.endswith(" plain"))
     return fits if name in _alone(settings) else (LEARNING, *fits)
 
@@ -94,6 +95,7 @@ def _measures(settings: DemoSettings, run: RunFolder) -> dict[str, Measure]:
     return {
         **{n: partial(recommenders.measure, n, models) for n in reversed(_fits(settings))},
         POLICIES: returns.measure,
+        IMPROVED: partial(improving.measure, models),
         **{_table(table): partial(offline.measure, table) for table in offline.TABLES},
         USER: language.measure,
         BASELINES: recommenders.measure_baselines,
@@ -158,11 +160,13 @@ def build_report(settings: DemoSettings, found: dict[str, Found]) -> Report:
     )
     in_short = report.section("In short")
     budget = settings.budget
+    in_short.add(*improving.findings(found[IMPROVED], budget))
     in_short.add(*language.findings(user, budget), *returns.findings(policies, budget))
     in_short.add(*recommenders.findings(ranked, budget))
     add_log(report, settings.source)
     language.write(report, user)
     returns.write(report, policies, found[RECOMMENDED])
+    improving.write(report, found[IMPROVED])
     offline.write(report, tables)
     recommenders.write(report, ranked)
     return report

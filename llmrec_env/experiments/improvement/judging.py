@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ import numpy as np
 from agents.fusion import log_softmax
 from agents.recommender import Recommender
 from llmrec_env.common.arrays import FloatArray
+from llmrec_env.data.source import Source
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.episodes import choose_users
 from llmrec_env.evaluation.policies import Policy
 from llmrec_env.evaluation.returns import at_most, evaluate_policy
-from llmrec_env.experiments.improvement.settings import ImprovementSettings
 from llmrec_env.experiments.policy_ranking.worlds import has_truth, known_users, true_users
 from llmrec_env.users.base import UserSimulator
 from llmrec_env.users.language import LanguageUser
@@ -39,24 +40,28 @@ class Mixture:
         return own + log_softmax(self._simulator.preferences(states))
 
 
-def judge(policy: Policy, settings: ImprovementSettings, simulator: LanguageUser) -> Earned:
-    """What a policy earns from the test users, who are simulated, and true where they are known."""
+def judge(policy: Policy, worlds: Mapping[str, UserSimulator], lucks: int, seed: int) -> Earned:
+    """What a policy earns from all users of each world (:func:`judges`), who live ``lucks``
+    episodes each."""
     earned: Earned = {}
-    for world, users in _judges(settings, simulator).items():
+    for world, users in worlds.items():
         returns = []
-        for luck in range(settings.lucks):
-            found = evaluate_policy(policy, users, seed=settings.seed + luck)
+        for luck in range(lucks):
+            found = evaluate_policy(policy, users, seed=seed + luck)
             returns.append(found.returns[np.argsort(found.user_ids)])
         earned[world] = np.mean(returns, axis=0).tolist()
     return earned
 
 
-def _judges(settings: ImprovementSettings, simulator: LanguageUser) -> dict[str, UserSimulator]:
-    """The same people, simulated and true; whom they are the seed decides, whatever the luck."""
-    source, test = settings.source, settings.source.split.test
+def judges(
+    source: Source, simulator: UserSimulator, episodes: int, seed: int
+) -> dict[str, UserSimulator]:
+    """So many test users at most, simulated ("LE"), and true ("truth") where those are known; whom
+    they are the seed decides."""
+    test = source.split.test
     is_known = has_truth(source)
     test = known_users(source, test) if is_known else test
-    chosen = choose_users(InitialHistories(test), at_most(settings.episodes, test), settings.seed)
+    chosen = choose_users(InitialHistories(test), at_most(episodes, test), seed)
     some = test.select_users(np.sort(chosen))
     users: dict[str, UserSimulator] = {"LE": simulator.with_users(some)}
     return users | ({"truth": true_users(source, simulator, some)} if is_known else {})

@@ -20,7 +20,8 @@ from functools import partial
 from agents import Recommender, Supervised
 from agents.improving import ImprovedRecommender, improve
 from llmrec_env.common.run_folder import RunFolder
-from llmrec_env.experiments.improvement.judging import Earned, Mixture, judge
+from llmrec_env.evaluation.policies import Policy
+from llmrec_env.experiments.improvement.judging import Earned, Mixture, judge, judges
 from llmrec_env.experiments.improvement.report import build_report, step_rows
 from llmrec_env.experiments.improvement.settings import ALONE, MIXTURE, TRUTH, ImprovementSettings
 from llmrec_env.experiments.le_members import (
@@ -136,7 +137,12 @@ def _opened(
 def _judge(arm: str, number: int, settings: ImprovementSettings, own: RunFolder) -> None:
     """Judge a recommender as it is."""
     recommender, simulator = _opened(number, settings, own)
-    own.write(_judged(arm, number), judge(recommender, settings, simulator), sort_keys=False)
+    own.write(_judged(arm, number), _earned(recommender, settings, simulator), sort_keys=False)
+
+
+def _earned(policy: Policy, settings: ImprovementSettings, simulator: LanguageUser) -> Earned:
+    worlds = judges(settings.source, simulator, settings.episodes, settings.seed)
+    return judge(policy, worlds, settings.lucks, settings.seed)
 
 
 def _improve(arm: str, number: int, settings: ImprovementSettings, own: RunFolder) -> None:
@@ -145,10 +151,10 @@ def _improve(arm: str, number: int, settings: ImprovementSettings, own: RunFolde
     judged: list[Earned] = []
 
     def keep(policy: ImprovedRecommender, step: int) -> None:
-        judged.append(judge(policy, settings, simulator))
+        judged.append(_earned(policy, settings, simulator))
 
     if arm == MIXTURE:
-        judged.append(judge(Mixture(recommender, simulator), settings, simulator))
+        judged.append(_earned(Mixture(recommender, simulator), settings, simulator))
     else:
         users = _among(arm, settings, simulator)
         policy = improve(recommender, users, None, settings.config(arm, number), keep)
