@@ -127,13 +127,18 @@ class Recommender:
                 ``log.catalogue.sentences``. A saved recommender needs them no more.
 
         Raises:
-            DataError: the log holds nothing to learn, the proposals are not of it, ``validation``
-                has another catalogue, or ``item_vectors`` are of another shape, not finite or all
-                the same.
+            DataError: the log is none, or holds nothing to learn, the proposals are not of it,
+                ``validation`` has another catalogue, or ``item_vectors`` are of another shape, not
+                finite or all the same.
             SettingError: ``item_vectors`` are given and no setting asks for them, or the reverse;
                 or the device is not there.
             LLMRecError: a simulator is needed and missing, or has another catalogue.
         """
+        if not isinstance(log, InteractionLog):
+            raise DataError(
+                "a recommender learns from a log, and then, where it needs one, from a simulated "
+                f"user: fit(log, user); the first was a {type(log).__name__}"
+            )
         if validation is not None:
             check_same_catalogue(log.catalogue, validation.catalogue, "the validation log")
         vectors = check_vectors(item_vectors, self.config.reads_vectors, log.n_items)

@@ -49,6 +49,8 @@ class ImproveConfig:
         check_counts(1000, 2, asked=self.asked, shortlist=self.shortlist)
         for name in ("weight", "pessimism", "discount"):
             check_number(name, getattr(self, name), 0.0)
+        if self.weight == 0:
+            raise SettingError("weight must be above 0: at 0 the recommender would stay as it is")
         check_number("temperature", self.temperature, 1e-3)
         if self.discount > 1:
             raise SettingError(f"discount must lie in [0, 1], got {self.discount}")

@@ -80,6 +80,7 @@ def card(
     from llmrec_env.common.files import check_writable, local_path
     from llmrec_env.envs.next_item.simulators import is_name
     from llmrec_env.experiments.card import make_card, panel_order, save_card
+    from llmrec_env.experiments.card.baselines import check_baselines
     from llmrec_env.experiments.card.report import card_report
 
     processes.check_alone()
@@ -87,6 +88,7 @@ def card(
     if simulator is not None and out is None and not is_name(simulator):
         place = local_path(simulator)
     names = () if baselines == "none" else options.listed(baselines)
+    check_baselines(names)
     if place is not None:
         check_writable(place, "--out")
     _tell_beforehand(names, place)

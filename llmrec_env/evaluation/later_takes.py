@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from llmrec_env.common.arrays import Float64Array, IntArray, chunks
+from llmrec_env.common.checks import check_counts
 from llmrec_env.common.top_k import top_k
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
@@ -48,9 +49,10 @@ def later_takes(
         float64 (n_episodes,), between 0 and K.
 
     Raises:
-        SettingError: more episodes are asked for than users are eligible.
+        SettingError: more episodes are asked for than users are eligible, or K is no count.
         DataError: the policy's scores have another shape, or it was fitted on another catalogue.
     """
+    check_counts(k=k)
     assert observer.users is not None
     people = InitialHistories(observer.users)
     chosen = choose_users(people, episodes, seed)

@@ -68,9 +68,15 @@ class PolicyReturns:
             DataError: the two did not face the same users with the same seed.
         """
         if self.user_ids != other.user_ids or self.seed != other.seed:
+            apart = (
+                f"seeds {self.seed} and {other.seed}"
+                if self.seed != other.seed
+                else f"{len(self.user_ids)} and {len(other.user_ids)} users, "
+                f"{len(set(self.user_ids) & set(other.user_ids))} of them the same"
+            )
             raise DataError(
                 "returns are compared in pairs: evaluate both policies with the same users, "
-                f"episodes and seed (here {self.seed} and {other.seed})"
+                f"episodes and seed (here {apart})"
             )
         return interval(self.returns - other.returns)
 

@@ -63,7 +63,7 @@ def test_who_has_no_folder_is_told_so_first_and_gets_none(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ((), ("embedded",), ("true-taste",)):  # refused before anything is learned
-        result = runner.invoke(app, ["card", *name, "--baselines", "oracle"])
+        result = runner.invoke(app, ["card", *name, "--baselines", "none", "--other", "nowhere"])
         assert result.exit_code == 1
         assert "Nothing will be saved: name a folder with --out" in result.output
     assert not list(tmp_path.iterdir())
@@ -76,3 +76,4 @@ def test_who_learned_from_others_of_the_split_gets_no_card(data: Path, le: Path)
     assert "learned from other users" in result.output
     unknown = runner.invoke(app, ["card", *where, "--baselines", "oracle"])
     assert "baselines must be some of" in unknown.output
+    assert "First are learned" not in unknown.output  # nothing is announced that cannot be

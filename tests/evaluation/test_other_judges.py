@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from llmrec_env.common.errors import SettingError
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.later_takes import later_takes
@@ -46,6 +47,8 @@ def test_later_takes_are_those_of_the_users_who_are_evaluated() -> None:
     assert found.tolist() == [min(5, len(items)) for items in later]
     least = later_takes(RandomPolicy(), user, k=5)
     best = later_takes(PreferencePolicy(user), user, k=5)
+    with pytest.raises(SettingError, match="k must be a whole number of at least 1"):
+        later_takes(RandomPolicy(), user, k=0)
     assert least.mean() < best.mean() < later_takes(Clairvoyant(), user, k=5).mean()
 
 

@@ -135,8 +135,11 @@ def test_intervals_are_those_of_the_normal_approximation() -> None:
 def test_what_cannot_be_paired_is_refused(simulator: TrueTasteUser) -> None:
     first = evaluate_policy(RandomPolicy(0), simulator, episodes=4, seed=0)
     second = evaluate_policy(RandomPolicy(0), simulator, episodes=4, seed=1)
-    with pytest.raises(DataError, match="same users"):
+    with pytest.raises(DataError, match=r"same users.*seeds 0 and 1"):
         first.difference(second)
+    fewer = evaluate_policy(RandomPolicy(0), simulator, episodes=3, seed=0)
+    with pytest.raises(DataError, match="4 and 3 users"):
+        first.difference(fewer)
 
 
 @core

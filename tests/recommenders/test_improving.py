@@ -143,3 +143,5 @@ def test_what_cannot_be_improved_is_refused(fitted: Recommender, truth: TrueTast
         ImproveConfig(discount=1.5)
     with pytest.raises(SettingError, match="temperature"):
         ImproveConfig(temperature=0.0)
+    with pytest.raises(SettingError, match="weight must be above 0"):
+        ImproveConfig(weight=0)

@@ -262,6 +262,11 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_done(
         Recommender(tiny(backbone="gru4rec", device="cuda:99")).fit(cycle_log)
 
 
+def test_a_simulated_user_in_the_place_of_the_log_is_told(user: TrueTasteUser) -> None:
+    with pytest.raises(DataError, match=r"fit\(log, user\); the first was a TrueTasteUser"):
+        Recommender().fit(user, user.world.log)  # type: ignore[arg-type]
+
+
 def test_refuses_other_catalogues(
     cycle_log: InteractionLog, user: TrueTasteUser, tiny: MakeConfig, tmp_path: Path
 ) -> None:

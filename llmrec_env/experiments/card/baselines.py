@@ -50,6 +50,19 @@ class Chosen:
         return self.taker.acceptance(histories, feedback, candidates)
 
 
+def check_baselines(names: Sequence[str]) -> None:
+    """Refuse what is no baseline.
+
+    Raises:
+        SettingError: a name is not in :data:`BASELINES`.
+    """
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise SettingError(
+            f"baselines must be some of {', '.join(BASELINES)}, got {', '.join(unknown)}"
+        )
+
+
 def fit_baselines(
     names: Sequence[str], source: Source, seed: int, folder: Path, budget: float = 1.0
 ) -> dict[str, Chosen]:
@@ -66,11 +79,7 @@ def fit_baselines(
         SettingError: there is no such baseline.
         MissingExtraError: the extra ``bench`` is not installed.
     """
-    unknown = [name for name in names if name not in BASELINES]
-    if unknown:
-        raise SettingError(
-            f"baselines must be some of {', '.join(BASELINES)}, got {', '.join(unknown)}"
-        )
+    check_baselines(names)
     train, validation, _ = source.split
     lesson = Lesson(train, validation, LikedRule(), source.log.is_ordered, seed)
     moments, later = Moments.of(train, validation, seed), LaterRatings.of(validation, seed)
