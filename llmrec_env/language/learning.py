@@ -42,6 +42,7 @@ from llmrec_env.language.learning_losses import (
 from llmrec_env.language.leaving_learning import learn_leaving
 from llmrec_env.language.liking_learning import LikingConfig, learn_liking
 from llmrec_env.language.model import LanguageEnvironment
+from llmrec_env.language.shared_taste import begin_shared
 from llmrec_env.language.validation import validate
 
 __all__ = ["LearningConfig", "Trial", "learn"]
@@ -82,6 +83,9 @@ def learn(
     batches = Batches(log, model, config)
     checks = _checks(validation, config)
     masked = masks_seen(train_log, config.mask_seen)
+    shared = None
+    if config.begin_shared and len(model.catalogue.parts) == 1:
+        shared = begin_shared(model.heads, log, checks, masked, config.seed)
     passes = -(-config.epochs * batches.per_epoch // processes.count())
     steps = max(config.min_steps, passes)
     folder = Path(checkpoint) / "learning" if checkpoint is not None else None
@@ -147,6 +151,7 @@ def learn(
         "best_step": history.best_step,
         "parts": parts,
         "long_run": long_run,
+        "shared": shared,
     }
     if folder is not None:
         clear_checkpoint(folder)

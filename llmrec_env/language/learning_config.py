@@ -60,6 +60,10 @@ class LearningConfig:
     """Whether validation leaves out what a user has seen; None: where repeats are rarer than 1% of
     the training log (:func:`llmrec_env.data.repeats.masks_seen`). The record says what came of it.
     """
+    begin_shared: bool = True
+    """Whether items' own vectors begin at what users share, in closed form
+    (:mod:`llmrec_env.language.shared_taste`), instead of at zero; only where nothing was learned
+    yet, and of a single catalogue."""
     sessions: Wanted = "auto"
     """What tells the sessions from which it is learned when users leave: a column of the log, the
     pauses between its times, the one that there is ("auto"), or nothing ("none")
