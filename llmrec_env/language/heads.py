@@ -33,6 +33,9 @@ class Heads(nn.Module):
         action   logits_j = cos(s_t, v_j) / tau
         raw reward   r(x_1:t, a) = u' h([x_1:t, a]) + c' v_a + b cos(s_t, v_a)    u, c = 0 at first
 
+    Where items have ids, learning lets q and L, or A, begin at what users share instead, see
+    :mod:`llmrec_env.language.shared_taste`.
+
     One mean alone says what a user likes by what they took lately, so that more of the same can
     only draw more. Beside it the mean of long memory, L, tells what they like in the long run, and
     A what the last items did to that: they may have had enough of it.

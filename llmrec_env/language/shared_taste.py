@@ -13,7 +13,9 @@ the map of long memory at ``L = g R R'``, R random and orthonormal: the cosine o
 begins at texts and shared taste together. Learning goes on from there. From zero it finds a part of
 it only: an LE of the generated world then ranks held-out items worse than these factors alone.
 
-How many factors, validation users decide: those by which their next items rank best.
+How many factors, validation users decide: those by which their next items rank best. Where these
+are the most that are tried, few factors do not hold what users share, but pairs of items do; the
+factors are then known by heart from the first step on, and items begin at zero.
 """
 
 from __future__ import annotations
@@ -53,8 +55,9 @@ def begin_shared(
         seed: of the factors and of the directions R.
 
     Returns:
-        NDCG@10 of the next items by ``popularity`` and by each number of factors, and which is
-        ``kept``, 0 where popularity is best; None where nothing was done.
+        NDCG@10 of the next items by ``popularity`` and by each number of factors, and how many are
+        ``kept``: 0 where popularity is best, or the most that are tried; None where nothing was
+        done.
     """
     if heads.id_correction is None or heads.id_correction.any():
         return None
@@ -64,11 +67,14 @@ def begin_shared(
     told = {"popularity": _ndcg(one, counts[:, None], validation, masked, decay)}
     best, kept = told["popularity"], 0
     factors = torch.zeros(log.n_items, 0)
-    for size in track([size for size in SIZES if size <= heads.id_correction.shape[1]], "share"):
+    sizes = [size for size in SIZES if size <= heads.id_correction.shape[1]]
+    for size in track(sizes, "what users share"):
         own = shared_taste(log, size, seed)
         told[str(size)] = _ndcg(own, own, validation, masked, decay)
         if told[str(size)] > best:
             best, kept, factors = told[str(size)], size, own
+    if kept == SIZES[-1]:
+        kept = 0
     if kept:
         _begin(heads, factors, counts, seed)
     return {**told, "kept": kept}
