@@ -17,6 +17,7 @@ from llmrec_env.experiments.improvement.judging import judge, judges
 from llmrec_env.experiments.tables import many
 from llmrec_env.experiments.verdicts import verdict
 from llmrec_env.reporting import Element, Estimate, Report, Table
+from llmrec_env.reporting.elements import Cell
 from llmrec_env.users.language import LanguageUser
 
 Found = dict[str, Any]
@@ -76,7 +77,7 @@ def findings(found: Found, budget: float) -> list[Element]:
 
 def write(report: Report, found: Found) -> None:
     """The section on what RL adds."""
-    rows = []
+    rows: list[list[Cell]] = []
     for world in (world for world in WHERE if world in found["earned"]["before"]):
         before, after, gain = _numbers(found, world)
         estimates = [Estimate(*interval(own)) for own in (before, after)]
