@@ -88,13 +88,17 @@ def test_a_protocol_holds_from_training_to_results(tmp_path: Path) -> None:
     trained = runner.invoke(app, ["shop", "train", *learn, *by])
     assert trained.exit_code == 0, trained.output
     policy = ("--policy", str(tmp_path / "run" / "behavior_cloning"), "--goals", "12")
-    for who, names in ((policy, ["greedy", "sampled"]), (("--agent", "rules", *by), None)):
+    judged_are = {
+        policy: ["greedy", "sampled", "first-hit", "browser"],
+        ("--agent", "rules", *by): ["first-hit", "browser", "oracle"],
+    }
+    for who, names in judged_are.items():
         out = tmp_path / "results.json"
         judged = runner.invoke(app, ["shop", "evaluate", *who, "--out", str(out)])
         assert judged.exit_code == 0, judged.output
         assert protocol.stamp in judged.output
         saved = json.loads(out.read_text())
-        assert list(saved) == (names or ["first-hit", "browser", "oracle"])
+        assert list(saved) == names
         for results in saved.values():
             assert results["origin"]["hash"] == protocol.hash
             assert results["goals"] == list(range(len(results["goals"])))

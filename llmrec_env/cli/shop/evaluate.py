@@ -63,7 +63,8 @@ def evaluate(
     products.
 
     Options: of the runs whose goal asks for options, how many bought with all of them chosen. A
-    trained policy is measured twice: with its best actions (greedy) and with sampled ones.
+    trained policy is measured twice, with its best actions (greedy) and with sampled ones, and two
+    rules that learn nothing stand beside it.
     """
     from agents.shop.evaluation import choose_goals, evaluate_shopper
     from agents.shop.shop_pool import shop_of
@@ -104,11 +105,12 @@ def _shoppers(
     from agents.shop.pipeline import load_policy
     from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 
+    rules = {"first-hit": FirstHit(), "browser": ScriptedBrowser(), "oracle": Oracle(shop)}
     if policy is not None:
         loaded = _answering(load_policy(policy), answers)
-        return [("greedy", loaded, None), ("sampled", loaded, seed)]
+        beside = [(name, rules[name], None) for name in ("first-hit", "browser")]
+        return [("greedy", loaded, None), ("sampled", loaded, seed), *beside]
     _answering(None, answers)
-    rules = {"first-hit": FirstHit(), "browser": ScriptedBrowser(), "oracle": Oracle(shop)}
     names = tuple(rules) if agent == "rules" else options.listed(agent)
     for name in names:
         if name not in rules:
