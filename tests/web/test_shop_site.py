@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ pytest.importorskip("starlette", reason="needs the extra serve")
 from agents.shop.behavior_cloning import BehaviorCloningConfig, behavior_cloning
 from agents.shop.compact import CompactConfig, CompactPolicy
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay
-from agents.shop.scripted import ScriptedBrowser
-from agents.shop.shop_pool import ShopPool
+from agents.shop.scripted import FirstHit, ScriptedBrowser
+from agents.shop.shop_pool import ShopObservation, ShopPool
 from llmrec_env.common.errors import DataError, FileError, SettingError
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.envs.shop.catalogue.builder import CatalogueBuilder
@@ -233,6 +234,34 @@ def test_agents_are_watched_after_ones_own_episode_only(
     shop_for(client, fields, goal=1)
     assert client.get("/agents/2").status_code == 200
     assert client.get("/agents/9").status_code == 404
+
+
+class Thinker(FirstHit):
+    """An agent that thinks until it is told to stop, and then has nothing to say."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+
+    def choose(self, observation: ShopObservation) -> str:
+        self.stop.wait(60)
+        raise MemoryError("no memory is left")
+
+
+def test_nobody_waits_for_an_agent_that_is_slow(
+    tmp_path: Path, visit: Come, fields: Fields
+) -> None:
+    thinker = Thinker()
+    site = opened(tmp_path / "people", policies={"thinker": thinker})
+    client = visit(site.application())
+    page = shop_for(client, fields, goal=1)
+    assert "is still shopping" in page
+    assert 'http-equiv="refresh"' in page
+    assert page.count(">watch<") == 3
+    assert client.get("/agents/3").status_code == 404
+    thinker.stop.set()
+    page = client.get("/shop").text
+    assert "failed: no memory is left" in page
+    assert 'http-equiv="refresh"' not in page
 
 
 def test_texts_of_strangers_are_texts(tmp_path: Path, visit: Come, fields: Fields) -> None:

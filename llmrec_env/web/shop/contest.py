@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
-
-from starlette.concurrency import run_in_threadpool
 
 from agents.shop.rollouts import Rollout, collect_rollouts
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
@@ -18,6 +17,8 @@ from llmrec_env.envs.shop.shop import Shop
 
 MOST_GOALS = 256
 """Goals whose results are kept."""
+WAITED = 2.0
+"""Seconds for which a person waits for the agents; a language model takes longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,34 +41,34 @@ def contestants(shop: Shop, policies: Mapping[str, ShopAgent]) -> list[Contestan
 
 
 class Contest:
-    """The agents' episodes, each played when it is asked for first.
+    """The agents' episodes, played when they are asked for first, one after the other.
 
     Args:
         settings: of the environment.
         contestants: who shops.
     """
 
-    def __init__(self, settings: Mapping[str, Any], contestants: list[Contestant]) -> None:
+    def __init__(self, settings: Mapping[str, Any], contestants: Sequence[Contestant]) -> None:
         self._settings = settings
         self.contestants = contestants
-        self._known: OrderedDict[int, list[Rollout]] = OrderedDict()
-        self._lock = asyncio.Lock()
+        self._known: OrderedDict[int, list[Future[Rollout]]] = OrderedDict()
+        self._playing = threading.Lock()
 
-    async def rollouts(self, goal: int) -> list[Rollout]:
-        """What each contestant does with a goal, in their order.
-
-        A language model takes seconds, so it is asked in a thread of its own, one goal at a time.
-        """
-        async with self._lock:
-            if goal not in self._known:
-                self._known[goal] = await run_in_threadpool(self._play, goal)
-                if len(self._known) > MOST_GOALS:
-                    self._known.popitem(last=False)
+    def rollouts(self, goal: int) -> list[Future[Rollout]]:
+        """What each contestant does with a goal, in their order; those who are slow go on in a
+        thread, which ends with the process."""
+        if goal not in self._known:
+            self._known[goal] = futures = [Future() for _ in self.contestants]
+            threading.Thread(target=self._play, args=(goal, futures), daemon=True).start()
+            if len(self._known) > MOST_GOALS:
+                self._known.popitem(last=False)
+        wait(self._known[goal], WAITED)
         return self._known[goal]
 
-    def _play(self, goal: int) -> list[Rollout]:
-        with progress.hidden():
-            return [
-                collect_rollouts(contestant.agent, self._settings, [goal])[0]
-                for contestant in self.contestants
-            ]
+    def _play(self, goal: int, futures: list[Future[Rollout]]) -> None:
+        with self._playing, progress.hidden():
+            for contestant, future in zip(self.contestants, futures, strict=True):
+                try:
+                    future.set_result(collect_rollouts(contestant.agent, self._settings, [goal])[0])
+                except Exception as error:  # the page tells of it
+                    future.set_exception(error)

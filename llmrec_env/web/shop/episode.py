@@ -14,19 +14,18 @@ from llmrec_env.web.shop.view import PageView, page_view
 
 @dataclass(frozen=True)
 class Bought:
-    """What a purchase was, and what it earned.
+    """What a purchase was, and what its reward is made of.
 
     Attributes:
         name, asin, price: of the product, in dollars.
         options: the values that were chosen, by option.
-        reward: in [0, 1]; parts: its terms by name, each in [0, 1].
+        parts: the terms of the reward by name, each in [0, 1].
     """
 
     name: str
     asin: str
     price: float
     options: dict[str, str]
-    reward: float
     parts: dict[str, float]
 
 
@@ -94,7 +93,6 @@ class ShopEpisode:
                 purchase.product.asin,
                 purchase.price,
                 dict(purchase.options),
-                float(reward),
                 dict(info["rewards"]),
             )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +19,7 @@ from agents.shop.rollouts import Rollout, check_goal
 from agents.shop.shop_pool import ShopAgent, shop_of
 from llmrec_env.envs.shop.views.rendering import submitted
 from llmrec_env.web.guard import LOOPBACK
-from llmrec_env.web.shop.contest import Contest, contestants
+from llmrec_env.web.shop.contest import Contest, Contestant, contestants
 from llmrec_env.web.shop.episode import Bought, ShopEpisode, replayed
 from llmrec_env.web.shop.trajectories import Trajectories
 from llmrec_env.web.shop.view import wish_of
@@ -26,6 +28,7 @@ from llmrec_env.web.visits import Visits
 
 LATEST = 12
 """Finished episodes that the first page names."""
+STILL = "is still shopping"
 NO_SUCH_EPISODE = "There is no such episode."
 
 
@@ -40,14 +43,14 @@ class Visit:
 
 @dataclass(frozen=True)
 class Result:
-    """How somebody did: the name, what they go by, the rollout, what was bought, and where the
-    replay stands."""
+    """How an agent did: the name, what it goes by, the rollout (None where it is not done, or has
+    failed), what was bought, and where the replay stands."""
 
     name: str
     note: str
-    rollout: Rollout
-    bought: Bought | None
-    replay: str
+    rollout: Rollout | None = None
+    bought: Bought | None = None
+    replay: str = ""
 
 
 @dataclass(frozen=True)
@@ -187,11 +190,11 @@ class ShopSite:
         visit, number = self._visits.of(request), request.path_params["number"]
         if visit is None or not visit.episode.ended:
             raise HTTPException(404, "Finish your own episode first.")
-        rollouts = await self._contest.rollouts(visit.episode.goal)
-        if number >= len(rollouts):
+        agents = await self._agents(visit.episode.goal)
+        rollout = agents[number].rollout if number < len(agents) else None
+        if rollout is None:
             raise HTTPException(404, NO_SUCH_EPISODE)
-        name = self._contest.contestants[number].name
-        return self._watch(request, rollouts[number], f"/agents/{number}", name)
+        return self._watch(request, rollout, agents[number].replay, agents[number].name)
 
     async def replay(self, request: Request) -> Response:
         """A saved episode, step by step."""
@@ -219,28 +222,32 @@ class ShopSite:
         )
 
     async def _end(self, episode: ShopEpisode) -> Response:
-        rollouts = await self._contest.rollouts(episode.goal)
-        agents = [
-            Result(
-                contestant.name,
-                contestant.note,
-                rollout,
-                replayed(self._settings, rollout).bought,
-                f"/agents/{number}",
-            )
-            for number, (contestant, rollout) in enumerate(
-                zip(self._contest.contestants, rollouts, strict=True)
-            )
-        ]
+        agents = await self._agents(episode.goal)
         return rendered(
             "shop/end.html.j2",
             wish=wish_of(self._shop.goals[episode.goal]),
             bought=episode.bought,
             rollout=episode.rollout,
             agents=agents,
+            waiting=any(agent.note == STILL for agent in agents),
             explained=isinstance(self._settings.get("reward", ""), str),
             saved=str(self._trajectories.path),
         )
+
+    async def _agents(self, goal: int) -> list[Result]:
+        """How each agent did with a goal, as far as that is known by now."""
+        futures = await run_in_threadpool(self._contest.rollouts, goal)
+        numbered = enumerate(zip(self._contest.contestants, futures, strict=True))
+        return [self._result(number, *pair) for number, pair in numbered]
+
+    def _result(self, number: int, contestant: Contestant, future: Future[Rollout]) -> Result:
+        if not future.done():
+            return Result(contestant.name, STILL)
+        if error := future.exception():
+            return Result(contestant.name, f"failed: {error}")
+        rollout = future.result()
+        bought = replayed(self._settings, rollout).bought
+        return Result(contestant.name, contestant.note, rollout, bought, f"/agents/{number}")
 
     def _save(self, visit: Visit) -> None:
         """Save a finished episode, once."""
