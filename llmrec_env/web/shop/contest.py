@@ -58,7 +58,8 @@ class Contest:
         """What each contestant does with a goal, in their order; those who are slow go on in a
         thread, which ends with the process."""
         if goal not in self._known:
-            self._known[goal] = futures = [Future() for _ in self.contestants]
+            futures: list[Future[Rollout]] = [Future() for _ in self.contestants]
+            self._known[goal] = futures
             threading.Thread(target=self._play, args=(goal, futures), daemon=True).start()
             if len(self._known) > MOST_GOALS:
                 self._known.popitem(last=False)
