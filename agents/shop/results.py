@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
-from llmrec_env.common.errors import DataError
+from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.evaluation.intervals import Z95, Interval
 
@@ -59,6 +59,21 @@ class ShopResults:
         chosen, with its 95% interval; None where no goal asks for any."""
         asked = ~np.isnan(self.options)
         return _per_cent(self.options[asked], self.products[asked]) if asked.any() else None
+
+    def success_above(self, other: ShopResults) -> Interval:
+        """How much higher the success is than another's on the same goals, in points of per cent.
+
+        Paired, so that hard goals are hard for both: narrower than two intervals side by side.
+
+        Raises:
+            SettingError: the other's goals are others, or by another protocol.
+        """
+        named = (self.origin.get("hash"), other.origin.get("hash"))
+        same = np.array_equal(self.goals, other.goals)
+        if named[0] != named[1] or not same or not np.array_equal(self.products, other.products):
+            raise SettingError("results are compared on the same goals of the same protocol")
+        difference = 100.0 * (self.successes.astype(np.float64) - other.successes)
+        return bounded_interval(difference, self.products, -100.0, 100.0)
 
     def summary(self) -> dict[str, Any]:
         """Success, score and options as ``[mean, low, high]``, and counts."""

@@ -188,6 +188,14 @@ def test_results_carry_protocol_options_and_intervals(
     for results in (oracle, browser):
         # a success chose all that was asked for, in the repaired rule
         assert (results.options[results.successes] != 0.0).all()
+    mean, low, high = oracle.success_above(browser)
+    assert mean == pytest.approx(oracle.success.mean - browser.success.mean)
+    assert high - low < oracle.success.high - oracle.success.low + 2 * (
+        browser.success.high - browser.success.low
+    )
+    assert browser.success_above(browser) == (0.0, 0.0, 0.0)
+    with pytest.raises(SettingError, match="same goals of the same protocol"):
+        oracle.success_above(evaluate_shopper(ScriptedBrowser(), own, range(29)))
     browser.save(tmp_path / "r.json")
     loaded = ShopResults.load(tmp_path / "r.json")
     assert loaded.to_json() == browser.to_json()
