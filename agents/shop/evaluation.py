@@ -11,6 +11,8 @@ from agents.shop.results import ShopResults
 from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import progress_bar
+from llmrec_env.envs.shop.views.observations import PROMPT
+from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS
 
 SHOPPERS = 64
 """Episodes at once."""
@@ -45,7 +47,8 @@ def evaluate_shopper(
         SettingError: a setting has no such value, or is another than the protocol's.
     """
     size = SHOPPERS if goals is None else min(SHOPPERS, max(1, len(goals)))
-    pool = ShopPool(as_read_by(agent, settings), agent.observation, agent.action_mode, size)
+    settings = as_read_by(agent, settings)
+    pool = ShopPool(settings, agent.observation, agent.action_mode, size)
     origin = _origin(pool, agent, settings, sample_seed)
     waiting = list(range(len(pool.shop.goals))) if goals is None else list(goals)
     n = len(waiting)
@@ -99,6 +102,9 @@ def _origin(
         "action_mode": agent.action_mode,
         "sample_seed": sample_seed,
     }
+    tokens = settings.get("prompt_tokens", PROMPT_TOKENS)
+    if agent.observation == PROMPT:
+        origin["prompt_tokens"] = tokens
     protocol = pool.shop.protocol
     if protocol is None:
         return origin
@@ -106,6 +112,11 @@ def _origin(
         raise SettingError(
             f"protocol {protocol.name!r} has {protocol.max_episode_steps} steps an episode, and "
             f"max_episode_steps={pool.step_limit}: take the settings that it gives"
+        )
+    if agent.observation == PROMPT and tokens > protocol.prompt_tokens:
+        raise SettingError(
+            f"protocol {protocol.name!r} has pages of {protocol.prompt_tokens} tokens at most, and "
+            f"this agent reads {tokens}"
         )
     if settings.get("invalid_penalty"):
         raise SettingError(f"protocol {protocol.name!r} has no invalid_penalty: leave it out")

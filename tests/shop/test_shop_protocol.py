@@ -6,9 +6,10 @@ import json
 import pickle
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -18,7 +19,7 @@ import llmrec_env
 from agents.shop.evaluation import evaluate_shopper
 from agents.shop.results import ShopResults
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
-from agents.shop.shop_pool import shop_of
+from agents.shop.shop_pool import ShopObservation, shop_of
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.envs.language_agents import ShopTools, TextLoop
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
@@ -212,6 +213,18 @@ def test_results_of_another_environment_are_none_of_the_protocol(
     for change in ({"max_episode_steps": 9}, {"invalid_penalty": 0.1}):
         with pytest.raises(SettingError, match="protocol 'small' has"):
             evaluate_shopper(FirstHit(), {**own, **change}, [0])
+
+    class Reader:
+        """Buys the first hit of pages that are longer than the protocol's."""
+
+        observation, action_mode = "prompt", "index"
+        view: ClassVar = {"prompt_tokens": 4096}
+
+        def act(self, observations: Sequence[ShopObservation], rng: Any = None) -> list[int]:
+            return [0 for _ in observations]
+
+    with pytest.raises(SettingError, match="pages of 1024 tokens at most"):
+        evaluate_shopper(Reader(), own, [0])
 
     def half(goal: Any, purchase: Purchase) -> Verdict:
         return Verdict(RepairedReward()(goal, purchase).reward / 2, {})
