@@ -135,11 +135,8 @@ def draw_seat(page: Page, folder: Path) -> None:
                 shots.append(shot(page))
             press(page, "text=Take it" if liking >= 4 else "text=Skip it")
         shots.append(shot(page))
-    beside(
-        shots,
-        PICTURES / "seat.png",
-        COMMAND | {"answers": [asdict(a) for a in site.answers.answers]},
-    )
+    answers = [asdict(answer) | {"at": ""} for answer in site.answers.answers]
+    beside(shots, PICTURES / "seat.png", COMMAND | {"answers": answers})
 
 
 def main() -> None:
