@@ -3,7 +3,8 @@
     python docs/make_page_pictures.py
 
 A visitor shops for a goal of the generated shop, and sits in the place of a user of the generated
-world; what they do is fixed. It needs Chromium and the extras ``serve``, ``browser`` and ``shop``.
+world, answering as that user does. It needs Chromium and the extras ``serve``, ``browser`` and
+``shop``.
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvicorn
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
+import llmrec_env
 from agents.shop.rollouts import collect_rollouts, load_rollouts
 from agents.shop.shop_pool import shop_of
 from llmrec_env.common.run_folder import RunFolder
+from llmrec_env.envs.next_item.initial_histories import InitialHistories
 from llmrec_env.evaluation.policies import PreferencePolicy
 from llmrec_env.evaluation.stochastic import EpsilonGreedy
 from llmrec_env.users.language import embedded_user
+from llmrec_env.users.true_taste import TrueTasteUser
 from llmrec_env.web.seat.person import PersonUser
 from llmrec_env.web.seat.site import SeatSite
 from llmrec_env.web.seat.sitting import Seat
@@ -43,8 +48,7 @@ from make_pictures import PICTURES, sign, write_json
 COMMAND = {"command": "python docs/make_page_pictures.py"}
 SHOP = {"split": "train"}
 GOAL, WORDS = 4030, "heavy duty security cameras"
-USER, LIKINGS = "u01204", (2, 4, 5, 3, 1, 4, 2, 5, 4, 1, 3, 4)
-"""A liking of 4 or 5 takes the item."""
+USER, ITEMS = "u01204", 20
 PHONE = {"width": 400, "height": 800}
 GAP, GROUND = 16, (208, 205, 197)
 COLOURS = 128
@@ -118,22 +122,47 @@ def draw_shop(page: Page, folder: Path) -> None:
     beside(shots, PICTURES / "shop_pages.png", COMMAND | numbers)
 
 
+class TrueUser:
+    """Answers as the user of the generated world does who has this history.
+
+    Args:
+        user_id: who.
+    """
+
+    def __init__(self, user_id: str) -> None:
+        simulator = TrueTasteUser(llmrec_env.generate_world())
+        users = simulator.users
+        user = users.user_index(user_id)
+        history = InitialHistories(users).history(user)
+        self._places = {title: place for place, title in enumerate(simulator.catalogue.titles)}
+        self._session = simulator.open([history], np.array([user]))
+        self._luck = np.random.default_rng(0)
+
+    def answer(self, title: str) -> tuple[bool, int]:
+        """Whether an item is taken, and the liking in stars."""
+        said = self._session.respond(np.array([self._places[title]]))
+        taken = self._luck.random() < said.accept_probability[0]
+        self._session.commit(np.array([taken]))
+        return bool(taken), 1 + round(4 * float(said.reward[0]))
+
+
 def draw_seat(page: Page, folder: Path) -> None:
     """A whole visit: an item beside what was said of the last one, and the end."""
     users = embedded_user()
     policy = EpsilonGreedy(PreferencePolicy(users), 0.3)
-    seat = Seat(PersonUser(users), policy, "own", len(LIKINGS))
+    seat = Seat(PersonUser(users), policy, "own", ITEMS)
     site = SeatSite(seat, RunFolder.claim(folder, "serve", {}), "Users of the generated world")
-    shots = []
+    person, shots = TrueUser(USER), []
     with served(site.application()) as address:
         page.goto(address)
         page.fill("input[name=user]", USER)
         press(page, "text=Sit down")
-        for step, liking in enumerate(LIKINGS):
+        for step in range(ITEMS):
+            taken, liking = person.answer(page.inner_text("h1"))
             page.check(f"input[name=liking][value='{liking}']", force=True)
             if step in (0, 2):
                 shots.append(shot(page))
-            press(page, "text=Take it" if liking >= 4 else "text=Skip it")
+            press(page, "text=Take it" if taken else "text=Skip it")
         shots.append(shot(page))
     answers = [asdict(answer) | {"at": ""} for answer in site.answers.answers]
     beside(shots, PICTURES / "seat.png", COMMAND | {"answers": answers})
