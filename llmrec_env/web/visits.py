@@ -28,9 +28,6 @@ class Visits(Generic[T]):
         self._most = most
         self._visits: OrderedDict[str, T] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._visits)
-
     def items(self) -> Iterator[tuple[str, T]]:
         """The secrets of the cookies with what their owners do, quietest first."""
         yield from self._visits.items()

@@ -6,6 +6,7 @@ import html
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,8 @@ def test_a_full_disk_loses_nothing(
 
 def test_a_replay_shows_every_step(tmp_path: Path, visit: Come) -> None:
     (rollout,) = collect_rollouts(ScriptedBrowser(), shop_settings(), [5])
-    site = opened(tmp_path / "people", replays=[rollout], replay_title="mine.json")
+    muddled = replace(rollout, actions=("click[the moon]", *rollout.actions))
+    site = opened(tmp_path / "people", replays=[rollout, muddled], replay_title="mine.json")
     client = visit(site.application())
     assert "mine.json" in client.get("/").text
     for step, action in enumerate(rollout.actions):
@@ -220,8 +222,10 @@ def test_a_replay_shows_every_step(tmp_path: Path, visit: Come) -> None:
         assert all(button.endswith(" disabled>") for button in pressed)
     page = client.get(f"/replays/file/0?step={len(rollout.actions)}").text
     assert f"<b>{rollout.reward:.2f}</b> of 1.00" in page
-    assert client.get("/replays/file/1").status_code == 404
+    assert client.get("/replays/file/2").status_code == 404
     assert client.get("/replays/elsewhere/0").status_code == 404
+    told = [client.get(f"/replays/file/1?step={step}").text for step in range(2)]
+    assert ["which cannot be done here" in page for page in told] == [True, False]
     assert client.get("/replays/file/0?step=x").status_code == 200
 
 

@@ -219,6 +219,7 @@ class ShopSite:
             title=title,
             step=step,
             action=rollout.actions[step] if step < len(rollout.actions) else None,
+            possible=replayed(self._settings, rollout, step + 1).valid,
         )
 
     async def _end(self, episode: ShopEpisode) -> Response:
