@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from llmrec_env.cli import app
 from llmrec_env.envs.shop.protocol.making import make_protocol
+from llmrec_env.envs.shop.protocol.protocol import load_protocol, named_protocols
 
 pytest.importorskip("bm25s")
 SHOP = ("--catalogue", "150", "--goals-per-product", "2")
@@ -81,8 +82,12 @@ def test_what_takes_long_is_asked_for(base_model: str, tmp_path: Path) -> None:
 
 
 def test_a_protocol_holds_from_training_to_results(tmp_path: Path) -> None:
-    protocol = make_protocol("small", 150, goals_per_product=2)
-    protocol.save(tmp_path / "small.json")
+    made = runner.invoke(app, ["shop", "protocol", "--out", str(tmp_path / "small.json"), *SHOP])
+    assert made.exit_code == 0, made.output
+    protocol = load_protocol(tmp_path / "small.json")
+    assert protocol.name == "small"
+    assert protocol == make_protocol("other", 150, goals_per_product=2)
+    assert protocol.stamp in made.output
     by = ("--protocol", str(tmp_path / "small.json"))
     learn = ("--out", str(tmp_path / "run"), "--stages", "behavior_cloning", "--rollouts", "10")
     trained = runner.invoke(app, ["shop", "train", *learn, *by])
@@ -103,6 +108,13 @@ def test_a_protocol_holds_from_training_to_results(tmp_path: Path) -> None:
             assert results["origin"]["hash"] == protocol.hash
             assert results["goals"] == list(range(len(results["goals"])))
             assert results["summary"]["options_chosen"] is not None
+
+
+def test_the_named_protocols_are_shown() -> None:
+    shown = runner.invoke(app, ["shop", "protocol"], env={"COLUMNS": "120"})
+    assert shown.exit_code == 0, shown.output
+    for name in named_protocols():
+        assert load_protocol(name).hash[:12] in shown.output
 
 
 def test_the_oracle_and_the_rules_are_judged_without_training() -> None:
@@ -134,6 +146,8 @@ def test_a_person_can_buy() -> None:
         (("evaluate", "--policy", "nowhere"), "no finished stage"),
         (("evaluate", "--policy", "x", "--catalogue", "9"), "leave out --catalogue"),
         (("evaluate", "--protocol", "nobodys"), "there are generated"),
+        (("protocol", "--out", "p.json", "--protocol", "generated"), "leave it out beside --out"),
+        (("protocol", "--out", "p.json", "--test-share", ".95"), "leave something to training"),
         (("evaluate", "--protocol", "generated", "--reward", "webshop"), "leave out --reward"),
         (("evaluate", "--protocol", "webshop-products"), "pass their folder"),
         (("train", "--out", "x", "--stages", "magic"), "joined by commas"),

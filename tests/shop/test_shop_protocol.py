@@ -124,6 +124,7 @@ def test_other_goals_are_refused(protocol: ShopProtocol, small_catalogue: Produc
         ({"held_out": (0.5, 0.6)}, "leave something to training"),
         ({"held_out": (0.0, 0.3)}, "two shares above 0"),
         ({"split_by": "luck"}, "split_by"),
+        ({"instructions": "rewritten.json"}, "instructions"),
         ({"instructions": "human"}, "this catalogue has none"),
         ({"reward": "free"}, "reward"),
         ({"goal_seed": -1}, "goal_seed"),

@@ -5,6 +5,7 @@ import typer
 from llmrec_env.cli.shop.evaluate import evaluate
 from llmrec_env.cli.shop.openenv import openenv
 from llmrec_env.cli.shop.play import play
+from llmrec_env.cli.shop.protocol import protocol
 from llmrec_env.cli.shop.serve import serve
 from llmrec_env.cli.shop.train import train
 
@@ -13,5 +14,5 @@ app = typer.Typer(
     "shop yourself.",
     no_args_is_help=True,
 )
-for command in (train, evaluate, play, serve, openenv):
+for command in (train, evaluate, protocol, play, serve, openenv):
     app.command()(command)

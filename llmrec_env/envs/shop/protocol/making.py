@@ -10,6 +10,7 @@ import numpy as np
 
 from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
+from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.shop.catalogue.generated import ORIGIN
 from llmrec_env.envs.shop.catalogue.human_list import PRICE
 from llmrec_env.envs.shop.dealing import made_goals, protocol_goals
@@ -17,7 +18,7 @@ from llmrec_env.envs.shop.goals import Goal, split_names
 from llmrec_env.envs.shop.inventory import CatalogueSource, open_inventory
 from llmrec_env.envs.shop.protocol.content import catalogue_hash, goals_hash
 from llmrec_env.envs.shop.protocol.parts import NAMES, CatalogueRecord
-from llmrec_env.envs.shop.protocol.protocol import ShopProtocol
+from llmrec_env.envs.shop.protocol.protocol import INSTRUCTIONS, ShopProtocol
 from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS
 
 GOALS_PER_PRODUCT = 10
@@ -60,6 +61,7 @@ def make_protocol(
         SettingError: there are too few goals, or an argument has no such value.
     """
     goal_seed = check_whole("goal_seed", goal_seed, 0)
+    check_name("instructions", instructions, INSTRUCTIONS)
     if len(held_out) != 2 or min(held_out) <= 0.0 or sum(held_out) >= 1.0:
         raise SettingError(
             f"held_out must be two shares above 0 that leave something to training, got {held_out}"
