@@ -104,7 +104,8 @@ def main(args):
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train()
-    trainer.save_model(args.out)
+    trainer.model.save_pretrained(args.out)
+    trainer.processing_class.save_pretrained(args.out)
     print(f"saved in {args.out}")
 
 
