@@ -58,6 +58,13 @@ class Move(NamedTuple):
     value: Any = None
 
 
+class Measured(NamedTuple):
+    """A text, and how many tokens it has."""
+
+    text: str
+    tokens: int
+
+
 class Line(NamedTuple):
     """A line of a page; with an ``action`` it is a button."""
 
@@ -78,6 +85,7 @@ class Page:
         rows: the products on it; product: the one that is open.
         number: of a page of results, from 0; total: hits.
         rendered: texts that were already rendered, by form and by what is marked.
+        measured: the whole texts for language models, by how tokens are counted and as above.
     """
 
     kind: Kind
@@ -88,6 +96,7 @@ class Page:
     number: int = 0
     total: int = 0
     rendered: dict[Hashable, str] = field(default_factory=dict)
+    measured: dict[Hashable, Measured] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.valid: tuple[str, ...] = tuple(self.moves)

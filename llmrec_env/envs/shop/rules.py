@@ -132,7 +132,9 @@ class ShopRules(Rules[Outcome]):
 
     def action_masks(self) -> BoolArray:
         """Bool (N, max_actions), true where a slot has an action."""
-        return np.stack([shopper.mask() for shopper in self.shoppers]).view(np.bool_)
+        taken = np.array([len(shopper.choices) for shopper in self.shoppers])
+        masks: BoolArray = np.arange(self.action_settings.max_actions) < taken[:, None]
+        return masks
 
     def _texts(self, actions: Any, rows: list[int]) -> list[str | None]:
         """The actions of ``rows`` as texts; None for a slot that is empty."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 LONGEST_ANSWER = 20_000
@@ -56,13 +57,24 @@ def _boxed(text: str) -> str | None:
 
 def _bare(text: str, verbs: Sequence[str]) -> str | None:
     """The last ``verb[…]`` of a text, to its closing bracket in the same line."""
-    known = "|".join(map(re.escape, verbs))
-    for start in reversed(list(re.finditer(rf"\b({known})\s*\[", text, re.IGNORECASE))):
+    alone, opening = _forms(tuple(verbs))
+    if action := alone.fullmatch(text):
+        return f"{action[1].lower()}[{action[2]}]"
+    for start in reversed(list(opening.finditer(text))):
         line = text[start.end() - 1 : start.end() + LONGEST_ARGUMENT].split("\n", 1)[0]
         argument = _inside(line, 0)
         if argument is not None:
             return f"{start[1].lower()}[{argument}]"
     return None
+
+
+@lru_cache(maxsize=16)
+def _forms(verbs: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """``verb[…]`` and nothing else, without brackets inside; and how one begins anywhere."""
+    known = "|".join(map(re.escape, verbs))
+    inside = rf"[^\[\]\n]{{0,{LONGEST_ARGUMENT - 1}}}"
+    alone = rf"\s*({known})\s*\[({inside})\]\s*"
+    return re.compile(alone, re.IGNORECASE), re.compile(rf"\b({known})\s*\[", re.IGNORECASE)
 
 
 def _inside(text: str, start: int) -> str | None:

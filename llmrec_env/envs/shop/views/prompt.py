@@ -24,7 +24,7 @@ from collections.abc import Sequence
 
 from llmrec_env.common.checks import check_whole
 from llmrec_env.envs.common.rendering import clean
-from llmrec_env.envs.shop.pages import SEARCH, Line, Page
+from llmrec_env.envs.shop.pages import SEARCH, Line, Measured, Page
 from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.views.rendering import MAX_RENDERED
 from llmrec_env.envs.shop.words import share_within, words_of
@@ -36,8 +36,9 @@ LEAST = 256
 ANY_SEARCH = "search[any words]"
 NOT_SHOWN = "({} more can be clicked and are not shown)\n"
 PRICE = re.compile(r"(?:Price: )?\$[\d.,]+")
+NO_HEAD = Measured("", 0)
 KEPT_LINES = 65_536
-"""Lines whose pieces are kept; all go when there are more."""
+"""Lines whose pieces, and instructions whose heads, are kept; all go when there are more."""
 
 
 class PromptView:
@@ -72,26 +73,50 @@ class PromptView:
         self._split = pieces_of if pieces is None else pieces
         self._names_actions = names_actions
         self._kept: dict[str, list[str]] = {}
+        self._heads: dict[str, Measured] = {}
 
     def text(self, session: Session) -> str:
         """What a shopper reads now, within the budget."""
         page, instruction, marked = session.page, session.goal.instruction, session.marked()
+        head = self._head(instruction) if self._names_actions or page.is_index else NO_HEAD
+        body = self._whole(page, marked)
+        if head.tokens + body.tokens <= self.prompt_tokens:
+            return (head.text + body.text).rstrip("\n")
         key = self._split, self.prompt_tokens, self._names_actions, instruction, marked
         text = page.rendered.get(key)
         if text is None:
             if len(page.rendered) >= MAX_RENDERED:
                 page.rendered.clear()
-            text = page.rendered[key] = self._rendered(page, instruction, marked)
+            text = page.rendered[key] = self._cut(page, instruction, marked, head)
         return text
 
-    def _rendered(self, page: Page, instruction: str, marked: frozenset[str]) -> str:
-        head: list[str] = []
-        if self._names_actions or page.is_index:
-            head = self._pieces(f"Instruction: {instruction}\n")
-            head = shortened(head, self.prompt_tokens // 2)
-        lines = [self._line(line, marked) for line in page.lines]
+    def _head(self, instruction: str) -> Measured:
+        head = self._heads.get(instruction)
+        if head is None:
+            if len(self._heads) >= KEPT_LINES:
+                self._heads.clear()
+            pieces = self._pieces(f"Instruction: {instruction}\n")
+            pieces = shortened(pieces, self.prompt_tokens // 2)
+            head = self._heads[instruction] = Measured("".join(pieces), len(pieces))
+        return head
+
+    def _whole(self, page: Page, marked: frozenset[str]) -> Measured:
+        """All lines of a page, which all shoppers read alike."""
+        key = self._split, self._names_actions, marked
+        body = page.measured.get(key)
+        if body is None:
+            if len(page.measured) >= MAX_RENDERED:
+                page.measured.clear()
+            lines = [self._line(line, marked) for line in page.lines]
+            tokens = sum(len(self._pieces(line)) for line in lines if line)
+            body = page.measured[key] = Measured("".join(lines), tokens)
+        return body
+
+    def _cut(self, page: Page, instruction: str, marked: frozenset[str], head: Measured) -> str:
+        texts = (self._line(line, marked) for line in page.lines)
+        lines = [self._pieces(text) if text else [] for text in texts]
         worth = _worth(page, instruction, marked)
-        room = self.prompt_tokens - len(head)
+        room = self.prompt_tokens - head.tokens
         kept = fitted(lines, worth, room)
         hidden = sum(not own for own, whole in zip(kept, lines, strict=True) if whole)
         if hidden:
@@ -100,9 +125,9 @@ class PromptView:
             rows = zip(kept, lines, worth, strict=True)
             hidden = sum(not own for own, whole, value in rows if whole and value is not None)
             kept.append(self._pieces(NOT_SHOWN.format(hidden)) if hidden else [])
-        return "".join(piece for line in [head, *kept] for piece in line).rstrip("\n")
+        return (head.text + "".join(piece for line in kept for piece in line)).rstrip("\n")
 
-    def _line(self, line: Line, marked: frozenset[str]) -> list[str]:
+    def _line(self, line: Line, marked: frozenset[str]) -> str:
         text, action = line
         if action == SEARCH:
             text = ANY_SEARCH if self._names_actions else ""
@@ -111,7 +136,7 @@ class PromptView:
             text = f"{button} (chosen)" if action in marked else button
         else:
             text = clean(text, len(text))  # a catalogue's texts make no lines of their own
-        return self._pieces(f"{text}\n") if text else []
+        return f"{text}\n" if text else ""
 
     def _pieces(self, line: str) -> list[str]:
         pieces = self._kept.get(line)
