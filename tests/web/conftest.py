@@ -56,9 +56,10 @@ def listening(application: Any) -> Iterator[str]:
             thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The system's Chromium without a screen, driven by Playwright."""
+    """The system's Chromium without a screen, driven by Playwright, whose event loop ends with the
+    module: a command that serves runs one too."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra browser")
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
