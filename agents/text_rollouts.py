@@ -45,8 +45,6 @@ class TextRollouts:
         SettingError: an argument is out of range.
     """
 
-    __name__ = "TextRollouts"
-
     def __init__(self, make_loop: Callable[[], Loop], answer_tokens: int = 48) -> None:
         self._make_loop = make_loop
         self._answer_tokens = check_whole("answer_tokens", answer_tokens, 1)

@@ -44,7 +44,9 @@ def test_a_manager_has_the_names_that_verl_agent_reads(small_catalogue: ProductC
     assert seen["text"][0] == f"{loops.manual}\n\nYou see:\n{pages[0]}"
     assert not any(info["won"] for info in infos)
     answers = [f"search[{info['instruction']}]" for info in same]
-    shop.step(["nothing", *answers[1:]])
+    seen, *_ = shop.step(["nothing", *answers[1:]])
+    assert seen["anchor"][0] == pages[0] != seen["anchor"][1]
+    assert "You see:\nYour last answer had no action" in seen["text"][0]
     *_, same = loops.step(answers)
     opening = [valid for valid in same[3]["valid_actions"] if valid.startswith("click[g")]
     seen, *_ = shop.step(["x", "x", "x", opening[0]])

@@ -227,6 +227,11 @@ class TextLoops:
             infos.append(self._info(row, action))
         return texts, outcome.reward, self.terminated | self.truncated, infos
 
+    @property
+    def pages(self) -> list[str]:
+        """Where each row stands: the N texts, without a line about the last answer."""
+        return [self._prompt.text(shopper.session) for shopper in self._rules.shoppers]
+
     def _page(self, row: int, action: str | None = "") -> str:
         """The page of a row, below what is to be said of the last action."""
         page = self._prompt.text(self._rules.shoppers[row].session)

@@ -19,7 +19,7 @@ class ShopManager:
 
     Each step's prompt stands alone there, so the text has the manual, the last actions with what
     was seen before each, and the page; the anchor, by which GiGPO (arXiv 2505.10978) finds steps
-    in the same situation, is the page alone.
+    in the same situation, is the page alone, without a line about the last answer.
 
     Args:
         n: rows; group: so many rows after another have the same goal.
@@ -94,7 +94,7 @@ class ShopManager:
         for page, told in zip(self._pages, self._told, strict=True):
             before = told[len(told) - min(self._history, len(told)) :]
             texts.append("\n\n".join([self._loops.manual, *before, f"You see:\n{page}"]))
-        return {"text": texts, "image": None, "anchor": list(self._pages)}
+        return {"text": texts, "image": None, "anchor": self._loops.pages}
 
 
 def _renamed(info: Mapping[str, Any], reward: float) -> dict[str, Any]:
