@@ -80,6 +80,25 @@ def _findings(settings: ImprovementSettings, found: Found, users: int) -> list[E
         )
         claim = f"{arm}: earns more from true users than the recommender that it began with"
         told.append(verdict(claim, evidence, [gain], users, settings.budget))
+    return told + _beyond_mixture(settings, found, users)
+
+
+def _beyond_mixture(settings: ImprovementSettings, found: Found, users: int) -> list[Element]:
+    """What RL earns more from true users than the LE's taste without RL does."""
+    told: list[Element] = []
+    for arm in (arm for arm in found if arm != MIXTURE and MIXTURE in found):
+        own, mixed = _returns(found, arm, -1, "truth"), _returns(found, MIXTURE, -1, "truth")
+        more = interval(own - mixed)
+        told.append(
+            verdict(
+                f"{arm}: earns more from true users than mixing the LE in without RL",
+                f"{own.mean():.2f} and {mixed.mean():.2f}, {more.mean:+.2f} "
+                f"[{more.low:+.2f}, {more.high:+.2f}]; {many(settings.seeds, 'recommender')}",
+                [more],
+                users,
+                settings.budget,
+            )
+        )
     return told
 
 
