@@ -237,7 +237,7 @@ def test_the_report_picture_shows_the_numbers_of_the_run() -> None:
     evidence = [finding["evidence"] for finding in picture["findings"]]
     row = table_with(RESULTS / "fidelity.md", "who", "accuracy, popular")[:2]
     ours, popular = (r["accuracy, popular"] for r in row)
-    assert f"accuracy 0{ours} against 0{popular}" in evidence[0]
+    assert any(f"accuracy 0{ours} against 0{popular}" in own for own in evidence)
     ranked = demo_tables("world")["Next-item ranking, masked"]
     for backbone in ("sasrec", "gru4rec"):
         found = {
