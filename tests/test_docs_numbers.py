@@ -340,7 +340,7 @@ def test_the_estimates_of_the_panel_are_those_of_their_run() -> None:
     columns = ("estimate", "τ, all", "τ, better half")
     ours = table_with(DOCS / "policy_ranking.md", *columns)
     names = ("estimate", "tau, all", "tau, better half")
-    theirs = table_with(RESULTS / "policies_logged" / "results.md", *names)
+    theirs = table_with(RESULTS / "policies_world" / "results.md", *names)
     assert len(ours) == 13
     assert [[row[name] for name in columns] for row in ours] == [
         [row[name] for name in names] for row in theirs
