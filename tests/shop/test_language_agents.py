@@ -70,6 +70,16 @@ def test_whatever_a_model_writes_it_is_read(answer: str) -> None:
 
 
 @given(
+    said=st.text(alphabet="ab\\\\{}<[]\n ", max_size=6),
+    words=st.text(alphabet="aB [<]\n{}", max_size=6),
+    tail=st.text(alphabet="ab<]\n", max_size=4),
+)
+def test_the_usual_form_of_an_answer_is_read_as_any_other(said: str, words: str, tail: str) -> None:
+    answer = f"{said}<Action> Search[{words}] </action>{tail}"
+    assert read_answer(answer) == read_answer(f"<think>no</think>{answer}")
+
+
+@given(
     lengths=st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=12),
     room=st.integers(0, 200),
 )

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 LONGEST_ANSWER = 20_000
 """Characters of an answer that are read, its last ones."""
@@ -36,7 +36,10 @@ def read_answer(answer: str, verbs: Sequence[str] = ("search", "click")) -> str 
         ``verb[argument]``, or what stood between the tags where that has no verb. Whether it may be
         done now, only the environment knows.
     """
-    text = THOUGHT.sub(" ", answer[-LONGEST_ANSWER:])
+    text = answer[-LONGEST_ANSWER:]
+    if usual := _forms(tuple(verbs)).tagged.fullmatch(text):
+        return f"{usual[1].lower()}[{usual[2]}]"
+    text = THOUGHT.sub(" ", text)
     for found in (_last(TAGGED, text), _boxed(text)):
         if found is not None:
             return _called(found, verbs) or _bare(found, verbs) or found.strip() or None
@@ -57,10 +60,10 @@ def _boxed(text: str) -> str | None:
 
 def _bare(text: str, verbs: Sequence[str]) -> str | None:
     """The last ``verb[…]`` of a text, to its closing bracket in the same line."""
-    alone, opening = _forms(tuple(verbs))
-    if action := alone.fullmatch(text):
+    forms = _forms(tuple(verbs))
+    if action := forms.alone.fullmatch(text):
         return f"{action[1].lower()}[{action[2]}]"
-    for start in reversed(list(opening.finditer(text))):
+    for start in reversed(list(forms.opening.finditer(text))):
         line = text[start.end() - 1 : start.end() + LONGEST_ARGUMENT].split("\n", 1)[0]
         argument = _inside(line, 0)
         if argument is not None:
@@ -68,13 +71,26 @@ def _bare(text: str, verbs: Sequence[str]) -> str | None:
     return None
 
 
+class Forms(NamedTuple):
+    """Patterns of the actions of some verbs.
+
+    Attributes:
+        alone: ``verb[…]`` and nothing else, without brackets inside.
+        tagged: the same between the only tags of an answer, which is how most answers end.
+        opening: how one begins anywhere.
+    """
+
+    alone: re.Pattern[str]
+    tagged: re.Pattern[str]
+    opening: re.Pattern[str]
+
+
 @lru_cache(maxsize=16)
-def _forms(verbs: tuple[str, ...]) -> tuple[re.Pattern[str], re.Pattern[str]]:
-    """``verb[…]`` and nothing else, without brackets inside; and how one begins anywhere."""
+def _forms(verbs: tuple[str, ...]) -> Forms:
     known = "|".join(map(re.escape, verbs))
-    inside = rf"[^\[\]\n]{{0,{LONGEST_ARGUMENT - 1}}}"
-    alone = rf"\s*({known})\s*\[({inside})\]\s*"
-    return re.compile(alone, re.IGNORECASE), re.compile(rf"\b({known})\s*\[", re.IGNORECASE)
+    alone = rf"\s*({known})\s*\[([^\[\]\n<]{{0,{LONGEST_ARGUMENT - 1}}})\]\s*"
+    patterns = (alone, rf"[^<]*<action>{alone}</action>[^<]*", rf"\b({known})\s*\[")
+    return Forms(*(re.compile(pattern, re.IGNORECASE) for pattern in patterns))
 
 
 def _inside(text: str, start: int) -> str | None:
