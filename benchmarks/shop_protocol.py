@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from agents.shop.evaluation import evaluate_shopper
-from agents.shop.results import ShopResults
+from agents.shop.results import ShopResults, bounded_interval
 from agents.shop.scripted import (
     NEXT,
     FirstHit,
@@ -293,6 +293,43 @@ def table_of_leaks(rows: Mapping[str, Row]) -> str:
     return "\n".join(lines)
 
 
+def table_of_policies(groups: Sequence[str]) -> str:
+    """Means over seeds of ``NAME=FILE,FILE``, as ``llmrec shop evaluate --out`` wrote them."""
+    lines = [
+        "| who | success | score | options chosen | sampled | above the browser |",
+        "|---|---|---|---|---|---|",
+    ]
+    for group in groups:
+        name, _, files = group.partition("=")
+        runs = [
+            {who: ShopResults.from_json(own, file) for who, own in read_json(file).items()}
+            for file in files.split(",")
+        ]
+        greedy, sampled = ([run[way] for run in runs] for way in ("greedy", "sampled"))
+        browser = runs[0]["browser"]
+        above = over_seeds([own.successes for own in greedy]) - 100.0 * browser.successes
+        columns = (
+            (over_seeds([own.successes for own in greedy]), 0.0),
+            (over_seeds([own.rewards for own in greedy]), 0.0),
+            (over_seeds([own.options for own in greedy]), 0.0),
+            (over_seeds([own.successes for own in sampled]), 0.0),
+            (above, -100.0),
+        )
+        cells = []
+        for values, least in columns:
+            asked = ~np.isnan(values)
+            cells.append(
+                interval(bounded_interval(values[asked], browser.products[asked], least, 100.0))
+            )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def over_seeds(values: Sequence[Any]) -> Any:
+    """The mean over seeds of each goal, in per cent."""
+    return 100.0 * np.mean(values, axis=0)
+
+
 def show(rows: Row) -> None:
     """Print the tables as Markdown."""
     if "rules" in rows:
@@ -325,7 +362,11 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the public WebShop files")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--out", type=Path, default=Path("runs/shop_protocol"))
+    parser.add_argument("--pool", nargs="+", help="NAME=FILE,FILE of seeds; nothing is measured")
     options = parser.parse_args()
+    if options.pool:
+        print(table_of_policies(options.pool))
+        return
     path: Path = options.out / "rows.json"
     rows: Row = read_json(path) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
