@@ -33,11 +33,12 @@ def row(source: Source, seed: int, begins: bool, budget: float) -> list[str]:
     user = LanguageUser(model)
     card = held_out_accuracy(user, split.train, split.test, seed)
     shared = model.record["learning"]["shared"]
+    taking = user.feedback_source is None  # else rewards say how something is rated
     told = [
         source.name.rsplit("/", 1)[-1],
         str(seed),
         "zero" if shared is None else f"{shared['kept']} factors",
-        *(f"{own:.3f}" for own in (card.reward.uniform, card.reward.popular)),
+        *(f"{own:.3f}" if taking else "" for own in (card.reward.uniform, card.reward.popular)),
         f"{card.masked_ranking['NDCG@10']:.4f}",
     ]
     if source.world is None:
