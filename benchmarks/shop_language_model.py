@@ -80,7 +80,7 @@ def training_of(settings: dict[str, Any], base: str, stages: tuple[str, ...], se
         base_model=base,
         causal_lm=MODEL,
         fine_tuning=FineTuningConfig(epochs=1, batch_size=8, validations=8),
-        lm_dpo=DPOConfig(0.1, rounds=2, episodes=50, steps=20, batch_size=8, learning_rate=2e-4),
+        lm_dpo=DPOConfig(0.1, rounds=1, episodes=40, steps=24, batch_size=8, learning_rate=2e-4),
         seed=seed,
     )
 
@@ -165,12 +165,13 @@ def table(out: Path) -> str:
 
 
 def measure(base: str, settings: dict[str, Any], path: Path) -> None:
-    """CPU seconds of a decision, learned from, chosen and written, and the peak of memory."""
+    """CPU seconds of one of ten decisions, learned from, chosen and written, and the peak of
+    memory."""
     torch.set_num_threads(1)
     policy = CausalLMPolicy(base, CausalLMConfig(**settings))
     shop = {"catalogue": 200, "goals_per_product": 1, "split": "train"}
     rollouts = collect_rollouts(Oracle(ShopPool(shop).shop), shop, range(6), perfect=True)
-    decisions = list(replay(rollouts, as_read_by(policy, shop), policy.observation))[:16]
+    decisions = list(replay(rollouts, as_read_by(policy, shop), policy.observation))[:10]
     observations = [one.observation for one in decisions]
     row = {"prompt": float(np.mean([len(policy.prompts.prompt(one)) for one in observations]))}
     for name, work in {

@@ -25,11 +25,16 @@ from llmrec_env.common.training import Losses, Metrics, TrainingConfig, Training
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two actions in one situation, as places in ``observation.actions``: a+ and a-."""
+    """Two actions in one situation, as places in ``observation.actions``: a+ and a-.
+
+    Attributes:
+        margin: log pi(a+) - log pi(a-) of the policy that was there.
+    """
 
     observation: ShopObservation
     preferred: int
     rejected: int
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -69,10 +74,11 @@ def gather_pairs(
         wanted = oracle.act([pool.look(row, oracle.observation) for row in rows])
         drawn = draw(log_probs, rng)
         for row, a_plus, action, scores in zip(rows, wanted, drawn, log_probs, strict=True):
-            scores[a_plus] = -np.inf
-            a_minus = action if action != a_plus else int(scores.argmax())
+            others = np.where(np.arange(len(scores)) == a_plus, -np.inf, scores)
+            a_minus = action if action != a_plus else int(others.argmax())
             if a_minus != a_plus:  # there was a choice
-                pairs.append(Pair(observations[row], a_plus, a_minus))
+                margin = float(scores[a_plus] - scores[a_minus])
+                pairs.append(Pair(observations[row], a_plus, a_minus, margin))
             outcome = pool.step(row, action)
             observations[row] = outcome.observation
             if outcome.ended:
@@ -144,7 +150,8 @@ def dpo(
         for part in policy.parts([pairs[row].observation for row in batch]):
             rows = batch[part]
             margins = margins_of(policy, [pairs[row] for row in rows])
-            losses = dpo_loss(margins, reference[torch.from_numpy(rows)], config.beta)
+            before = reference[torch.from_numpy(rows)].to(margins.device)
+            losses = dpo_loss(margins, before, config.beta)
             yield {"dpo": losses.sum() / len(batch)}
 
     training = TrainingConfig(
@@ -169,8 +176,9 @@ def dpo(
 class _Rounds:
     """The pairs of each round, and what the policy thought of them before it learned.
 
-    The reference is the policy as it comes in. Only what learns is copied, and its opinion of a
-    pair is asked once, so a large language model is neither held nor asked twice.
+    The reference is the policy as it comes in. Only what learns is copied, so no second model is
+    held. It is asked once about each pair, and in the first round not at all: it gathers the pairs
+    itself.
     """
 
     def __init__(
@@ -196,7 +204,8 @@ class _Rounds:
             turn = np.roll(self._goals, -number * self._config.episodes)
             visited = np.resize(turn, self._config.episodes).tolist()
             pairs = gather_pairs(self._policy, self._pool, visited, rng)
-            self._kept[number] = pairs, self._before(pairs)
+            margins = torch.tensor([pair.margin for pair in pairs])
+            self._kept[number] = pairs, self._before(pairs) if number else margins
             self._policy.train()
         return self._kept[number]
 
@@ -205,7 +214,7 @@ class _Rounds:
         now = {n: p.detach().clone() for n, p in self._policy.named_parameters() if p.requires_grad}
         self._put(self._reference)
         try:
-            return margins_of(self._policy, pairs)
+            return margins_of(self._policy, pairs).cpu()
         finally:
             self._put(now)
 
