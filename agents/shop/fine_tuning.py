@@ -35,8 +35,8 @@ class FineTuningConfig:
     """Decisions of an optimiser step."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
-    validations: int = 2
-    """How often a validation decides which weights are kept."""
+    validations: int = 4
+    """How often a validation decides which weights are kept; a killed run goes on from the last."""
     seed: int = 0
     """Seed of the batches and of dropout."""
 
