@@ -2,8 +2,9 @@
 
     python benchmarks/shop_language_model.py --data WEBSHOP_FOLDER --base-model FOLDER_OR_FILE
 
-Split by product, at most 15 goals of each, 200 test goals, the published reward. The rules and the
-model before and after each stage shop for the same goals in the same order, 25 at a time; what they
+Split by product, at most 15 goals of each, 200 test goals, the published reward; or by
+``--protocol webshop-products``, whose first 200 test goals are taken. The rules and the model
+before and after each stage shop for the same goals in the same order, 25 at a time; what they
 earned is written after each 25, and a run that is killed goes on. Prints the table as Markdown, of
 what has been measured so far with ``--table``. ``--cost`` measures memory and seconds of a decision
 instead, on the generated shop, each way in a process of its own.
@@ -33,6 +34,7 @@ from agents.shop.shop_pool import ShopAgent, ShopPool, as_read_by
 from agents.shop.writing import WritingShopper
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.jobs import run_jobs
+from llmrec_env.envs.shop.protocol.protocol import load_protocol
 from llmrec_env.language.estimate import peak_memory
 
 TEST_GOALS, CHUNK = 200, 25
@@ -58,8 +60,12 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def settings_of(data: str, split_seed: int) -> dict[str, Any]:
-    """Arguments of the environment."""
+def settings_of(data: str, split_seed: int, protocol: str | None = None) -> dict[str, Any]:
+    """Arguments of the environment, without the split."""
+    if protocol is not None:
+        settings = load_protocol(protocol).settings("all", data)
+        del settings["split"]
+        return {**settings, "protocol": protocol}
     return {
         "catalogue": data,
         "split_by": "product",
@@ -90,8 +96,11 @@ def judge(
 ) -> None:
     """Shop for the test goals, a chunk at a time, and write down what each earned."""
     test = {**settings, "split": "test"}
-    goals = choose_goals(len(ShopPool(test).shop.goals), TEST_GOALS)
-    goals = [goals[place] for place in np.random.default_rng(0).permutation(len(goals))][:most]
+    goals = list(range(TEST_GOALS))
+    if "protocol" not in settings:
+        goals = choose_goals(len(ShopPool(test).shop.goals), TEST_GOALS)
+        goals = np.random.default_rng(0).permutation(goals).tolist()
+    goals = goals[:most]
     path = out / f"{name}.json"
     kinds = ("goals", "rewards", "successes", "options", "lengths", "products")
     rows: dict[str, Any] = {**{kind: [] for kind in kinds}, "seconds": 0.0}
@@ -109,9 +118,8 @@ def judge(
         write_json(path, rows)
 
 
-def run(data: str, base: str, split_seed: int, seeds: list[int], out: Path, most: int) -> None:
+def run(settings: dict[str, Any], base: str, seeds: list[int], out: Path, most: int) -> None:
     """All rows of the table, the cheapest ones first."""
-    settings = settings_of(data, split_seed)
     shop = ShopPool({**settings, "split": "test"}).shop
     rules: dict[str, ShopAgent] = {
         "first hit": FirstHit(),
@@ -209,6 +217,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the public WebShop files")
     parser.add_argument("--base-model", help="hub name, folder or GGUF file of a causal LM")
     parser.add_argument("--split", type=int, default=10, help="seed of the split")
+    parser.add_argument("--protocol", help="takes the place of --split, such as webshop-products")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--goals", type=int, default=TEST_GOALS, help="test goals of the model")
     parser.add_argument("--out", type=Path, default=Path("runs/shop_lm"))
@@ -221,14 +230,8 @@ def main() -> None:
     if not options.table:
         if options.data is None or options.base_model is None:
             raise SystemExit("--data and --base-model are needed, or --table")
-        run(
-            options.data,
-            options.base_model,
-            options.split,
-            options.seeds,
-            options.out,
-            options.goals,
-        )
+        settings = settings_of(options.data, options.split, options.protocol)
+        run(settings, options.base_model, options.seeds, options.out, options.goals)
     print(table(options.out))
 
 

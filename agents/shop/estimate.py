@@ -66,11 +66,11 @@ def estimate_stages(
     length = len(decisions) / rollouts
     tuning, dpo, ppo = configs
     validation = validation_goals * length * read
-    n_pairs = dpo.rounds * dpo.episodes * length
+    readings = dpo.episodes * length * (2 * dpo.rounds - 1)  # the first needs no reference
     seconds = {
         "behavior_cloning": tuning.epochs * len(decisions) * learn
         + (tuning.validations + 1) * validation,
-        "dpo": n_pairs * 2 * read
+        "dpo": readings * read
         + dpo.rounds * dpo.steps * dpo.batch_size * BOTH * learn
         + (dpo.rounds + 1) * validation,
         "ppo": ppo.iterations * ppo.episodes * length * (read + ppo.epochs * (learn + read))
