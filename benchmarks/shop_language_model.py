@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,7 @@ from agents.shop.results import bounded_interval
 from agents.shop.rollouts import collect_rollouts, replay
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopAgent, ShopPool, as_read_by
-from agents.shop.writing import WritingShopper
 from llmrec_env.common.files import read_json, write_json
-from llmrec_env.common.jobs import run_jobs
 from llmrec_env.envs.shop.protocol.protocol import load_protocol
 from llmrec_env.language.estimate import peak_memory
 
@@ -52,7 +51,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "float32, LoRA in all layers": {},
     "bfloat16, LoRA in all layers": {"dtype": "bfloat16"},
     "bfloat16, LoRA in the last 12": {"dtype": "bfloat16", "lora_layers": 12},
-    "the same, outputs computed again": {
+    "the same, gradient checkpointing": {
         "dtype": "bfloat16",
         "lora_layers": 12,
         "gradient_checkpointing": True,
@@ -75,18 +74,25 @@ def settings_of(data: str, split_seed: int, protocol: str | None = None) -> dict
     }
 
 
-def training_of(settings: dict[str, Any], base: str, stages: tuple[str, ...], seed: int) -> Any:
+def training_of(
+    settings: dict[str, Any],
+    base: str,
+    stages: tuple[str, ...],
+    seed: int,
+    teacher: str = "oracle",
+    epochs: int = 2,
+) -> ShopTraining:
     """What the model learns."""
     return ShopTraining(
         settings,
         stages,
-        teacher="browser",
+        teacher=teacher,
         rollouts=100,
         validation_goals=0,
         base_model=base,
         causal_lm=MODEL,
-        fine_tuning=FineTuningConfig(epochs=1, batch_size=8, validations=8),
-        lm_dpo=DPOConfig(0.1, rounds=1, episodes=40, steps=24, batch_size=8, learning_rate=2e-4),
+        fine_tuning=FineTuningConfig(epochs=epochs, batch_size=8, validations=8),
+        lm_dpo=DPOConfig(0.1, rounds=2, episodes=40, steps=24, batch_size=8, learning_rate=2e-4),
         seed=seed,
     )
 
@@ -118,7 +124,14 @@ def judge(
         write_json(path, rows)
 
 
-def run(settings: dict[str, Any], base: str, seeds: list[int], out: Path, most: int) -> None:
+def run(
+    settings: dict[str, Any],
+    training: Callable[[tuple[str, ...], int], ShopTraining],
+    base: str,
+    seeds: list[int],
+    out: Path,
+    most: int,
+) -> None:
     """All rows of the table, the cheapest ones first."""
     shop = ShopPool({**settings, "split": "test"}).shop
     rules: dict[str, ShopAgent] = {
@@ -131,9 +144,7 @@ def run(settings: dict[str, Any], base: str, seeds: list[int], out: Path, most: 
     for seed in seeds:
         for n in range(len(STAGES)):
             stages, began = STAGES[: n + 1], time.process_time()
-            _, folder = train_shopper(
-                training_of(settings, base, stages, seed), out / f"seed{seed}"
-            )
+            _, folder = train_shopper(training(stages, seed), out / f"seed{seed}")
             name = f"{'+'.join(stages)}-{seed}"
             cost = {
                 "cpu": time.process_time() - began,
@@ -173,8 +184,7 @@ def table(out: Path) -> str:
 
 
 def measure(base: str, settings: dict[str, Any], path: Path) -> None:
-    """CPU seconds of one of ten decisions, learned from, chosen and written, and the peak of
-    memory."""
+    """CPU seconds of one of ten decisions, learned from and chosen, and the peak of memory."""
     torch.set_num_threads(1)
     policy = CausalLMPolicy(base, CausalLMConfig(**settings))
     shop = {"catalogue": 200, "goals_per_product": 1, "split": "train"}
@@ -184,7 +194,6 @@ def measure(base: str, settings: dict[str, Any], path: Path) -> None:
     row = {"prompt": float(np.mean([len(policy.prompts.prompt(one)) for one in observations]))}
     for name, work in {
         "choose": partial(policy.act, observations),
-        "write": partial(WritingShopper(policy).act, observations),
         "learn": partial(fine_tune, policy, decisions, FineTuningConfig(epochs=1)),
     }.items():
         began = time.process_time()
@@ -197,16 +206,15 @@ def measure(base: str, settings: dict[str, Any], path: Path) -> None:
 def costs(base: str, out: Path) -> str:
     """The Markdown table of what a decision takes."""
     paths = {name: out / f"cost-{n}.json" for n, name in enumerate(WAYS)}
-    jobs = {
-        name: partial(measure, base, WAYS[name], path)
-        for name, path in paths.items()
-        if not path.exists()
-    }
-    run_jobs(jobs, 1)
-    lines = ["| | GB | learn | choose | write |", "|---|---|---|---|---|"]
+    for name, path in paths.items():
+        if not path.exists():  # in a process of its own, whose peak is not another way's
+            process = get_context("spawn").Process(target=measure, args=(base, WAYS[name], path))
+            process.start()
+            process.join()
+    lines = ["| | GB | learn | choose |", "|---|---|---|---|"]
     for name, path in paths.items():
         row = read_json(path)
-        cells = [f"{row[kind]:.2f}" for kind in ("learn", "choose", "write")]
+        cells = [f"{row[kind]:.2f}" for kind in ("learn", "choose")]
         lines.append(f"| {name} | {row['gb']:.1f} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -219,6 +227,8 @@ def main() -> None:
     parser.add_argument("--split", type=int, default=10, help="seed of the split")
     parser.add_argument("--protocol", help="takes the place of --split, such as webshop-products")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--teacher", choices=("oracle", "browser"), default="oracle")
+    parser.add_argument("--epochs", type=int, default=2, help="passes over the rollouts")
     parser.add_argument("--goals", type=int, default=TEST_GOALS, help="test goals of the model")
     parser.add_argument("--out", type=Path, default=Path("runs/shop_lm"))
     parser.add_argument("--table", action="store_true", help="print what there is, run nothing")
@@ -231,7 +241,16 @@ def main() -> None:
         if options.data is None or options.base_model is None:
             raise SystemExit("--data and --base-model are needed, or --table")
         settings = settings_of(options.data, options.split, options.protocol)
-        run(settings, options.base_model, options.seeds, options.out, options.goals)
+        run(
+            settings,
+            lambda stages, seed: training_of(
+                settings, options.base_model, stages, seed, options.teacher, options.epochs
+            ),
+            options.base_model,
+            options.seeds,
+            options.out,
+            options.goals,
+        )
     print(table(options.out))
 
 
