@@ -18,9 +18,10 @@ def clean(text: str, width: int = TITLE_WIDTH) -> str:
 
     Nothing here reads console markup, so square brackets stay as they are.
     """
-    spaced = re.sub(r"\s", " ", ESCAPES.sub("", text))
-    visible = "".join(c for c in spaced if unicodedata.category(c)[0] != "C")
-    line = " ".join(visible.split())
+    if not text.isprintable():  # most texts are, and have no space but the plain one
+        spaced = re.sub(r"\s", " ", ESCAPES.sub("", text))
+        text = "".join(c for c in spaced if unicodedata.category(c)[0] != "C")
+    line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
