@@ -74,6 +74,7 @@ class PromptView:
         self._names_actions = names_actions
         self._kept: dict[str, list[str]] = {}
         self._heads: dict[str, Measured] = {}
+        self._lines: dict[tuple[Line, bool], Measured] = {}
 
     def text(self, session: Session) -> str:
         """What a shopper reads now, within the budget."""
@@ -107,13 +108,13 @@ class PromptView:
         if body is None:
             if len(page.measured) >= MAX_RENDERED:
                 page.measured.clear()
-            lines = [self._line(line, marked) for line in page.lines]
-            tokens = sum(len(self._pieces(line)) for line in lines if line)
-            body = page.measured[key] = Measured("".join(lines), tokens)
+            lines = [self._measured(line, line.action in marked) for line in page.lines]
+            text = "".join([line.text for line in lines])
+            body = page.measured[key] = Measured(text, sum([line.tokens for line in lines]))
         return body
 
     def _cut(self, page: Page, instruction: str, marked: frozenset[str], head: Measured) -> str:
-        texts = (self._line(line, marked) for line in page.lines)
+        texts = (self._measured(line, line.action in marked).text for line in page.lines)
         lines = [self._pieces(text) if text else [] for text in texts]
         worth = _worth(page, instruction, marked)
         room = self.prompt_tokens - head.tokens
@@ -127,13 +128,23 @@ class PromptView:
             kept.append(self._pieces(NOT_SHOWN.format(hidden)) if hidden else [])
         return (head.text + "".join(piece for line in kept for piece in line)).rstrip("\n")
 
-    def _line(self, line: Line, marked: frozenset[str]) -> str:
+    def _measured(self, line: Line, chosen: bool) -> Measured:
+        measured = self._lines.get((line, chosen))
+        if measured is None:
+            if len(self._lines) >= KEPT_LINES:
+                self._lines.clear()
+            text = self._line(line, chosen)
+            tokens = len(self._split(text)) if text else 0
+            measured = self._lines[line, chosen] = Measured(text, tokens)
+        return measured
+
+    def _line(self, line: Line, chosen: bool) -> str:
         text, action = line
         if action == SEARCH:
             text = ANY_SEARCH if self._names_actions else ""
         elif action is not None:
             button = action if self._names_actions else action.removeprefix("click")
-            text = f"{button} (chosen)" if action in marked else button
+            text = f"{button} (chosen)" if chosen else button
         else:
             text = clean(text, len(text))  # a catalogue's texts make no lines of their own
         return f"{text}\n" if text else ""
