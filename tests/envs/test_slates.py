@@ -395,7 +395,7 @@ def best_of(scores: Any) -> Any:
 def test_popular_lists_earn_more_than_random_ones_among_language_users() -> None:
     counts = embedded_user().users.item_counts()
     popular, random = (
-        evaluate_agent(agent, ID, 60, slate_size=5).returns
+        evaluate_agent(agent, ID, 150, slate_size=5).returns
         for agent in (best_of(counts), random_agent)
     )
     assert (popular - random).mean() > 3 * standard_error(popular - random)

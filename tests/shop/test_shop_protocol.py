@@ -98,6 +98,8 @@ def test_every_door_takes_it(protocol: ShopProtocol, small_catalogue: ProductCat
         ({"goal_seed": 1}, "leave goal_seed out"),
         ({"instructions": "human"}, "leave instructions out"),
         ({"split_by": "goal"}, "leave split_by out"),
+        ({"max_episode_steps": 30}, "max_episode_steps=30 beside protocol 'small', which has 15"),
+        ({"prompt_tokens": 4000}, "pages of 1024 tokens at most: leave prompt_tokens out"),
         ({"catalogue": 20}, "about another catalogue: 200 products"),
         ({"protocol": "nobodys"}, "no protocol 'nobodys': there are generated"),
         ({"protocol": 3}, "protocol must be a name"),
@@ -110,6 +112,18 @@ def test_what_is_another_is_refused_in_one_line(
     with pytest.raises(SettingError, match=message) as refused:
         gym.make("LLMRec/Shop-v0", **{**settings(protocol, small_catalogue), **change})
     assert "\n" not in str(refused.value)
+
+
+def test_loops_and_tools_have_no_limit_of_their_own_beside_it(
+    protocol: ShopProtocol, small_catalogue: ProductCatalogue
+) -> None:
+    own = {"catalogue": small_catalogue, "protocol": protocol}
+    with pytest.raises(SettingError, match="max_steps=30 beside protocol"):
+        TextLoop(**own, max_steps=30)
+    with pytest.raises(SettingError, match="max_calls=30 beside protocol"):
+        ShopTools(**own, max_calls=30)
+    with pytest.raises(SettingError, match="max_episode_steps=30 beside protocol"):
+        gym.make_vec("LLMRec/Shop-v0", num_envs=2, **own, max_episode_steps=30)
 
 
 def test_other_goals_are_refused(protocol: ShopProtocol, small_catalogue: ProductCatalogue) -> None:
@@ -212,7 +226,7 @@ def test_results_of_another_environment_are_none_of_the_protocol(
 ) -> None:
     own = settings(protocol, small_catalogue)
     for change in ({"max_episode_steps": 9}, {"invalid_penalty": 0.1}):
-        with pytest.raises(SettingError, match="protocol 'small' has"):
+        with pytest.raises(SettingError, match=r"protocol 'small'.* has"):
             evaluate_shopper(FirstHit(), {**own, **change}, [0])
 
     class Reader:

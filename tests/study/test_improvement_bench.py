@@ -52,7 +52,7 @@ def test_every_step_is_told_beside_the_recommender(folder: Path) -> None:
     results = json.loads((folder / "results.json").read_text())
     elements = [e for section in results["sections"] for e in section["elements"]]
     assert sum(e["@"] == "Curves" for e in elements) == 2
-    assert [claim["holds"] for claim in elements if claim["@"] == "Finding"] == [None] * 3
+    assert [claim["holds"] for claim in elements if claim["@"] == "Finding"] == [None] * 5
 
 
 def test_more_may_be_asked_and_what_is_there_stays(folder: Path) -> None:

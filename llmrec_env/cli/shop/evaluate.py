@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from agents.shop.results import ShopResults
     from llmrec_env.envs.shop.shop import Shop
 
+USUAL_GOALS = 500
+"""Test goals where no protocol is named."""
+
 
 @options.option_groups
 @clear_errors(goes_on=False)
@@ -49,8 +52,13 @@ def evaluate(
         ),
     ] = "choose",
     goals: Annotated[
-        int, options.number("Test goals at most: drawn, or the first ones of a protocol.", least=1)
-    ] = 500,
+        int | None,
+        options.number(
+            "Test goals at most: drawn, or the first ones of a protocol. If not given, 500, and "
+            "all of a protocol.",
+            least=1,
+        ),
+    ] = None,
     seed: Annotated[int, options.number("Seed of the choice of goals and actions.", least=0)] = 0,
     out: Annotated[
         Path | None,
@@ -71,9 +79,9 @@ def evaluate(
 
     settings = {**_settings(policy, shop), "split": "test"}
     opened = shop_of(settings)
-    chosen: Sequence[int] = range(min(goals, len(opened.goals)))
+    chosen: Sequence[int] = range(min(goals or len(opened.goals), len(opened.goals)))
     if opened.protocol is None:
-        chosen = choose_goals(len(opened.goals), goals, seed)
+        chosen = choose_goals(len(opened.goals), goals or USUAL_GOALS, seed)
     results: dict[str, ShopResults] = {}
     for name, shopper, sample_seed in _shoppers(policy, agent, answers, opened, seed):
         results[name] = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)

@@ -60,6 +60,7 @@ class ShopTools:
     ) -> None:
         self._max_calls = check_whole("max_calls", max_calls, 1)
         self._shop = Shop.of(settings)
+        self._shop.check_limits("max_calls", max_calls, prompt_tokens)
         self._view = PromptView(prompt_tokens, pieces, names_actions=False)
         self._session = Session(self._shop.pages, self._shop.rule)
         self._generator = np.random.default_rng(check_whole("seed", seed, 0))

@@ -161,6 +161,7 @@ class TextLoops:
             raise SettingError(f"group={group} must divide n={n}: rows of a group share a goal")
         self._group, self._max_steps = group, check_whole("max_steps", max_steps, 1)
         shop = Shop.of(settings)
+        shop.check_limits("max_steps", max_steps, prompt_tokens)
         self._rules = ShopRules(shop, ActionSettings(), n)
         self._prompt = PromptView(prompt_tokens, pieces)
         self._view = ShopView(self._rules, PROMPT, self._prompt)

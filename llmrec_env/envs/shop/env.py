@@ -148,10 +148,20 @@ class ShopEnv(RulesEnv[Outcome]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product, protocol
         )
+        self.shop.check_limits("max_episode_steps", max_episode_steps, prompt_tokens)
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, 1)
         view = ShopView(rules, observation, PromptView(prompt_tokens, pieces))
         super().__init__(rules, view, view, max_episode_steps, render_mode)
+
+    def cut_outside(self, limit: int | None) -> None:
+        """Take over the limit that ``gym.make`` was given.
+
+        Raises:
+            SettingError: it is not the protocol's.
+        """
+        self.shop.check_limits("max_episode_steps", limit, 0)
+        super().cut_outside(limit)
 
     @property
     def goals(self) -> list[Goal]:

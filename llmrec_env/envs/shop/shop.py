@@ -115,6 +115,12 @@ class Shop:
         if callable(reward):
             self.protocol = None  # what is earned by another rule is no result of it
 
+    def check_limits(self, name: str, steps: int | None, prompt_tokens: int) -> None:
+        """Refuse another limit of steps or longer pages than those of the protocol, where there is
+        one; see :meth:`ShopProtocol.check_limits`."""
+        if self.protocol is not None:
+            self.protocol.check_limits(name, steps, prompt_tokens)
+
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Shop:
         """The shop of an environment's keywords, whose ``catalogue`` is the source.

@@ -83,6 +83,7 @@ class ShopVectorEnv(RulesVectorEnv[Outcome]):
         self.shop = Shop(
             catalogue, instructions, reward, goal_seed, split, split_by, goals_per_product, protocol
         )
+        self.shop.check_limits("max_episode_steps", max_episode_steps, prompt_tokens)
         self.action_settings = ActionSettings(action_mode, max_actions, invalid_penalty)
         rules = ShopRules(self.shop, self.action_settings, num_envs)
         view = ShopView(rules, observation, PromptView(prompt_tokens, pieces))

@@ -178,6 +178,30 @@ class ShopProtocol:
                 )
         return own
 
+    def check_limits(self, name: str, steps: int | None, prompt_tokens: int) -> None:
+        """Refuse another limit of steps, and longer pages.
+
+        Args:
+            name: what the limit is called, one of :data:`LIMITS`.
+            steps: the limit; None or -1 where none was given.
+            prompt_tokens: of a page at most.
+
+        Raises:
+            SettingError: they are others than the protocol's.
+        """
+        if steps is not None and steps not in (-1, self.max_episode_steps):
+            raise SettingError(
+                f"{name}={steps} beside protocol {self.name!r}, which has "
+                f"{self.max_episode_steps} steps an episode: leave {name} out, or make a protocol "
+                "of your own"
+            )
+        if prompt_tokens > self.prompt_tokens:
+            raise SettingError(
+                f"prompt_tokens={prompt_tokens} beside protocol {self.name!r}, which has pages of "
+                f"{self.prompt_tokens} tokens at most: leave prompt_tokens out, or make a protocol "
+                "of your own"
+            )
+
     def check_catalogue(self, catalogue: ProductCatalogue) -> None:
         """Refuse another catalogue.
 
