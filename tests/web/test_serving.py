@@ -140,12 +140,17 @@ def test_the_seat_is_served_with_the_user_that_comes_with_the_package(tmp_path: 
         os.kill(os.getpid(), signal.SIGINT)
 
     visitor = threading.Thread(target=visit)
-    visitor.start()
     out = str(tmp_path / "seat")
     options = ["--out", out, "--port", str(port), "--agent", "popular", "--user", "u01204"]
-    result = runner.invoke(app, ["serve", *options])
-    ended.set()
-    visitor.join()
+    # Tests that a shell began in the background are handed a Ctrl-C that is ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        visitor.start()
+        result = runner.invoke(app, ["serve", *options])
+    finally:
+        signal.signal(signal.SIGINT, before)
+        ended.set()
+        visitor.join()
     assert result.exit_code == 130, result.output
     assert f"The seat is at http://127.0.0.1:{port}/" in " ".join(result.output.split())
     assert "what is popular, and 30% random ones" in seen[0]
