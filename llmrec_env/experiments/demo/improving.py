@@ -13,7 +13,6 @@ from llmrec_env.evaluation.intervals import interval
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.experiments.demo.recommenders import saved_place
 from llmrec_env.experiments.demo.settings import DemoSettings
-from llmrec_env.experiments.improvement.judging import judge, judges
 from llmrec_env.experiments.tables import many
 from llmrec_env.experiments.verdicts import verdict
 from llmrec_env.reporting import Element, Estimate, Report, Table
@@ -28,8 +27,10 @@ WHERE = {"truth": "the TRUE users", "LE": "the simulated users"}
 
 def measure(folder: Path, settings: DemoSettings, source: Source, simulator: LanguageUser) -> Found:
     """Improve the plain recommender that validation prefers, and judge it before and after."""
+    # Only here: these import the libraries of extras.
     from agents import Recommender
     from agents.improving import ImproveConfig, improve
+    from llmrec_env.experiments.improvement.judging import judge, judges
 
     split = source.split
     masked = masks_seen(split.train)
