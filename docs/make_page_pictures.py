@@ -9,19 +9,15 @@ world, answering as that user does. It needs Chromium and the extras ``serve``, 
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import uvicorn
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
@@ -37,7 +33,7 @@ from llmrec_env.users.true_taste import TrueTasteUser
 from llmrec_env.web.seat.person import PersonUser
 from llmrec_env.web.seat.site import SeatSite
 from llmrec_env.web.seat.sitting import Seat
-from llmrec_env.web.serving import address_of, listen
+from llmrec_env.web.serving import served
 from llmrec_env.web.shop.contest import contestants
 from llmrec_env.web.shop.site import ShopSite
 from llmrec_env.web.shop.trajectories import Trajectories
@@ -53,20 +49,6 @@ PHONE = {"width": 400, "height": 800}
 GAP, GROUND = 16, (208, 205, 197)
 COLOURS = 128
 """Of a picture's palette: pages have few, and so it stays small."""
-
-
-@contextlib.contextmanager
-def served(application: Any) -> Iterator[str]:
-    """The address of a site."""
-    with listen("127.0.0.1", 0) as bound:
-        server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield address_of(bound)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def press(page: Page, what: str) -> None:

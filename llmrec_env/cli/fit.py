@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -11,17 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmrec_env.cli import options
+from llmrec_env.cli.confirming import Yes, go_on
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.common import processes
-from llmrec_env.common.errors import SettingError
 
 if TYPE_CHECKING:
-    from llmrec_env.language.estimate import FitEstimate
     from llmrec_env.language.model import LanguageEnvironment
-
-LONG = 10
-"""Minutes that a fit of a large base model may take without being asked for."""
 
 
 @options.option_groups
@@ -73,10 +68,7 @@ def fit(
         ),
     ] = "auto",
     budget: options.Budget = 1.0,
-    yes: Annotated[
-        bool,
-        typer.Option("--yes", help=f"Go on without asking where it takes over {LONG:g} minutes."),
-    ] = False,
+    yes: Yes = False,
     seed: options.Seed = 0,
     device: options.Device = None,
     dtype: options.Dtype = None,
@@ -132,7 +124,7 @@ def fit(
             allow_untexted=allow_untexted,
             device=device or "cpu",
             dtype=dtype or "auto",
-            confirm=lambda estimate: _confirm(estimate, yes),
+            confirm=lambda estimate: go_on(estimate, yes),
         )
 
         def save() -> None:
@@ -145,17 +137,6 @@ def fit(
             print_line(f"Saved to {out}")
 
         processes.on_main(save)
-
-
-def _confirm(estimate: FitEstimate, yes: bool) -> None:
-    """Say what the fit will take, and go on if that is little or wanted."""
-    print_line(str(estimate))
-    if yes or estimate.seconds <= 60 * LONG:
-        return
-    if not sys.stdin.isatty():
-        raise SettingError(f"{estimate}: over {LONG:g} minutes; continue with --yes")
-    if not typer.confirm("Go on?"):
-        raise typer.Abort
 
 
 def _print(fitted: LanguageEnvironment) -> None:

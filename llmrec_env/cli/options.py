@@ -212,22 +212,26 @@ class SplitLogOptions(LogOptions):
         return open_source(self.data, seed, WORLD_SIZE, read, ranked, cast("SplitBy", self.split))
 
 
+Layers = Annotated[
+    int | None,
+    number("Layers of the base model that read, from the first one on. If not given, all.", 1),
+]
+LoraModules = Annotated[
+    str | None,
+    typer.Option(
+        help="Linear maps that LoRA adapts, with commas, such as q_proj,v_proj. If not given, "
+        "all of them."
+    ),
+]
+
+
 @dataclass(frozen=True)
 class LMOptions:
     """How much of a language model reads and learns; each field is an option."""
 
-    layers: Annotated[
-        int | None,
-        number("Layers of the base model that read, from the first one on. If not given, all.", 1),
-    ] = None
+    layers: Layers = None
     lora_rank: Annotated[int, number("Rank of the LoRA adapter.", least=1)] = 8
-    lora_modules: Annotated[
-        str | None,
-        typer.Option(
-            help="Linear maps that LoRA adapts, with commas, such as q_proj,v_proj. If not given, "
-            "all of them."
-        ),
-    ] = None
+    lora_modules: LoraModules = None
 
     items: Annotated[
         str,

@@ -260,16 +260,16 @@ class _Run:
 
     def _learn_from(self, parts: Losses | Iterator[Losses]) -> Losses:
         """Add up the gradients of a batch's parts; its terms, without gradient."""
-        sums: Losses = {}
-        for terms in [parts] if isinstance(parts, dict) else parts:
-            total = torch.stack(list(terms.values())).sum()
-            if self.accelerator is None:
-                total.backward()
-            else:
-                self.accelerator.backward(total)
-            for name, value in terms.items():
-                sums[name] = value.detach() + sums.get(name, 0.0)
-        return sums
+        return added_up(map(self._backward, [parts] if isinstance(parts, dict) else parts))
+
+    def _backward(self, terms: Losses) -> Losses:
+        """Take the gradients of some terms, which are then without."""
+        total = torch.stack(list(terms.values())).sum()
+        if self.accelerator is None:
+            total.backward()
+        else:
+            self.accelerator.backward(total)
+        return {name: value.detach() for name, value in terms.items()}
 
     def _diverged(self, what: str) -> DivergedError:
         rate = self.config.learning_rate

@@ -149,11 +149,9 @@ class Heads(nn.Module):
         """Recency-weighted means (B, T, M, D) of the features (B, T, D) up to each place, one for
         each of :attr:`decays`.
         """
-        place = torch.arange(features.shape[1], device=features.device)
-        back = (place[:, None] - place[None, :]).clamp(min=0)
         means = []
         for decay in self.decays:
-            weights = torch.tril(decay**back)
+            weights = recency_weights(features.shape[1], decay, features.device)
             means.append((weights @ features) / weights.sum(-1)[:, None])
         return torch.stack(means, dim=-2)
 
@@ -191,6 +189,16 @@ class Heads(nn.Module):
         """Unbounded scores (…,): LM output at the action, state before it, and its vector."""
         score = self.score(hidden * self.output_scale) + self.item_score(vectors)
         return score[..., 0] + self.cosine_weight * (states * vectors).sum(-1)
+
+
+def recency_weights(
+    places: int, decay: Tensor | float, device: torch.device | None = None
+) -> Tensor:
+    """How much each place counts in the mean up to each, float32 (places, places): ``decay`` to the
+    power of how far back it lies, 0 where it comes later."""
+    place = torch.arange(places, device=device)
+    back = (place[:, None] - place[None, :]).clamp(min=0)
+    return torch.tril(decay**back)
 
 
 def _log_odds(share: float) -> float:

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
-from llmrec_env.language.heads import LONG_DECAY, Heads
+from llmrec_env.language.heads import LONG_DECAY, Heads, recency_weights
 
 ALPHA, PENALTY, ROUNDS = 10.0, 0.1, 15
 """Weight of what was taken beside what was not, lambda, and rounds of both sides."""
@@ -154,14 +154,12 @@ def _ndcg(read: Tensor, asked: Tensor, log: InteractionLog, masked: bool, decay:
     for items in map(torch.tensor, log.sequences()):
         if len(items) < 2:
             continue
-        place = torch.arange(len(items) - 1)
-        back = (place[:, None] - place).clamp(min=0)
-        weights = torch.tril(decay**back)[-STEPS:]
+        weights = recency_weights(len(items) - 1, decay)[-STEPS:]
         means = weights @ read[items[:-1]] / weights.sum(1, keepdim=True)
         scores, following = means @ asked.T, items[1:][-STEPS:, None]
         own = scores.gather(1, following)
         if masked:
-            seen = torch.tril(torch.ones(len(place), len(place), dtype=torch.bool))[-STEPS:]
+            seen = torch.ones_like(weights).tril(len(items) - 1 - len(weights))
             step, at = torch.nonzero(seen, as_tuple=True)
             scores[step, items[at]] = -torch.inf
         rank = (scores > own).sum(1).float()

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from llmrec_env.common.extras import require
 from llmrec_env.common.files import atomic_path
 from llmrec_env.common.progress import track
+from llmrec_env.common.templates import templates_in
 from llmrec_env.reporting import plots, terminal
 from llmrec_env.reporting.elements import Figure, Section
 
@@ -69,23 +69,14 @@ def _draw(figure: Figure) -> Image:
 
 
 def _templates() -> Any:
-    """The jinja2 environment: every value is escaped, and a missing one is an error."""
-    jinja2 = require("jinja2", "report")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "cell": terminal.cell_text,
         "fact": terminal.fact_text,
         "spread": terminal.spread_text,
         "masked": terminal.masked_text,
         "setting": _setting_text,
     }
-    return environment
+    return templates_in(TEMPLATES, "report", filters)
 
 
 def _setting_text(value: Any) -> str:

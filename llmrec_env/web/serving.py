@@ -1,10 +1,13 @@
-"""``serve``: lets a site listen on a port of this machine until it is stopped."""
+"""``serve``: lets a site listen on a port of this machine until it is stopped; ``served``: while a
+block lasts."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Collection
+import threading
+from collections.abc import Collection, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -64,6 +67,24 @@ def serve(site: ASGIApp, bound: socket.socket) -> None:
         site: an application.
         bound: made by :func:`listen`.
     """
+    _server(site).run(sockets=[bound])
+
+
+@contextlib.contextmanager
+def served(site: ASGIApp) -> Iterator[str]:
+    """The address of a site that a thread serves on a free port of this machine, in the block."""
+    with listen("127.0.0.1", 0) as bound:
+        server = _server(site)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+        thread.start()
+        try:
+            yield address_of(bound)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _server(site: ASGIApp) -> uvicorn.Server:
     config = uvicorn.Config(
         site,
         log_level="warning",
@@ -71,4 +92,4 @@ def serve(site: ASGIApp, bound: socket.socket) -> None:
         lifespan="off",
         ws_per_message_deflate=False,  # takes longer than a step of a session behind a socket
     )
-    uvicorn.Server(config).run(sockets=[bound])
+    return uvicorn.Server(config)

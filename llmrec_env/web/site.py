@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -17,6 +16,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Route
 
 from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.templates import templates_in
 from llmrec_env.web.guard import LOOPBACK, Guard
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -65,16 +65,8 @@ async def form_of(request: Request) -> dict[str, str]:
 
 
 @functools.lru_cache(maxsize=1)
-def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"dollars": lambda price: f"${price:,.2f}"}
-    return environment
+def _templates() -> Any:
+    return templates_in(TEMPLATES, "serve", {"dollars": lambda price: f"${price:,.2f}"})
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from commands import run, runner
 
-from llmrec_env.cli import app, fit
+from llmrec_env.cli import app, confirming
 from llmrec_env.language import fitting
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model_of
 
@@ -22,7 +22,7 @@ def test_a_long_fit_needs_a_yes(
     command = ["fit", "--data", str(data), "--out", str(le), "--base-model", str(base)]
     command += ["--epochs", "1", "--min-steps", "2", "--layers", "1", "--lora-modules", "q_proj"]
     monkeypatch.setattr(fitting, "LARGE_LM", 1)
-    monkeypatch.setattr(fit, "LONG", 0)
+    monkeypatch.setattr(confirming, "LONG", 0)
     refused = runner.invoke(app, command)
     assert refused.exit_code == 1
     assert "item tokens (6 steps): " in refused.output

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,23 +22,15 @@ from llmrec_env.envs.language_agents.openenv import (
     recommend_app,
     shop_app,
 )
-from llmrec_env.web.serving import address_of, listen, serve
+from llmrec_env.web.serving import served
 
 SHOP = {"catalogue": 200, "max_steps": 6}
-
-
-@contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The address of an application, served in a thread of this process."""
-    bound = listen("127.0.0.1", 0)
-    threading.Thread(target=serve, args=(app, bound), daemon=True).start()
-    yield address_of(bound).rstrip("/")
 
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[str]:
     with served(shop_app(max_sessions=12, **SHOP)) as url:
-        yield url
+        yield url.rstrip("/")
 
 
 def read(url: str) -> Any:

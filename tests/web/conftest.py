@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,24 +35,6 @@ def fields() -> Callable[[str], dict[str, str]]:
         return dict(re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)">', page))
 
     return hidden
-
-
-@contextlib.contextmanager
-def listening(application: Any) -> Iterator[str]:
-    """The address of a site that is served on a free port, as ``llmrec … serve`` serves it."""
-    import uvicorn
-
-    from llmrec_env.web.serving import address_of, listen
-
-    with listen("127.0.0.1", 0) as bound:
-        server = uvicorn.Server(uvicorn.Config(application, log_level="error", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
-        thread.start()
-        try:
-            yield address_of(bound)
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +93,9 @@ def look_at(browser: Any) -> Callable[[Any], contextlib.AbstractContextManager[L
 
     @contextlib.contextmanager
     def look(application: Any) -> Iterator[Looking]:
-        with listening(application) as address:
+        from llmrec_env.web.serving import served
+
+        with served(application) as address:
             page = browser.new_page()
             looking = Looking(page)
             page.goto(address)

@@ -89,23 +89,12 @@ class ShopLMOptions:
     """How a language model reads pages and learns; each field is an option."""
 
     dtype: options.Dtype = None
-    layers: Annotated[
-        int | None,
-        options.number(
-            "Layers of the base model that read, from the first one on. If not given, all.", 1
-        ),
-    ] = None
+    layers: options.Layers = None
     prompt_tokens: Annotated[
         int, options.number("Tokens of a page at most; longer ones are cut.", least=256)
     ] = 384
     lora_rank: Annotated[int, options.number("Rank of the LoRA adapter.", least=1)] = 16
-    lora_modules: Annotated[
-        str | None,
-        typer.Option(
-            help="Linear maps that LoRA adapts, with commas, such as q_proj,v_proj. If not given, "
-            "all of them."
-        ),
-    ] = None
+    lora_modules: options.LoraModules = None
     lora_layers: Annotated[
         int | None,
         options.number(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from llmrec_env.cli import options
+from llmrec_env.cli.confirming import Yes, go_on
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
 from llmrec_env.cli.shop.options import ShopLMOptions, ShopOptions
 from llmrec_env.common.errors import SettingError
 
 if TYPE_CHECKING:
-    from agents.shop.estimate import ShopEstimate
-
-LONG = 10
-"""Minutes that a training of a language model may take without being asked for."""
+    pass
 
 
 @options.option_groups
@@ -54,10 +51,7 @@ def train(
     reward_model: Annotated[
         str | None, typer.Option(help="Folder of a language reward model that ppo learns from.")
     ] = None,
-    yes: Annotated[
-        bool,
-        typer.Option("--yes", help=f"Go on without asking where it takes over {LONG:g} minutes."),
-    ] = False,
+    yes: Yes = False,
     seed: Annotated[int, options.number("Seed of everything that learns.", least=0)] = 0,
     *,
     lm: ShopLMOptions,
@@ -89,20 +83,9 @@ def train(
         seed=seed,
         **({} if base_model is None else lm.configs),
     )
-    _, folder = train_shopper(training, out, lambda estimate: _confirm(estimate, yes))
+    _, folder = train_shopper(training, out, lambda estimate: go_on(estimate, yes))
     best = validation_of(folder)
     if best:
         result = f"success {best['success']:.1f}%, score {best['score']:.1f}"
         Console().print(f"Validation goals: {result}", highlight=False)
     print_line(f"Saved to {folder}")
-
-
-def _confirm(estimate: ShopEstimate, yes: bool) -> None:
-    """Say what the training will take, and go on if that is little or wanted."""
-    print_line(str(estimate))
-    if yes or estimate.seconds <= 60 * LONG:
-        return
-    if not sys.stdin.isatty():
-        raise SettingError(f"{estimate}: over {LONG:g} minutes; continue with --yes")
-    if not typer.confirm("Go on?"):
-        raise typer.Abort

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from llmrec_env.common.arrays import Float64Array
 from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.source import Source
-from llmrec_env.evaluation.intervals import interval
+from llmrec_env.evaluation.intervals import Interval, interval
 from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.experiments.demo.recommenders import saved_place
 from llmrec_env.experiments.demo.settings import DemoSettings
@@ -36,18 +37,19 @@ def measure(folder: Path, settings: DemoSettings, source: Source, simulator: Lan
     masked = masks_seen(split.train)
 
     def quality(backbone: str) -> float:
-        return evaluate_ranking(fitted(backbone), split.validation, (10,), masked)["NDCG@10"]
+        return evaluate_ranking(plain[backbone], split.validation, (10,), masked)["NDCG@10"]
 
-    def fitted(backbone: str) -> Recommender:
-        return Recommender.load(saved_place(folder, f"{backbone} plain"), source.log.catalogue)
-
-    best = max(settings.backbones, key=quality)
+    plain = {
+        own: Recommender.load(saved_place(folder, f"{own} plain"), source.log.catalogue)
+        for own in settings.backbones
+    }
+    best = max(plain, key=quality)
     config = ImproveConfig(
         episodes=settings.steps(ImproveConfig.episodes),
         gradient_steps=settings.steps(ImproveConfig.gradient_steps),
         seed=settings.seed,
     )
-    before = fitted(best)
+    before = plain[best]
     after = improve(before, simulator.with_users(split.train), None, config)
     wanted = min(settings.episodes, settings.steps(settings.episodes, least=4))
     worlds = judges(source, simulator, wanted, settings.seed)
@@ -103,7 +105,7 @@ def write(report: Report, found: Found) -> None:
     )
 
 
-def _numbers(found: Found, world: str) -> tuple[Any, Any, Any]:
+def _numbers(found: Found, world: str) -> tuple[Float64Array, Float64Array, Interval]:
     """Returns (n_users,) before and after, and the mean gain with its interval."""
     before, after = (np.array(found["earned"][when][world]) for when in ("before", "after"))
     return before, after, interval(after - before)

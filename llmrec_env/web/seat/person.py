@@ -69,24 +69,30 @@ class PersonUser(UserSimulator):
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
     ) -> PersonSession:
         """Seat N people with these histories."""
-        told = self.simulator.told(feedback)
-        return PersonSession(self.simulator.open(histories, users, **told))
+        return PersonSession(self.simulator, histories, users, feedback)
 
 
 class PersonSession(Session):
     """People who are asked together; all give one answer, so N is 1 where there is a person.
 
     Args:
-        simulated: the simulator's session of the same users.
+        simulator: what follows them; histories, users, feedback: as it opens a session.
 
     Attributes:
         answer: what the person says of the next item that is shown; set before it is shown.
         said: what the simulator said of the last one; None before.
     """
 
-    def __init__(self, simulated: Session) -> None:
-        self._simulated = simulated
-        self.states = simulated.states
+    def __init__(
+        self,
+        simulator: UserSimulator,
+        histories: Histories,
+        users: IntArray | None = None,
+        feedback: Feedback | None = None,
+    ) -> None:
+        self._simulator = simulator
+        self._simulated = simulator.open(histories, users, **simulator.told(feedback))
+        self.states = self._simulated.states
         self.answer = PersonAnswer(False, 0.0)
         self.said: Response | None = None
 
@@ -101,10 +107,7 @@ class PersonSession(Session):
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
         """What the person took joins the history that the simulator knows."""
-        if skipped is None:
-            self.states = self._simulated.commit(accepted)
-        else:
-            self.states = self._simulated.commit(accepted, skipped=skipped)
+        self.states = self._simulated.commit(accepted, **self._simulator.told_skips(skipped))
         return self.states
 
     def replace(
@@ -115,8 +118,6 @@ class PersonSession(Session):
         feedback: Feedback | None = None,
     ) -> FloatArray:
         """Seat others."""
-        if feedback is None:
-            self.states = self._simulated.replace(rows, histories, users)
-        else:
-            self.states = self._simulated.replace(rows, histories, users, feedback)
+        told = self._simulator.told(feedback)
+        self.states = self._simulated.replace(rows, histories, users, **told)
         return self.states
