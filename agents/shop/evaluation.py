@@ -102,9 +102,8 @@ def _origin(
         "action_mode": agent.action_mode,
         "sample_seed": sample_seed,
     }
-    tokens = settings.get("prompt_tokens", PROMPT_TOKENS)
     if agent.observation == PROMPT:
-        origin["prompt_tokens"] = tokens
+        origin["prompt_tokens"] = settings.get("prompt_tokens", PROMPT_TOKENS)
     protocol = pool.shop.protocol
     if protocol is None:
         return origin
@@ -112,11 +111,6 @@ def _origin(
         raise SettingError(
             f"protocol {protocol.name!r} has {protocol.max_episode_steps} steps an episode, and "
             f"max_episode_steps={pool.step_limit}: take the settings that it gives"
-        )
-    if agent.observation == PROMPT and tokens > protocol.prompt_tokens:
-        raise SettingError(
-            f"protocol {protocol.name!r} has pages of {protocol.prompt_tokens} tokens at most, and "
-            f"this agent reads {tokens}"
         )
     if settings.get("invalid_penalty"):
         raise SettingError(f"protocol {protocol.name!r} has no invalid_penalty: leave it out")
