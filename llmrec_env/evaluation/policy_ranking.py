@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -57,13 +58,14 @@ class PolicyRanking:
         policies: their names, in the order given.
         simulated: mean return among simulated users, float64 (n_policies,).
         true: mean return among true users, float64 (n_policies,).
-        tau: Kendall's tau-b over all policies.
+        tau: Kendall's tau-b over all policies; its mean is NaN where one of the two worlds gives
+            all of them the same mean return, so that there is no order to compare.
         better: the better half of the policies by true return, best first.
-        tau_better: tau-b among these. They stay the same in every sample.
+        tau_better: tau-b among these, NaN as above. They stay the same in every sample.
         chosen: the policy with the highest return among simulated users.
         best: the one with the highest among true users.
         regret: the share of the best true return that choosing ``chosen`` loses; every sample
-            chooses anew.
+            chooses anew. NaN where no policy earns more than 0 among true users.
         inversions: pairs whose differences are beyond chance in both worlds (95% intervals of the
             paired differences), in opposite directions; the largest true loss first.
     """
@@ -80,11 +82,13 @@ class PolicyRanking:
     inversions: tuple[Inversion, ...]
 
     def __str__(self) -> str:
+        regret = f"{self.regret.mean:.1%} [{self.regret.low:.1%}, {self.regret.high:.1%}]"
         lines = [
             f"tau {_bounds(self.tau)} over {len(self.policies)} policies, "
             f"{_bounds(self.tau_better)} among the {len(self.better)} better ones",
-            f"choosing {self.chosen} loses {self.regret.mean:.1%} "
-            f"[{self.regret.low:.1%}, {self.regret.high:.1%}] of what {self.best} earns",
+            f"choosing {self.chosen} loses {regret} of what {self.best} earns"
+            if not isnan(self.regret.mean)
+            else "no policy earns more than 0 among true users, so no share of it can be lost",
             f"{len(self.inversions)} significant inversions",
         ]
         return "\n".join(lines)
@@ -180,4 +184,6 @@ def _array(name: str, given: PolicyReturns | ArrayLike) -> NDArray[np.float64]:
 
 
 def _bounds(of: Interval) -> str:
+    if isnan(of.mean):
+        return "undefined (all earn the same in one world)"
     return f"{of.mean:.2f} [{of.low:.2f}, {of.high:.2f}]"

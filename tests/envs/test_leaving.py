@@ -62,6 +62,13 @@ def test_a_user_leaves_by_the_chance_that_the_simulator_says() -> None:
     assert steps_until_gone(Leaver(2), odd, leaving="learned", patience=2) == 2
     after_all = Leaver(9, "shown")  # who says when skips end a session needs no patience
     assert steps_until_gone(after_all, odd, leaving="learned", patience=2) == 3
+    seen = [0, 1, 2, 0]  # none is new to her; each counts as one that was left
+    assert steps_until_gone(after_all, seen, leaving="learned", seen="pay_nothing") == 3
+    slates = gym.make(
+        "LLMRec/Slate-v0", simulator=after_all, leaving="learned", seen="pay_nothing", slate_size=2
+    )
+    slates.reset(seed=0, options={"user_id": "ann"})
+    assert [slates.step([0, 1])[2] for _ in range(3)] == [False, False, True]
     with pytest.raises(SettingError, match="does not know when users leave"):
         steps_until_gone(EvenUser(make_log(SEQUENCES)), [], leaving="learned")
     with pytest.raises(SettingError, match="leaving must be"):

@@ -39,7 +39,7 @@ def returns(means: list[float], users: int = 60, seed: int = 0) -> dict[str, np.
     own = rng.normal(size=users) * 5
     return {
         name: mean + own + rng.normal(size=users) * 0.5
-        for name, mean in zip("abcdef", means, strict=True)
+        for name, mean in zip("abcdef"[: len(means)], means, strict=True)
     }
 
 
@@ -66,6 +66,15 @@ def test_what_the_simulator_flatters_is_named_with_its_price() -> None:
     assert found.tau.mean == pytest.approx(11 / 15)
     assert found.tau_better.mean == pytest.approx(-1 / 3)
     assert found.tau.low <= found.tau.mean <= found.tau.high
+
+
+def test_worlds_without_an_order_are_told_in_words() -> None:
+    same = {name: np.zeros(4) for name in "abcd"}
+    found = policy_ranking(returns([1, 2, 3, 4], users=4), same)
+    assert np.isnan([found.tau.mean, found.tau_better.mean, found.regret.mean]).all()
+    assert "all earn the same in one world" in str(found)
+    assert "no policy earns more than 0" in str(found)
+    assert "nan" not in str(found)
 
 
 def test_users_are_drawn_together_so_what_they_share_widens_nothing() -> None:

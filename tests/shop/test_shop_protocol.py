@@ -21,7 +21,7 @@ from agents.shop.results import ShopResults
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopObservation, shop_of
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.envs.language_agents import ShopTools, TextLoop
+from llmrec_env.envs.language_agents import ShopTools, TextLoop, goal_rows
 from llmrec_env.envs.shop.catalogue.products import ProductCatalogue
 from llmrec_env.envs.shop.goals import published_order
 from llmrec_env.envs.shop.protocol.making import make_protocol
@@ -81,10 +81,12 @@ def test_every_door_takes_it(protocol: ShopProtocol, small_catalogue: ProductCat
     envs = gym.make_vec("LLMRec/Shop-v0", num_envs=2, **own)
     goals = Shop(small_catalogue, protocol=protocol, split="test").goals
     assert env.unwrapped.goals == envs.unwrapped.goals == goals
-    tools = ShopTools(**protocol.settings("test", small_catalogue, "max_calls"))
-    loop = TextLoop(**protocol.settings("test", small_catalogue, "max_steps"))
-    assert goals[3].instruction in tools.reset(goal=3)
-    assert goals[3].instruction in loop.reset(goal=3)[0]
+    for limits in (("max_calls", "max_steps"), ("max_episode_steps", "max_episode_steps")):
+        said = [protocol.settings("test", small_catalogue, limit) for limit in limits]
+        tools, loop = ShopTools(**said[0]), TextLoop(**said[1])
+        assert goals[3].instruction in tools.reset(goal=3)
+        assert goals[3].instruction in loop.reset(goal=3)[0]
+    assert len(goal_rows(**own)) == len(goals)
     shop = pickle.loads(pickle.dumps(Shop(small_catalogue, protocol=protocol, split="test")))
     assert shop.goals == goals
     assert shop.protocol == protocol
@@ -122,8 +124,21 @@ def test_loops_and_tools_have_no_limit_of_their_own_beside_it(
         TextLoop(**own, max_steps=30)
     with pytest.raises(SettingError, match="max_calls=30 beside protocol"):
         ShopTools(**own, max_calls=30)
+    with pytest.raises(SettingError, match="max_steps=9 and max_episode_steps=15 are one limit"):
+        TextLoop(**settings(protocol, small_catalogue), max_steps=9)
+    short = replace(protocol, max_episode_steps=9)
+    assert "9 steps" in TextLoop(catalogue=small_catalogue, protocol=short).manual
     with pytest.raises(SettingError, match="max_episode_steps=30 beside protocol"):
         gym.make_vec("LLMRec/Shop-v0", num_envs=2, **own, max_episode_steps=30)
+
+
+def test_a_default_that_is_named_is_a_setting_too(small_catalogue: ProductCatalogue) -> None:
+    published = make_protocol("p", small_catalogue, reward="webshop", split_by="goal", goal_seed=3)
+    own = settings(published, small_catalogue)
+    for named in ({"reward": "repaired"}, {"split_by": "product"}, {"goal_seed": 0}):
+        with pytest.raises(SettingError, match=f"leave {next(iter(named))} out"):
+            gym.make("LLMRec/Shop-v0", **own, **named)
+    assert Shop.of({"catalogue": 20, "reward": None, "goal_seed": None}).goals
 
 
 def test_other_goals_are_refused(protocol: ShopProtocol, small_catalogue: ProductCatalogue) -> None:

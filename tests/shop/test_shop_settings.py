@@ -21,14 +21,14 @@ gym.register_envs(llmrec_env)
 
 NO_WHOLE_NUMBERS: list[Any] = [-1, 1.5, 1.0, "x", "1", True, None, math.nan, math.inf, [1]]
 BAD: dict[str, list[Any]] = {
-    "goal_seed": NO_WHOLE_NUMBERS,
+    "goal_seed": [value for value in NO_WHOLE_NUMBERS if value is not None],
     "goals_per_product": [0, *(value for value in NO_WHOLE_NUMBERS if value is not None)],
     "max_actions": [0, 19, 10**12, *NO_WHOLE_NUMBERS],
     "invalid_penalty": [-0.1, math.nan, math.inf, -math.inf, "x", "0.1", None, True, [0.1]],
-    "instructions": ["other", 1, None, ["synthetic"], []],
-    "reward": ["other", 1, None, ["webshop"], RepairedReward],
+    "instructions": ["other", 1, ["synthetic"], []],
+    "reward": ["other", 1, ["webshop"], RepairedReward],
     "split": ["other", 1, None, ["train"], {}],
-    "split_by": ["other", 1, None, ["goal"], {}],
+    "split_by": ["other", 1, ["goal"], {}],
     "observation": ["other", 1, None, ["text"], {}],
     "action_mode": ["other", 1, None, ["text"], True],
     "catalogue": [0, -1, 1.5, True, "", [3], math.nan, "s3://bucket/shop", "file:///tmp"],

@@ -20,8 +20,9 @@ def openenv(
         str, typer.Option(help="Goals to shop for: train, validation, test or all.")
     ] = "train",
     max_steps: Annotated[
-        int, options.number("Answers in an episode; a protocol has its own.", least=1)
-    ] = 15,
+        int | None,
+        options.number("Answers in an episode. If not given, 15 or the protocol's.", least=1),
+    ] = None,
     prompt_tokens: Annotated[
         int, options.number("Tokens of a page at most, as they are estimated.", least=256)
     ] = 1024,
@@ -41,7 +42,6 @@ def openenv(
     from llmrec_env.web.serving import address_of, listen, serve
 
     settings = {**shop.settings, "split": split}
-    max_steps = settings.pop("max_episode_steps", max_steps)
     with listen(host, port) as bound:
         app = shop_app(sessions, seed, max_steps=max_steps, prompt_tokens=prompt_tokens, **settings)
         print_line(f"serving at {address_of(bound)}")

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from llmrec_env.common.checks import check_whole
+from llmrec_env.envs.language_agents.opening import open_shop
 from llmrec_env.envs.shop.pages import SUB_PAGES
 from llmrec_env.envs.shop.search.suggestions import clean_query
 from llmrec_env.envs.shop.session import Session
-from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS, PromptView
 from llmrec_env.envs.text.budget import Pieces
 
-MAX_CALLS = 15
 MANUAL = """\
 You shop in a web shop. Buy the product that the instruction asks for, with every option that it \
 asks for chosen, and within its price. Search first, open a product, choose its options one by \
@@ -35,11 +34,12 @@ class ShopTools:
     one catalogue and one index, so another one costs nothing.
 
     Args:
-        max_calls: calls of tools in an episode; a purchase after them counts no more.
+        max_calls: calls of tools in an episode, 15 or the protocol's where None; a purchase after
+            them counts no more.
         prompt_tokens, pieces: how long a page may be, as ``gym.make("LLMRec/Shop-v0")`` takes them.
         seed: draws goals where ``reset`` names none.
         settings: of the shop: catalogue, instructions, reward, split, split_by, goals_per_product,
-            goal_seed.
+            goal_seed, or protocol; what :meth:`ShopProtocol.settings` gives will do as it is.
 
     Attributes:
         success: whether a purchase earned 1.
@@ -52,15 +52,13 @@ class ShopTools:
 
     def __init__(
         self,
-        max_calls: int = MAX_CALLS,
+        max_calls: int | None = None,
         prompt_tokens: int = PROMPT_TOKENS,
         pieces: Pieces | None = None,
         seed: int = 0,
         **settings: Any,
     ) -> None:
-        self._max_calls = check_whole("max_calls", max_calls, 1)
-        self._shop = Shop.of(settings)
-        self._shop.check_limits("max_calls", max_calls, prompt_tokens)
+        self._shop, self._max_calls = open_shop("max_calls", max_calls, settings, prompt_tokens)
         self._view = PromptView(prompt_tokens, pieces, names_actions=False)
         self._session = Session(self._shop.pages, self._shop.rule)
         self._generator = np.random.default_rng(check_whole("seed", seed, 0))
@@ -222,7 +220,7 @@ class ShopTools:
 
 
 def goal_rows(
-    goals: int | None = None, max_calls: int = MAX_CALLS, **settings: Any
+    goals: int | None = None, max_calls: int | None = None, **settings: Any
 ) -> list[dict[str, Any]]:
     """Rows of a data set of goals: ``datasets.Dataset.from_list(goal_rows(split="train"))``.
 
@@ -237,8 +235,8 @@ def goal_rows(
     Raises:
         SettingError: there are not so many goals, or an argument has no such value.
     """
-    known = len(Shop.of(settings).goals)
-    manual = MANUAL.format(calls=max_calls)
+    shop, calls = open_shop("max_calls", max_calls, settings)
+    known, manual = len(shop.goals), MANUAL.format(calls=calls)
     return [
         {"prompt": [{"role": "user", "content": f"{manual}\n\n"}], "goal": goal}
         for goal in range(known if goals is None else check_whole("goals", goals, 1, known))

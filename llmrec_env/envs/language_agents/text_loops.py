@@ -18,8 +18,8 @@ from llmrec_env.common.arrays import BoolArray, Float64Array
 from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.envs.common.rendering import clean
+from llmrec_env.envs.language_agents.opening import open_shop
 from llmrec_env.envs.shop.rules import ShopRules
-from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import ActionSettings
 from llmrec_env.envs.shop.views.observations import PROMPT
 from llmrec_env.envs.shop.views.prompt import PROMPT_TOKENS, PromptView
@@ -39,7 +39,6 @@ IMPOSSIBLE = "This cannot be done here: {}"
 NO_EFFECT = "This changed nothing: {}"
 LONGEST_TOLD = 100
 """Characters of an action that are told back."""
-MAX_STEPS = 15
 
 
 class TextLoop:
@@ -47,11 +46,11 @@ class TextLoop:
     terminated, truncated, info)``.
 
     Args:
-        max_steps: answers in an episode.
+        max_steps: answers in an episode; 15 or the protocol's where None.
         seed: draws goals where ``reset`` names no seed.
         prompt_tokens, pieces: how long a page may be, as ``gym.make("LLMRec/Shop-v0")`` takes them.
         settings: of the shop: catalogue, instructions, reward, split, split_by, goals_per_product,
-            goal_seed.
+            goal_seed, or protocol; what :meth:`ShopProtocol.settings` gives will do as it is.
 
     Attributes:
         manual: what a system prompt may say of the task and of how to answer.
@@ -62,7 +61,7 @@ class TextLoop:
 
     def __init__(
         self,
-        max_steps: int = MAX_STEPS,
+        max_steps: int | None = None,
         seed: int = 0,
         prompt_tokens: int = PROMPT_TOKENS,
         pieces: Pieces | None = None,
@@ -151,7 +150,7 @@ class TextLoops:
         n: int,
         group: int = 1,
         seed: int = 0,
-        max_steps: int = MAX_STEPS,
+        max_steps: int | None = None,
         prompt_tokens: int = PROMPT_TOKENS,
         pieces: Pieces | None = None,
         **settings: Any,
@@ -159,14 +158,13 @@ class TextLoops:
         check_whole("n", n, 1)
         if n % check_whole("group", group, 1):
             raise SettingError(f"group={group} must divide n={n}: rows of a group share a goal")
-        self._group, self._max_steps = group, check_whole("max_steps", max_steps, 1)
-        shop = Shop.of(settings)
-        shop.check_limits("max_steps", max_steps, prompt_tokens)
+        self._group = group
+        shop, self._max_steps = open_shop("max_steps", max_steps, settings, prompt_tokens)
         self._rules = ShopRules(shop, ActionSettings(), n)
         self._prompt = PromptView(prompt_tokens, pieces)
         self._view = ShopView(self._rules, PROMPT, self._prompt)
         self._generator = np.random.default_rng(check_whole("seed", seed, 0))
-        self.manual = MANUAL.format(steps=max_steps)
+        self.manual = MANUAL.format(steps=self._max_steps)
         self.terminated, self.truncated = np.ones((2, n), dtype=np.bool_)
 
     def reset(

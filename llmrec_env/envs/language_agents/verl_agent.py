@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ class ShopManager:
     def __init__(self, n: int, group: int = 1, history: int = 2, **settings: Any) -> None:
         self._history = check_whole("history", history, 0)
         self._loops = TextLoops(n, group, **settings)
-        self._told: list[list[str]] = []
+        self._told: list[deque[str]] = []
         self._pages: list[str] = []
 
     def reset(
@@ -51,7 +52,7 @@ class ShopManager:
             ``text`` and ``anchor``, N texts each, and ``image``, None; and N infos.
         """
         self._pages, infos = self._loops.reset(**(kwargs or {}))
-        self._told = [[] for _ in self._pages]
+        self._told = [deque(maxlen=self._history) for _ in self._pages]
         return self._observations(), [_renamed(info, 0.0) for info in infos]
 
     def step(
@@ -92,8 +93,7 @@ class ShopManager:
     def _observations(self) -> Observations:
         texts = []
         for page, told in zip(self._pages, self._told, strict=True):
-            before = told[len(told) - min(self._history, len(told)) :]
-            texts.append("\n\n".join([self._loops.manual, *before, f"You see:\n{page}"]))
+            texts.append("\n\n".join([self._loops.manual, *told, f"You see:\n{page}"]))
         return {"text": texts, "image": None, "anchor": self._loops.pages}
 
 

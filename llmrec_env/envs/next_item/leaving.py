@@ -63,12 +63,12 @@ class LearnedLeaving:
         self._visits = self._visits.put(rows, self._begun(self._before[users]))
         self._asked[rows] = False
 
-    def step(self, items: IntArray, unseen: BoolArray, took: BoolArray, liking: FloatArray) -> None:
-        """What came of an item each, int64 (N,): who was shown it for the first time, who took it,
-        bool (N,), and how they like it, float32 (N,)."""
+    def step(self, items: IntArray, shown: BoolArray, took: BoolArray, liking: FloatArray) -> None:
+        """What came of an item each, int64 (N,): who was shown it, a seen one too, who took it, bool
+        (N,), and how they like it, float32 (N,); NaN of a seen one."""
         likings = liking.astype(np.float64)
-        self._visits = self._visits.after(unseen, took, likings, self._vectors[items])
-        self._asked = unseen if self.after_skips else took
+        self._visits = self._visits.after(shown, took, likings, self._vectors[items])
+        self._asked = shown if self.after_skips else took
 
     def leaves(
         self, session: Session, playing: BoolArray, generators: list[np.random.Generator]

@@ -267,7 +267,8 @@ class UsersInEpisodes(Rules[OutcomeT]):
         self._commit(accepted, unseen & ~accepted)
         self._check_states()
         if self._leaving is not None:
-            self._leaving.step(items, unseen, accepted, response.reward)
+            liked = np.where(unseen, response.reward, np.float32(np.nan))
+            self._leaving.step(items, playing, accepted, liked)
         self._remember(shown, items, unseen, accepted)
         self._tire(playing, accepted)
         self.actions.look(self.now())

@@ -93,19 +93,21 @@ class ShopEnv(RulesEnv[Outcome]):
     ## Arguments
     * `catalogue`: a number of products to generate (1,000 by default, up to millions), a folder
       with the public WebShop files or a saved catalogue, or a `Catalogue`.
-    * `instructions`: `"synthetic"`; `"human"`, where the catalogue has them; `"paraphrased"`
+    * `instructions`: `"synthetic"` (the default); `"human"`, where the catalogue has them; `"paraphrased"`
       (generated catalogues): options and attributes in other words, of which validation and test
       goals have their own, with distractors and several limits; the path of a JSON file that has
       some of them in words of somebody else's; or a `GoalSet` with goals of one's own.
-    * `reward`: `"repaired"`, `"webshop"` or a callable.
-    * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` or
-      `"goal"`, what the splits do not share; `"position"`, the field's own split, by place in the
+    * `reward`: `"repaired"` (the default), `"webshop"` or a callable.
+    * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` (the
+      default) or `"goal"`, what the splits do not share; `"position"`, the field's own split, by place in the
       published order: test 0 to 499, validation to 1,499, train the rest.
-    * `goals_per_product`: at most so many goals of one product.
-    * `goal_seed`: draws prices, limits and splits; all environments of an experiment share it.
+    * `goals_per_product`: at most so many goals of one product; None for all.
+    * `goal_seed`: draws prices, limits and splits, 0 by default; all environments of an experiment
+      share it.
     * `protocol`: a name, a file or a
       :class:`~llmrec_env.envs.shop.protocol.protocol.ShopProtocol`, which fixes all of the above
-      but a folder of files and the split, so that results can be compared.
+      but a folder of files and the split, so that results can be compared; a setting of another
+      value beside it is refused.
     * `observation`, `action_mode`, `max_actions`, `invalid_penalty`: see above.
     * `prompt_tokens`: tokens of a `"prompt"`; `pieces`: a function that splits a text into its
       tokens (each as text; `agents.shop.prompts.token_pieces(tokenizer)` gives that of a language
@@ -129,12 +131,12 @@ class ShopEnv(RulesEnv[Outcome]):
     def __init__(
         self,
         catalogue: CatalogueSource = None,
-        instructions: str | os.PathLike[str] | GoalSet = "synthetic",
-        reward: str | RewardRule = "repaired",
+        instructions: str | os.PathLike[str] | GoalSet | None = None,
+        reward: str | RewardRule | None = None,
         split: str = "train",
-        split_by: str = "product",
+        split_by: str | None = None,
         goals_per_product: int | None = None,
-        goal_seed: int = 0,
+        goal_seed: int | None = None,
         protocol: str | os.PathLike[str] | ShopProtocol | None = None,
         observation: str = "text_rich",
         action_mode: str = "text",

@@ -14,6 +14,7 @@ from llmrec_env.envs.shop.goals import SPLIT_BY, SPLITS, GoalSet
 from llmrec_env.envs.shop.goals.rewritten import load_rewritten
 from llmrec_env.envs.shop.inventory import CatalogueSource, open_inventory
 from llmrec_env.envs.shop.protocol.protocol import (
+    FIXED,
     INSTRUCTIONS,
     REWARDS,
     ShopProtocol,
@@ -34,15 +35,17 @@ class Shop:
 
     Args:
         source: the catalogue, as :func:`llmrec_env.envs.shop.inventory.open_inventory` takes it.
-        instructions: ``"synthetic"``, ``"human"``, ``"paraphrased"``; the path of a JSON file that
+        instructions: ``"synthetic"`` (where None), ``"human"``, ``"paraphrased"``; the path of a JSON file that
             has some of them in other words (:mod:`llmrec_env.envs.shop.goals.rewritten`); or a
             :class:`llmrec_env.envs.shop.goals.GoalSet` with goals of one's own, which are taken as
             they are.
-        reward: ``"repaired"``, ``"webshop"`` or a rule of one's own.
-        goal_seed: draws prices, limits, and which goals are in which split.
-        split, split_by: which goals: see :func:`llmrec_env.envs.shop.goals.split_goals`.
+        reward: ``"repaired"`` (where None), ``"webshop"`` or a rule of one's own.
+        goal_seed: draws prices, limits, and which goals are in which split; 0 where None.
+        split, split_by: which goals: see :func:`llmrec_env.envs.shop.goals.split_goals`; by product
+            where None.
         goals_per_product: at most so many goals of one product; None for all.
-        protocol: a name, a file or a :class:`ShopProtocol`, in place of all but source and split.
+        protocol: a name, a file or a :class:`ShopProtocol`, in place of all but source and split;
+            beside it None is the protocol's value, and another one is refused.
 
     Attributes:
         rule: says what a purchase is worth.
@@ -65,37 +68,38 @@ class Shop:
     def __init__(
         self,
         source: CatalogueSource = None,
-        instructions: str | os.PathLike[str] | GoalSet = "synthetic",
-        reward: str | RewardRule = "repaired",
-        goal_seed: int = 0,
+        instructions: str | os.PathLike[str] | GoalSet | None = None,
+        reward: str | RewardRule | None = None,
+        goal_seed: int | None = None,
         split: str = "train",
-        split_by: str = "product",
+        split_by: str | None = None,
         goals_per_product: int | None = None,
         protocol: str | os.PathLike[str] | ShopProtocol | None = None,
     ) -> None:
-        opened = _instructions(instructions)
         check_name("split", split, SPLITS)
-        check_name("split_by", split_by, SPLIT_BY)
-        goal_seed = check_whole("goal_seed", goal_seed, 0)
+        if goal_seed is not None:
+            goal_seed = check_whole("goal_seed", goal_seed, 0)
         if goals_per_product is not None:
             goals_per_product = check_whole("goals_per_product", goals_per_product, 1)
         self._arguments = (
             source, instructions, reward, goal_seed, split, split_by, goals_per_product, protocol
         )  # fmt: skip
+        given: dict[str, Any] = {
+            "instructions": instructions,
+            "reward": reward,
+            "goal_seed": goal_seed,
+            "split_by": split_by,
+            "goals_per_product": goals_per_product,
+        }
         self.protocol = None if protocol is None else load_protocol(protocol)
-        if self.protocol is not None:
-            fixed = self.protocol.shop_arguments(
-                split,
-                {
-                    "source": source,
-                    "instructions": instructions,
-                    "reward": reward,
-                    "goal_seed": goal_seed,
-                    "split_by": split_by,
-                    "goals_per_product": goals_per_product,
-                },
-            )
-            source, reward, goal_seed = fixed["source"], fixed["reward"], fixed["goal_seed"]
+        if self.protocol is None:
+            fixed = {name: FIXED[name] if own is None else own for name, own in given.items()}
+        else:
+            fixed = self.protocol.shop_arguments(split, {"source": source, **given})
+            source = fixed["source"]
+        reward, goal_seed = fixed["reward"], fixed["goal_seed"]
+        opened = _instructions(fixed["instructions"])
+        check_name("split_by", fixed["split_by"], SPLIT_BY)
         self.rule = _rule(reward)
         state = open_state(open_inventory(source), goal_seed)
         self.inventory = state.inventory
@@ -109,7 +113,7 @@ class Shop:
         else:
             published = isinstance(reward, str) and reward == "webshop"
             self.goal_set = open_goal_set(
-                state, opened, published, goal_seed, goals_per_product, split, split_by
+                state, opened, published, goal_seed, goals_per_product, split, fixed["split_by"]
             )
         self.goals = self.goal_set.goals
         if callable(reward):

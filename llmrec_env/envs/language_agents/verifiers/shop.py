@@ -7,12 +7,9 @@ from functools import partial
 from typing import Any
 
 from llmrec_env.common.checks import check_whole
-from llmrec_env.envs.language_agents.text_loops import MAX_STEPS, TextLoop
+from llmrec_env.envs.language_agents.opening import OF_DOORS, open_shop
+from llmrec_env.envs.language_agents.text_loops import TextLoop
 from llmrec_env.envs.language_agents.verifiers.environment import LoopEnvironment, success
-from llmrec_env.envs.shop.shop import Shop
-
-OF_LOOP = ("seed", "prompt_tokens", "pieces")
-"""Settings that are none of the shop's."""
 
 
 def load_environment(
@@ -20,7 +17,7 @@ def load_environment(
     eval_split: str = "test",
     goals: int | None = None,
     eval_goals: int | None = None,
-    max_steps: int = MAX_STEPS,
+    max_steps: int | None = None,
     **settings: Any,
 ) -> LoopEnvironment:
     """A shopper an episode, as verifiers asks.
@@ -28,17 +25,17 @@ def load_environment(
     Args:
         split, eval_split: goals to train and to evaluate with.
         goals, eval_goals: how many of each, from the first one; all where None.
-        max_steps: answers in an episode.
+        max_steps: answers in an episode; 15 or the protocol's where None.
         settings: of :class:`~llmrec_env.envs.language_agents.text_loops.TextLoop`.
 
     Raises:
         SettingError: there are not so many goals, or an argument has no such value.
     """
-    shop = {name: own for name, own in settings.items() if name not in OF_LOOP}
+    shop = {name: own for name, own in settings.items() if name not in OF_DOORS}
     loops, resets = {}, {}
     for part, name, many in (("train", split, goals), ("eval", eval_split, eval_goals)):
         loops[part] = partial(TextLoop, max_steps=max_steps, split=name, **settings)
-        known = len(Shop.of({**shop, "split": name}).goals)
+        known = len(open_shop("max_steps", max_steps, {**shop, "split": name})[0].goals)
         asked = known if many is None else check_whole(f"goals of {name!r}", many, 1, known)
         resets[part] = [{"goal": goal} for goal in range(asked)]
     return LoopEnvironment(loops, resets, [success])

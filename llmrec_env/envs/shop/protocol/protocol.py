@@ -136,8 +136,8 @@ class ShopProtocol:
         Args:
             split: which goals.
             catalogue: where the products lie, for a protocol of files.
-            limit: what the step limit is called: ``"max_episode_steps"``, or ``"max_steps"`` for
-                ``TextLoop`` and ``"max_calls"`` for ``ShopTools``.
+            limit: what the step limit is called: ``"max_episode_steps"``, which loops and tools
+                know too, or their own ``"max_steps"`` and ``"max_calls"``.
 
         Raises:
             SettingError: there is no such split or limit, or the products lie nowhere.
@@ -158,18 +158,17 @@ class ShopProtocol:
 
         Args:
             split: which goals; training may earn by a reward rule of one's own.
-            given: ``source``, and all that a protocol fixes, as they were given; what is a default
-                of :class:`~llmrec_env.envs.shop.shop.Shop` counts as not given.
+            given: ``source``, and all that a protocol fixes, None where it was not given.
 
         Raises:
             SettingError: something is another than the protocol's.
         """
         own = {"source": self._source(given["source"])}
-        for name, default in FIXED.items():
+        for name in FIXED:
             value, fixed = given[name], getattr(self, name)
             if name == "reward" and split == "train" and callable(value):
                 own[name] = value
-            elif same_value(value, default) or same_value(value, fixed):
+            elif value is None or same_value(value, fixed):
                 own[name] = fixed
             else:
                 raise SettingError(
@@ -283,7 +282,7 @@ FIXED: dict[str, Any] = {
     "split_by": "product",
     "goals_per_product": None,
 }
-"""The arguments of a shop that a protocol fixes, with their defaults."""
+"""The arguments of a shop that a protocol fixes, and what each is without one."""
 
 
 @lru_cache(maxsize=1)
