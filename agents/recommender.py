@@ -389,7 +389,8 @@ class Recommender:
         if self.simulator is None:
             raise LLMRecError(
                 "this recommender's states have a simulated user's in them (state_to='fused'), so "
-                "it cannot serve alone: give the one it learned with, load(folder, simulator=...)"
+                "it cannot serve alone: give the one it learned with, load(folder, simulator=...) "
+                "or --simulator"
             )
         log = InteractionLog.of_strangers(self.simulator.catalogue, sequences)
         return self.simulator.label(log).states

@@ -123,7 +123,7 @@ class CompactPolicy(ScoringPolicy):
             policy.load_state_dict(read_finite(path / cls.WEIGHTS))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise DataError(
-                f"{folder}: no compact policy ({told(error):.300}); expected a folder that save() "
-                "wrote"
+                f"{folder}: no compact policy ({told(error):.300}); expected a folder that "
+                "`llmrec shop train` or save() wrote"
             ) from None
         return policy.eval()

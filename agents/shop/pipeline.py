@@ -84,8 +84,8 @@ class ShopTraining:
         for stage in self.stages:
             if stage not in STAGES:
                 raise SettingError(
-                    f"a stage is one of {', '.join(STAGES)}, got {stage!r}; on the command line "
-                    "several are joined by commas"
+                    f"a stage is one of {', '.join((*STAGES, *SYNONYMS))}, got {stage!r}; on the "
+                    "command line several are joined by commas"
                 )
         if not self.stages or self.rollouts < 1:
             raise SettingError("training needs at least one stage and one rollout")

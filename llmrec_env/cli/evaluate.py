@@ -72,7 +72,7 @@ def evaluate(
     from agents import Recommender
 
     answering = open_simulator(simulator, source, device, dtype) if episodes else None
-    model = Recommender.load(recommender, source.log.catalogue)
+    model = Recommender.load(recommender, source.log.catalogue, simulator=answering)
     _print_ranking(source.split, model)
     if answering is not None:  # ranking alone asks nobody
         _print_returns(source.split, answering, model, episodes, seed)

@@ -21,7 +21,11 @@ RUNS = 10_000
 
 
 def number(
-    help: str, least: float | None = None, most: float = MOST, above: float | None = None
+    help: str,
+    least: float | None = None,
+    most: float = MOST,
+    above: float | None = None,
+    show_default: bool | str = True,
 ) -> Any:
     """A numeric option, whose range is checked before any work begins.
 
@@ -30,6 +34,7 @@ def number(
         least: the smallest value.
         most: the largest value.
         above: what every value is larger than.
+        show_default: what help says of the default, where it is not the value itself.
     """
 
     def check(value: float | None) -> float | None:
@@ -43,7 +48,7 @@ def number(
             raise typer.BadParameter(f"it is more than {most}.")
         return value
 
-    return typer.Option(min=least, callback=check, help=help)
+    return typer.Option(min=least, callback=check, help=help, show_default=show_default)
 
 
 Data = Annotated[

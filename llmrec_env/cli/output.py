@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -21,16 +21,23 @@ REPORTS = ("report.html", "results.md", "results.json")
 """Files that hold a run's report, the best to read first; the page needs the extra `report`."""
 
 
+def typed(context: typer.Context) -> list[Any]:
+    """The options and arguments of a command that stand on its command line."""
+    return [
+        parameter
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) is not None
+        and source.name == "COMMANDLINE"
+    ]
+
+
 def typed_command(context: typer.Context) -> str:
     """The command line that a command was given, with every option that was typed."""
     words, above = [context.info_name or ""], context.parent
     while above is not None:  # the program may go by another name
         words.insert(0, (above.info_name or "") if above.parent else "llmrec")
         above = above.parent
-    for parameter in context.command.params:
-        source = context.get_parameter_source(parameter.name or "")
-        if source is None or source.name != "COMMANDLINE":
-            continue
+    for parameter in typed(context):
         value = context.params[parameter.name or ""]
         if parameter.param_type_name == "argument":
             words.append(str(value))

@@ -42,7 +42,8 @@ def catalogue_of(
     if raw.items.width > MOST_TEXTS:
         raise DataError(
             f"{raw.items_path}: {raw.items.width - 1:,} columns of text; expected at most "
-            f"{MOST_TEXTS:,}, so name those that describe an item: text_columns=['title', …]"
+            f"{MOST_TEXTS:,}, so name those that describe an item (text_columns=['title', …] in "
+            "Python), or leave the others out of the file"
         )
     _refuse_duplicates(raw.items["item_id"], str(raw.items_path))
     unknown = seen.join(raw.items, on="item_id", how="anti", maintain_order="left")

@@ -157,7 +157,8 @@ class SB3Policy:
         if self._cut not in (None, given, state_size, state_size + BESIDE_STATE):
             raise SettingError(
                 f"the model sees {self._cut} numbers, and these users give {given}: judge it with "
-                "the simulator and the settings (such as candidates=) that it learned with"
+                "the simulator (--simulator) and, in Python, the settings (such as candidates=) "
+                "that it learned with"
             )
 
     def action_scores(self, observation: Observation) -> FloatArray:

@@ -64,8 +64,8 @@ def _as_it_is(model: Any) -> spaces.Space[Any]:
         if not (ours and inside):
             raise SettingError(
                 "this model learned from observations that a wrapper had scaled, and it comes "
-                "without its environment; pass observations=, a function that scales them alike, "
-                "such as VecNormalize.load(path, venv).normalize_obs"
+                "without its environment; pass observations= in Python, a function that scales "
+                "them alike, such as VecNormalize.load(path, venv).normalize_obs"
             )
     return space
 

@@ -84,8 +84,8 @@ class LanguageUser(UserSimulator):
         saved = model.record.get("acceptance")
         if saved is None:
             raise SimulatorError(
-                "this LE has no calibrated acceptance: learn it with fit_language_environment, or "
-                "call llmrec_env.language.calibration.calibrate(model, validation_log)"
+                "this LE has no calibrated acceptance: learn it with `llmrec fit`, or call "
+                "llmrec_env.language.calibration.calibrate(model, validation_log)"
             )
         self.model = model
         self._origin: Origin | None = None

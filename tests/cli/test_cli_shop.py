@@ -137,6 +137,28 @@ def test_a_person_can_buy() -> None:
     assert "attributes" in played.output
 
 
+def test_a_protocol_is_not_replaced_by_another(tmp_path: Path) -> None:
+    out = tmp_path / "p.json"
+    options = ("shop", "protocol", "--out", str(out), *SHOP)
+    for _ in range(2):  # the same command says the same
+        assert runner.invoke(app, options).exit_code == 0
+    before = out.read_bytes()
+    refused = runner.invoke(app, [*options, "--goal-seed", "1"])
+    assert refused.exit_code == 1
+    assert "holds another protocol, p " in refused.output
+    assert out.read_bytes() == before
+
+
+IN_A_SHOP = (
+    ("evaluate",),
+    ("play",),
+    ("openenv",),
+    ("serve",),
+    ("train", "--out", "x"),
+    ("protocol", "--out", "p.json"),
+)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -150,8 +172,16 @@ def test_a_person_can_buy() -> None:
         (("protocol", "--out", "p.json", "--test-share", ".95"), "leave something to training"),
         (("evaluate", "--protocol", "generated", "--reward", "webshop"), "leave out --reward"),
         (("evaluate", "--protocol", "webshop-products"), "pass their folder"),
-        (("train", "--out", "x", "--stages", "magic"), "joined by commas"),
-        (("train", "--out", "x", "--catalogue", "nowhere"), "nowhere"),
+        (("evaluate", "--protocol", "webshop-products"), "(--catalogue)"),
+        (("evaluate", "--protocol", "generated", "--reward", "repaired"), "leave out --reward"),
+        (
+            ("train", "--out", "x", "--stages", "magic"),
+            "ppo, sft, got 'magic'; on the command line",
+        ),
+        *(((*command, "--catalogue", "nowhere"), "no folder") for command in IN_A_SHOP),
+        (("evaluate", "--catalogue", "."), "expected one file items_shuffle"),
+        (("protocol", "--test-share", ".2", "--goal-seed", "0"), "--test-share, --goal-seed: of"),
+        (("protocol", "--out", "p.json", "--name", "generated"), "comes with the package"),
     ],
 )
 def test_mistakes_are_one_clear_line(

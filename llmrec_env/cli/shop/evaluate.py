@@ -74,10 +74,10 @@ def evaluate(
     trained policy is measured twice, with its best actions (greedy) and with sampled ones, and two
     rules that learn nothing stand beside it.
     """
+    settings = {**_settings(policy, shop), "split": "test"}
     from agents.shop.evaluation import choose_goals, evaluate_shopper
     from agents.shop.shop_pool import shop_of
 
-    settings = {**_settings(policy, shop), "split": "test"}
     opened = shop_of(settings)
     chosen: Sequence[int] = range(min(goals or len(opened.goals), len(opened.goals)))
     if opened.protocol is None:
@@ -93,8 +93,6 @@ def evaluate(
 
 def _settings(policy: Path | None, shop: ShopOptions) -> dict[str, Any]:
     """The shop of the options, or that of a policy's training."""
-    from agents.shop.pipeline import trained_in
-
     if policy is None:
         return shop.settings
     if shop != ShopOptions():
@@ -103,6 +101,8 @@ def _settings(policy: Path | None, shop: ShopOptions) -> dict[str, Any]:
             "the other options of the shop beside --policy; `llmrec shop train --protocol` trains "
             "by a protocol"
         )
+    from agents.shop.pipeline import trained_in
+
     return trained_in(policy)
 
 

@@ -38,10 +38,10 @@ def openenv(
     Each session is one shopper; all share one catalogue. Stop it with Ctrl-C. It needs the extras
     openenv and shop.
     """
+    settings = {**shop.settings, "split": split}
     from llmrec_env.envs.language_agents.openenv import shop_app
     from llmrec_env.web.serving import address_of, listen, serve
 
-    settings = {**shop.settings, "split": split}
     with listen(host, port) as bound:
         app = shop_app(sessions, seed, max_steps=max_steps, prompt_tokens=prompt_tokens, **settings)
         print_line(f"serving at {address_of(bound)}")

@@ -3,7 +3,7 @@ learns to shop."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +11,20 @@ import typer
 from llmrec_env.cli import options
 from llmrec_env.common.errors import SettingError
 
+USUAL: dict[str, Any] = {
+    "instructions": "synthetic",
+    "reward": "repaired",
+    "split_by": "product",
+    "goals_per_product": 10,
+    "goal_seed": 0,
+}
+"""What a shop is without a protocol and where no option says otherwise. Environments in Python deal
+out all goals of a product: on the public products a tenth of the goals would be of one of them."""
+
 
 @dataclass(frozen=True)
 class ShopOptions:
-    """Products, goals and reward of a shop; each field is an option."""
+    """Products, goals and reward of a shop; each field is an option, None where it is not given."""
 
     catalogue: Annotated[
         str | None,
@@ -24,28 +34,45 @@ class ShopOptions:
         ),
     ] = None
     instructions: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Wording of the instructions: synthetic, human or paraphrased; or a JSON file of "
-            "rewritten ones."
+            "rewritten ones.",
+            show_default=USUAL["instructions"],
         ),
-    ] = "synthetic"
+    ] = None
     reward: Annotated[
-        str, typer.Option(help="Reward of a purchase: repaired, or webshop (the published rule).")
-    ] = "repaired"
+        str | None,
+        typer.Option(
+            help="Reward of a purchase: repaired, or webshop (the published rule).",
+            show_default=USUAL["reward"],
+        ),
+    ] = None
     split_by: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="What training and test goals do not share: product or goal; or position, the "
-            "field's own split, by place in the published order."
+            "field's own split, by place in the published order.",
+            show_default=USUAL["split_by"],
         ),
-    ] = "product"
+    ] = None
     goals_per_product: Annotated[
-        int | None, options.number("Goals of one product at most.", least=1)
-    ] = 10
+        int | None,
+        options.number(
+            "Goals of one product at most, so that a few products are not the result; a large "
+            "number for all, which environments and tools in Python take.",
+            least=1,
+            show_default=str(USUAL["goals_per_product"]),
+        ),
+    ] = None
     goal_seed: Annotated[
-        int, options.number("Seed of the goals' prices and limits, and of the split.", least=0)
-    ] = 0
+        int | None,
+        options.number(
+            "Seed of the goals' prices and limits, and of the split.",
+            least=0,
+            show_default=str(USUAL["goal_seed"]),
+        ),
+    ] = None
 
     protocol: Annotated[
         str | None,
@@ -60,24 +87,29 @@ class ShopOptions:
         """Of the instructions, the protocol's where one is named."""
         from llmrec_env.envs.shop.protocol.protocol import load_protocol
 
-        return self.instructions if not self.protocol else load_protocol(self.protocol).instructions
+        if self.protocol:
+            return load_protocol(self.protocol).instructions
+        return self.instructions or str(USUAL["instructions"])
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Keywords of the environment.
+        """Keywords of the environment; to be asked for before any slow work.
 
         Raises:
             SettingError: an option stands beside a protocol, which fixes it.
+            DataError: the folder of the catalogue is not there, or holds none.
         """
+        from llmrec_env.envs.shop.inventory import check_source
         from llmrec_env.envs.shop.protocol.protocol import load_protocol
 
         number = self.catalogue is not None and self.catalogue.isdecimal()
         catalogue = int(self.catalogue or 0) if number else self.catalogue
+        check_source(catalogue)
+        given = {name: value for name in USUAL if (value := getattr(self, name)) is not None}
         if self.protocol is None:
-            return {**asdict(self), "catalogue": catalogue}
-        for one in fields(self):
-            if one.name not in ("catalogue", "protocol") and getattr(self, one.name) != one.default:
-                raise SettingError(f"--protocol fixes it: leave out --{one.name.replace('_', '-')}")
+            return {"catalogue": catalogue, **USUAL, **given, "protocol": None}
+        for name in given:
+            raise SettingError(f"--protocol fixes it: leave out --{name.replace('_', '-')}")
         # the step limit goes along, and the split is the caller's
         settings = load_protocol(self.protocol).settings("all", catalogue)
         del settings["split"]

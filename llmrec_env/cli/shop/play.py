@@ -27,6 +27,7 @@ def play(
     shop: ShopOptions,
 ) -> None:
     """Shop for an instruction yourself, in the terminal."""
+    settings = {**shop.settings, "split": split}
     from agents.shop.play import play as play_in
 
-    play_in({**shop.settings, "split": split}, goal, seed)
+    play_in(settings, goal, seed)

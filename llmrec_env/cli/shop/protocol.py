@@ -12,7 +12,7 @@ from rich.text import Text
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
-from llmrec_env.cli.output import print_line
+from llmrec_env.cli.output import print_line, typed
 from llmrec_env.cli.shop.options import ShopOptions
 from llmrec_env.common.errors import SettingError
 
@@ -20,11 +20,13 @@ from llmrec_env.common.errors import SettingError
 @options.option_groups
 @clear_errors(goes_on=False)
 def protocol(
+    context: typer.Context,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="JSON file for a new protocol of the shop that the other options name. If not "
-            "given, those that come with the package are shown, or the one of --protocol."
+            help="JSON file for a new protocol of the shop that the other options name; another "
+            "protocol that is there already is not replaced. If not given, those that come with "
+            "the package are shown, or the one of --protocol."
         ),
     ] = None,
     name: Annotated[
@@ -45,6 +47,8 @@ def protocol(
     from llmrec_env.envs.shop.protocol.protocol import DIGITS, load_protocol, named_protocols
 
     if out is None:
+        if others := [one.opts[0] for one in typed(context) if one.name != "protocol"]:
+            raise SettingError(f"{', '.join(others)}: of a new protocol, whose file --out names")
         names = named_protocols() if shop.protocol is None else (shop.protocol,)
         table = Table(title=Text("protocols, and goals of their splits"))
         table.add_column("", no_wrap=True)
@@ -57,10 +61,20 @@ def protocol(
         return
     if shop.protocol is not None:
         raise SettingError("--protocol names one that there is: leave it out beside --out")
+    name = name or out.stem
+    if name in named_protocols():
+        raise SettingError(
+            f"{name} is the name of a protocol that comes with the package: give another one with "
+            "--name"
+        )
     settings = {key: value for key, value in shop.settings.items() if key != "protocol"}
-    if shop.split_by == "position":
+    if shop.split_by == "position" and shop.goals_per_product is None:
         settings["goals_per_product"] = None  # the field's own split is of all goals
-    shares = (validation_share, test_share)
-    made = make_protocol(name or out.stem, held_out=shares, **settings)
+    there = load_protocol(out) if out.exists() else None
+    made = make_protocol(name, held_out=(validation_share, test_share), **settings)
+    if there is not None and there.to_json() != made.to_json():
+        raise SettingError(
+            f"{out} holds another protocol, {there.stamp}, which would be lost: name another file"
+        )
     made.save(out)
     print_line(f"{made.stamp} saved to {out}")

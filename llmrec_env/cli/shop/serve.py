@@ -50,6 +50,7 @@ def serve(
 
     Needs the extra `serve`. It is reached from this machine alone, unless --host says otherwise.
     """
+    policies, chosen = {}, shop.settings
     require_pages()
     from agents.shop.rollouts import load_rollouts
     from llmrec_env.web.serving import address_of, hosts_of, listen
@@ -57,14 +58,13 @@ def serve(
     from llmrec_env.web.shop.site import ShopSite
     from llmrec_env.web.shop.trajectories import Trajectories
 
-    policies, chosen = {}, shop.settings
+    rollouts = [] if replay is None else load_rollouts(replay)
     if policy:
         from agents.shop.pipeline import load_policy, trained_in
 
         policies = {str(folder): load_policy(folder) for folder in policy}
         chosen = trained_in(policy[0]) if shop == ShopOptions() else chosen
     settings = {**chosen, "split": split}
-    rollouts = [] if replay is None else load_rollouts(replay)
     with listen(host, port) as bound, kept_in(out, "shop serve", settings) as folder:
         site = ShopSite(settings, Trajectories(folder), policies, rollouts, str(replay), seed)
         print_line(f"Shop at {address_of(bound)} (Ctrl-C ends it; episodes go to {out})")

@@ -61,6 +61,7 @@ def train(
 
     Before a language model learns, a step is timed, and what all will take is told.
     """
+    settings = shop.settings
     from agents.shop.compact import CompactConfig
     from agents.shop.pipeline import ShopTraining, train_shopper, validation_of
 
@@ -72,7 +73,7 @@ def train(
     if validation_goals is None:
         validation_goals = 200 if base_model is None else 20
     training = ShopTraining(
-        shop.settings,
+        settings,
         options.listed(stages),
         teacher=teacher,
         rollouts=rollouts,

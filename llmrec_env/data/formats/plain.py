@@ -137,7 +137,8 @@ def _read_items(
         if len(columns) > MOST_COLUMNS:
             raise DataError(
                 f"{path}: {len(columns):,} columns; expected at most {MOST_COLUMNS:,}, so name "
-                "those that describe an item: text_columns=['title', …]"
+                "those that describe an item (text_columns=['title', …] in Python), or leave the "
+                "others out of the file"
             )
     if path.suffix == ".parquet":
         table = read_parquet(path, columns)

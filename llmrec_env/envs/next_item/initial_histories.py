@@ -59,7 +59,7 @@ class InitialHistories:
             some = ", ".join(self.ids[:3])
             raise DataError(
                 f"user {user_id!r} is not among the {self.log.n_users} held-out users who start "
-                f"episodes ({some}, …); make the environment with users=log for others"
+                f"episodes ({some}, …): name one of them; in Python users=log starts from others"
             )
         user = int(found[0])
         if self.log.lengths[user] <= self.cuts[user]:

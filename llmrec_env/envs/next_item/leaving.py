@@ -64,8 +64,8 @@ class LearnedLeaving:
         self._asked[rows] = False
 
     def step(self, items: IntArray, shown: BoolArray, took: BoolArray, liking: FloatArray) -> None:
-        """What came of an item each, int64 (N,): who was shown it, a seen one too, who took it, bool
-        (N,), and how they like it, float32 (N,); NaN of a seen one."""
+        """What came of an item each, int64 (N,): who was shown something, new or not, who took it,
+        bool (N,), and how they like it, float32 (N,), NaN where it was not new."""
         likings = liking.astype(np.float64)
         self._visits = self._visits.after(shown, took, likings, self._vectors[items])
         self._asked = shown if self.after_skips else took

@@ -93,14 +93,15 @@ class ShopEnv(RulesEnv[Outcome]):
     ## Arguments
     * `catalogue`: a number of products to generate (1,000 by default, up to millions), a folder
       with the public WebShop files or a saved catalogue, or a `Catalogue`.
-    * `instructions`: `"synthetic"` (the default); `"human"`, where the catalogue has them; `"paraphrased"`
-      (generated catalogues): options and attributes in other words, of which validation and test
-      goals have their own, with distractors and several limits; the path of a JSON file that has
-      some of them in words of somebody else's; or a `GoalSet` with goals of one's own.
+    * `instructions`: `"synthetic"` (the default); `"human"`, where the catalogue has them;
+      `"paraphrased"` (generated catalogues): options and attributes in other words, of which
+      validation and test goals have their own, with distractors and several limits; the path of a
+      JSON file that has some of them in words of somebody else's; or a `GoalSet` with goals of
+      one's own.
     * `reward`: `"repaired"` (the default), `"webshop"` or a callable.
     * `split`: `"train"`, `"validation"`, `"test"` or `"all"` goals; `split_by`: `"product"` (the
-      default) or `"goal"`, what the splits do not share; `"position"`, the field's own split, by place in the
-      published order: test 0 to 499, validation to 1,499, train the rest.
+      default) or `"goal"`, what the splits do not share; `"position"`, the field's own split, by
+      place in the published order: test 0 to 499, validation to 1,499, train the rest.
     * `goals_per_product`: at most so many goals of one product; None for all.
     * `goal_seed`: draws prices, limits and splits, 0 by default; all environments of an experiment
       share it.

@@ -77,6 +77,17 @@ def open_inventory(source: CatalogueSource = None) -> Inventory:
     )
 
 
+def check_source(source: CatalogueSource) -> None:
+    """Refuse a folder that holds no catalogue, at once and without reading one.
+
+    Raises:
+        DataError: it is not there, or holds neither public files nor a saved catalogue.
+        SettingError: it is no path.
+    """
+    if isinstance(source, (str, os.PathLike)) and os.fspath(source):
+        _files_of(local_path(source, "catalogue").resolve())
+
+
 @lru_cache(maxsize=4)
 def _of_catalogue(catalogue: ProductCatalogue) -> Inventory:
     if len(catalogue) <= LARGE:
@@ -99,15 +110,22 @@ def _generated(n_products: int) -> Inventory:
 
 @lru_cache(maxsize=4)
 def _of_folder(folder: Path) -> Inventory:
-    if (folder / "catalogue.json").is_file():
+    files = _files_of(folder)
+    if files is None:
         catalogue = ProductCatalogue.open(folder)
         name = fingerprint([LAYOUT, *_signs([folder / "catalogue.json", folder / "name.data.npy"])])
         return _prepared(name, lambda: catalogue)
-    if not folder.is_dir():
-        raise DataError(f"no folder {str(folder)!r}: catalogue must be one, or a number")
-    files = find_webshop_files(folder)
     name = fingerprint([LAYOUT, *_signs([path for path in files if path is not None])])
     return _prepared(name, lambda: read_webshop(*files))
+
+
+def _files_of(folder: Path) -> tuple[Path, Path, Path | None, Path | None] | None:
+    """The public files in a folder; None where it is a saved catalogue."""
+    if (folder / "catalogue.json").is_file():
+        return None
+    if not folder.is_dir():
+        raise DataError(f"no folder {str(folder)!r}: catalogue must be one, or a number")
+    return find_webshop_files(folder)
 
 
 def _prepared(name: str, make: Callable[[], ProductCatalogue]) -> Inventory:

@@ -35,8 +35,9 @@ class Shop:
 
     Args:
         source: the catalogue, as :func:`llmrec_env.envs.shop.inventory.open_inventory` takes it.
-        instructions: ``"synthetic"`` (where None), ``"human"``, ``"paraphrased"``; the path of a JSON file that
-            has some of them in other words (:mod:`llmrec_env.envs.shop.goals.rewritten`); or a
+        instructions: ``"synthetic"`` (where None), ``"human"``, ``"paraphrased"``; the path of a
+            JSON file that has some of them in other words
+            (:mod:`llmrec_env.envs.shop.goals.rewritten`); or a
             :class:`llmrec_env.envs.shop.goals.GoalSet` with goals of one's own, which are taken as
             they are.
         reward: ``"repaired"`` (where None), ``"webshop"`` or a rule of one's own.

@@ -56,7 +56,7 @@ def find_webshop_files(
         if len(paths) > 1 or not (paths or pattern == HUMAN):
             raise DataError(
                 f"{folder}: expected one file {pattern}, got {[path.name for path in paths]}; "
-                "name the files to read_webshop() instead"
+                "leave one of each there, or in Python name the files to read_webshop()"
             )
     human, order = files[HUMAN], place / LIST
     return (

@@ -181,7 +181,8 @@ def in_split(names: Sequence[str], split: str, by: str) -> list[int]:
         return list(range(len(names)))
     if "all" in names:
         raise SettingError(
-            f"fewer than three {by}s are too few for three splits: split='all' has all goals"
+            f"fewer than three {by}s are too few for three splits: split='all' (--split) has all "
+            "goals"
         )
     found = [index for index, name in enumerate(names) if name == split]
     if not found:

@@ -213,8 +213,8 @@ class ShopProtocol:
         raise SettingError(
             f"protocol {self.name!r} is about another catalogue: {known.n_products} products "
             f"{known.sha256[:DIGITS]}, and this one ({catalogue.facts.origin}) has "
-            f"{len(catalogue)} products {catalogue_hash(catalogue)[:DIGITS]}; make_protocol() "
-            "makes one about it"
+            f"{len(catalogue)} products {catalogue_hash(catalogue)[:DIGITS]}; make_protocol(), or "
+            "`llmrec shop protocol`, makes one about it"
         )
 
     def check_goals(self, goals: Sequence[Goal]) -> None:
@@ -270,7 +270,7 @@ class ShopProtocol:
         if self.catalogue.generated is None:
             raise SettingError(
                 f"protocol {self.name!r} is about files of {self.catalogue.n_products} products: "
-                "pass their folder as catalogue"
+                "pass their folder as catalogue (--catalogue)"
             )
         return self.catalogue.generated
 
