@@ -335,11 +335,13 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--out", default="runs/agents", help="folder of the rows, or one file")
     parser.add_argument("--only", help="a pattern of the cases' names")
-    parser.add_argument("--users", nargs="+", choices=USERS, default=USERS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--users", nargs="+", choices=USERS, default=USERS, help="who answers")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="seeds, one run each")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
     parser.add_argument("--timeout", type=float, default=900, help="seconds of a run")
     parser.add_argument("--into", help="a file of rows that these are added to")

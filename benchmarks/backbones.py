@@ -112,13 +112,34 @@ def show(rows: dict[str, list[dict[str, float]]]) -> None:
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--sides", nargs="+", choices=["RecBole", "ours"], default=None)
-    parser.add_argument("--environment", type=Path, default=Path("runs/recbole_environment"))
-    parser.add_argument("--out", type=Path, default=Path("runs/recbole"))
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--data", required=True, help="folder of the log")
+    parser.add_argument("--seeds", type=int, default=1, help="runs, one a seed")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=list(MODELS),
+        default=list(MODELS),
+        help="backbones to compare",
+    )
+    parser.add_argument(
+        "--sides",
+        nargs="+",
+        choices=["RecBole", "ours"],
+        default=None,
+        help="who trains; both if not given",
+    )
+    parser.add_argument(
+        "--environment",
+        type=Path,
+        default=Path("runs/recbole_environment"),
+        help="environment in which RecBole is installed",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/recbole"), help="where results are written"
+    )
     arguments = parser.parse_args()
     log = load(arguments.data)
     name = Path(arguments.data).name

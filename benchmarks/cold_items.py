@@ -134,15 +134,19 @@ def show(rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--data", help="a public dataset; the generated world where not given")
     parser.add_argument("--item-encoder", help="who reads the texts; a bag of words if not given")
     parser.add_argument("--lm", action="store_true", help="ask a language model, the small one")
     parser.add_argument("--ids", action="store_true", help="known items learn vectors of their own")
     parser.add_argument("--share", type=float, default=0.2, help="of the items, that is taken out")
-    parser.add_argument("--split", type=int, default=0)
+    parser.add_argument("--split", type=int, default=0, help="seed of the split by user")
     parser.add_argument("--budget", type=float, default=1.0, help="factor on training lengths")
-    parser.add_argument("--out", type=Path, default=Path("runs/cold_items.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/cold_items.json"), help="where results are written"
+    )
     arguments = parser.parse_args()
     rows = read_json(arguments.out) if arguments.out.exists() else []
     wanted = name_of(arguments)

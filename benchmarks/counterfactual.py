@@ -73,11 +73,14 @@ def cell(found: Sequence[Interval]) -> str:
 
 def main() -> None:
     """Print a row for each log, answerer and kind of question."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--learn", default="popularity", help="who recommended where one learns")
     parser.add_argument("--judge", default="uniform,recommender", help="and where one is judged")
-    parser.add_argument("--items", type=int, default=400)
-    parser.add_argument("--users", type=int, default=1000)
+    parser.add_argument("--items", type=int, default=400, help="items of the catalogue")
+    parser.add_argument("--users", type=int, default=1000, help="users of the log")
     parser.add_argument("--seeds", type=int, default=1, help="how many worlds, from seed 0 on")
     args = parser.parse_args()
     others = args.judge.split(",")

@@ -214,11 +214,15 @@ def table(results: dict[str, list[Outcome]]) -> Table:
 
 def main() -> None:
     """Kill, repeat, compare, and print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--kills", type=int, default=8, help="kills of each command at least")
     parser.add_argument("--commands", default=",".join(COMMANDS), help="which, with commas")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--out", type=Path, default=Path("runs/crash.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/crash.json"), help="where results are written"
+    )
     arguments = parser.parse_args()
     results: dict[str, list[Outcome]] = {}
     for command in arguments.commands.split(","):

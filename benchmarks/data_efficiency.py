@@ -81,11 +81,13 @@ def show(rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--data", help="a public dataset; the generated world where not given")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=3, help="runs, one a seed")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first run")
+    parser.add_argument("--epochs", type=int, default=6, help="passes over the log at most")
     parser.add_argument("--out", type=Path, help="JSON file of the rows")
     arguments = parser.parse_args()
     name = Path(arguments.data).name if arguments.data else "world"

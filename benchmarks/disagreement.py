@@ -84,9 +84,12 @@ def measured(model: LanguageEnvironment, histories: Histories, truth: FloatArray
 
 def main() -> None:
     """Print a row for the LE alone and one for each prior."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--priors", default="0,0.3,1", help="with commas")
-    parser.add_argument("--members", type=int, default=5)
+    parser.add_argument("--members", type=int, default=5, help="LEs to learn")
     given = parser.parse_args()
     torch.set_num_threads(1)
     world: World = generate_world(seed=0)

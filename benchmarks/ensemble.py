@@ -58,8 +58,11 @@ def seconds(members: int, num_envs: int, turns: int) -> dict[str, Float64Array]:
 
 def main() -> None:
     """Print a row for each number of users."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--members", type=int, default=5)
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--members", type=int, default=5, help="LEs to learn")
     parser.add_argument("--envs", default="1,64", help="users at once, with commas")
     parser.add_argument("--turns", type=int, default=30, help=f"turns of {TURN} steps")
     given = parser.parse_args()

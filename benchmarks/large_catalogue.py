@@ -102,8 +102,15 @@ def learn(agent: str, folder: Path, steps: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/large_catalogue.json"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/large_catalogue.json"),
+        help="where results are written",
+    )
     parser.add_argument("--steps", type=int, default=4_000, help="actions to learn from")
     parser.add_argument("--learn", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)

@@ -36,19 +36,41 @@ WINDOW = 64
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--parameters", type=float, default=7e9)
-    parser.add_argument("--layers", type=int, default=32)
-    parser.add_argument("--kv-heads", type=int, default=8)
-    parser.add_argument("--head-size", type=int, default=128)
+    parser.add_argument(
+        "--parameters", type=float, default=7e9, help="parameters of the language model"
+    )
+    parser.add_argument("--layers", type=int, default=32, help="layers of the language model")
+    parser.add_argument("--kv-heads", type=int, default=8, help="heads of keys and values")
+    parser.add_argument("--head-size", type=int, default=128, help="numbers of an attention head")
     parser.add_argument("--bytes", type=int, default=2, help="of a number: bfloat16")
     parser.add_argument("--peak", type=float, default=989e12, help="operations a second (H100)")
     parser.add_argument("--bandwidth", type=float, default=3.35e12, help="bytes a second (H100)")
-    parser.add_argument("--utilisation", type=float, default=0.4)
-    parser.add_argument("--bandwidth-share", type=float, default=0.7)
-    parser.add_argument("--labelling-share", type=float, default=0.9)
-    parser.add_argument("--overhead-ms", type=float, default=2.0)
+    parser.add_argument(
+        "--utilisation",
+        type=float,
+        default=0.4,
+        help="share of the peak arithmetic that is reached",
+    )
+    parser.add_argument(
+        "--bandwidth-share",
+        type=float,
+        default=0.7,
+        help="share of the memory bandwidth that is reached",
+    )
+    parser.add_argument(
+        "--labelling-share",
+        type=float,
+        default=0.9,
+        help="share of the bare model's speed at which labelling goes",
+    )
+    parser.add_argument(
+        "--overhead-ms",
+        type=float,
+        default=2.0,
+        help="milliseconds of a step beside the language model",
+    )
     measure()
     show(parser.parse_args())
 

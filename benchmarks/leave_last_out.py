@@ -307,13 +307,24 @@ def _told(settings: Settings) -> str:
 
 def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     """The command's options."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     usual = [name for name, row in ROWS.items() if not row.asks]
     parser.add_argument("--data", required=True, help="folder or file of a dataset")
-    parser.add_argument("--out", type=Path, default=Path("runs/leave_last_out"))
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=usual)
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/leave_last_out"), help="where results are written"
+    )
+    parser.add_argument(
+        "--rows", nargs="+", choices=list(ROWS), default=usual, help="rows of the table"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="training seeds")
-    parser.add_argument("--mask-seen", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--mask-seen",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="leave out what a user has seen",
+    )
     parser.add_argument("--simulator", type=Path, help="folder of an LE fitted with --split last")
     parser.add_argument("--published", type=Path, help="JSON of quoted figures for the table")
     arguments = parser.parse_args(words)

@@ -89,9 +89,11 @@ def compare(what: str, path: Path, repeats: int, baseline: tuple[str, Path]) -> 
 
 def main() -> None:
     """Compare on tables with numbers and with texts as ids, and on reviews with an odd line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=5_000_000, help="rows of the log")
+    parser.add_argument("--repeats", type=int, default=3, help="how often each is timed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

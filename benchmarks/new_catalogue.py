@@ -240,7 +240,9 @@ def show(out: Path, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--data", nargs="+", required=True, help="public datasets with item texts")
     parser.add_argument("--item-encoder", required=True, help="who reads the texts of all")
     parser.add_argument(
@@ -248,9 +250,13 @@ if __name__ == "__main__":
     )
     parser.add_argument("--items", type=int, default=3000, help="most taken items of a log")
     parser.add_argument("--users", type=int, default=1000, help="users of a log that is joined")
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--liking-steps", type=int, default=1000)
-    parser.add_argument("--out", type=Path, default=Path("runs/new_catalogue"))
+    parser.add_argument("--epochs", type=int, default=6, help="passes over the log at most")
+    parser.add_argument(
+        "--liking-steps", type=int, default=1000, help="steps in which liking is learned"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/new_catalogue"), help="where results are written"
+    )
     arguments = parser.parse_args()
     logs = {Path(data).name: cut(load(data), arguments.items) for data in arguments.data}
     wanted = arguments.left_out or list(logs)

@@ -25,15 +25,19 @@ from llmrec_env.users.language import EMBEDDED
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--layers", type=int, default=36)
-    parser.add_argument("--hidden", type=int, default=4096)
-    parser.add_argument("--intermediate", type=int, default=12288)
+    parser.add_argument("--layers", type=int, default=36, help="layers of the language model")
+    parser.add_argument("--hidden", type=int, default=4096, help="size of a hidden state")
+    parser.add_argument(
+        "--intermediate", type=int, default=12288, help="size between the two maps of a layer"
+    )
     parser.add_argument("--heads", type=int, default=32, help="of 128 numbers each")
-    parser.add_argument("--kv-heads", type=int, default=8)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--out", type=Path, default=Path("runs/random_user"))
+    parser.add_argument("--kv-heads", type=int, default=8, help="heads of keys and values")
+    parser.add_argument("--device", default="cpu", help="device of the language model")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/random_user"), help="where results are written"
+    )
     given = parser.parse_args()
     base = given.out / "base"
     parameters = make_base(given, base)

@@ -34,11 +34,13 @@ def seconds(call: Callable[[], object], rounds: int) -> float:
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=20_000)
-    parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--items", type=int, default=20_000, help="items of the catalogue")
+    parser.add_argument("--steps", type=int, default=10_000, help="steps to rank")
+    parser.add_argument("--dim", type=int, default=64, help="length of a vector")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each is timed")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)

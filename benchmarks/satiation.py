@@ -98,11 +98,16 @@ def cell(found: Interval, digits: int = 2) -> str:
 
 def main() -> None:
     """Print both tables, a world at a time."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--worlds", default="sated,stationary")
-    parser.add_argument("--items", type=int, default=400)
-    parser.add_argument("--users", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--worlds", default="sated,stationary", help="generated worlds, with commas"
+    )
+    parser.add_argument("--items", type=int, default=400, help="items of the catalogue")
+    parser.add_argument("--users", type=int, default=1000, help="users of the log")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
     args = parser.parse_args()
     console = Console(width=170)
     for name in args.worlds.split(","):

@@ -210,8 +210,12 @@ def plot(rows: list[Row], path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/scale/rows.json"))
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/scale/rows.json"), help="where results are written"
+    )
     parser.add_argument("--largest", type=int, default=10**7, help="leave out larger sizes")
     parser.add_argument("--cell", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

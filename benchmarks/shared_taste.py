@@ -50,7 +50,10 @@ def row(source: Source, seed: int, begins: bool, budget: float) -> list[str]:
 
 def main() -> None:
     """Print two rows for each log and seed."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--data", default="world:popularity", help="logs, with commas")
     parser.add_argument("--seeds", type=int, default=1, help="splits and trainings, from 0")
     parser.add_argument("--budget", type=float, default=1.0, help="of the training lengths")

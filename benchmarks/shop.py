@@ -35,12 +35,17 @@ MEGABYTE = 1024 * 1024
 
 def main() -> None:
     """Measure what the command line names, print a table and write JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, help="folder of the public WebShop files")
     parser.add_argument("--products", type=int, nargs="*", default=[1000], help="sizes to generate")
     parser.add_argument("--steps", type=int, default=40_000, help="steps a repeat")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("runs/shop_speed.json"))
+    parser.add_argument("--repeats", type=int, default=5, help="how often each is timed")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/shop_speed.json"), help="where results are written"
+    )
     settings = parser.parse_args()
     sources: list[Any] = list(settings.products) + ([str(settings.data)] if settings.data else [])
     context = multiprocessing.get_context("spawn")

@@ -193,14 +193,30 @@ def with_interval(values: Any, clusters: Any, sign: bool = False) -> str:
 
 def main() -> None:
     """Train, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--task", choices=("products", "goals", "paraphrased"), default="products")
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument(
+        "--task",
+        choices=("products", "goals", "paraphrased"),
+        default="products",
+        help="what the splits do not share, or goals in other words",
+    )
     parser.add_argument("--data", help="folder of the public WebShop files")
-    parser.add_argument("--splits", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--agents", nargs="+", choices=PATHS, default=list(PATHS))
-    parser.add_argument("--out", type=Path, default=Path("runs/shop_agents"))
-    parser.add_argument("--workers", type=int, default=available_cores())
+    parser.add_argument(
+        "--splits", type=int, nargs="+", default=[0, 1, 2], help="seeds of the splits"
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds, one run each"
+    )
+    parser.add_argument("--agents", nargs="+", choices=PATHS, default=list(PATHS), help="who shops")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/shop_agents"), help="where results are written"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=available_cores(), help="processes at work at once"
+    )
     options = parser.parse_args()
     task, data, out = options.task, options.data, options.out / options.task
     paths = {name: PATHS[name] for name in options.agents}

@@ -89,10 +89,15 @@ def count(found: list[Pair], n_goals: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Count, print a Markdown table, and show pairs that still earn 1."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--catalogue", help="folder of the public WebShop files; else generated")
     parser.add_argument("--goals", type=int, help="a seeded sample of so many goals; else all")
-    parser.add_argument("--goal-seed", type=int, default=0)
+    parser.add_argument(
+        "--goal-seed", type=int, default=0, help="seed of the goals' prices and limits"
+    )
     parser.add_argument("--show", type=int, default=0, help="pairs of another path to print")
     args = parser.parse_args()
     shop = Shop(args.catalogue, split="all", goal_seed=args.goal_seed)

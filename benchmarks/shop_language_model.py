@@ -221,16 +221,23 @@ def costs(base: str, out: Path) -> str:
 
 def main() -> None:
     """Train, judge, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", maxsplit=1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--data", help="folder of the public WebShop files")
     parser.add_argument("--base-model", help="hub name, folder or GGUF file of a causal LM")
     parser.add_argument("--split", type=int, default=10, help="seed of the split")
     parser.add_argument("--protocol", help="takes the place of --split, such as webshop-products")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--teacher", choices=("oracle", "browser"), default="oracle")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds, one run each")
+    parser.add_argument(
+        "--teacher", choices=("oracle", "browser"), default="oracle", help="who writes the rollouts"
+    )
     parser.add_argument("--epochs", type=int, default=2, help="passes over the rollouts")
     parser.add_argument("--goals", type=int, default=TEST_GOALS, help="test goals of the model")
-    parser.add_argument("--out", type=Path, default=Path("runs/shop_lm"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/shop_lm"), help="where results are written"
+    )
     parser.add_argument("--table", action="store_true", help="print what there is, run nothing")
     parser.add_argument("--cost", action="store_true", help="measure a decision instead")
     options = parser.parse_args()

@@ -358,10 +358,17 @@ def picture(rows: Row) -> Forest:
 
 def main() -> None:
     """Measure what is not there yet, print, draw."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--data", help="folder of the public WebShop files")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--out", type=Path, default=Path("runs/shop_protocol"))
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=list(PARTS), help="tables to make"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/shop_protocol"), help="where results are written"
+    )
     parser.add_argument("--pool", nargs="+", help="NAME=FILE,FILE of seeds; nothing is measured")
     options = parser.parse_args()
     if options.pool:

@@ -121,13 +121,19 @@ def shares(judged: Sequence[JudgedPurchase]) -> Float64Array:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--catalogue", help="folder with the public WebShop files")
     parser.add_argument("--reward", default="repaired", help="repaired or webshop")
     parser.add_argument("--base-model", help="a causal LM by hub name or folder, for LoRA")
-    parser.add_argument("--steps", type=int, default=RewardLearningConfig.steps)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--goal-seed", type=int, default=0)
+    parser.add_argument(
+        "--steps", type=int, default=RewardLearningConfig.steps, help="steps of learning"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
+    parser.add_argument(
+        "--goal-seed", type=int, default=0, help="seed of the goals' prices and limits"
+    )
     parser.add_argument("--skip", action="append", default=[], help="a judge to leave out")
     parser.add_argument("--save", type=Path, help="folder for the first language reward")
     main(parser.parse_args())

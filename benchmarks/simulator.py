@@ -483,15 +483,19 @@ def show(ratios: list[Ratio]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--simulator", type=Path, default=EMBEDDED, help="folder of a saved LE")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu", help="device of the language model")
+    parser.add_argument("--dtype", default="float32", help="number format of the language model")
     parser.add_argument("--threads", type=int, default=1, help="torch threads")
-    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--repeats", type=int, default=7, help="how often each is timed")
     parser.add_argument("--version", type=int, default=1, choices=(0, 1), help="of NextItem")
     parser.add_argument("--only", nargs="*", help="names of measurements, such as steps")
-    parser.add_argument("--out", type=Path, default=Path("runs/simulator.json"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/simulator.json"), help="where results are written"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     bench = Bench(

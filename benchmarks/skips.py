@@ -75,7 +75,10 @@ def measured(split: Split, truth: Float64Array, share: float) -> list[float]:
 
 def main() -> None:
     """Print a row for each seed and share."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--seeds", default="1", help="seeds of worlds, with commas")
     table = Table("seed", "learned from", "Spearman", "squared error", "mean", "true mean")
     for seed in map(int, parser.parse_args().seeds.split(",")):

@@ -68,8 +68,15 @@ def main(sizes: list[int], episodes: int, position_bias: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 5, 10])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 5, 10], help="items in a slate")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
-    parser.add_argument("--position-bias", type=float, default=1.0)
+    parser.add_argument(
+        "--position-bias",
+        type=float,
+        default=1.0,
+        help="how much less places further down are looked at",
+    )
     main(**vars(parser.parse_args()))

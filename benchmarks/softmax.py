@@ -36,11 +36,13 @@ def ours(
 
 def main() -> None:
     """See the module."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--states", type=int, default=512)
-    parser.add_argument("--items", type=int, default=4344)
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--rounds", type=int, default=50)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--states", type=int, default=512, help="states that are scored at once")
+    parser.add_argument("--items", type=int, default=4344, help="items of the catalogue")
+    parser.add_argument("--dim", type=int, default=64, help="length of a vector")
+    parser.add_argument("--rounds", type=int, default=50, help="how often each is timed")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -40,13 +40,23 @@ PARTS = ("steps", "server", "memory")
 
 def main() -> None:
     """Measure what the command line names, print tables and write JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, help="folder of the public WebShop files, beside")
     parser.add_argument("--products", type=int, default=1000, help="to generate")
     parser.add_argument("--steps", type=int, default=40_000, help="a repeat; a tenth on the server")
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=["steps", "memory"])
-    parser.add_argument("--out", type=Path, default=Path("runs/text_sessions.json"))
+    parser.add_argument("--repeats", type=int, default=5, help="how often each is timed")
+    parser.add_argument(
+        "--only", nargs="*", choices=PARTS, default=["steps", "memory"], help="parts to measure"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/text_sessions.json"),
+        help="where results are written",
+    )
     settings = parser.parse_args()
     sources = [settings.products, *([str(settings.data)] if settings.data else [])]
     work: list[tuple[Callable[..., dict[str, Any]], tuple[Any, ...]]] = []

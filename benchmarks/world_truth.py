@@ -106,10 +106,14 @@ def show(rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="worlds, one a seed")
     parser.add_argument("--users", type=int, default=300, help="held-out users, one episode each")
-    parser.add_argument("--out", type=Path, default=Path("runs/world_truth"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/world_truth"), help="where results are written"
+    )
     arguments = parser.parse_args()
     path = arguments.out / "rows.json"
     rows = read_json(path) if path.exists() else []

@@ -60,9 +60,12 @@ def row(name: str, seed: int, episodes: int) -> list[str]:
 
 def main() -> None:
     """Print a row for each world."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--episodes", type=int, default=500)
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n", 1)[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
+    parser.add_argument("--episodes", type=int, default=500, help="episodes of each policy")
     args = parser.parse_args()
     table = Table("world", "taken by a user", "Gini of items", "share of the top tenth", "liking")
     for column in ("taste turned by, degrees", "like the one before", "propensity, median (range)"):

@@ -250,8 +250,12 @@ def draw_shop(measured: Path) -> None:
 
 def main() -> None:
     """Draw what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("picture", choices=["episode", "report", "scale", "shop"])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "picture", choices=["episode", "report", "scale", "shop"], help="which picture"
+    )
     parser.add_argument("of", nargs="?", type=Path, help="what a program wrote: see above")
     given = parser.parse_args()
     if given.picture == "episode":

@@ -61,7 +61,9 @@ def main(steps: int, episodes: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=5, help="items shown in the session")
     parser.add_argument("--episodes", type=int, default=100, help="users of the comparison")
     main(**vars(parser.parse_args()))

@@ -53,8 +53,10 @@ def main(algorithm, user, users, steps, online, episodes, augment):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="cql")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="cql", help="what learns")
     parser.add_argument("--user", choices=("le", "true"), default="le", help="who answers")
     parser.add_argument("--users", type=int, default=400, help="training users of the log")
     parser.add_argument("--steps", type=int, default=1000, help="gradient steps on the log")

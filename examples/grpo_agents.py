@@ -110,11 +110,20 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--model", required=True, help="a chat model: a name of the hub, a folder")
-    parser.add_argument("--task", choices=["shop", "recommend"], default="shop")
-    parser.add_argument("--answers", choices=["tools", "text"], default="tools")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument(
+        "--task", choices=["shop", "recommend"], default="shop", help="what the model learns"
+    )
+    parser.add_argument(
+        "--answers",
+        choices=["tools", "text"],
+        default="tools",
+        help="how the model acts: calls of tools, or actions in its text",
+    )
+    parser.add_argument("--steps", type=int, default=100, help="steps of training")
     parser.add_argument("--generations", type=int, default=8, help="episodes of one goal")
     parser.add_argument("--goals", type=int, default=500, help="goals, or users, to learn from")
     parser.add_argument("--catalogue", help="folder of a catalogue, or a number to generate")
@@ -122,8 +131,8 @@ if __name__ == "__main__":
     parser.add_argument("--recommended", type=int, default=5, help="items shown in an episode")
     parser.add_argument("--answer-tokens", type=int, default=48, help="of one answer in text")
     parser.add_argument("--completion-tokens", type=int, default=2048, help="of an episode")
-    parser.add_argument("--learning-rate", type=float, default=1e-5)
+    parser.add_argument("--learning-rate", type=float, default=1e-5, help="peak learning rate")
     parser.add_argument("--lora", type=int, default=16, help="rank; 0 learns all weights")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", default="runs/grpo")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
+    parser.add_argument("--out", default="runs/grpo", help="where results are written")
     main(parser.parse_args())

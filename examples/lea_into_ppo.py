@@ -62,10 +62,12 @@ def main(epochs: int, users: int, steps: int, episodes: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--epochs", type=int, default=10, help="passes of LEA over the log")
     parser.add_argument("--users", type=int, default=512, help="live users who are asked")
     parser.add_argument("--steps", type=int, default=20_000, help="items shown in PPO's training")
     parser.add_argument("--episodes", type=int, default=150, help="held-out users")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
     main(**vars(parser.parse_args()))

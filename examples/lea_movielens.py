@@ -52,11 +52,15 @@ def main(data: str | None, backbone: str, users: int, epochs: int, small: bool) 
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument(
         "data", nargs="?", help="folder of a dataset; the generated world if absent"
     )
-    parser.add_argument("--backbone", default="sasrec", choices=list(BACKBONES))
+    parser.add_argument(
+        "--backbone", default="sasrec", choices=list(BACKBONES), help="encoder of histories"
+    )
     parser.add_argument("--users", type=int, default=2000, help="users of the log, at most")
     parser.add_argument("--epochs", type=int, default=40, help="passes of a recommender, at most")
     parser.add_argument("--small", action="store_true", help="a tiny LE, to see it run")

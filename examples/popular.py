@@ -27,7 +27,9 @@ def main(id, masks, episodes):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument("--masks", action="store_true", help="never a seen item")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")

@@ -79,16 +79,23 @@ def setting(text):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="ppo", help="what learns")
     parser.add_argument("--defaults", action="store_true", help="of the library, nothing else")
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument("--settings", nargs="*", type=setting, default=[], help="of it: name=value")
-    parser.add_argument("--envs", choices=("batched", "subproc"), default="batched")
+    parser.add_argument(
+        "--envs",
+        choices=("batched", "subproc"),
+        default="batched",
+        help="all environments in this process, or each in its own",
+    )
     parser.add_argument("--count", type=int, default=8, help="users who are asked at once")
     parser.add_argument("--steps", type=int, default=50_000, help="items shown in training")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
     arguments = parser.parse_args()
     arguments.settings = dict(arguments.settings)
     main(**vars(arguments))

@@ -54,8 +54,10 @@ def main(steps: int, episodes: int, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=20_000, help="items shown in training")
     parser.add_argument("--episodes", type=int, default=150, help="held-out users")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
     main(**vars(parser.parse_args()))

@@ -129,14 +129,21 @@ def parse(answer: str) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--base-url", help="such as http://localhost:8000/v1; OpenAI's if absent")
     parser.add_argument("--model", required=True, help="the name by which the endpoint knows it")
     parser.add_argument("--goals", type=int, default=20, help="goals to shop for")
     parser.add_argument("--catalogue", help="folder with the public WebShop files")
     parser.add_argument("--split", default="test", help="train, validation, test or all")
     parser.add_argument("--history", type=int, default=3, help="earlier turns that are sent along")
-    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.0,
+        help="of the model's answers; 0 takes the likeliest",
+    )
     parser.add_argument("--max-tokens", type=int, default=300, help="of an answer")
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds for an answer")
     parser.add_argument("--retries", type=int, default=3, help="repeats of a failed call")

@@ -78,16 +78,35 @@ class Model:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").splitlines()[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--base-url", help="of the server; OpenAI's if not given")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--out", default="runs/rewritten.json")
+    parser.add_argument("--model", required=True, help="name by which the server knows its model")
+    parser.add_argument("--out", default="runs/rewritten.json", help="where results are written")
     parser.add_argument("--catalogue", default="1000", help="a folder, or a number to generate")
-    parser.add_argument("--instructions", choices=("synthetic", "paraphrased"), default="synthetic")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--goal-seed", type=int, default=0)
-    parser.add_argument("--goals", type=int, default=50)
-    parser.add_argument("--temperature", type=float, default=0.7)
-    parser.add_argument("--max-tokens", type=int, default=200)
-    parser.add_argument("--timeout", type=float, default=120.0)
+    parser.add_argument(
+        "--instructions",
+        choices=("synthetic", "paraphrased"),
+        default="synthetic",
+        help="wording to begin with",
+    )
+    parser.add_argument(
+        "--split", default="test", help="goals to rewrite: train, validation, test or all"
+    )
+    parser.add_argument(
+        "--goal-seed", type=int, default=0, help="seed of the goals' prices and limits"
+    )
+    parser.add_argument("--goals", type=int, default=50, help="goals to rewrite")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.7,
+        help="of the model's answers; 0 takes the likeliest",
+    )
+    parser.add_argument("--max-tokens", type=int, default=200, help="tokens of an answer at most")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, help="seconds to wait for an answer"
+    )
     main(parser.parse_args())

@@ -86,7 +86,9 @@ def at_random(env: TextTools, seed: int) -> float:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--base-url", help="such as http://localhost:8000/v1; OpenAI's if absent")
     parser.add_argument("--model", required=True, help="the name by which the endpoint knows it")
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
@@ -94,7 +96,12 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=20, help="items shown to a user at most")
     parser.add_argument("--turns", type=int, default=50, help="calls of tools for a user at most")
     parser.add_argument("--history", type=int, default=3, help="earlier turns that are sent along")
-    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=0.0,
+        help="of the model's answers; 0 takes the likeliest",
+    )
     parser.add_argument("--timeout", type=float, default=60.0, help="seconds for an answer")
     parser.add_argument("--retries", type=int, default=3, help="repeats of a failed call")
     main(parser.parse_args())

@@ -82,14 +82,26 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--base-url", help="such as http://localhost:8000/v1; OpenAI's if absent")
     parser.add_argument("--model", required=True, help="the name by which the endpoint knows it")
-    parser.add_argument("--way", choices=["one", "many"], default="one")
-    parser.add_argument("--episodes", type=int, default=8)
+    parser.add_argument(
+        "--way",
+        choices=["one", "many"],
+        default="one",
+        help="one shopper at a time, or many at once",
+    )
+    parser.add_argument("--episodes", type=int, default=8, help="episodes to play")
     parser.add_argument("--group", type=int, default=4, help="rows with the same goal (many)")
     parser.add_argument("--catalogue", help="folder with the public WebShop files")
     parser.add_argument("--split", default="train", help="train, validation, test or all")
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="of the model's answers; 0 takes the likeliest",
+    )
     parser.add_argument("--max-tokens", type=int, default=300, help="of an answer")
     main(parser.parse_args())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import sys
@@ -27,6 +28,23 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return capsys.readouterr().out
 
     return run
+
+
+@pytest.mark.core
+def test_help_tells_every_option_and_its_default() -> None:
+    """By the source: to import them all takes minutes."""
+    programs = [*EXAMPLES.rglob("*.py"), *EXAMPLES.with_name("benchmarks").glob("*.py")]
+    needed = {"ArgumentParser": "formatter_class", "add_argument": "help"}
+    silent = [
+        f"{program.name}, line {node.lineno}"
+        for program in programs
+        for node in ast.walk(ast.parse(program.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in needed
+        and needed[node.func.attr] not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert not silent
 
 
 @pytest.mark.core

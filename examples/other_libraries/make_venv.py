@@ -43,7 +43,9 @@ def main(library, pip_options):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("library", choices=LIBRARIES)
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("library", choices=LIBRARIES, help="what the environment is made for")
     arguments, options = parser.parse_known_args()
     main(arguments.library, options)

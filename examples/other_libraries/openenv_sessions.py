@@ -64,10 +64,12 @@ async def main(args, url):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--environment", choices=CLIENTS, default="shop")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--environment", choices=CLIENTS, default="shop", help="which environment")
     parser.add_argument("--base-url", help="of a server that runs, such as http://127.0.0.1:8000")
-    parser.add_argument("--agents", type=int, default=8)
+    parser.add_argument("--agents", type=int, default=8, help="sessions at once")
     parser.add_argument("--episodes", type=int, default=4, help="of each agent")
     arguments = parser.parse_args()
     if arguments.base_url:

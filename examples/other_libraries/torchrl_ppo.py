@@ -74,9 +74,11 @@ def main(id, steps, episodes, seed):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument("--steps", type=int, default=50_000, help="items shown in training")
     parser.add_argument("--episodes", type=int, default=100, help="held-out users")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn")
     main(**vars(parser.parse_args()))

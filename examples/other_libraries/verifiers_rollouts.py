@@ -42,8 +42,12 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--environment", choices=["shop", "recommend"], default="shop")
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument(
+        "--environment", choices=["shop", "recommend"], default="shop", help="which environment"
+    )
     parser.add_argument("--base-url", help="such as http://localhost:8000/v1; OpenAI's if absent")
     parser.add_argument("--model", required=True, help="the name by which the endpoint knows it")
     parser.add_argument("--examples", type=int, default=8, help="goals, or users")
@@ -52,5 +56,10 @@ if __name__ == "__main__":
     parser.add_argument("--catalogue", help="folder with the public WebShop files")
     parser.add_argument("--concurrent", type=int, default=8, help="rollouts at once")
     parser.add_argument("--max-tokens", type=int, default=300, help="of an answer")
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        help="of the model's answers; 0 takes the likeliest",
+    )
     main(parser.parse_args())
