@@ -182,6 +182,12 @@ IN_A_SHOP = (
         (("evaluate", "--catalogue", "."), "expected one file items_shuffle"),
         (("protocol", "--test-share", ".2", "--goal-seed", "0"), "--test-share, --goal-seed: of"),
         (("protocol", "--out", "p.json", "--name", "generated"), "comes with the package"),
+        (
+            ("protocol", "--out", "p", "--split-by", "position", "--test-share", ".2"),
+            "leave out --v",
+        ),
+        (("evaluate", "--policy", "x", "--agent", "oracle"), "leave out --agent"),
+        (("train", "--out", "x", "--reward-model", "y"), "ppo alone learns from"),
     ],
 )
 def test_mistakes_are_one_clear_line(

@@ -345,5 +345,7 @@ def test_tools_before_an_episode_and_misspelt_settings_are_refused() -> None:
     for recommender, near in ((RecommendTools, "max_calls"), (RecommendLoop, "max_steps")):
         with pytest.raises(TypeError, match=f"did you mean '{near}'"):
             recommender(**{near[:-1]: 3})
+        with pytest.raises(TypeError, match=f"{near} counts all turns of an episode"):
+            recommender(max_episode_steps=3)
         with pytest.raises(TypeError, match="did you mean 'simulator'"):
             recommender(simulatr="embedded")

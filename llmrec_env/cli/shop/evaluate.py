@@ -38,12 +38,13 @@ def evaluate(
         ),
     ] = None,
     agent: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Who shops without a policy: first-hit, browser or oracle, some with commas; or "
-            "rules, all three."
+            "rules, all three.",
+            show_default="browser",
         ),
-    ] = "browser",
+    ] = None,
     answers: Annotated[
         str,
         typer.Option(
@@ -74,6 +75,10 @@ def evaluate(
     trained policy is measured twice, with its best actions (greedy) and with sampled ones, and two
     rules that learn nothing stand beside it.
     """
+    if policy is not None and agent is not None:
+        raise SettingError(
+            "first-hit and browser stand beside a --policy anyway: leave out --agent"
+        )
     settings = {**_settings(policy, shop), "split": "test"}
     from agents.shop.evaluation import choose_goals, evaluate_shopper
     from agents.shop.shop_pool import shop_of
@@ -83,7 +88,7 @@ def evaluate(
     if opened.protocol is None:
         chosen = choose_goals(len(opened.goals), goals or USUAL_GOALS, seed)
     results: dict[str, ShopResults] = {}
-    for name, shopper, sample_seed in _shoppers(policy, agent, answers, opened, seed):
+    for name, shopper, sample_seed in _shoppers(policy, agent or "browser", answers, opened, seed):
         results[name] = evaluate_shopper(shopper, settings, chosen, sample_seed=sample_seed)
     _print(results, f"{policy}, " if policy else "", opened)
     if out is not None:

@@ -46,8 +46,9 @@ def protocol(
     from llmrec_env.envs.shop.protocol.making import make_protocol
     from llmrec_env.envs.shop.protocol.protocol import DIGITS, load_protocol, named_protocols
 
+    options_typed = {one.name: one.opts[0] for one in typed(context)}
     if out is None:
-        if others := [one.opts[0] for one in typed(context) if one.name != "protocol"]:
+        if others := [option for own, option in options_typed.items() if own != "protocol"]:
             raise SettingError(f"{', '.join(others)}: of a new protocol, whose file --out names")
         names = named_protocols() if shop.protocol is None else (shop.protocol,)
         table = Table(title=Text("protocols, and goals of their splits"))
@@ -61,6 +62,11 @@ def protocol(
         return
     if shop.protocol is not None:
         raise SettingError("--protocol names one that there is: leave it out beside --out")
+    if shop.split_by == "position" and options_typed.keys() & {"validation_share", "test_share"}:
+        raise SettingError(
+            "by position the published order deals the goals out: leave out --validation-share and "
+            "--test-share"
+        )
     name = name or out.stem
     if name in named_protocols():
         raise SettingError(

@@ -70,6 +70,8 @@ def train(
             "--dtype, --lora-rank, --epochs and the other options of a language model need one: "
             "name it with --base-model"
         )
+    if reward_model is not None and "ppo" not in options.listed(stages):
+        raise SettingError("ppo alone learns from --reward-model: name it among --stages")
     if validation_goals is None:
         validation_goals = 200 if base_model is None else 20
     training = ShopTraining(

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium as gym
 
 from llmrec_env.common.checks import check_whole
+from llmrec_env.common.errors import UnknownArgumentError
 from llmrec_env.envs.common.arguments import check_names
 from llmrec_env.envs.common.registration import register_environments
 from llmrec_env.envs.next_item.env import NextItemEnv
@@ -36,6 +37,11 @@ def open_conversation(
         UnknownArgumentError: a setting is none of the caller's and none of the environment's.
         MissingExtraError: the extra ``shop``, which searches, is not installed.
     """
+    if "max_episode_steps" in settings:
+        raise UnknownArgumentError(
+            f"unexpected keyword argument 'max_episode_steps'; {turns} counts all turns of an "
+            "episode, max_recommended those in which something is recommended"
+        )
     theirs = [name for name in inspect.signature(NextItemEnv).parameters if name not in OTHER]
     check_names(settings, [turns, "max_recommended", "hits", "seed", *theirs])
     limit = check_whole("max_recommended", max_recommended, 1)

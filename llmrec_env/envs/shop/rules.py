@@ -162,4 +162,4 @@ class ShopRules(Rules[Outcome]):
         """The index of a goal, or None."""
         if index is None:
             return None
-        return check_whole("options['goal']", index, 0, len(self.shop.goals) - 1)
+        return check_whole("options['goal'] (--goal)", index, 0, len(self.shop.goals) - 1)
