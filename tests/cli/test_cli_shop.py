@@ -180,7 +180,10 @@ IN_A_SHOP = (
         ),
         *(((*command, "--catalogue", "nowhere"), "no folder") for command in IN_A_SHOP),
         (("evaluate", "--catalogue", "."), "expected one file items_shuffle"),
-        (("protocol", "--test-share", ".2", "--goal-seed", "0"), "--test-share, --goal-seed: of"),
+        (
+            ("protocol", "--test-share", ".2", "--goal-seed", "0"),
+            "--test-share, --goal-seed make a new",
+        ),
         (("protocol", "--out", "p.json", "--name", "generated"), "comes with the package"),
         (
             ("protocol", "--out", "p", "--split-by", "position", "--test-share", ".2"),

@@ -126,7 +126,7 @@ def test_what_fails_once_is_asked_again(serve: Serve, first: Reply) -> None:
         (Reply(status=500, body='{"error": {"message": "no memory"}}'), "no memory.*what it logs"),
         (Reply(status=429, body="{}"), "429.*; give ModelServer a lower concurrency= or more"),
         (Reply(status=401, body="{}"), "401.*; set OPENAI_API_KEY"),
-        (Reply(status=404, body="{}"), "404.*; correct model=, and base_url="),
+        (Reply(status=404, body="{}"), "404.*; correct model= .*base_url="),
         (Reply(status=400, body='{"error": {"message": "too long"}}'), "too long.*; show less"),
         (Reply(body="pardon?"), "; name a server with OpenAI's chat completions"),
     ],

@@ -19,7 +19,7 @@ USUAL: dict[str, Any] = {
     "goal_seed": 0,
 }
 """What a shop is without a protocol and where no option says otherwise. Environments in Python deal
-out all goals of a product: on the public products a tenth of the goals would be of one of them."""
+out all goals of a product: ten of the public products have two fifths of those."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def protocol(
     options_typed = {one.name: one.opts[0] for one in typed(context)}
     if out is None:
         if others := [option for own, option in options_typed.items() if own != "protocol"]:
-            raise SettingError(f"{', '.join(others)}: of a new protocol, whose file --out names")
+            raise SettingError(f"{', '.join(others)} make a new protocol: name its file with --out")
         names = named_protocols() if shop.protocol is None else (shop.protocol,)
         table = Table(title=Text("protocols, and goals of their splits"))
         table.add_column("", no_wrap=True)

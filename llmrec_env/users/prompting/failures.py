@@ -9,10 +9,11 @@ from llmrec_env.common.wording import shown
 
 MENDS = {
     "APITimeoutError": "give ModelServer a longer timeout= or a lower concurrency=",
-    "APIConnectionError": "start it, or correct base_url=",
+    "APIConnectionError": "start it, or correct base_url= (--base-url)",
     "AuthenticationError": "set OPENAI_API_KEY to a key that it knows",
     "PermissionDeniedError": "set OPENAI_API_KEY to a key that may ask this model",
-    "NotFoundError": "correct model=, and base_url=, which often ends in /v1",
+    "NotFoundError": "correct model= (--prompt-model), and base_url= (--base-url), which often "
+    "ends in /v1",
     "RateLimitError": "give ModelServer a lower concurrency= or more retries=",
     "BadRequestError": "show less with PromptSettings(history=, characters=), or correct request=",
     "UnprocessableEntityError": "correct request=",
