@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -27,7 +28,7 @@ from agents.shop.causal_lm import CausalLMConfig, CausalLMPolicy
 from agents.shop.dpo import DPOConfig
 from agents.shop.evaluation import choose_goals, evaluate_shopper
 from agents.shop.fine_tuning import FineTuningConfig, fine_tune
-from agents.shop.pipeline import ShopTraining, load_policy, train_shopper
+from agents.shop.pipeline import TEACHERS, ShopTraining, load_policy, train_shopper
 from agents.shop.results import bounded_interval
 from agents.shop.rollouts import collect_rollouts, replay
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
@@ -38,7 +39,7 @@ from llmrec_env.language.estimate import peak_memory
 
 TEST_GOALS, CHUNK = 200, 25
 STAGES = ("behavior_cloning", "dpo")
-MODEL = CausalLMConfig(dtype="bfloat16", lora_layers=12)
+MODEL = CausalLMConfig(dtype="bfloat16")
 NAMES = {
     "first hit": "first hit, options copied",
     "browser": "scripted browser",
@@ -79,19 +80,18 @@ def training_of(
     base: str,
     stages: tuple[str, ...],
     seed: int,
-    teacher: str = "oracle",
-    epochs: int = 2,
+    options: argparse.Namespace,
 ) -> ShopTraining:
     """What the model learns."""
     return ShopTraining(
         settings,
         stages,
-        teacher=teacher,
+        teacher=options.teacher,
         rollouts=100,
         validation_goals=0,
         base_model=base,
-        causal_lm=MODEL,
-        fine_tuning=FineTuningConfig(epochs=epochs, batch_size=8, validations=8),
+        causal_lm=replace(MODEL, lora_layers=options.lora_layers),
+        fine_tuning=FineTuningConfig(options.epochs, options.batch_size, validations=8),
         lm_dpo=DPOConfig(0.1, rounds=2, episodes=40, steps=24, batch_size=8, learning_rate=2e-4),
         seed=seed,
     )
@@ -231,9 +231,11 @@ def main() -> None:
     parser.add_argument("--protocol", help="takes the place of --split, such as webshop-products")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds, one run each")
     parser.add_argument(
-        "--teacher", choices=("oracle", "browser"), default="oracle", help="who writes the rollouts"
+        "--teacher", choices=sorted(TEACHERS), default="first-hit", help="who writes the rollouts"
     )
-    parser.add_argument("--epochs", type=int, default=2, help="passes over the rollouts")
+    parser.add_argument("--epochs", type=int, default=4, help="passes over the rollouts")
+    parser.add_argument("--batch-size", type=int, default=4, help="decisions of a step")
+    parser.add_argument("--lora-layers", type=int, help="the last so many alone; all if not given")
     parser.add_argument("--goals", type=int, default=TEST_GOALS, help="test goals of the model")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/shop_lm"), help="where results are written"
@@ -250,9 +252,7 @@ def main() -> None:
         settings = settings_of(options.data, options.split, options.protocol)
         run(
             settings,
-            lambda stages, seed: training_of(
-                settings, options.base_model, stages, seed, options.teacher, options.epochs
-            ),
+            lambda stages, seed: training_of(settings, options.base_model, stages, seed, options),
             options.base_model,
             options.seeds,
             options.out,

@@ -21,17 +21,22 @@ from agents.shop.policy import ScoringPolicy
 from agents.shop.ppo import PPOConfig, ppo
 from agents.shop.reward.language_reward import LanguageReward
 from agents.shop.rollouts import Rollout, collect_rollouts, load_rollouts, replay, save_rollouts
-from agents.shop.scripted import Oracle, Rule, ScriptedBrowser
+from agents.shop.scripted import FirstHit, Oracle, Rule, ScriptedBrowser
 from agents.shop.shop_pool import ShopPool, as_read_by
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import local_path, read_json
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.training import Metrics, clear_checkpoint
+from llmrec_env.envs.shop.shop import Shop
 
 STAGES = ("behavior_cloning", "dpo", "ppo")
 SYNONYMS = {"sft": "behavior_cloning"}
 """What language models' frameworks call it: supervised fine-tuning."""
-TEACHERS = ("oracle", "browser")
+TEACHERS: dict[str, Callable[[Shop], Rule]] = {
+    "oracle": Oracle,
+    "browser": lambda shop: ScriptedBrowser(),
+    "first-hit": lambda shop: FirstHit(),
+}
 FINISHED, CHECKPOINT = "stage.json", "checkpoint"
 OLD_STAGE = "imitation"
 """What "behavior_cloning" was called in run folders of before the first release."""
@@ -54,7 +59,8 @@ class ShopTraining:
     """What is done in turn: "behavior_cloning" of rollouts (or "sft", which is what it is for a
     causal LM), "dpo" and "ppo" on what came before."""
     teacher: str = "oracle"
-    """Who writes the rollouts: "oracle", or "browser", which uses what anybody sees."""
+    """Who writes the rollouts: "oracle", or "browser" or "first-hit", which use what anybody sees
+    (:mod:`agents.shop.scripted`)."""
     rollouts: int = 100
     """Perfect rollouts, of training goals drawn with the seed."""
     validation_goals: int = 200
@@ -90,7 +96,9 @@ class ShopTraining:
         if not self.stages or self.rollouts < 1:
             raise SettingError("training needs at least one stage and one rollout")
         if self.teacher not in TEACHERS:
-            raise SettingError(f"teacher must be one of {TEACHERS}, got {self.teacher!r}")
+            raise SettingError(
+                f"teacher must be one of {', '.join(TEACHERS)}, got {self.teacher!r}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which :meth:`from_json` makes the same."""
@@ -269,7 +277,7 @@ def _rollouts(training: ShopTraining, out: Path, settings: Mapping[str, Any]) ->
     if path.exists():
         return load_rollouts(path)
     shop = ShopPool(settings).shop
-    teacher: Rule = Oracle(shop) if training.teacher == "oracle" else ScriptedBrowser()
+    teacher = TEACHERS[training.teacher](shop)
     order = np.random.default_rng(training.seed).permutation(len(shop.goals))
     rollouts = collect_rollouts(
         teacher, settings, order.tolist(), perfect=True, limit=training.rollouts

@@ -31,7 +31,7 @@ def train(
     ] = "behavior_cloning,dpo",
     rollouts: Annotated[int, options.number("Perfect rollouts to learn from.", least=1)] = 100,
     teacher: Annotated[
-        str, typer.Option(help="Who shops in those rollouts: oracle or browser.")
+        str, typer.Option(help="Who shops in those rollouts: oracle, browser or first-hit.")
     ] = "oracle",
     validation_goals: Annotated[
         int | None,
