@@ -88,14 +88,14 @@ class StatesFrom(UserSimulator):
 
     def leave_chance(self, session: Session, visits: Visits) -> Float64Array:
         """When those who answer leave."""
-        assert isinstance(session, _StatesFromSession)
-        return self.answering.leave_chance(session._answering, visits)
+        assert isinstance(session, StatesFromSession)
+        return self.answering.leave_chance(session.answering, visits)
 
     def open(
         self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
     ) -> Session:
         """Begin to ask N users, and to observe them."""
-        return _StatesFromSession(self, histories, users, feedback)
+        return StatesFromSession(self, histories, users, feedback)
 
     def with_users(self, users: InteractionLog) -> StatesFrom:
         """The same, with episodes that start from the users of another log."""
@@ -116,15 +116,22 @@ class StatesFrom(UserSimulator):
 
     def attraction(self, session: Session, items: IntArray) -> FloatArray:
         """What draws the eyes of those who answer."""
-        assert isinstance(session, _StatesFromSession)
-        return self.answering.attraction(session._answering, items)
+        assert isinstance(session, StatesFromSession)
+        return self.answering.attraction(session.answering, items)
 
     def best_items(self, states: FloatArray, k: int, exclude: Pairs) -> tuple[IntArray, FloatArray]:
         """The observer's action model."""
         return self.observer.best_items(states, k, exclude)
 
 
-class _StatesFromSession(Session):
+class StatesFromSession(Session):
+    """Made by :meth:`StatesFrom.open`.
+
+    Attributes:
+        answering: the session of those who answer.
+        observed: what the observer would have answered last; None before.
+    """
+
     def __init__(
         self,
         simulator: StatesFrom,
@@ -134,19 +141,22 @@ class _StatesFromSession(Session):
     ) -> None:
         self._simulator = simulator
         answering, observer = simulator.answering, simulator.observer
-        self._answering = answering.open(histories, users, **answering.told(feedback))
-        self._observing = observer.open(histories, **observer.told(feedback))
+        self.answering = answering.open(histories, users, **answering.told(feedback))
+        self._observing = observer.open(histories, self._known(users), **observer.told(feedback))
         self.states = self._observing.states
+        self.observed: Response | None = None
 
     def respond(self, actions: IntArray) -> Response:
-        self._observing.respond(actions)
-        response = self._answering.respond(actions)
-        self.members = self._answering.members
+        """What those who answer say; what the observer would is kept."""
+        self.observed = self._observing.respond(actions)
+        response = self.answering.respond(actions)
+        self.members = self.answering.members
         return response
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
+        """Both come to know of it; the states are the observer's."""
         answering, observer = self._simulator.answering, self._simulator.observer
-        self._answering.commit(accepted, **answering.told_skips(skipped))
+        self.answering.commit(accepted, **answering.told_skips(skipped))
         self.states = self._observing.commit(accepted, **observer.told_skips(skipped))
         return self.states
 
@@ -157,7 +167,14 @@ class _StatesFromSession(Session):
         users: IntArray | None = None,
         feedback: Feedback | None = None,
     ) -> FloatArray:
+        """Others take these places in both."""
         answering, observer = self._simulator.answering, self._simulator.observer
-        self._answering.replace(rows, histories, users, **answering.told(feedback))
-        self.states = self._observing.replace(rows, histories, **observer.told(feedback))
+        self.answering.replace(rows, histories, users, **answering.told(feedback))
+        told = observer.told(feedback)
+        self.states = self._observing.replace(rows, histories, self._known(users), **told)
         return self.states
+
+    def _known(self, users: IntArray | None) -> IntArray | None:
+        """Who they are to the observer: the same, where both have the same users."""
+        same = self._simulator.observer.users is self._simulator.answering.users
+        return users if same else None

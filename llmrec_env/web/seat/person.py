@@ -7,8 +7,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, FloatArray, IntArray
-from llmrec_env.data.feedback import Source
 from llmrec_env.users.base import Feedback, Histories, Response, Session, UserSimulator
+from llmrec_env.users.states_from import StatesFrom
+
+
+class PersonUser(StatesFrom):
+    """A person in the place of a simulated user, so that any environment can be put before them.
+
+    States, item space and action model are the simulator's, which follows what the person takes:
+    agents that learned among its users act before the person as they act before those.
+
+    Args:
+        simulator: with users, whose histories the person gets.
+    """
+
+    def __init__(self, simulator: UserSimulator) -> None:
+        super().__init__(_Person(simulator), observer=simulator)
+
+
+class _Person(UserSimulator):
+    """Answers as it is told to; what it took is remembered by the simulator that observes."""
+
+    state_size = 0
+
+    def __init__(self, simulator: UserSimulator) -> None:
+        assert simulator.users is not None
+        self.catalogue = simulator.catalogue
+        self.users = simulator.users
+        self._simulator = simulator
+
+    def unknown_items(self, user: int) -> IntArray:
+        """Items about which the simulator cannot answer: there would be nothing to compare."""
+        return self._simulator.unknown_items(user)
+
+    def open(
+        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
+    ) -> PersonSession:
+        """Seat N people."""
+        return PersonSession(len(histories))
 
 
 @dataclass
@@ -20,85 +56,22 @@ class PersonAnswer:
     liking: float
 
 
-class PersonUser(UserSimulator):
-    """A person in the place of a simulated user, so that any environment can be put before them.
-
-    States, item space and action model are the simulator's, which follows what the person takes:
-    agents that learned among its users act before the person as they act before those.
-
-    Args:
-        simulator: with users, whose histories the person gets.
-    """
-
-    def __init__(self, simulator: UserSimulator) -> None:
-        assert simulator.users is not None
-        self.simulator = simulator
-        self.catalogue = simulator.catalogue
-        self.state_size = simulator.state_size
-        self.users = simulator.users
-
-    @property
-    def item_vectors(self) -> FloatArray:
-        """Where items lie for the simulator."""
-        return self.simulator.item_vectors
-
-    @property
-    def feedback_source(self) -> Source | None:
-        """What the simulator reads of a history beside the items."""
-        return self.simulator.feedback_source
-
-    @property
-    def has_action_model(self) -> bool:
-        """Whether the simulator names items."""
-        return self.simulator.has_action_model
-
-    @property
-    def remember_skips(self) -> bool:
-        """Whether the simulator does."""
-        return self.simulator.remember_skips
-
-    def unknown_items(self, user: int) -> IntArray:
-        """Items about which the simulator cannot answer: there would be nothing to compare."""
-        return self.simulator.unknown_items(user)
-
-    def preferences(self, states: FloatArray) -> FloatArray:
-        """The simulator's action model: float32 logits (N, n_items)."""
-        return self.simulator.preferences(states)
-
-    def open(
-        self, histories: Histories, users: IntArray | None = None, feedback: Feedback | None = None
-    ) -> PersonSession:
-        """Seat N people with these histories."""
-        return PersonSession(self.simulator, histories, users, feedback)
-
-
 class PersonSession(Session):
     """People who are asked together; all give one answer, so N is 1 where there is a person.
 
     Args:
-        simulator: what follows them; histories, users, feedback: as it opens a session.
+        people: how many.
 
     Attributes:
         answer: what the person says of the next item that is shown; set before it is shown.
-        said: what the simulator said of the last one; None before.
     """
 
-    def __init__(
-        self,
-        simulator: UserSimulator,
-        histories: Histories,
-        users: IntArray | None = None,
-        feedback: Feedback | None = None,
-    ) -> None:
-        self._simulator = simulator
-        self._simulated = simulator.open(histories, users, **simulator.told(feedback))
-        self.states = self._simulated.states
+    def __init__(self, people: int) -> None:
+        self.states = np.empty((people, 0), dtype=np.float32)
         self.answer = PersonAnswer(False, 0.0)
-        self.said: Response | None = None
 
     def respond(self, actions: IntArray) -> Response:
-        """The person's answer; what the simulator says is kept."""
-        self.said = self._simulated.respond(actions)
+        """The person's answer."""
         shape = np.shape(actions)
         return Response(
             np.full(shape, self.answer.liking, dtype=np.float32),
@@ -106,8 +79,7 @@ class PersonSession(Session):
         )
 
     def commit(self, accepted: BoolArray, skipped: BoolArray | None = None) -> FloatArray:
-        """What the person took joins the history that the simulator knows."""
-        self.states = self._simulated.commit(accepted, **self._simulator.told_skips(skipped))
+        """Nothing: a person's own mind is not followed."""
         return self.states
 
     def replace(
@@ -118,6 +90,4 @@ class PersonSession(Session):
         feedback: Feedback | None = None,
     ) -> FloatArray:
         """Seat others."""
-        told = self._simulator.told(feedback)
-        self.states = self._simulated.replace(rows, histories, users, **told)
         return self.states

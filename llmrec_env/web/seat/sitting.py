@@ -14,6 +14,7 @@ from llmrec_env.data.feedback import source_of, told
 from llmrec_env.envs.next_item.vector_env import NextItemVectorEnv
 from llmrec_env.evaluation.returns import begin, observation_settings
 from llmrec_env.evaluation.stochastic import StochasticPolicy, draw_actions
+from llmrec_env.users.states_from import StatesFromSession
 from llmrec_env.web.seat.answers import Answer
 from llmrec_env.web.seat.person import PersonAnswer, PersonSession, PersonUser
 
@@ -178,11 +179,12 @@ class Sitting:
     def _do(self, taken: bool, liking: int) -> tuple[float, float]:
         """Let the environment go on; what the simulated user said: chance of taking, and liking."""
         session = self._env.rules.session
-        assert isinstance(session, PersonSession)
-        session.answer = PersonAnswer(taken, (liking - 1) / (MOST_STARS - 1))
+        assert isinstance(session, StatesFromSession)
+        assert isinstance(session.answering, PersonSession)
+        session.answering.answer = PersonAnswer(taken, (liking - 1) / (MOST_STARS - 1))
         step = self._env.step(np.array([self.item]))
         self._observations, _, terminated, truncated, _ = step
-        said = session.said
+        said = session.observed
         assert said is not None
         if terminated[0] or truncated[0]:
             self.end()
