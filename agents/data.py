@@ -225,6 +225,7 @@ def _propose(
         method=language.teacher,
         labels=labels,
         seed=config.training.seed,
+        later=language.augment_later,
     )
     missing = proposals.actions < 0
     actions = np.where(missing, 0, proposals.actions)

@@ -19,16 +19,20 @@ from llmrec_env.evaluation.ranking import Ranker
 from llmrec_env.offline.augmentation import Proposals, best_unowned_items, soft_targets
 
 
-def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20) -> Proposals:
+def proposals_of(
+    ranker: Ranker, log: InteractionLog, k: int = 20, later: bool = False
+) -> Proposals:
     """The K items that a ranker puts first after every interaction of a log.
 
-    None is ever one of that user's own items, past or later. After a user's last interaction
-    nothing is proposed: no step is learned there.
+    None is one that the user has taken by then. After a user's last interaction nothing is
+    proposed: no step is learned there.
 
     Args:
         ranker: scores in logits; see :class:`agents.fusion.FromCounts` for others.
         log: the training users.
         k: how many.
+        later: whether one that the user took later may be proposed, as in
+            :func:`llmrec_env.offline.augmentation.propose`.
     """
     steps = np.flatnonzero(log.row_goes_on)
     users = log.row_users[steps]
@@ -45,7 +49,7 @@ def proposals_of(ranker: Ranker, log: InteractionLog, k: int = 20) -> Proposals:
         told[exclude] = -np.inf
         return top_k(told, count)
 
-    actions[steps], scores[steps] = best_unowned_items(log, users, pick, k)
+    actions[steps], scores[steps] = best_unowned_items(log, steps, pick, k, later)
     return Proposals(actions, scores)
 
 

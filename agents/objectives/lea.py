@@ -143,6 +143,9 @@ class LanguageConfig:
     """Proposed actions a step that are soft targets; 1 makes the best one a hard target."""
     temperature: float = 1.0
     """Temperature of the softmax that turns preferences over the K proposals into soft targets."""
+    augment_later: bool = True
+    """Whether soft targets may name items that the user took later; else these are learned as what
+    they do not want."""
     teacher: Teacher = "language"
     """Who proposes: the simulator ("language") or a control without language."""
 

@@ -2,7 +2,7 @@
 
 LEA adds to each logged step actions that the simulated user would have liked as well. Whoever
 proposes them, the rules are the same: one list of K items at every logged position, best first,
-never one of that user's own items, past or later.
+never one that the user has taken by then, and one that they took later only where it is asked for.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def propose(
     rerank_tokens: int = 0,
     labels: Labels | None = None,
     seed: int = 0,
+    later: bool = False,
 ) -> Proposals:
     """Propose K actions after every interaction of ``log``.
 
@@ -72,6 +73,9 @@ def propose(
             0 ranks by preference alone, which costs nothing beyond labelling.
         labels: what ``simulator.label(log)`` gave, where it is already known.
         seed: seeds "random".
+        later: whether an item that the user took later may be proposed. As an action of its own it
+            would be logged twice, so it is not; as a soft target it should be, or what people went
+            on to take would be learned as what they do not want.
 
     Raises:
         DataError: ``k``, ``candidates``, ``method`` or the budget makes no sense, or "language"
@@ -80,7 +84,8 @@ def propose(
     """
     n_tried = _candidates_tried(log, k, candidates, method, rerank_tokens)
     pick = _picker(log, simulator, method, labels, seed)
-    actions, scores = best_unowned_items(log, log.row_users, pick, max(k, n_tried))
+    rows = np.arange(len(log))
+    actions, scores = best_unowned_items(log, rows, pick, max(k, n_tried), later)
     if method == "random":
         scores[actions >= 0] = 0.0
     if n_tried and simulator is not None:
@@ -166,32 +171,36 @@ def _ranked(score: Callable[[IntArray], FloatArray]) -> Pick:
 
 
 def best_unowned_items(
-    log: InteractionLog, users: IntArray, pick: Pick, k: int
+    log: InteractionLog, rows: IntArray, pick: Pick, k: int, later: bool = False
 ) -> tuple[IntArray, FloatArray]:
-    """The K best items of each row that its user does not own, chunk by chunk.
+    """The K best items after each interaction that its user does not own, chunk by chunk.
 
     Args:
         log: who owns what.
-        users: int64 (n,): the user of each row.
+        rows: int64 (n,), interactions of the log.
         pick: who picks, given the user's own items as those to leave out.
         k: items a row.
+        later: whether an item that the user took only after the interaction may be picked.
 
     Returns:
         int64 items and float32 logits, both (n, K), best first; -1 and -inf where fewer exist.
     """
-    actions = np.full((len(users), k), -1, dtype=np.int64)
-    scores = np.full((len(users), k), -np.inf, dtype=np.float32)
-    with progress_bar("propose actions", len(users)) as advance:
-        for rows in chunks(np.arange(len(users)), max(1, CHUNK_CELLS // log.n_items)):
-            actions[rows], scores[rows] = pick(rows, k, _owned(log, users[rows]))
-            advance(len(rows), "")
+    actions = np.full((len(rows), k), -1, dtype=np.int64)
+    scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
+    with progress_bar("propose actions", len(rows)) as advance:
+        for some in chunks(np.arange(len(rows)), max(1, CHUNK_CELLS // log.n_items)):
+            actions[some], scores[some] = pick(some, k, _owned(log, rows[some], later))
+            advance(len(some), "")
     return actions, scores
 
 
-def _owned(log: InteractionLog, users: IntArray) -> Pairs:
-    """The users' own items, past and later, as pairs of a place in ``users`` and an item."""
-    offsets, rows = log.rows_of(users)
-    return np.repeat(np.arange(len(users)), np.diff(offsets)), log.items[rows]
+def _owned(log: InteractionLog, rows: IntArray, later: bool) -> Pairs:
+    """The own items of the rows' users, as pairs of a place in ``rows`` and an item: past and
+    later ones, or with ``later`` allowed those up to the row alone."""
+    offsets, owned = log.rows_of(log.row_users[rows])
+    places = np.repeat(np.arange(len(rows)), np.diff(offsets))
+    left_out = owned <= rows[places] if later else slice(None)
+    return places[left_out], log.items[owned[left_out]]
 
 
 def _rewards(log: InteractionLog, simulator: UserSimulator, actions: IntArray) -> FloatArray:

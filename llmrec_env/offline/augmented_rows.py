@@ -33,7 +33,7 @@ def augmented_rows(
         tried = np.maximum(proposals.actions[before], 0)  # any item stands in for a missing one
         branches = simulator.branch(log.keep(log.row_goes_on), tried)
         next_state = branches.states[step, rank]
-        next_action = _next_actions(log, simulator, user, action, next_state, next_action)
+        next_action = _next_actions(log, simulator, rows, action, next_state, next_action)
         if reward_source == "language":
             reward = branches.rewards[step, rank]
         next_reward = reward
@@ -59,20 +59,20 @@ def augmented_rows(
 def _next_actions(
     log: InteractionLog,
     simulator: UserSimulator,
-    users: IntArray,
+    rows: IntArray,
     actions: IntArray,
     states: FloatArray,
     otherwise: IntArray,
 ) -> IntArray:
     """What the simulator would take after ``actions``; ``otherwise`` where it names no item."""
 
-    def pick(rows: IntArray, k: int, own: Pairs) -> tuple[IntArray, FloatArray]:
-        tried = np.arange(len(rows)), actions[rows]
+    def pick(some: IntArray, k: int, own: Pairs) -> tuple[IntArray, FloatArray]:
+        tried = np.arange(len(some)), actions[some]
         exclude = np.append(own[0], tried[0]), np.append(own[1], tried[1])
-        return simulator.best_items(states[rows], k, exclude)
+        return simulator.best_items(states[some], k, exclude)
 
     try:
-        best = best_unowned_items(log, users, pick, k=1)[0][:, 0]
+        best = best_unowned_items(log, rows, pick, k=1)[0][:, 0]
     except SimulatorError:  # it answers, but names no items
         return otherwise
     return np.where(best >= 0, best, otherwise)

@@ -20,14 +20,16 @@ sequences = st.lists(st.lists(st.integers(0, 11), min_size=1, max_size=8), min_s
 
 
 @settings(max_examples=60, deadline=None)
-@given(sequences, st.sampled_from(METHODS), st.integers(1, 14), st.integers(0, 3))
+@given(sequences, st.sampled_from(METHODS), st.integers(1, 14), st.integers(0, 3), st.booleans())
 def test_never_an_item_of_the_user_and_never_twice(
-    sequences: list[list[int]], method: str, k: int, seed: int
+    sequences: list[list[int]], method: str, k: int, seed: int, later: bool
 ) -> None:
+    """With ``later`` none that they had by then; those that they took after it may come."""
     log = make_log(sequences)
-    proposals = propose(log, Fan(log), k=k, method=method, seed=seed)
+    proposals = propose(log, Fan(log), k=k, method=method, seed=seed, later=later)
     for row, user in enumerate(log.row_users):
-        own = set(log.sequence(user).tolist())
+        taken = log.sequence(user)[: log.row_positions[row] + 1 if later else None]
+        own = set(taken.tolist())
         actions = proposals.actions[row]
         given = actions[actions >= 0]
         assert not own & set(given.tolist())

@@ -79,7 +79,11 @@ def test_a_batch_holds_what_the_simulator_says(user: TrueTasteUser, tiny: MakeCo
     augmentation = batch.augmentation
     assert augmentation is not None
     assert augmentation.actions.shape == (len(rows), 3)
-    assert all(not m & set(a) for m, a in zip(seen, augmentation.actions.tolist(), strict=True))
+    by_then = [
+        set(log.sequence(user)[:length].tolist())
+        for user, length in zip(log.row_users[rows], batch.items_before.tolist(), strict=True)
+    ]
+    assert all(not m & set(a) for m, a in zip(by_then, augmentation.actions.tolist(), strict=True))
     torch.testing.assert_close(augmentation.weights.sum(dim=1), torch.ones(len(rows)))
     every = np.zeros((len(log), 1), dtype=np.int64)
     every[rows] = augmentation.actions[:, :1].numpy()
@@ -125,7 +129,7 @@ def test_a_share_of_the_steps_learns_from_proposals(
         assert data.proposals is not None
         return data.proposals.weights[log.row_goes_on]
 
-    whole = soft_targets(propose(log, user, k=3))[log.row_goes_on]
+    whole = soft_targets(propose(log, user, k=3, later=True))[log.row_goes_on]
     assert np.array_equal(weights(1.0), whole)
     some, more = weights(low), weights(high)
     learned, learned_more = some.any(axis=1), more.any(axis=1)

@@ -58,7 +58,10 @@ def measure(
     split = source.split
     recommender = make_recommender(name, settings)
     began = time.process_time()  # stages share the cores, so a clock would tell of the others
-    recommender.fit(split.train, simulator, split.validation)
+    vectors = None
+    if simulator is not None and recommender.config.reads_vectors:
+        vectors = simulator.item_vectors
+    recommender.fit(split.train, simulator, split.validation, item_vectors=vectors)
     seconds = time.process_time() - began
     recommender.save(saved_place(folder, name))
     curve = [{"step": row["step"], "NDCG@10": row["NDCG@10"]} for row in recommender.history]
@@ -89,12 +92,13 @@ def make_recommender(name: str, settings: DemoSettings) -> Any:
     backbone, method = name.split()
     from agents import LEA, SNQN, Supervised
 
-    passes = {"epochs": settings.steps(settings.epochs), "seed": settings.seed}
+    passes: dict[str, Any] = {"epochs": settings.steps(settings.epochs), "seed": settings.seed}
     if method == "plain":
         return Supervised(backbone, **passes)
-    makers: dict[str, Any] = {"SNQN": SNQN, "LEASR": LEA}
     # One copy learns: as many steps as plain's, at half the twins' cost.
-    return makers[method](backbone, target="periodic", **passes)
+    if method == "SNQN":
+        return SNQN(backbone, target="periodic", **passes)
+    return LEA(backbone, target="periodic", item_init="text", **passes)  # the LE's item vectors
 
 
 def saved_place(folder: Path, name: str) -> Path:
@@ -176,7 +180,8 @@ def write(report: Report, found: Found) -> None:
     """The section on recommenders."""
     section = report.section(
         "Recommenders",
-        "LEASR learns with the LE's augmentation, state and reward; serving needs no language "
+        "LEASR learns with the LE's augmentation, state and reward, and its items begin where "
+        "they lie for the LE; serving needs no language "
         "model. Every method has the same budget and settings. In service, plain and LE add their "
         "log-probabilities, the LE's at the weight that is best on validation users.",
     )

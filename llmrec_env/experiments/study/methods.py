@@ -88,6 +88,8 @@ def _method(
     fused_with: str | None = None,
     **settings: Any,
 ) -> Method:
+    if settings.get("augment"):  # as the tables of the docs were made
+        settings.setdefault("augment_later", False)
     return Method(name, role, settings, simulator, teacher, fused_with)
 
 
