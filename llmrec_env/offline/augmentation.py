@@ -185,19 +185,20 @@ def best_unowned_items(
     Returns:
         int64 items and float32 logits, both (n, K), best first; -1 and -inf where fewer exist.
     """
+    users = log.row_users[rows]
     actions = np.full((len(rows), k), -1, dtype=np.int64)
     scores = np.full((len(rows), k), -np.inf, dtype=np.float32)
     with progress_bar("propose actions", len(rows)) as advance:
         for some in chunks(np.arange(len(rows)), max(1, CHUNK_CELLS // log.n_items)):
-            actions[some], scores[some] = pick(some, k, _owned(log, rows[some], later))
+            actions[some], scores[some] = pick(some, k, _owned(log, users[some], rows[some], later))
             advance(len(some), "")
     return actions, scores
 
 
-def _owned(log: InteractionLog, rows: IntArray, later: bool) -> Pairs:
-    """The own items of the rows' users, as pairs of a place in ``rows`` and an item: past and
+def _owned(log: InteractionLog, users: IntArray, rows: IntArray, later: bool) -> Pairs:
+    """The own items of the users of some rows, as pairs of a place in ``rows`` and an item: past and
     later ones, or with ``later`` allowed those up to the row alone."""
-    offsets, owned = log.rows_of(log.row_users[rows])
+    offsets, owned = log.rows_of(users)
     places = np.repeat(np.arange(len(rows)), np.diff(offsets))
     left_out = owned <= rows[places] if later else slice(None)
     return places[left_out], log.items[owned[left_out]]
