@@ -196,8 +196,8 @@ def best_unowned_items(
 
 
 def _owned(log: InteractionLog, users: IntArray, rows: IntArray, later: bool) -> Pairs:
-    """The own items of the users of some rows, as pairs of a place in ``rows`` and an item: past and
-    later ones, or with ``later`` allowed those up to the row alone."""
+    """The users' own items, as pairs of a place in ``rows`` and an item: past and later ones, or
+    with ``later`` allowed those up to the row alone."""
     offsets, owned = log.rows_of(users)
     places = np.repeat(np.arange(len(rows)), np.diff(offsets))
     left_out = owned <= rows[places] if later else slice(None)
