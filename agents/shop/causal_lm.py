@@ -86,6 +86,9 @@ class CausalLMPolicy(ScoringPolicy):
     once, and of the words' probabilities only those are computed that tell an action's tokens. A
     linear value head reads the last state of the prompt.
 
+    A value of an option that is chosen already has no probability: pressing it changes nothing, and
+    a policy that likes it best would press it until the episode is cut off.
+
     The base model stays as it is; adapter and value head learn. A new adapter changes nothing, so a
     new policy is the base model's own.
 
@@ -155,6 +158,10 @@ class CausalLMPolicy(ScoringPolicy):
         """
         prompts, actions = self.tokens(observations)
         scores, values = self._scored(prompts, actions)
+        idle = np.zeros(tuple(scores.shape), dtype=np.bool_)
+        for row, one in enumerate(observations):
+            idle[row, : len(one.actions)] = [action in one.idle for action in one.actions]
+        scores = scores.masked_fill(torch.from_numpy(idle).to(scores.device), -torch.inf)
         return torch.log_softmax(scores, dim=1), values
 
     def scores(self, observations: Sequence[ShopObservation], places: IntArray) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 
 from llmrec_env.envs.common.registration import SHOP_ID, register_environments
 from llmrec_env.envs.shop.reward import has_all_options
+from llmrec_env.envs.shop.session import Session
 from llmrec_env.envs.shop.shop import Shop
 from llmrec_env.envs.shop.shopper import Shopper
 from llmrec_env.envs.shop.views.observations import PROMPT, ObservationBuilder
@@ -26,16 +27,14 @@ class ShopObservation:
         content: what the environment shows, in the form that the agent reads.
         actions: the valid actions, as texts; on the index page the three suggested searches.
         goal_index: which of the environment's goals it is. Nobody but an oracle may use it.
+        idle: those of the actions that would change nothing, such as a value of an option that is
+            chosen already.
     """
 
     content: Any
     actions: tuple[str, ...]
     goal_index: int
-
-    @classmethod
-    def of(cls, content: Any, info: Mapping[str, Any]) -> ShopObservation:
-        """What the environment's ``reset`` and ``step`` return."""
-        return cls(content, info["valid_actions"], info["goal_index"])
+    idle: frozenset[str] = frozenset()
 
 
 class ShopAgent(Protocol):
@@ -131,7 +130,7 @@ class ShopPool:
 
     def begin(self, row: int, goal: int) -> ShopObservation:
         """Start an episode of a shopper."""
-        return ShopObservation.of(*self.envs[row].reset(options={"goal": goal}))
+        return self._seen(row, *self.envs[row].reset(options={"goal": goal}))
 
     def begin_all(self, goals: Sequence[int]) -> dict[int, ShopObservation]:
         """Start an episode for each goal; the observations by row."""
@@ -141,7 +140,7 @@ class ShopPool:
         """Let a shopper act."""
         content, reward, terminated, truncated, info = self.envs[row].step(action)
         return Outcome(
-            ShopObservation.of(content, info),
+            self._seen(row, content, info),
             float(reward),
             terminated or truncated,
             info["success"],
@@ -152,7 +151,7 @@ class ShopPool:
 
         None where the goal asks for none.
         """
-        session = self.envs[row].unwrapped.shopper.session  # type: ignore[attr-defined]
+        session = self._session(row)
         if not session.goal.options:
             return None
         return session.bought is not None and has_all_options(session.goal, session.bought)
@@ -167,7 +166,18 @@ class ShopPool:
         else:
             left = float(env.rules.steps_left()[0])
             content = self._builder(observation, shopper).observe(shopper, left)
-        return ShopObservation(content, shopper.choices, shopper.goal_index)
+        return ShopObservation(
+            content, shopper.choices, shopper.goal_index, shopper.session.idle()
+        )
+
+    def _seen(self, row: int, content: Any, info: Mapping[str, Any]) -> ShopObservation:
+        """What the environment's ``reset`` and ``step`` return."""
+        idle = self._session(row).idle()
+        return ShopObservation(content, info["valid_actions"], info["goal_index"], idle)
+
+    def _session(self, row: int) -> Session:
+        session: Session = self.envs[row].unwrapped.shopper.session  # type: ignore[attr-defined]
+        return session
 
     def _builder(self, observation: str, shopper: Shopper) -> ObservationBuilder:
         if observation not in self._builders:

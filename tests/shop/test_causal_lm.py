@@ -71,9 +71,9 @@ def plainly_scored(policy: CausalLMPolicy, observation: ShopObservation) -> Tens
         logits = policy.lm(input_ids=torch.tensor([prompt + said])).logits[0]
         told = logits[len(prompt) - 1 : -1].log_softmax(-1)
         scores.append(told[torch.arange(len(said)), torch.tensor(said)])
-    if policy.config.length_normalized:
-        return torch.stack([score.mean() for score in scores]).log_softmax(0)
-    return torch.stack([score.sum() for score in scores]).log_softmax(0)
+    reduced = [score.mean() if policy.config.length_normalized else score.sum() for score in scores]
+    idle = torch.tensor([action in observation.idle for action in observation.actions])
+    return torch.stack(reduced).masked_fill(idle, -torch.inf).log_softmax(0)
 
 
 @pytest.mark.parametrize("length_normalized", [False, True])
@@ -94,6 +94,22 @@ def test_one_pass_scores_as_many_do(
             log_probs[row, :n], plainly_scored(policy, observation), rtol=1e-4, atol=1e-4
         )
         assert log_probs[row, n:].isneginf().all()
+
+
+def test_a_chosen_value_is_no_choice(policy: CausalLMPolicy, settings: dict[str, Any]) -> None:
+    pool = ShopPool(as_read_by(policy, settings), policy.observation)
+    goal = next(n for n, goal in enumerate(pool.shop.goals) if goal.options)
+    oracle, seen = Oracle(pool.shop), pool.begin(0, goal)
+    while not seen.idle:  # on the way to the goal's options
+        assert policy([seen])[0].isfinite().all()
+        (action,) = oracle.act([pool.look(0, oracle.observation)])
+        pressed, seen = seen.actions[action], pool.step(0, action).observation
+    assert seen.idle == {pressed}
+    (log_probs,) = policy([seen])[0]
+    idle = [action in seen.idle for action in seen.actions]
+    assert log_probs.isneginf().tolist() == idle
+    torch.testing.assert_close(log_probs.exp().sum(), torch.tensor(1.0))
+    assert pool.look(0, policy.observation).idle == seen.idle
 
 
 def test_company_changes_nothing(policy: CausalLMPolicy, decisions: list[Decision]) -> None:

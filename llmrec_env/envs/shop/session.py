@@ -95,10 +95,14 @@ class Session:
     def marked(self) -> frozenset[str]:
         """Actions of this page whose buttons are shown as clicked."""
         if self.page.is_item:
-            return self._marked
+            return self.idle()
         if not self.opened or not self.page.is_results:
             return NOTHING
         return self.opened.intersection(self.page.moves)
+
+    def idle(self) -> frozenset[str]:
+        """Valid actions that would change nothing: option values that are chosen already."""
+        return self._marked if self.page.is_item else NOTHING
 
     def text(self, form: str) -> str:
         """The page as ``"text"``, ``"text_rich"``, ``"html"`` or ``"url"``."""
