@@ -92,7 +92,7 @@ def training_of(
         base_model=base,
         causal_lm=replace(MODEL, lora_layers=options.lora_layers),
         fine_tuning=FineTuningConfig(options.epochs, options.batch_size, validations=8),
-        lm_dpo=DPOConfig(0.1, rounds=2, episodes=40, steps=24, batch_size=8, learning_rate=2e-4),
+        lm_dpo=DPOConfig(0.1, rounds=4, episodes=32, steps=32, batch_size=8, learning_rate=2e-4),
         seed=seed,
     )
 

@@ -229,7 +229,10 @@ def _train_stage(
     began = time.perf_counter()
     checkpoint = folder.path / CHECKPOINT
     settings = {**training.settings, "split": "train"}
-    rollouts = _rollouts(training, folder.path.parent, settings)
+    # DPO prefers what the oracle does, so its goals are such as the oracle can reach, not only
+    # those that a lesser teacher reached too
+    teacher = "oracle" if stages[-1] == "dpo" else training.teacher
+    rollouts = _rollouts(replace(training, teacher=teacher), folder.path.parent, settings)
     curve = _learn(policy, training, stages[-1], rollouts, settings, checkpoint)
     policy.save(folder.path / "policy")
     seconds = time.perf_counter() - began

@@ -140,10 +140,7 @@ class ShopPool:
         """Let a shopper act."""
         content, reward, terminated, truncated, info = self.envs[row].step(action)
         return Outcome(
-            self._seen(row, content, info),
-            float(reward),
-            terminated or truncated,
-            info["success"],
+            self._seen(row, content, info), float(reward), terminated or truncated, info["success"]
         )
 
     def chose_options(self, row: int) -> bool | None:
@@ -166,9 +163,7 @@ class ShopPool:
         else:
             left = float(env.rules.steps_left()[0])
             content = self._builder(observation, shopper).observe(shopper, left)
-        return ShopObservation(
-            content, shopper.choices, shopper.goal_index, shopper.session.idle()
-        )
+        return ShopObservation(content, shopper.choices, shopper.goal_index, shopper.session.idle())
 
     def _seen(self, row: int, content: Any, info: Mapping[str, Any]) -> ShopObservation:
         """What the environment's ``reset`` and ``step`` return."""
