@@ -29,7 +29,13 @@ from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.common.training import Metrics, clear_checkpoint
 from llmrec_env.envs.shop.shop import Shop
 
-STAGES = ("behavior_cloning", "dpo", "ppo")
+SETTINGS = {
+    "behavior_cloning": ("behavior_cloning", "fine_tuning"),
+    "dpo": ("dpo", "lm_dpo"),
+    "ppo": ("ppo", "reward_model"),
+}
+"""Of each stage, the settings that nothing else depends on."""
+STAGES = tuple(SETTINGS)
 SYNONYMS = {"sft": "behavior_cloning"}
 """What language models' frameworks call it: supervised fine-tuning."""
 TEACHERS: dict[str, Callable[[Shop], Rule]] = {
@@ -206,7 +212,7 @@ def validation_of(folder: str | Path) -> dict[str, float]:
 
 def _identity(training: ShopTraining, stages: tuple[str, ...]) -> dict[str, Any]:
     """All that a stage depends on."""
-    unused = set(STAGES) - set(stages)
+    unused = {name for stage in set(STAGES) - set(stages) for name in SETTINGS[stage]}
     values = replace(training, stages=stages).to_json()
     return {name: value for name, value in values.items() if name not in unused}
 

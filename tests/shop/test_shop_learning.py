@@ -229,6 +229,7 @@ def test_a_causal_lm_goes_through_the_same_stages(tiny_lm: Path, tmp_path: Path)
     training = ShopTraining(
         settings={"catalogue": 100, "goals_per_product": 1},
         stages=("sft", "dpo", "ppo"),
+        teacher="first-hit",
         rollouts=2,
         base_model=str(tiny_lm),
         causal_lm=CausalLMConfig(prompt_tokens=256, rank=2),
@@ -248,7 +249,11 @@ def test_a_causal_lm_goes_through_the_same_stages(tiny_lm: Path, tmp_path: Path)
     after, _ = load_policy(folder)(observations)
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
     train_shopper(training, tmp_path, told.append)  # nothing is left to do, so nothing is told
+    other = replace(training, stages=("sft",), lm_dpo=DPOConfig(), ppo=PPOConfig())
+    train_shopper(other, tmp_path, told.append)  # SFT is the same, whatever comes after
     assert len(told) == 1
+    by_teacher = {path.stem.split("-2-")[0] for path in tmp_path.glob("rollouts-*.json")}
+    assert by_teacher == {"rollouts-first-hit", "rollouts-oracle"}  # DPO's goals are the oracle's
 
 
 def test_ppo_learns_from_a_rule_in_place_of_the_shops_reward(
