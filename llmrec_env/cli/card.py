@@ -11,8 +11,9 @@ import typer
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
-from llmrec_env.cli.output import print_line, typed_command
+from llmrec_env.cli.output import print_line
 from llmrec_env.cli.simulators import open_simulator
+from llmrec_env.cli.typed import typed_command
 from llmrec_env.common import processes
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def card(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the card. If not given, that of the simulated user; nothing is "
-            "saved where it has none."
+            help="Folder for the card; one with another simulated user's is refused. If not given, "
+            "that of the simulated user; nothing is saved where it has none."
         ),
     ] = None,
     baselines: Annotated[str, typer.Option(help=HELP)] = "item-knn,implicit-mf,ease,text",
@@ -82,6 +83,7 @@ def card(
     from llmrec_env.experiments.card import make_card, panel_order, save_card
     from llmrec_env.experiments.card.baselines import check_baselines
     from llmrec_env.experiments.card.report import card_report
+    from llmrec_env.experiments.card.saving import check_card_folder
 
     processes.check_alone()
     place = out
@@ -94,6 +96,8 @@ def card(
     _tell_beforehand(names, place)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype)
+    if out is not None:
+        check_card_folder(out, user)
     if remember_skips is not None:
         user = user.with_remember_skips(remember_skips)
     elsewhere = _other_log(log, other, source, seed)

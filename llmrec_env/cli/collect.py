@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.cli.policies import open_policy
 from llmrec_env.cli.simulators import called
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.extras import require
@@ -32,6 +33,7 @@ PARTS = ("train", "validation", "test")
 @options.option_groups
 @clear_errors()
 def collect(
+    context: typer.Context,
     log: options.SplitLogOptions,
     out: Annotated[
         Path,
@@ -115,7 +117,7 @@ def collect(
     from llmrec_env.evaluation.collecting_folder import collect_to
     from llmrec_env.offline.collected import CollectedLog
 
-    _check_options(policy, users, epsilon, temperature)
+    _check_options(context, policy, users, temperature)
     if d3rlpy:
         require("d3rlpy", "d3rlpy")
     chosen: dict[str, Any] = {} if leaving == "patience" else {"leaving": leaving}
@@ -164,16 +166,17 @@ def collect(
 
 
 def _check_options(
-    policy: str, users: str | None, epsilon: float | None, temperature: float | None
+    context: typer.Context, policy: str, users: str | None, temperature: float | None
 ) -> None:
     if users not in (None, *PARTS):
         raise SettingError(f"--users is {', '.join(PARTS)}, got {users!r}")
-    if epsilon is not None and temperature is not None:
-        raise SettingError("--epsilon and --temperature are two ways to choose; give one")
-    if policy == "random" and not (epsilon is None and temperature is None):
-        raise SettingError(
-            "--policy random shows all items alike, without --epsilon or --temperature"
-        )
+    if policy == "random":
+        refuse_typed(context, "--policy random shows all items alike", "epsilon", "temperature")
+    if temperature is not None:
+        refuse_typed(context, "--temperature is another way to choose", "epsilon")
+    if policy != "popular" and users is None:
+        log = (field.name for field in fields(options.SplitLogOptions))
+        refuse_typed(context, "--users and --policy popular alone ask for a log", *log)
 
 
 def _split(

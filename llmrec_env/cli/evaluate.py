@@ -12,8 +12,8 @@ from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_rows
 from llmrec_env.cli.simulators import open_simulator
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
-from llmrec_env.common.errors import SettingError
 
 KS = (5, 10, 20)
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @options.option_groups
 @clear_errors(goes_on=False)
 def evaluate(
+    context: typer.Context,
     log: options.SplitLogOptions,
     recommender: Annotated[
         Path | None,
@@ -59,8 +60,10 @@ def evaluate(
 ) -> None:
     """Measure a recommender, or the simulated user itself, on test users."""
     processes.check_alone()
-    if recommender is not None and other is not None:
-        raise SettingError("--other is asked of a simulated user; leave --recommender out")
+    if recommender is None:
+        refuse_typed(context, "a --recommender alone has episodes", "episodes")
+    else:
+        refuse_typed(context, "a simulated user alone is asked of another log", "other")
     source = log.open(seed, ranked=True)
     if recommender is None:
         user = open_simulator(simulator, source, device, dtype)
@@ -71,11 +74,15 @@ def evaluate(
         return
     from agents import Recommender
 
-    answering = open_simulator(simulator, source, device, dtype) if episodes else None
-    model = Recommender.load(recommender, source.log.catalogue, simulator=answering)
+    model = Recommender.load(recommender, source.log.catalogue)
+    if episodes or model.network.fusion is not None:
+        model.simulator = open_simulator(simulator, source, device, dtype)
+    else:
+        refuse_typed(context, "ranking alone asks nobody", "simulator", "device", "dtype")
     _print_ranking(source.split, model)
-    if answering is not None:  # ranking alone asks nobody
-        _print_returns(source.split, answering, model, episodes, seed)
+    if episodes:
+        assert model.simulator is not None
+        _print_returns(source.split, model.simulator, model, episodes, seed)
 
 
 def _print_card(split: Split, user: UserSimulator, seed: int) -> None:

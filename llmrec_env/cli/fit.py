@@ -13,6 +13,7 @@ from llmrec_env.cli import options
 from llmrec_env.cli.confirming import Yes, go_on
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @options.option_groups
 @clear_errors()
 def fit(
+    context: typer.Context,
     log: options.SplitLogOptions,
     out: Annotated[
         Path, typer.Option(help="Folder to save the LE in; one that holds something is refused.")
@@ -84,6 +86,9 @@ def fit(
     from llmrec_env.language.learning import LearningConfig
     from llmrec_env.language.model import LanguageEnvironmentConfig
 
+    if not language_model:
+        of_lora = ("lora_rank", "lora_modules", "gradient_checkpointing")
+        refuse_typed(context, "--no-language-model has no LM that learns", *of_lora)
     config = FitConfig(
         LanguageEnvironmentConfig(item_ids=item_ids, **lm.shape),
         learning=LearningConfig(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
 from llmrec_env.cli.simulators import called
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
 from llmrec_env.common.errors import SettingError
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 @options.option_groups
 @clear_errors()
 def label(
+    context: typer.Context,
     files: options.SplitLogOptions,
     out: Annotated[
         Path,
@@ -64,8 +67,9 @@ def label(
         raise SettingError(f"--engine is local or ray, got {engine!r}")
     if engine == "local" and (actors is not None or address is not None):
         raise SettingError("--actors and --address belong to --engine ray")
-    if log is not None and files.data is not None:
-        raise SettingError("--data and --log are two logs; give one")
+    if log is not None:
+        others = (field.name for field in fields(files))
+        refuse_typed(context, "--log is the whole log, read as it is", *others, "seed")
     from llmrec_env.offline.files import count_rows
     from llmrec_env.offline.manifest import check_folder
     from llmrec_env.offline.sharding import SHARD_ROWS

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,34 +17,6 @@ if TYPE_CHECKING:
 
 REPORTS = ("report.html", "results.md", "results.json")
 """Files that hold a run's report, the best to read first; the page needs the extra `report`."""
-
-
-def typed(context: typer.Context) -> list[Any]:
-    """The options and arguments of a command that stand on its command line."""
-    return [
-        parameter
-        for parameter in context.command.params
-        if (source := context.get_parameter_source(parameter.name or "")) is not None
-        and source.name == "COMMANDLINE"
-    ]
-
-
-def typed_command(context: typer.Context) -> str:
-    """The command line that a command was given, with every option that was typed."""
-    words, above = [context.info_name or ""], context.parent
-    while above is not None:  # the program may go by another name
-        words.insert(0, (above.info_name or "") if above.parent else "llmrec")
-        above = above.parent
-    for parameter in typed(context):
-        value = context.params[parameter.name or ""]
-        if parameter.param_type_name == "argument":
-            words.append(str(value))
-        elif isinstance(value, bool):
-            words.append((parameter.opts if value else parameter.secondary_opts)[0])
-        else:
-            several = value if isinstance(value, list | tuple) else [value]
-            words += [word for own in several for word in (parameter.opts[0], str(own))]
-    return shlex.join(words)
 
 
 def print_line(text: str) -> None:

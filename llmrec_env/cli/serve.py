@@ -13,6 +13,7 @@ from llmrec_env.cli.output import print_line
 from llmrec_env.cli.policies import open_policy
 from llmrec_env.cli.serving import Host, Port, kept_in, require_pages
 from llmrec_env.cli.simulators import open_simulator
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @options.option_groups
 @clear_errors()
 def serve(
+    context: typer.Context,
     log: options.SplitLogOptions,
     out: Annotated[
         Path,
@@ -65,6 +67,8 @@ def serve(
     Needs the extra `serve`. It is reached from this machine alone, unless --host says otherwise.
     """
     processes.check_alone()
+    if agent == "random":
+        refuse_typed(context, "--agent random shows all items alike", "epsilon")
     require_pages()
     from llmrec_env.common.run_folder import RunFolder
     from llmrec_env.data.source import log_fingerprint

@@ -11,6 +11,7 @@ from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.cli.simulators import open_simulator
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
 
 ON_Q_HEAD = "on if the objective has a Q head"
@@ -19,6 +20,7 @@ ON_Q_HEAD = "on if the objective has a Q head"
 @options.option_groups
 @clear_errors()
 def train(
+    context: typer.Context,
     log: options.SplitLogOptions,
     out: Annotated[Path, typer.Option(help="Folder to save the recommender in.")],
     simulator: options.Simulator = None,
@@ -73,6 +75,9 @@ def train(
         mask_seen=mask_seen,
         seed=seed,
     )
+    if not config.needs_simulator:
+        why = "nothing of an LE is learned here"
+        refuse_typed(context, why, "simulator", "device", "dtype")
     settings = {"config": config.settings, "dtype": dtype, **log.held_out}
     place = ResultFolder.at(out, "train", "recommender", settings)
     source = log.open(seed, ranked=True)

@@ -143,6 +143,19 @@ def check_writable(path: str | os.PathLike[str], what: str) -> None:
         os.rmdir(tempfile.mkdtemp(prefix=SCRATCH, dir=folder))  # noqa: PTH106
 
 
+def check_new_file(path: str | os.PathLike[str], what: str) -> None:
+    """Find out at once whether a file can be written at a path, and nothing is lost by it.
+
+    Raises:
+        SettingError: something stands there, or a file in the place of a folder.
+        FileError: the file system refuses.
+    """
+    place = local_path(path, what)
+    if os.path.lexists(place):
+        raise SettingError(f"{what}: {place} is there and would be lost; name another file")
+    check_writable(place, what)
+
+
 def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
     """Leave alone what stands where a folder with entries of these ``names`` is to be written.
 

@@ -54,6 +54,10 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Pat
     assert "made without a language model" in text
     found = {m["name"]: m["value"] for m in metadata["model-index"][0]["results"][0]["metrics"]}
     assert found["ECE of acceptance"] == pytest.approx(card.ece.mean, abs=1e-4)
+    other = runner.invoke(app, ["card", "--out", str(le), "--baselines", "none"])
+    assert other.exit_code == 1
+    assert "is not the card of this simulated user" in " ".join(other.output.split())
+    assert FidelityCard.load(le) == card
     for picture in (line for line in text.splitlines() if line.startswith("![")):
         assert (le / picture.partition("](")[2].rstrip(")")).exists()
 

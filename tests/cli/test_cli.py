@@ -225,7 +225,7 @@ def test_a_simulated_user_of_another_log_is_refused_by_name(data: Path, command:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--data a --log b", "--data and --log are two logs"),
+        ("--data a --log b --split last", "leave out --data, --split"),
         ("--log b --engine spark", "--engine is local or ray, got 'spark'"),
         ("--log b --actors 2", "belong to --engine ray"),
         ("--log b", "b: no such file"),
@@ -259,3 +259,22 @@ def test_a_missing_path_is_one_line_and_exit_code_one(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "no such file or folder" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("command", "left_out"),
+    [
+        ("serve --agent random --epsilon 0.3", "--epsilon"),
+        ("evaluate --episodes 5", "--episodes"),
+        ("evaluate --recommender x --other world:uniform", "--other"),
+        ("train --out x --objective supervised --no-augment --simulator y", "--simulator"),
+        ("fit --out x --no-language-model --lora-rank 4", "--lora-rank"),
+        ("collect --out x --policy random --epsilon 0.2", "--epsilon"),
+        ("collect --out x --policy own --epsilon 0.2 --temperature 1", "--epsilon"),
+        ("collect --out x --policy own --data y --seed 1", "--data"),
+    ],
+)
+def test_no_option_is_passed_over_in_silence(command: str, left_out: str) -> None:
+    refused = runner.invoke(app, command.split())
+    assert refused.exit_code == 1
+    assert refused.output.rstrip().endswith(f": leave out {left_out}")

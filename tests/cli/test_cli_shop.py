@@ -98,7 +98,7 @@ def test_a_protocol_holds_from_training_to_results(tmp_path: Path) -> None:
         ("--agent", "rules", *by): ["first-hit", "browser", "oracle"],
     }
     for who, names in judged_are.items():
-        out = tmp_path / "results.json"
+        out = tmp_path / f"{names[-1]}.json"
         judged = runner.invoke(app, ["shop", "evaluate", *who, "--out", str(out)])
         assert judged.exit_code == 0, judged.output
         assert protocol.stamp in judged.output
@@ -108,6 +108,11 @@ def test_a_protocol_holds_from_training_to_results(tmp_path: Path) -> None:
             assert results["origin"]["hash"] == protocol.hash
             assert results["goals"] == list(range(len(results["goals"])))
             assert results["summary"]["options_chosen"] is not None
+    before = out.read_bytes()
+    refused = runner.invoke(app, ["shop", "evaluate", *by, "--out", str(out)])
+    assert refused.exit_code == 1
+    assert "is there and would be lost; name another file" in " ".join(refused.output.split())
+    assert out.read_bytes() == before
 
 
 def test_the_named_protocols_are_shown() -> None:
@@ -179,6 +184,19 @@ IN_A_SHOP = (
             "ppo, sft, got 'magic'; on the command line",
         ),
         *(((*command, "--catalogue", "nowhere"), "no folder") for command in IN_A_SHOP),
+        *(((*command, "--instructions", "no.json"), "no.json: cannot") for command in IN_A_SHOP),
+        (
+            ("train", "--out", "x", "--base-model", "./x", "--instructions", "no.json"),
+            "no.json: cannot",
+        ),
+        (("train", "--out", "x", "--base-model", "./x", "--reward", "none"), "reward must be"),
+        (("train", "--out", "x", "--base-model", "./x", "--split-by", "none"), "split_by must be"),
+        (("evaluate", "--out", ".", "--agent", "parrot"), "--out: . is there"),
+        (("protocol", "--out", "."), "--out: . is there"),
+        (("play", "--goal", "1", "--seed", "1"), "leave out --seed"),
+        (("train", "--out", "x", "--stages", "sft", "--dpo-beta", "1"), "leave out --dpo-beta"),
+        (("train", "--out", "x", "--stages", "dpo", "--teacher", "oracle"), "leave out --teacher"),
+        (("train", "--out", "x", "--stages", "sft,ppo", "--reward-model", "y"), "no language rewa"),
         (("evaluate", "--catalogue", "."), "expected one file items_shuffle"),
         (
             ("protocol", "--test-share", ".2", "--goal-seed", "0"),
@@ -190,7 +208,7 @@ IN_A_SHOP = (
             "leave out --v",
         ),
         (("evaluate", "--policy", "x", "--agent", "oracle"), "leave out --agent"),
-        (("train", "--out", "x", "--reward-model", "y"), "ppo alone learns from"),
+        (("train", "--out", "x", "--reward-model", "y"), "leave out --reward-m"),
     ],
 )
 def test_mistakes_are_one_clear_line(

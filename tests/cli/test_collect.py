@@ -48,19 +48,10 @@ def test_a_saved_ppo_collects_by_its_own_distribution(tmp_path: Path) -> None:
     assert 0 < propensities.std() < 0.01
 
 
-def test_another_log_is_asked_of_a_simulated_user_only(tmp_path: Path) -> None:
-    options = ("--recommender", str(tmp_path), "--other", "world:uniform")
-    result = runner.invoke(app, ["evaluate", *options])
-    assert result.exit_code == 1
-    assert "leave --recommender out" in " ".join(result.output.split())
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (("--policy", "nobody"), "no such file or folder; expected random, popular, own"),
-        (("--policy", "random", "--epsilon", "0.2"), "without --epsilon or --temperature"),
-        (("--policy", "own", "--epsilon", "0.2", "--temperature", "1"), "give one"),
         (("--users", "everybody"), "--users is train, validation, test"),
     ],
 )

@@ -16,7 +16,7 @@ from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
 from llmrec_env.cli.shop.options import ShopOptions
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import write_json
+from llmrec_env.common.files import check_new_file, write_json
 from llmrec_env.evaluation.intervals import Interval
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def evaluate(
     seed: Annotated[int, options.number("Seed of the choice of goals and actions.", least=0)] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="JSON file for the results, goal by goal, with the protocol's hash."),
+        typer.Option(
+            help="JSON file for the results, goal by goal, with the protocol's hash; one that is "
+            "there is refused."
+        ),
     ] = None,
     *,
     shop: ShopOptions,
@@ -79,6 +82,8 @@ def evaluate(
         raise SettingError(
             "first-hit and browser stand beside a --policy anyway: leave out --agent"
         )
+    if out is not None:
+        check_new_file(out, "--out")
     settings = {**_settings(policy, shop), "split": "test"}
     from agents.shop.evaluation import choose_goals, evaluate_shopper
     from agents.shop.shop_pool import shop_of

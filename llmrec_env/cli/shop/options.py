@@ -96,18 +96,26 @@ class ShopOptions:
         """Keywords of the environment; to be asked for before any slow work.
 
         Raises:
-            SettingError: an option stands beside a protocol, which fixes it.
-            DataError: the folder of the catalogue is not there, or holds none.
+            SettingError: an option has no such value, or stands beside a protocol, which fixes it.
+            DataError: the folder of the catalogue or the file of the instructions is not there, or
+                holds none.
         """
+        from llmrec_env.envs.common.checks import check_name
+        from llmrec_env.envs.shop.goals import SPLIT_BY
         from llmrec_env.envs.shop.inventory import check_source
-        from llmrec_env.envs.shop.protocol.protocol import load_protocol
+        from llmrec_env.envs.shop.protocol.protocol import REWARDS, load_protocol
+        from llmrec_env.envs.shop.shop import open_instructions
 
         number = self.catalogue is not None and self.catalogue.isdecimal()
         catalogue = int(self.catalogue or 0) if number else self.catalogue
         check_source(catalogue)
         given = {name: value for name in USUAL if (value := getattr(self, name)) is not None}
         if self.protocol is None:
-            return {"catalogue": catalogue, **USUAL, **given, "protocol": None}
+            settings = {"catalogue": catalogue, **USUAL, **given, "protocol": None}
+            open_instructions(settings["instructions"])
+            check_name("reward", settings["reward"], REWARDS)
+            check_name("split_by", settings["split_by"], SPLIT_BY)
+            return settings
         for name in given:
             raise SettingError(f"--protocol fixes it: leave out --{name.replace('_', '-')}")
         # the step limit goes along, and the split is the caller's

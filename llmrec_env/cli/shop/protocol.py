@@ -12,9 +12,11 @@ from rich.text import Text
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
-from llmrec_env.cli.output import print_line, typed
+from llmrec_env.cli.output import print_line
 from llmrec_env.cli.shop.options import ShopOptions
+from llmrec_env.cli.typed import typed
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.files import check_new_file
 
 
 @options.option_groups
@@ -76,7 +78,9 @@ def protocol(
     settings = {key: value for key, value in shop.settings.items() if key != "protocol"}
     if shop.split_by == "position" and shop.goals_per_product is None:
         settings["goals_per_product"] = None  # the field's own split is of all goals
-    there = load_protocol(out) if out.exists() else None
+    there = load_protocol(out) if out.is_file() else None
+    if there is None:
+        check_new_file(out, "--out")
     made = make_protocol(name, held_out=(validation_share, test_share), **settings)
     if there is not None and there.to_json() != made.to_json():
         raise SettingError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import fields
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -12,15 +13,22 @@ from llmrec_env.cli.confirming import Yes, go_on
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_line
 from llmrec_env.cli.shop.options import ShopLMOptions, ShopOptions
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common.errors import SettingError
 
-if TYPE_CHECKING:
-    pass
+LM_NAMES = tuple(field.name for field in fields(ShopLMOptions))
+OF_STAGES = {
+    ("behavior_cloning", "sft"): ("teacher", "epochs", "learning_rate"),
+    ("dpo",): tuple(name for name in LM_NAMES if name.startswith("dpo_")),
+    ("ppo",): ("reward_model", *(name for name in LM_NAMES if name.startswith("ppo_"))),
+}
+"""Stages, by their names, and the options that they alone read."""
 
 
 @options.option_groups
 @clear_errors()
 def train(
+    context: typer.Context,
     out: options.RunFolder,
     stages: Annotated[
         str,
@@ -61,17 +69,21 @@ def train(
 
     Before a language model learns, a step is timed, and what all will take is told.
     """
+    for names, own in OF_STAGES.items():
+        if not set(names) & set(options.listed(stages)):
+            refuse_typed(context, f"--stages has no {names[0]}", *own)
     settings = shop.settings
     from agents.shop.compact import CompactConfig
     from agents.shop.pipeline import ShopTraining, train_shopper, validation_of
+    from agents.shop.reward.language_reward import LanguageReward
 
     if base_model is None and lm != ShopLMOptions():
         raise SettingError(
             "--dtype, --lora-rank, --epochs and the other options of a language model need one: "
             "name it with --base-model"
         )
-    if reward_model is not None and "ppo" not in options.listed(stages):
-        raise SettingError("ppo alone learns from --reward-model: name it among --stages")
+    if reward_model is not None:
+        LanguageReward.load(reward_model)  # refused here, and not after the stages before ppo
     if validation_goals is None:
         validation_goals = 200 if base_model is None else 20
     training = ShopTraining(

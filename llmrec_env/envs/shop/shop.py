@@ -99,7 +99,7 @@ class Shop:
             fixed = self.protocol.shop_arguments(split, {"source": source, **given})
             source = fixed["source"]
         reward, goal_seed = fixed["reward"], fixed["goal_seed"]
-        opened = _instructions(fixed["instructions"])
+        opened = open_instructions(fixed["instructions"])
         check_name("split_by", fixed["split_by"], SPLIT_BY)
         self.rule = _rule(reward)
         state = open_state(open_inventory(source), goal_seed)
@@ -144,8 +144,13 @@ class Shop:
         return Shop, self._arguments
 
 
-def _instructions(given: str | os.PathLike[str] | GoalSet) -> Instructions:
-    """What was named, read where it is a file."""
+def open_instructions(given: str | os.PathLike[str] | GoalSet) -> Instructions:
+    """What was named, read where it is a file.
+
+    Raises:
+        SettingError: there is no such kind.
+        DataError: the file cannot be read, or holds no rewritten instructions.
+    """
     if isinstance(given, GoalSet):
         return given
     if isinstance(given, os.PathLike) or (isinstance(given, str) and given.endswith(".json")):

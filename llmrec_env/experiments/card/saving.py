@@ -5,12 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from llmrec_env.common.files import atomic_path, local_path
-from llmrec_env.common.saved_folder import CARD_REPORT, MODEL_CARD, may_replace_model_card
+from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.files import atomic_path, local_path, read_json
+from llmrec_env.common.saved_folder import CARD, CARD_REPORT, MODEL_CARD, may_replace_model_card
 from llmrec_env.evaluation.fidelity import FidelityCard
 from llmrec_env.experiments.card.model_card import model_card
 from llmrec_env.reporting import Report
 from llmrec_env.reporting.markdown import report_markdown
+from llmrec_env.users.base import UserSimulator
+
+
+def check_card_folder(folder: str | os.PathLike[str], simulator: UserSimulator) -> None:
+    """Refuse a folder with the card of another simulator; its own may be made again.
+
+    Raises:
+        SettingError: there is another's, or another ``card.json``.
+    """
+    path = local_path(folder) / CARD
+    if not path.is_file():
+        return
+    try:
+        judged = read_json(path)["about"]["fingerprint"]
+    except (DataError, KeyError, TypeError):
+        judged = ""
+    if judged != getattr(getattr(simulator, "model", None), "fingerprint", None):
+        raise SettingError(
+            f"{path} is not the card of this simulated user, and would be lost; name another "
+            "folder with --out"
+        )
 
 
 def save_card(
