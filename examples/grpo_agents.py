@@ -14,10 +14,11 @@ from functools import partial
 import torch
 from datasets import Dataset
 from peft import LoraConfig
-from transformers import PrinterCallback, TrainerCallback
+from transformers import AutoConfig, PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from agents.text_rollouts import TextRollouts
+from llmrec_env.common.errors import LLMRecError
 from llmrec_env.envs.language_agents import (
     RecommendLoop,
     RecommendTools,
@@ -26,6 +27,7 @@ from llmrec_env.envs.language_agents import (
     goal_rows,
     user_rows,
 )
+from llmrec_env.language.lm.source import check_source, loading
 
 
 def shop_settings(args):
@@ -57,6 +59,15 @@ def with_texts(args):
     return {"rollout_func": rollouts, "reward_funcs": rollouts.reward}, rollouts.rows(resets)
 
 
+def check_model(name):
+    """Leave with one line where there is no such model."""
+    try:
+        with loading(name, "chat model"):
+            AutoConfig.from_pretrained(name, **check_source(name))
+    except LLMRecError as error:
+        raise SystemExit(f"--model: {error}") from None
+
+
 class Lines(TrainerCallback):
     """Prints what each step earned."""
 
@@ -74,6 +85,7 @@ class Lines(TrainerCallback):
 
 def main(args):
     """Train."""
+    check_model(args.model)
     environments, rows = (with_tools if args.answers == "tools" else with_texts)(args)
     gpu = torch.cuda.is_available()
     config = GRPOConfig(

@@ -20,7 +20,9 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, DynamicCache, PreTrainedModel
 
+from llmrec_env.common.errors import LLMRecError
 from llmrec_env.language.lm.gguf_files import converted, gguf_file
+from llmrec_env.language.lm.source import check_source, loading
 
 KEPT = 4
 """Requests whose keys and values are kept, at most."""
@@ -30,10 +32,13 @@ class Model:
     """A causal language model that continues chats greedily."""
 
     def __init__(self, name: str, dtype: str) -> None:
-        file = gguf_file(name)
-        source = str(converted(file)) if file else name
-        self.tokenizer = AutoTokenizer.from_pretrained(source)
-        self.model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
+        with loading(name, "causal language model"):
+            file = gguf_file(name)
+            source = str(converted(file)) if file else name
+            own = check_source(source)
+            self.tokenizer = AutoTokenizer.from_pretrained(source, **own)
+            kind = getattr(torch, dtype)
+            self.model = AutoModelForCausalLM.from_pretrained(source, dtype=kind, **own)
         self.model.eval()
         read_out_in_float32(self.model)
         self.kept: list[tuple[list[int], DynamicCache]] = []
@@ -221,7 +226,11 @@ class Handler(BaseHTTPRequestHandler):
 def main(args: argparse.Namespace) -> None:
     """Serve until Ctrl-C."""
     torch.set_num_threads(args.threads)
-    server = Server(Model(args.model, args.dtype), args.port, not args.no_logprobs)
+    try:
+        model = Model(args.model, args.dtype)
+    except LLMRecError as error:
+        raise SystemExit(f"--model: {error}") from None
+    server = Server(model, args.port, not args.no_logprobs)
     print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
     try:
         server.serve_forever()

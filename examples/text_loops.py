@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-from openai import OpenAI
+from openai import OpenAI, OpenAIError
 
 from llmrec_env.envs.language_agents import TextLoop
 from llmrec_env.envs.language_agents.verl_agent import ShopManager
@@ -23,12 +23,15 @@ from llmrec_env.envs.language_agents.verl_agent import ShopManager
 
 def ask(client, args, messages):
     """What the model answers to a chat."""
-    answer = client.chat.completions.create(
-        model=args.model,
-        messages=messages,
-        max_tokens=args.max_tokens,
-        temperature=args.temperature,
-    )
+    try:
+        answer = client.chat.completions.create(
+            model=args.model,
+            messages=messages,
+            max_tokens=args.max_tokens,
+            temperature=args.temperature,
+        )
+    except OpenAIError as error:
+        raise SystemExit(f"{args.base_url or 'the endpoint'} does not answer: {error}") from None
     return answer.choices[0].message.content or ""
 
 

@@ -25,8 +25,8 @@ def openenv(
 ) -> None:
     """Serve simulated users to language models that recommend, as OpenEnv asks.
 
-    Each session is one user; all answer from one LE. Stop it with Ctrl-C. It needs the extras
-    openenv and shop.
+    Each session is one user; all answer from one LE. Stop it with Ctrl-C. OpenEnv
+    needs an environment of its own: `python examples/other_libraries/make_venv.py openenv`.
     """
     from llmrec_env.envs.language_agents.openenv import recommend_app
     from llmrec_env.web.serving import address_of, listen, serve

@@ -9,6 +9,9 @@ from types import ModuleType
 
 from llmrec_env.common.errors import MissingExtraError
 
+ALONE = ("openenv", "verifiers")
+"""Extras that want other versions of libraries than the rest of this package is tested with."""
+
 
 def require(module: str, extra: str) -> ModuleType:
     """Import ``module``, which the extra ``extra`` of this package brings.
@@ -23,7 +26,16 @@ def require(module: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
             raise
-        raise MissingExtraError(
-            f"{module} is not installed; it comes with the extra '{extra}': "
-            f'pip install "llmrec-env[{extra}]"'
-        ) from error
+        raise MissingExtraError(f"{module} is not installed; {_mend(extra)}") from error
+
+
+def _mend(extra: str) -> str:
+    """How to install what an extra brings."""
+    command = f'pip install "llmrec-env[{extra}]"'
+    if extra not in ALONE:
+        return f"it comes with the extra '{extra}': {command}"
+    return (
+        "it needs an environment of its own, since it does not install beside the other extras: "
+        f"`python examples/other_libraries/make_venv.py {extra}` makes one from the source "
+        f"({command} in a new environment without it)"
+    )

@@ -52,14 +52,35 @@ def allowed_scores(policy: Policy, observation: Observation, allowed: BoolArray)
 
     Arguments and errors are those of :func:`greedy_actions`.
     """
-    scores = np.asarray(policy.action_scores(observation))
+    try:
+        scores = np.asarray(policy.action_scores(observation))
+    except Exception as error:  # the policy's own: it goes on as it is
+        if _reads_nothing_named(policy, observation):
+            error.add_note(_hint(policy, observation))
+        raise
     if scores.shape != allowed.shape or np.isnan(scores).any():
         raise DataError(
             f"{type(policy).__name__}.action_scores gave an array of shape {scores.shape}; "
-            f"expected {allowed.shape} (users by items of the simulated users), without NaN; judge "
-            "a policy among users of the items that it learned to recommend"
+            f"expected {allowed.shape} (users by items of the simulated users), without NaN; "
+            f"{_hint(policy, observation)}"
         )
     return np.where(allowed, scores, -np.inf)
+
+
+def _reads_nothing_named(policy: Policy, observation: Observation) -> bool:
+    """Whether a policy got a dict because it does not say what it reads."""
+    return getattr(policy, "observation", None) is None and isinstance(observation, dict)
+
+
+def _hint(policy: Policy, observation: Observation) -> str:
+    """Why a policy's scores may be of another shape."""
+    if _reads_nothing_named(policy, observation):
+        return (
+            f"{type(policy).__name__} has no attribute `observation`, so it was passed a dict of "
+            f"{' and '.join(f'{name} {array.shape}' for name, array in observation.items())}; set "
+            "observation = 'state' or 'history' on it to be passed that array alone"
+        )
+    return "judge a policy among users of the items that it learned to recommend"
 
 
 class RandomPolicy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import gymnasium as gym
@@ -163,6 +164,28 @@ def test_scores_of_another_shape_are_refused(simulator: TrueTasteUser) -> None:
 
     with pytest.raises(DataError, match=r"Short.action_scores gave .* \(1, 3\); expected"):
         evaluate_policy(Short(), simulator, episodes=2)
+
+
+@core
+def test_a_policy_that_does_not_say_what_it_reads_is_told_what_it_was_passed(
+    simulator: TrueTasteUser,
+) -> None:
+    class Counts:
+        def action_scores(self, observation: Any) -> FloatArray:
+            return np.zeros((len(observation), 60), dtype=np.float32)
+
+    class Cuts:
+        def action_scores(self, observation: Any) -> FloatArray:
+            return np.asarray(observation[:, :3])
+
+    said = r"has no attribute `observation`, so it was passed a dict of history \(4, 50\) and state"
+    with pytest.raises(DataError, match=rf"\(2, 60\); expected \(4, 60\).*{said}"):
+        evaluate_policy(Counts(), simulator, episodes=4)
+    with pytest.raises(Exception, match="slice") as own:
+        evaluate_policy(Cuts(), simulator, episodes=4)
+    assert re.search(said, own.value.__notes__[0])
+    Counts.observation = "state"  # type: ignore[attr-defined]
+    assert len(evaluate_policy(Counts(), simulator, episodes=4).returns) == 4
 
 
 @pytest.mark.parametrize("observation", ["state", "history", "both"])

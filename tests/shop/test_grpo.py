@@ -105,6 +105,11 @@ def test_a_model_that_writes_texts_is_paid_for_what_it_buys(train: Run, tmp_path
     assert changed(model, tmp_path / "runs" / "grpo")
 
 
+def test_a_model_that_is_not_there_is_one_line(train: Run, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"^--model: no chat model .* there is no such folder"):
+        train(tmp_path / "nope")
+
+
 def test_an_episode_in_tokens_is_the_chat_and_marks_what_the_model_wrote(tmp_path: Path) -> None:
     loop, answer = TextLoop(**SHOP), "<action>search[lamp]</action>"
     folder = save_chat_model(tmp_path, [loop.reset(goal=0)[0]], [answer], CHAT)

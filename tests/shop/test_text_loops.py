@@ -34,6 +34,15 @@ def test_a_scripted_model_earns_the_same_in_loops_of_both_kinds(
     assert 0 < score == pytest.approx(100 * np.mean(rewards), abs=0.5)
 
 
+def test_a_server_that_knows_no_such_model_is_one_line(
+    run_example: Callable[..., str], serve: Serve
+) -> None:
+    pytest.importorskip("openai")
+    server = serve(lambda messages: (404, "no such model"))
+    with pytest.raises(SystemExit, match="does not answer: "):
+        run_example(server, "text_loops.py", "--episodes", "1")
+
+
 def test_a_manager_has_the_names_that_verl_agent_reads(small_catalogue: ProductCatalogue) -> None:
     shop = ShopManager(4, group=2, history=1, catalogue=small_catalogue, max_steps=3)
     loops = TextLoops(4, group=2, catalogue=small_catalogue, max_steps=3)

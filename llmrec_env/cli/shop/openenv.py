@@ -35,8 +35,8 @@ def openenv(
 ) -> None:
     """Serve the shop to language models that shop, as OpenEnv asks.
 
-    Each session is one shopper; all share one catalogue. Stop it with Ctrl-C. It needs the extras
-    openenv and shop.
+    Each session is one shopper; all share one catalogue. Stop it with Ctrl-C. OpenEnv
+    needs an environment of its own: `python examples/other_libraries/make_venv.py openenv`.
     """
     settings = {**shop.settings, "split": split}
     from llmrec_env.envs.language_agents.openenv import shop_app
