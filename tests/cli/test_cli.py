@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import typer.main
 from commands import run, runner
 
@@ -15,6 +16,8 @@ from agents.objectives import FRAMEWORKS
 from llmrec_env.cli import app
 from llmrec_env.common.errors import SettingError
 from llmrec_env.data.loading import load
+from llmrec_env.data.splits import split_by_user
+from llmrec_env.evaluation.ranking import evaluate_ranking
 from llmrec_env.language.lm.small_model import SmallModelConfig, small_base_model
 from llmrec_env.language.model import LanguageEnvironment
 from llmrec_env.offline import Transitions
@@ -143,6 +146,31 @@ def test_last_items_are_held_out_where_asked(data: Path, tmp_path: Path) -> None
         assert "give the --data, --split and --seed" in said or "other data or settings" in said
     unknown = runner.invoke(app, ["evaluate", "--data", str(data), "--split", "first"])
     assert "split must be 'user' or 'last', got 'first'" in " ".join(unknown.output.split())
+
+
+def test_a_fused_recommender_is_judged_with_the_states_of_its_user(
+    data: Path, tmp_path: Path
+) -> None:
+    where, le, model = ("--data", str(data)), tmp_path / "le", tmp_path / "model"
+    steps = ("--epochs", "1", "--min-steps", "3")
+    run("fit", *where, "--out", str(le), "--no-language-model", *steps)
+    user, split = LanguageUser.from_pretrained(le), split_by_user(load(data), seed=0)
+    fused = {"state": True, "state_to": "fused", "dim": 8, "epochs": 1}
+    recommender = Recommender(RecommenderConfig.of(**fused)).fit(split.train, user)
+    assert recommender.network.fusion is not None
+    torch.nn.init.normal_(recommender.network.fusion.weight)  # what is read now counts
+    recommender.save(model)
+    asked = ("evaluate", *where, "--recommender", str(model), "--simulator", str(le))
+    printed = {episodes: run(*asked, "--episodes", episodes) for episodes in ("0", "2")}
+    found = evaluate_ranking(recommender, split.test, (10,), mask_seen=False)["NDCG@10"]
+    for output in printed.values():
+        (row,) = re.findall(r"NDCG@10 +│(.*)", output)
+        assert f"{found:.4f}" in row
+    assert "Episodes of test users" in printed["2"]
+    assert "Episodes of test users" not in printed["0"]
+    alone = runner.invoke(app, [*asked[:-2], "--episodes", "0"])
+    assert alone.exit_code == 1
+    assert "the embedded simulated user knows other items" in alone.output
 
 
 @pytest.mark.slow
