@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from llmrec_env.common.files import write_json
+from llmrec_env.common.help import HelpFormatter
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -336,7 +337,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--out", default="runs/agents", help="folder of the rows, or one file")
     parser.add_argument("--only", help="a pattern of the cases' names")

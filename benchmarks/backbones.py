@@ -25,6 +25,7 @@ import torch
 
 from agents import Recommender, RecommenderConfig
 from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.loading import load
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.splits import split_last_out
@@ -113,7 +114,7 @@ def show(rows: dict[str, list[dict[str, float]]]) -> None:
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", required=True, help="folder of the log")
     parser.add_argument("--seeds", type=int, default=1, help="runs, one a seed")

@@ -25,6 +25,7 @@ from rich.table import Table
 
 from llmrec_env.common.arrays import BoolArray, IntArray
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.source import open_source
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
@@ -135,7 +136,7 @@ def show(rows: list[Row]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.split("\n")[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", help="a public dataset; the generated world where not given")
     parser.add_argument("--item-encoder", help="who reads the texts; a bag of words if not given")

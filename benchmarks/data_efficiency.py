@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.source import open_source
 from llmrec_env.evaluation.fidelity import reward_accuracy
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
@@ -81,9 +82,7 @@ def show(rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--data", help="a public dataset; the generated world where not given")
     parser.add_argument("--seeds", type=int, default=3, help="runs, one a seed")
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first run")

@@ -35,6 +35,7 @@ import torch
 from agents import Recommender, RecommenderConfig
 from llmrec_env.common.arrays import Float64Array
 from llmrec_env.common.files import fingerprint, read_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.common.run_folder import RunFolder
 from llmrec_env.data.source import Source, log_fingerprint, open_source
 from llmrec_env.data.splits import Split
@@ -308,7 +309,7 @@ def _told(settings: Settings) -> str:
 def arguments_of(words: Sequence[str]) -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     usual = [name for name, row in ROWS.items() if not row.asks]
     parser.add_argument("--data", required=True, help="folder or file of a dataset")

@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.feedback import FeedbackRange, FeedbackScale
 from llmrec_env.data.joined import join_logs
 from llmrec_env.data.loading import load
@@ -241,7 +242,7 @@ def show(out: Path, names: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.split("\n")[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", nargs="+", required=True, help="public datasets with item texts")
     parser.add_argument("--item-encoder", required=True, help="who reads the texts of all")

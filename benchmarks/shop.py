@@ -26,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env.common.files import write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.common.progress import track
 
 MAX_STEPS = 15
@@ -36,8 +37,7 @@ MEGABYTE = 1024 * 1024
 def main() -> None:
     """Measure what the command line names, print a table and write JSON."""
     parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=(__doc__ or "").splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", type=Path, help="folder of the public WebShop files")
     parser.add_argument("--products", type=int, nargs="*", default=[1000], help="sizes to generate")

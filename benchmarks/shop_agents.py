@@ -27,6 +27,7 @@ from agents.shop.results import ShopResults, bounded_interval
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopAgent, ShopPool
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.common.jobs import available_cores, run_jobs
 from llmrec_env.envs.shop.goals import GoalSet, paraphrase
 
@@ -194,8 +195,7 @@ def with_interval(values: Any, clusters: Any, sign: bool = False) -> str:
 def main() -> None:
     """Train, judge, print."""
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n", maxsplit=1)[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__.split("\n", maxsplit=1)[0], formatter_class=HelpFormatter
     )
     parser.add_argument(
         "--task",

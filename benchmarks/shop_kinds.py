@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.shop.catalogue.products import Product
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.kinds import category_parts
@@ -90,8 +91,7 @@ def count(found: list[Pair], n_goals: int) -> list[dict[str, Any]]:
 def main() -> None:
     """Count, print a Markdown table, and show pairs that still earn 1."""
     parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=(__doc__ or "").splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--catalogue", help="folder of the public WebShop files; else generated")
     parser.add_argument("--goals", type=int, help="a seeded sample of so many goals; else all")

@@ -34,6 +34,7 @@ from agents.shop.rollouts import collect_rollouts, replay
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
 from agents.shop.shop_pool import ShopAgent, ShopPool, as_read_by
 from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.shop.protocol.protocol import load_protocol
 from llmrec_env.language.estimate import peak_memory
 
@@ -222,8 +223,7 @@ def costs(base: str, out: Path) -> str:
 def main() -> None:
     """Train, judge, print."""
     parser = argparse.ArgumentParser(
-        description=__doc__.split("\n", maxsplit=1)[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__.split("\n", maxsplit=1)[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", help="folder of the public WebShop files")
     parser.add_argument("--base-model", help="hub name, folder or GGUF file of a causal LM")

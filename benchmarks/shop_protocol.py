@@ -32,6 +32,7 @@ from agents.shop.scripted import (
 )
 from agents.shop.shop_pool import ShopObservation, shop_of
 from llmrec_env.common.files import atomic_path, read_json, write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.shop.goals import Goal
 from llmrec_env.envs.shop.protocol.protocol import load_protocol
 from llmrec_env.envs.shop.shop import Shop
@@ -359,8 +360,7 @@ def picture(rows: Row) -> Forest:
 def main() -> None:
     """Measure what is not there yet, print, draw."""
     parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=(__doc__ or "").splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", help="folder of the public WebShop files")
     parser.add_argument(

@@ -25,6 +25,7 @@ from agents.shop.reward.model import MARKS, RewardModelConfig, marked_texts, sha
 from agents.shop.reward.purchases import JudgedPurchase, agreement, judged_purchases
 from agents.shop.shop_pool import shop_of
 from llmrec_env.common.arrays import Float64Array
+from llmrec_env.common.help import HelpFormatter
 
 HITS = ("first hit", "other hit")
 
@@ -122,7 +123,7 @@ def shares(judged: Sequence[JudgedPurchase]) -> Float64Array:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--catalogue", help="folder with the public WebShop files")
     parser.add_argument("--reward", default="repaired", help="repaired or webshop")

@@ -31,6 +31,7 @@ from rich.table import Table
 
 import llmrec_env
 from llmrec_env.common.files import write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.common.progress import track
 from llmrec_env.data.log import InteractionLog
 from llmrec_env.data.windows import chunk_log
@@ -483,9 +484,7 @@ def show(ratios: list[Ratio]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=HelpFormatter)
     parser.add_argument("--simulator", type=Path, default=EMBEDDED, help="folder of a saved LE")
     parser.add_argument("--device", default="cpu", help="device of the language model")
     parser.add_argument("--dtype", default="float32", help="number format of the language model")

@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 from llmrec_env.common.files import write_json
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.common.progress import track
 
 ROWS, CLIENTS, MAX_STEPS = 64, 16, 15
@@ -41,8 +42,7 @@ PARTS = ("steps", "server", "memory")
 def main() -> None:
     """Measure what the command line names, print tables and write JSON."""
     parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=(__doc__ or "").splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--data", type=Path, help="folder of the public WebShop files, beside")
     parser.add_argument("--products", type=int, default=1000, help="to generate")

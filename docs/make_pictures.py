@@ -31,6 +31,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import llmrec_env
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.ranking import ItemKNN
 
@@ -251,7 +252,7 @@ def draw_shop(measured: Path) -> None:
 def main() -> None:
     """Draw what was asked for."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument(
         "picture", choices=["episode", "report", "scale", "shop"], help="which picture"

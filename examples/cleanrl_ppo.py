@@ -16,6 +16,7 @@ from torch import nn
 from torch.distributions import Categorical
 
 import llmrec_env
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.splits import split_by_user
 
 ENVS, LENGTH, EPOCHS, MINIBATCH = 8, 128, 10, 256
@@ -116,7 +117,7 @@ def main(id, vectorization, steps, episodes, seed):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--id", default="LLMRec/NextItem-v1", help="the environment")
     parser.add_argument(

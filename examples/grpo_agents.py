@@ -19,6 +19,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from agents.text_rollouts import TextRollouts
 from llmrec_env.common.errors import LLMRecError
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.language_agents import (
     RecommendLoop,
     RecommendTools,
@@ -123,7 +124,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--model", required=True, help="a chat model: a name of the hub, a folder")
     parser.add_argument(

@@ -14,6 +14,7 @@ import argparse
 import llmrec_env
 from agents import LEA, SNQN, Supervised
 from agents.backbones import BACKBONES
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.repeats import masks_seen
 from llmrec_env.data.splits import split_by_user
 from llmrec_env.evaluation.ranking import Popularity, SimulatorRanker
@@ -53,7 +54,7 @@ def main(data: str | None, backbone: str, users: int, epochs: int, small: bool) 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument(
         "data", nargs="?", help="folder of a dataset; the generated world if absent"

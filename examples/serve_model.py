@@ -242,7 +242,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--model", required=True, help="hub name, folder, or .gguf file")
+    parser.add_argument(
+        "--model", required=True, default=argparse.SUPPRESS, help="hub name, folder, or .gguf file"
+    )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="of torch")
     parser.add_argument(

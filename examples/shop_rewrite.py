@@ -18,6 +18,7 @@ from openai import OpenAI, OpenAIError
 from agents.shop.evaluation import evaluate_shopper
 from agents.shop.rewriting import rewrite_instructions
 from agents.shop.scripted import FirstHit, ScriptedBrowser
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.shop import Shop
 
 
@@ -79,8 +80,7 @@ class Model:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=(__doc__ or "").splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--base-url", help="of the server; OpenAI's if not given")
     parser.add_argument("--model", required=True, help="name by which the server knows its model")

@@ -18,6 +18,7 @@ import numpy as np
 from openai import OpenAI, OpenAIError
 
 import llmrec_env
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.common.rendering import show
 from llmrec_env.envs.wrappers import TextTools
 from llmrec_env.evaluation.intervals import interval
@@ -87,7 +88,7 @@ def at_random(env: TextTools, seed: int) -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--base-url", help="such as http://localhost:8000/v1; OpenAI's if absent")
     parser.add_argument("--model", required=True, help="the name by which the endpoint knows it")

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 from openai import OpenAI, OpenAIError
 
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.language_agents import TextLoop
 from llmrec_env.envs.language_agents.verl_agent import ShopManager
 
@@ -86,7 +87,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--base-url", help="such as http://localhost:8000/v1; OpenAI's if absent")
     parser.add_argument("--model", required=True, help="the name by which the endpoint knows it")

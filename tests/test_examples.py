@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+PROGRAMS = [*EXAMPLES.rglob("*.py"), *EXAMPLES.with_name("benchmarks").glob("*.py")]
 TRUE = ("--id", "LLMRec/TrueTaste-v1")
 Run = Callable[..., str]
 
@@ -33,11 +34,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 @pytest.mark.core
 def test_help_tells_every_option_and_its_default() -> None:
     """By the source: to import them all takes minutes."""
-    programs = [*EXAMPLES.rglob("*.py"), *EXAMPLES.with_name("benchmarks").glob("*.py")]
     needed = {"ArgumentParser": "formatter_class", "add_argument": "help"}
     silent = [
         f"{program.name}, line {node.lineno}"
-        for program in programs
+        for program in PROGRAMS
         for node in ast.walk(ast.parse(program.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -45,6 +45,29 @@ def test_help_tells_every_option_and_its_default() -> None:
         and needed[node.func.attr] not in {keyword.arg for keyword in node.keywords}
     ]
     assert not silent
+
+
+@pytest.mark.core
+def test_help_tells_no_default_where_there_is_none(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run("cleanrl_ppo.py", "--help")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the environment (default: LLMRec/NextItem-v1)" in printed
+    assert "how many environments become one --steps" in printed
+    unset = [
+        f"{program.name}, line {node.lineno}"
+        for program in PROGRAMS  # by the source, as above
+        if "ArgumentDefaultsHelpFormatter" in program.read_text()
+        for node in ast.walk(ast.parse(program.read_text()))
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "attr", "") == "add_argument"
+        and ast.unparse(node.args[0]).startswith("'-")
+        and not {"default", "action"} & {keyword.arg for keyword in node.keywords}
+        and "argparse.SUPPRESS" not in ast.unparse(node)
+    ]
+    assert not unset, "HelpFormatter tells no default of None"
 
 
 @pytest.mark.core

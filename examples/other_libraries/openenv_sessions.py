@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 
+from llmrec_env.common.help import HelpFormatter
 from llmrec_env.envs.language_agents.openenv import RecommendClient, ShopClient
 
 COMMANDS = {"shop": ["shop", "openenv"], "recommender": ["openenv"]}
@@ -65,7 +66,7 @@ async def main(args, url):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument("--environment", choices=CLIENTS, default="shop", help="which environment")
     parser.add_argument("--base-url", help="of a server that runs, such as http://127.0.0.1:8000")

@@ -15,6 +15,8 @@ import verifiers as vf
 from openai import AsyncOpenAI
 from verifiers.clients import OpenAIChatCompletionsClient
 
+from llmrec_env.common.help import HelpFormatter
+
 ENVIRONMENTS = "llmrec_env.envs.language_agents.verifiers"
 
 
@@ -43,7 +45,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__.splitlines()[0], formatter_class=HelpFormatter
     )
     parser.add_argument(
         "--environment", choices=["shop", "recommend"], default="shop", help="which environment"
