@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from agents.shop.policy import ScoringPolicy
 from agents.shop.rollouts import Decision
+from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.training import (
     Losses,
@@ -25,22 +26,50 @@ from llmrec_env.common.training import (
 
 
 @dataclass(frozen=True)
-class BehaviorCloningConfig:
+class CloningConfig:
     """How long and how fast to learn from rollouts."""
 
-    epochs: int = 40
+    epochs: int
     """Passes over the decisions."""
-    batch_size: int = 32
-    """Decisions in a batch."""
+    batch_size: int
+    """Decisions of an optimiser step."""
     learning_rate: float = 1e-3
     """Peak learning rate of AdamW."""
+    validations: int = 4
+    """How often a validation decides which weights are kept; a killed run goes on from the last."""
+    seed: int = 0
+    """Seed of the batches and of dropout."""
+
+    def training(self, decisions: int, weight_decay: float) -> TrainingConfig:
+        """The training from so many decisions.
+
+        Raises:
+            SettingError: there is none, or a setting is out of range.
+        """
+        for name in ("epochs", "batch_size", "validations"):
+            check_whole(name, getattr(self, name), 1)
+        if not decisions:
+            raise SettingError("no decision to learn from: the rollouts are empty")
+        steps = self.epochs * -(-decisions // min(self.batch_size, decisions))
+        return TrainingConfig(
+            steps=steps,
+            learning_rate=self.learning_rate,
+            weight_decay=weight_decay,
+            evaluate_every=max(1, steps // self.validations),
+            patience=0,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class BehaviorCloningConfig(CloningConfig):
+    """How a policy that scores actions clones rollouts."""
+
+    epochs: int = 40
+    batch_size: int = 32
     smoothing: float = 0.1
     """Weight of every valid action's mean log-probability: what was never done stays possible, so
     that learning from rewards or preferences can find it."""
-    validations: int = 4
-    """How often a validation decides which weights are kept."""
-    seed: int = 0
-    """Seed of the batches and of dropout."""
 
 
 def behavior_cloning(
@@ -61,11 +90,10 @@ def behavior_cloning(
         folder: where checkpoints go; a run found there is continued.
 
     Raises:
-        SettingError: there is no decision.
+        SettingError: there is no decision, or a setting is out of range.
     """
     config = config or BehaviorCloningConfig()
-    if not decisions:
-        raise SettingError("no decision to learn from: the rollouts are empty")
+    training = config.training(len(decisions), weight_decay=0.01)
     rows = shuffled_batches(len(decisions), config.batch_size, config.seed)
 
     def loss(number: int, rng: np.random.Generator) -> Losses:
@@ -77,14 +105,6 @@ def behavior_cloning(
             terms["smoothing"] = -config.smoothing * mean_valid(log_probs).mean()
         return terms
 
-    steps = config.epochs * -(-len(decisions) // min(config.batch_size, len(decisions)))
-    training = TrainingConfig(
-        steps=steps,
-        learning_rate=config.learning_rate,
-        evaluate_every=max(1, steps // config.validations),
-        patience=0,
-        seed=config.seed,
-    )
     name = "behavior cloning"
     return train(
         policy,

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from agents.shop.policy import ScoringPolicy, draw
 from agents.shop.shop_pool import ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.checks import check_whole
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
 
 
@@ -145,8 +146,13 @@ def ppo(
         goals: which goals of the split; None for all.
         evaluate: metrics of the policy as it stands; those with the highest ``"success"`` are kept.
         folder: where checkpoints go; a run found there is continued.
+
+    Raises:
+        SettingError: a setting is out of range.
     """
     config = config or PPOConfig()
+    for name in ("iterations", "episodes", "epochs", "batches", "validations"):
+        check_whole(name, getattr(config, name), 1)
     pool = ShopPool(as_read_by(policy, settings), policy.observation, size=config.episodes)
     known = np.arange(len(pool.shop.goals)) if goals is None else np.array(goals)
     per_iteration = config.epochs * config.batches

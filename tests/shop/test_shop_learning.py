@@ -61,6 +61,19 @@ def copy_of(policy: CompactPolicy) -> CompactPolicy:
     return copied.eval()
 
 
+@pytest.mark.parametrize("name", ["epochs", "validations"])
+def test_a_training_that_cannot_be_is_refused(
+    name: str, decisions: list[Decision], settings: dict[str, Any]
+) -> None:
+    policy, nothing = CompactPolicy(SMALL), {name: 0}
+    with pytest.raises(SettingError, match=f"{name} must be a whole number of at least 1"):
+        behavior_cloning(policy, decisions, BehaviorCloningConfig(**nothing))
+    with pytest.raises(SettingError, match=f"{name} must be a whole number of at least 1"):
+        ppo(policy, settings, PPOConfig(**nothing))
+    with pytest.raises(SettingError, match="no decision to learn from"):
+        behavior_cloning(policy, [])
+
+
 def test_behavior_cloning_makes_the_decisions_likely(
     cloned: CompactPolicy, decisions: list[Decision], settings: dict[str, Any]
 ) -> None:
