@@ -19,7 +19,7 @@ from rich.table import Table
 from llmrec_env.common.files import read_json, write_json
 from llmrec_env.common.help import HelpFormatter
 from llmrec_env.data.source import open_source
-from llmrec_env.evaluation.fidelity import reward_accuracy
+from llmrec_env.evaluation.fidelity import of_reward, reward_accuracy
 from llmrec_env.evaluation.ranking import SimulatorRanker, evaluate_ranking
 from llmrec_env.language.calibration import calibrate
 from llmrec_env.language.fitting import untrained_language_environment
@@ -69,7 +69,7 @@ def show(rows: list[Row]) -> None:
     """Mean and standard deviation over seeds for each share."""
     names = ["NDCG@10", "HR@10", "accuracy, uniform", "accuracy, popular"]
     table = Table(title="Test users, every step, seen items not masked; mean ± sd over seeds")
-    for column in ("learned on", *names):
+    for column in ("learned on", *map(of_reward, names)):
         table.add_column(column, justify="right")
     for share in SHARES:
         chosen = [row for row in rows if row["share"] == share]

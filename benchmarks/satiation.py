@@ -114,7 +114,9 @@ def main() -> None:
         world = generate_world(args.seed, args.items, args.users, **world_arguments(name))
         split = split_by_user(world.log, args.seed)
         truth, probes = TrueTasteUser(world, split.test), Probes(world, split)
-        answers = Table("world", "who", "NDCG@10, test", "accuracy", "Spearman with the truth")
+        answers = Table(
+            "world", "who", "NDCG@10, test", "accuracy of taking", "Spearman with the truth"
+        )
         for column in ("right after", "after five others", "correlation with the truth"):
             answers.add_column(column)
         gains = Table("world", "who", "policy", "gain, simulated", "gain, true", "same sign")

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.data.source import WORLD_SIZE, Source
-from llmrec_env.evaluation.fidelity import held_out_accuracy, truth_agreement
+from llmrec_env.evaluation.fidelity import held_out_accuracy, of_reward, truth_agreement
 from llmrec_env.experiments.opened import opened_source
 from llmrec_env.language.fitting import FitConfig, fit_language_environment
 from llmrec_env.language.learning import LearningConfig
@@ -60,7 +60,7 @@ def main() -> None:
     args = parser.parse_args()
     table = Table("log", "seed", "begins at")
     for column in ("accuracy, uniform", "accuracy, popular", "NDCG@10, masked"):
-        table.add_column(column)
+        table.add_column(of_reward(column))
     table.add_column("Spearman with the truth")
     for data in args.data.split(","):
         for seed in range(args.seeds):

@@ -15,6 +15,7 @@ import pytest
 from agents.shop.rollouts import collect_rollouts
 from agents.shop.scripted import FirstHit, ScriptedBrowser
 from llmrec_env.envs.shop.protocol.protocol import load_protocol, named_protocols
+from llmrec_env.evaluation.fidelity import of_reward
 from llmrec_env.evaluation.judge_quality import choice_regret, kendall_tau
 
 images = pytest.importorskip("PIL.Image")
@@ -183,7 +184,7 @@ def test_the_users_of_the_demo_are_as_the_page_says(data: str) -> None:
     made = demo_tables(data)["Held-out users"]
     for row in rows_of("fidelity.md", data, "who", "NDCG@10"):
         for column in ("accuracy, uniform", "accuracy, popular", "HR@10", "NDCG@10"):
-            assert row[column] == shown(made[row["who"]][column], 3), row
+            assert row[of_reward(column)] == shown(made[row["who"]][column], 3), row
 
 
 @pytest.mark.parametrize("data", MADE_AGAIN)
@@ -235,8 +236,9 @@ def test_the_report_picture_shows_the_numbers_of_the_run() -> None:
     with images.open(DOCS / "pictures" / "report.png") as image:
         assert json.loads(image.info["numbers"]) == picture
     evidence = [finding["evidence"] for finding in picture["findings"]]
-    row = table_with(RESULTS / "fidelity.md", "who", "accuracy, popular")[:2]
-    ours, popular = (r["accuracy, popular"] for r in row)
+    column = of_reward("accuracy, popular")
+    row = table_with(RESULTS / "fidelity.md", "who", column)[:2]
+    ours, popular = (r[column] for r in row)
     assert any(f"accuracy 0{ours} against 0{popular}" in own for own in evidence)
     ranked = demo_tables("world")["Next-item ranking, masked"]
     for backbone in ("sasrec", "gru4rec"):

@@ -19,6 +19,7 @@ from llmrec_env.common import processes
 if TYPE_CHECKING:
     from llmrec_env.data.source import Source
     from llmrec_env.experiments.card import OtherLog
+    from llmrec_env.reporting import Report
 
 HELP = (
     "Beside popularity, with commas: item-knn, implicit-mf, ease, text (the items' texts, frozen), "
@@ -41,8 +42,9 @@ def card(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the card; one with another simulated user's is refused. If not given, "
-            "that of the simulated user; nothing is saved where it has none."
+            help="Folder for the card; one that holds something else, or another simulated user's "
+            "card, is refused. If not given, that of the simulated user; nothing is saved where it "
+            "has none."
         ),
     ] = None,
     baselines: Annotated[str, typer.Option(help=HELP)] = "item-knn,implicit-mf,ease,text",
@@ -76,23 +78,22 @@ def card(
 
     Name the log, the split and the seed that the LE was fitted with: test users judge it.
     """
-    from rich.console import Console
-
     from llmrec_env.common.files import check_writable, local_path
+    from llmrec_env.common.saved_folder import check_card_place
     from llmrec_env.envs.next_item.simulators import is_name
     from llmrec_env.experiments.card import make_card, panel_order, save_card
     from llmrec_env.experiments.card.baselines import check_baselines
-    from llmrec_env.experiments.card.report import card_report
+    from llmrec_env.experiments.card.report import IN_SHORT, card_report
     from llmrec_env.experiments.card.saving import check_card_folder
 
     processes.check_alone()
-    place = out
-    if simulator is not None and out is None and not is_name(simulator):
-        place = local_path(simulator)
+    own = None if simulator is None or is_name(simulator) else local_path(simulator)
+    place = own if out is None else local_path(out, "--out")
     names = () if baselines == "none" else options.listed(baselines)
     check_baselines(names)
     if place is not None:
         check_writable(place, "--out")
+        check_card_place(place, own)
     _tell_beforehand(names, place)
     source = log.open(seed, ranked=True)
     user = open_simulator(simulator, source, device, dtype)
@@ -105,12 +106,22 @@ def card(
     found = make_card(user, source, seed, names, budget, elsewhere, panel)
     data = Path(source.name).name
     report = card_report(found, data, typed_command(context))
-    report.print(Console())
     if place is None:
-        print_line("Not saved: name a folder with --out")
+        _print_all(report)
+        print_line("\nNot saved: name a folder with --out")
         return
     files = save_card(found, report, place, data, options.listed(language or ""))
-    print_line(f"Saved to {place}: {', '.join(files)}")
+    report.print(only=[IN_SHORT])
+    print_line(f"\nSaved to {place}: {', '.join(files)}")
+    print_line(f"Every table and figure: {place / files[-1]}")
+
+
+def _print_all(report: Report) -> None:
+    """All that nothing will keep, what matters most last, where it is seen."""
+    from llmrec_env.experiments.card.report import IN_SHORT
+
+    report.print(only=[part.title for part in report.sections if part.title != IN_SHORT])
+    report.print(only=[IN_SHORT])
 
 
 def _other_log(

@@ -78,7 +78,7 @@ def ensemble(
         place.finish(model.save_pretrained)
         record = model.record["members"]
         names = {"member_accuracy": "a member", "accuracy": "their mean"}
-        rows = [{"who": who, "accuracy": record[name]} for name, who in names.items()]
+        rows = [{"who": who, "accuracy of taking": record[name]} for name, who in names.items()]
         print_rows("Validation users: their items told from others", rows)
         if budget < 1:
             print_line(

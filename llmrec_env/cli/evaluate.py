@@ -10,7 +10,7 @@ import typer
 
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
-from llmrec_env.cli.output import print_rows
+from llmrec_env.cli.output import print_line, print_rows
 from llmrec_env.cli.simulators import open_simulator
 from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
@@ -87,20 +87,35 @@ def evaluate(
 
 def _print_card(split: Split, user: UserSimulator, seed: int) -> None:
     """How well a simulated user predicts real ones."""
-    from llmrec_env.evaluation.fidelity import held_out_accuracy
+    from llmrec_env.evaluation.fidelity import (
+        held_out_accuracy,
+        of_reward,
+        of_taking,
+        taking_accuracy,
+    )
 
     card = held_out_accuracy(user, split.train, split.test, seed)
+    taking = taking_accuracy(user, split.train, split.test, seed)
     names = {"simulator": "simulated user", "difference": "difference"}
     rows = [
         {
             "who": names.get(who, who),
-            **{name: _with_interval(found) for name, found in columns.items()},
+            **{
+                of_taking(name): _with_interval(found)
+                for name, found in ({} if taking is None else taking[who]).items()
+            },
+            **{of_reward(name): _with_interval(found) for name, found in columns.items()},
             "steps": int(card.ranking["steps"]),
             "users": card.users,
         }
         for who, columns in card.intervals.items()
     ]
     print_rows("The simulated user on test users, with 95% intervals over users", rows)
+    if taking is not None:
+        print_line(
+            "The reward is how much they like things, learned from ratings, and people do not take "
+            "what they like best: whether they take something, the chance of taking says."
+        )
 
 
 def _print_counterfactual(source: Source, other: Source, user: UserSimulator, seed: int) -> None:
@@ -131,7 +146,9 @@ def _print_counterfactual(source: Source, other: Source, user: UserSimulator, se
         }
         for who, accuracy in found.items()
     ]
-    print_rows(f"Accuracy on its own log, and what is kept of it on {other.name}", rows)
+    print_rows(
+        f"Accuracy of the reward on its own log, and what is kept of it on {other.name}", rows
+    )
 
 
 def _print_ranking(split: Split, model: Recommender) -> None:

@@ -174,4 +174,6 @@ def _leaving(record: Mapping[str, Any] | None) -> str:
 
 
 def _shown(row: Mapping[str, float]) -> dict[str, float]:
-    return {name: row[name] for name in ("NDCG@10", "accuracy")}
+    from llmrec_env.evaluation.fidelity import of_taking
+
+    return {of_taking(name): row[name] for name in ("NDCG@10", "accuracy")}

@@ -156,8 +156,15 @@ def check_new_file(path: str | os.PathLike[str], what: str) -> None:
     check_writable(place, what)
 
 
-def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
+def refuse_loss(
+    folder: str | os.PathLike[str], names: Collection[str], why: str = "which would be lost"
+) -> None:
     """Leave alone what stands where a folder with entries of these ``names`` is to be written.
+
+    Args:
+        folder: where to.
+        names: entries that may stand there.
+        why: what the error says of any other.
 
     Raises:
         SettingError: ``folder`` is a file, or holds an entry of another name.
@@ -169,9 +176,7 @@ def refuse_loss(folder: str | os.PathLike[str], names: Collection[str]) -> None:
     entries = path.iterdir() if path.is_dir() else ()
     if others := sorted(entry.name for entry in entries if entry.name not in names):
         names_found = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        raise SettingError(
-            f"{path} holds {names_found}, which would be lost; name another folder, or empty it"
-        )
+        raise SettingError(f"{path} holds {names_found}, {why}; name another folder, or empty it")
 
 
 def write_json(path: str | os.PathLike[str], value: Any, sort_keys: bool = True) -> None:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llmrec_env.common.errors import DataError, LLMRecError
-from llmrec_env.common.files import fingerprint, read_json, write_json
+from llmrec_env.common.files import fingerprint, read_json, refuse_loss, write_json
 from llmrec_env.common.tensor_files import check_lines, read_tensors, refuse_pointer, tensor_lines
 
 CONFIG = "config.json"
@@ -119,8 +119,51 @@ def may_replace_model_card(folder: Path) -> bool:
 
 
 def cards_of(folder: Path) -> set[str]:
-    """The files that `llmrec card` put beside a saved simulator, which speak of it alone."""
-    return {CARD, CARD_REPORT, *([MODEL_CARD] if may_replace_model_card(folder) else [])}
+    """What `llmrec card` put beside a saved simulator, or may put there: it speaks of that alone,
+    and may be made again. What somebody else keeps under such a name is not among it."""
+    places = {
+        CARD: _is_card(folder / CARD),
+        CARD_REPORT: _is_card_report(folder / CARD_REPORT),
+        MODEL_CARD: may_replace_model_card(folder),
+    }
+    return {name for name, ours in places.items() if ours}
+
+
+def check_card_place(folder: Path, simulator: Path | None) -> None:
+    """Refuse a folder in which a card would stand among, or replace, what is no card.
+
+    Args:
+        folder: where the card is to stand.
+        simulator: folder of the simulator that it speaks of, beside whose files it may stand.
+
+    Raises:
+        SettingError: something else stands there.
+    """
+    ours = cards_of(folder)
+    if simulator is not None and folder.is_dir() and folder.resolve() == simulator.resolve():
+        ours |= {entry.name for entry in folder.iterdir()} - {CARD, CARD_REPORT}
+    refuse_loss(folder, ours, "which `llmrec card` did not make")
+
+
+def _is_card(path: Path) -> bool:
+    return not path.exists() or {"format", "about", "acceptance"} <= set(_settings_in(path))
+
+
+def _is_card_report(folder: Path) -> bool:
+    """By the config.json of the report, which is its first file."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        return True
+    command = _settings_in(folder / CONFIG).get("command")
+    return not folder.exists() or command == "" or str(command).startswith("llmrec card ")
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; empty where there is none."""
+    try:
+        found = read_json(path)
+    except (OSError, DataError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @contextlib.contextmanager

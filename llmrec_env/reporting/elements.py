@@ -73,17 +73,23 @@ class Facts(Element):
 class Finding(Element):
     """One claim, whether it holds in this run (None: not tested), and the numbers behind it.
 
-    ``refuted``: it does not hold, and that its opposite does is as sure as the report asks for.
+    Attributes:
+        refuted: it does not hold, and that its opposite does is as sure as the report asks for.
+        otherwise: what to say where it does not hold, in plain words; empty: that the claim is not
+            shown.
     """
 
     claim: str
     holds: bool | None
     evidence: str = ""
     refuted: bool = False
+    otherwise: str = ""
 
     @property
     def statement(self) -> str:
         """The claim in words that say the same without the mark before them."""
+        if self.holds is False and self.otherwise:
+            return self.otherwise
         if self.refuted:
             return f"Refuted: {self.claim}"
         return {True: "", False: "Not shown: ", None: "Not tested: "}[self.holds] + self.claim

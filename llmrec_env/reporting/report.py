@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.text import Text as RichText
 
 from llmrec_env.common.errors import DataError, MissingExtraError
 from llmrec_env.common.files import local_path, read_json, write_json
-from llmrec_env.reporting.elements import Section, Table, clean, from_json, plain, to_json
+from llmrec_env.reporting.elements import Element, Section, Table, clean, from_json, plain, to_json
 from llmrec_env.reporting.page import write_page
 from llmrec_env.reporting.terminal import print_section
 
@@ -143,13 +144,26 @@ class Report:
         except (KeyError, TypeError) as error:
             raise DataError(f"{path}: not the results of a run of this version: {error}") from None
 
-    def print(self, console: Console | None = None) -> None:
-        """Show the same sections in the terminal."""
+    def print(self, console: Console | None = None, only: Collection[str] | None = None) -> None:
+        """Show the same sections in the terminal.
+
+        Whoever sees them gave the command, so it does not stand below each table.
+
+        Args:
+            console: where to.
+            only: titles of the sections to show; None: all.
+        """
         console = console or Console()
         console.print()
         console.print(RichText(self.title, style="bold"))
         for number, section in enumerate(self.sections, start=1):
-            print_section(console, number, section.title, section.lede, section.elements)
+            if only is None or section.title in only:
+                elements = [self._without_command(element) for element in section.elements]
+                print_section(console, number, section.title, section.lede, elements)
+
+    def _without_command(self, element: Element) -> Element:
+        repeats = isinstance(element, Table) and element.command == self.command
+        return dataclasses.replace(element, command="") if repeats else element  # type: ignore[call-arg]
 
     def _results(self) -> dict[str, Any]:
         sections = [

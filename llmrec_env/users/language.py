@@ -345,6 +345,23 @@ class LanguageUser(UserSimulator):
         rewards, states = branch_log(self.le, log, actions)
         return Branches(rewards, states)
 
+    def draws(self, log: InteractionLog, actions: IntArray) -> FloatArray:
+        """How much actions draw that are tried along a log, of which :meth:`accept_probability`
+        makes chances of taking.
+
+        Args:
+            log: of the same catalogue.
+            actions: int64 (n_interactions, K).
+
+        Returns:
+            float32 (n_interactions, K), in (0, 1).
+
+        Raises:
+            DataError: the log is of another catalogue.
+        """
+        check_same_catalogue(self.catalogue, log.catalogue, "the log, for this simulator")
+        return branch_log(self.le, log, actions, head="acceptance")[0]
+
     def answers(
         self, histories: Histories, candidates: IntArray, feedback: Feedback | None = None
     ) -> Response:

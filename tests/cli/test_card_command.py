@@ -32,7 +32,11 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Pat
     (le / "README.md").write_text("somebody's own", encoding="utf-8")
     asked = ["card", *where, "--other", str(data), "--baselines", "ease", str(le)]
     printed = run(*asked)
-    assert printed.index("First are learned, to stand beside it: ease") < printed.index("EASE")
+    first, last = (printed.index(own) for own in ("First are learned", "In short"))
+    assert first < last
+    assert "Calibration error" not in printed  # the tables stand in the report
+    assert "$ llmrec" not in printed
+    assert f"Every table and figure: {le / 'card' / 'report.html'}" in printed.replace("\n", "")
     assert "Nothing will be saved" not in printed
     assert "What to do" in printed
     command = json.loads((le / "card" / "config.json").read_text(encoding="utf-8"))["command"]
@@ -54,12 +58,31 @@ def test_a_card_is_made_saved_and_found_beside_its_simulator(data: Path, le: Pat
     assert "made without a language model" in text
     found = {m["name"]: m["value"] for m in metadata["model-index"][0]["results"][0]["metrics"]}
     assert found["ECE of acceptance"] == pytest.approx(card.ece.mean, abs=1e-4)
-    other = runner.invoke(app, ["card", "--out", str(le), "--baselines", "none"])
+    cards = le.with_name("cards")
+    cards.mkdir()
+    (cards / "card.json").write_bytes((le / "card.json").read_bytes())
+    other = runner.invoke(app, ["card", "--out", str(cards), "--baselines", "none"])
     assert other.exit_code == 1
     assert "is not the card of this simulated user" in " ".join(other.output.split())
     assert FidelityCard.load(le) == card
     for picture in (line for line in text.splitlines() if line.startswith("![")):
         assert (le / picture.partition("](")[2].rstrip(")")).exists()
+
+
+def test_a_card_replaces_and_joins_nothing_of_somebody_else(data: Path, tmp_path: Path) -> None:
+    def refused(*arguments: str) -> str:
+        result = runner.invoke(app, ["card", *arguments, "--baselines", "none"])
+        assert result.exit_code == 1
+        return result.output
+
+    assert "did not make" in refused("--out", str(data))  # a folder of data
+    for name in ("card.json", "card/report.html", "README.md"):
+        mine = tmp_path / name.replace("/", "_") / name
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text('{"my": "own"}', encoding="utf-8")
+        place = tmp_path / name.replace("/", "_")
+        assert f"holds {name.split('/')[0]}, which" in refused("true-taste", "--out", str(place))
+        assert mine.read_text(encoding="utf-8") == '{"my": "own"}'
 
 
 def test_who_has_no_folder_is_told_so_first_and_gets_none(

@@ -125,7 +125,9 @@ def test_liking_may_be_believed_where_takes_may_not(right: FidelityCard) -> None
 
     def told(**changed: Any) -> str:
         card = replace(right, acceptance={"simulator": coin}, differences={}, **changed)
-        return next(own.sentence for own in advice(card) if "accuracy, popular" in own.figure)
+        return next(
+            own.sentence for own in advice(card) if "accuracy of taking, popular" in own.figure
+        )
 
     follows, does_not = Interval(0.81, 0.7, 0.9), Interval(0.0, -0.1, 0.1)
     known = told(liking={"simulator": {"Spearman": follows}})

@@ -24,7 +24,12 @@ from llmrec_env.data.reading import Reading
 from llmrec_env.data.splits import Split, split_by_user
 from llmrec_env.data.world.generated import generate_world
 from llmrec_env.envs.next_item.initial_histories import InitialHistories
-from llmrec_env.evaluation.fidelity import spearman
+from llmrec_env.evaluation.fidelity import (
+    popularity_accuracy,
+    spearman,
+    taking_accuracy,
+    unseen_items,
+)
 from llmrec_env.language.answering import AnsweringLE
 from llmrec_env.language.fitting import fit_language_environment, untrained_language_environment
 from llmrec_env.language.liking_learning import LikingConfig
@@ -261,6 +266,26 @@ def test_taking_is_told_from_the_item_and_not_from_its_having_feedback(
         wins += (answers[:, 0] > answers[:, 1]).tolist()
     learned = max(entry["accuracy"] for entry in user.model.record["learning"]["curve"])
     assert abs(float(np.mean(wins)) - learned) < 0.15
+
+
+def test_every_step_is_asked_for_the_chance_of_taking_where_the_reward_is_another(
+    user: LanguageUser, learned: LanguageEnvironment, rated_split: Split
+) -> None:
+    train, log = rated_split.train, rated_split.validation
+    found = taking_accuracy(user, train, log)
+    assert found is not None
+    drawn, wins = unseen_items(log, 0), []
+    for row in range(log.n_users):
+        rows = np.arange(log.offsets[row] + 1, log.offsets[row + 1])
+        histories = [log.items[log.offsets[row] : place] for place in rows]
+        told = [ratings(log, row)[: len(history)] for history in histories]
+        pairs = np.column_stack([log.items[rows], drawn[rows - 1, 1]])
+        chances = user.answers(histories, pairs, told).accept_probability
+        wins += ((chances[:, 0] > chances[:, 1]) + 0.5 * (chances[:, 0] == chances[:, 1])).tolist()
+    assert found["simulator"]["accuracy, popular"].mean == pytest.approx(np.mean(wins), abs=0.005)
+    popular = popularity_accuracy(train, log).popular
+    assert found["popularity"]["accuracy, popular"].mean == pytest.approx(popular)
+    assert taking_accuracy(LanguageUser(learned), train, log) is None  # its reward says the same
 
 
 def test_a_log_without_feedback_gives_an_le_without(learned: LanguageEnvironment) -> None:

@@ -20,7 +20,9 @@ from llmrec_env.evaluation.fidelity.held_out import (
 from llmrec_env.evaluation.fidelity.measuring import fidelity_card
 from llmrec_env.evaluation.fidelity.moments import Baseline
 from llmrec_env.evaluation.fidelity.orders import area_under_curve, pair_wins, spearman
+from llmrec_env.evaluation.fidelity.taking import taking_accuracy
 from llmrec_env.evaluation.fidelity.truth import TruthAgreement, truth_agreement
+from llmrec_env.evaluation.fidelity.wording import of_reward, of_taking
 
 __all__ = [
     "COLUMNS",
@@ -40,10 +42,13 @@ __all__ = [
     "fidelity_card",
     "gains_over_greedy",
     "held_out_accuracy",
+    "of_reward",
+    "of_taking",
     "pair_wins",
     "popularity_accuracy",
     "reward_accuracy",
     "spearman",
+    "taking_accuracy",
     "truth_agreement",
     "unseen_items",
 ]

@@ -18,6 +18,7 @@ from llmrec_env.evaluation.fidelity.dynamics import leaving, looking_ahead
 from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
 from llmrec_env.evaluation.fidelity.outside import estimates, other_log, policies
+from llmrec_env.evaluation.fidelity.wording import of_taking
 from llmrec_env.evaluation.intervals import Interval
 
 ECE_GOAL = 0.03
@@ -57,13 +58,13 @@ def _acceptance(card: FidelityCard) -> list[Advice]:
         if own is None:
             continue
         if own.low <= 0.5:
-            found.append(Advice(f"{name} {shown(own)}", _coin(card)))
+            found.append(Advice(f"{of_taking(name)} {shown(own)}", _coin(card)))
             continue
         better = _better(card, "acceptance", name)
         if better is not None:
             found.append(
                 Advice(
-                    f"{name} {shown(own)} against {better[1].mean:.3f} of {better[0]}",
+                    f"{of_taking(name)} {shown(own)} against {better[1].mean:.3f} of {better[0]}",
                     f"{better[0]} tells better what is taken: fit with item ids (--item-ids), a "
                     "sentence encoder (--item-encoder) or more passes, and trust no policy that "
                     f"wins in the simulator and loses to {better[0]} on held-out users.",

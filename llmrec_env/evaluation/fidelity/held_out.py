@@ -83,7 +83,7 @@ def held_out_accuracy(
     """
     wins = {
         OURS: _reward_wins(simulator, held_out, seed),
-        POPULAR: _popularity_wins(train, held_out, seed),
+        POPULAR: popularity_wins(train, held_out, seed),
     }
     rankers: dict[str, Ranker] = {OURS: SimulatorRanker(simulator), POPULAR: Popularity(train)}
     ranks = {who: both_step_ranks(ranker, held_out) for who, ranker in rankers.items()}
@@ -139,7 +139,7 @@ def popularity_accuracy(
     train: InteractionLog, log: InteractionLog, seed: int = 0
 ) -> PairwiseAccuracy:
     """The same of the items' counts in the training log."""
-    return _accuracy(_popularity_wins(train, log, seed))
+    return _accuracy(popularity_wins(train, log, seed))
 
 
 def _reward_wins(simulator: UserSimulator, log: InteractionLog, seed: int) -> Float64Array:
@@ -148,7 +148,8 @@ def _reward_wins(simulator: UserSimulator, log: InteractionLog, seed: int) -> Fl
     return pair_wins(taken, simulator.branch(log, negatives).rewards[goes_on])
 
 
-def _popularity_wins(train: InteractionLog, log: InteractionLog, seed: int) -> Float64Array:
+def popularity_wins(train: InteractionLog, log: InteractionLog, seed: int) -> Float64Array:
+    """At which steps popularity puts the item taken above each of two never seen, (n_steps, 2)."""
     counts = train.item_counts()
     negatives, goes_on = unseen_items(log, seed), log.row_goes_on
     return pair_wins(counts[log.items[1:][goes_on[:-1]]], counts[negatives[goes_on]])

@@ -49,10 +49,18 @@ def gain_findings(gains: Mapping[str, Gain]) -> list[Finding]:
     wrong = [name for name, gain in known.items() if not gain.agrees]
     told = "; ".join(
         f"{name}: simulated {gain.simulated.mean:+.2f}, true {gain.true.mean:+.2f}"
+        f"{' (wrong)' if name in wrong else ''}"
         for name, gain in known.items()
         if gain.true is not None
     )
-    return [Finding("It tells rightly whether it pays to look ahead (sign)", not wrong, told)]
+    return [
+        Finding(
+            "Whether looking ahead pays is the same here as among true users",
+            not wrong,
+            told,
+            otherwise="Whether looking ahead pays is not the same here as among true users",
+        )
+    ]
 
 
 def add_gains(report: Report, gains: Mapping[str, Gain], command: str) -> None:

@@ -12,6 +12,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from llmrec_env.common.saved_folder import BY_CARD
 from llmrec_env.evaluation.fidelity import FidelityCard
 from llmrec_env.evaluation.fidelity.card import SIMULATOR
+from llmrec_env.evaluation.fidelity.wording import of_taking
 from llmrec_env.evaluation.intervals import Interval
 
 TAGS = ("recommendation", "user-simulation", "reinforcement-learning", "gymnasium")
@@ -69,11 +70,11 @@ def _results(card: FidelityCard, data: str) -> list[EvalResult]:
         for metric, value in measures.get(SIMULATOR, {}).items():
             kind = METRICS[metric.partition(",")[0]]
             what = "with ratings" if measures is card.liking else "with the truth"
-            label = metric if measures is card.acceptance else f"{metric} {what}"
+            label = of_taking(metric) if measures is card.acceptance else f"{metric} {what}"
             rows[label] = (kind, value)
     for metric, value in card.counterfactual.get(SIMULATOR, {}).items():
         kind = METRICS[metric.partition(",")[0]]
-        rows[f"{metric} on another recommender's log"] = (kind, value)
+        rows[f"{of_taking(metric)} on another recommender's log"] = (kind, value)
     if card.policies is not None:
         rows["Kendall tau of policies"] = ("kendalltau", card.policies.tau)
         rows["Kendall tau of the better policies"] = ("kendalltau", card.policies.tau_better)

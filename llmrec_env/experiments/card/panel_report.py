@@ -17,6 +17,8 @@ def panel_findings(panel: PanelOrder) -> list[Finding]:
             f"It orders the better half of {panel.policies} policies (tau of {TAU_BETTER:g})",
             better.mean >= TAU_BETTER,
             f"tau {better.mean:.2f} [{better.low:.2f}, {better.high:.2f}]",
+            otherwise=f"It does not order the better half of {panel.policies} policies well enough "
+            f"(tau below {TAU_BETTER:g})",
         )
     ]
     if panel.estimates:
@@ -28,6 +30,8 @@ def panel_findings(panel: PanelOrder) -> list[Finding]:
                 f"{TAU_BETTER:g})",
                 tau is not None and tau >= TAU_BETTER,
                 "none is sound" if best is None else f"{best.estimator}: tau {tau:.2f}",
+                otherwise=f"No off-policy estimate orders the {panel.policies} policies well "
+                f"enough (tau below {TAU_BETTER:g})",
             )
         )
     return found

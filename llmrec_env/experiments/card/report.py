@@ -11,6 +11,7 @@ from llmrec_env.evaluation.fidelity.moments import POPULAR, UNIFORM
 from llmrec_env.evaluation.fidelity.other_log import KEPT
 from llmrec_env.evaluation.fidelity.outcomes import LEFT, SHOWN, TRUTH
 from llmrec_env.evaluation.fidelity.outside import KEPT_GOAL
+from llmrec_env.evaluation.fidelity.wording import of_taking
 from llmrec_env.evaluation.intervals import Interval
 from llmrec_env.experiments.card.dynamics_report import add_ends, add_gains, gain_findings
 from llmrec_env.experiments.card.panel_report import add_policies, panel_findings
@@ -41,6 +42,7 @@ SHORT = {
     UNIFORM: "shown alike",
     TRUTH: "true chances",
 }
+IN_SHORT = "In short"
 LEDE = "How near simulated users come to people whom they never met: 95% intervals over users."
 
 
@@ -63,9 +65,9 @@ def card_report(card: FidelityCard, data: str, command: str = "") -> Report:
     _add_summary(report, card)
     report.section(
         "Acceptance",
-        "Is the item that a user took next told from one that they never took? Accuracy: the share "
-        "of moments at which it has the higher chance. AUC: the chance that an item taken by "
-        "anybody stands above one left by anybody.",
+        "Is the item that a user took next told from one that they never took, by the chance of "
+        "taking? Accuracy of taking: the share of moments at which it has the higher chance. AUC: "
+        "the chance that an item taken by anybody stands above one left by anybody.",
     ).add(
         _table("Acceptance", card.acceptance, command),
         *_difference_figures(card, "accuracy, popular"),
@@ -102,11 +104,13 @@ def _other_log(card: FidelityCard) -> str:
 
 def _add_summary(report: Report, card: FidelityCard) -> None:
     about, ece = card.about, card.ece
-    section = report.section("In short")
+    section = report.section(IN_SHORT)
     section.add(
         Facts(
             {
-                "accuracy, popular": _estimate(card.acceptance[SIMULATOR]["accuracy, popular"]),
+                of_taking("accuracy, popular"): _estimate(
+                    card.acceptance[SIMULATOR]["accuracy, popular"]
+                ),
                 "ECE of acceptance": _estimate(ece),
                 "users": about["judged_users"],
                 "moments": about["moments"],
@@ -117,6 +121,7 @@ def _add_summary(report: Report, card: FidelityCard) -> None:
             ece.mean <= ECE_GOAL,
             f"ECE {ece.mean:.4f} [{ece.low:.4f}, {ece.high:.4f}] against "
             f"{AGAINST[card.judged_against]}",
+            otherwise=f"The chance of taking is off by more than {ECE_GOAL:g}",
         ),
         *_other_findings(card),
         *gain_findings(card.gains),
@@ -137,9 +142,11 @@ def _other_findings(card: FidelityCard) -> list[Finding]:
         if own is None
         else [
             Finding(
-                f"It keeps {KEPT_GOAL:.0%} of its accuracy on another recommender's log",
+                f"It keeps {KEPT_GOAL:.0%} of its accuracy of taking on another recommender's log",
                 own.mean >= KEPT_GOAL,
                 f"kept {own.mean:.3f} [{own.low:.3f}, {own.high:.3f}] against popular items",
+                otherwise=f"It keeps less than {KEPT_GOAL:.0%} of its accuracy of taking on "
+                "another recommender's log",
             )
         ]
     )
@@ -151,8 +158,9 @@ def _difference_figures(card: FidelityCard, name: str) -> list[Forest]:
     rows = {who: Estimate(*own[name]) for who, own in card.differences.items() if name in own}
     if len(rows) < 2:
         return []
-    title, caption = f"Less each baseline: {name}", "The simulator is better right of the line."
-    return [Forest(title, caption, rows, f"difference in {name}")]
+    shown = of_taking(name)
+    title, caption = f"Less each baseline: {shown}", "The simulator is better right of the line."
+    return [Forest(title, caption, rows, f"difference in {shown}")]
 
 
 def _add_calibration(report: Report, card: FidelityCard, command: str) -> None:
@@ -272,7 +280,8 @@ def _table(title: str, rows: Mapping[str, Measures], command: str) -> Table:
     columns = list(rows[SIMULATOR])
     cells = [[who, *(_estimate(own.get(name)) for name in columns)] for who, own in rows.items()]
     others = [who for who in rows if who != SIMULATOR]
-    return Table(title, ["who", *columns], cells, controls=others, best=columns, command=command)
+    names = [of_taking(name) for name in columns]
+    return Table(title, ["who", *names], cells, controls=others, best=names, command=command)
 
 
 def _estimate(found: Interval | None) -> Estimate | None:

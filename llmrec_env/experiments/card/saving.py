@@ -7,7 +7,13 @@ from collections.abc import Sequence
 
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import atomic_path, local_path, read_json
-from llmrec_env.common.saved_folder import CARD, CARD_REPORT, MODEL_CARD, may_replace_model_card
+from llmrec_env.common.saved_folder import (
+    CARD,
+    CARD_REPORT,
+    MODEL_CARD,
+    check_card_place,
+    may_replace_model_card,
+)
 from llmrec_env.evaluation.fidelity import FidelityCard
 from llmrec_env.experiments.card.model_card import model_card
 from llmrec_env.reporting import Report
@@ -55,8 +61,12 @@ def save_card(
 
     Returns:
         The files to look at, relative to the folder.
+
+    Raises:
+        SettingError: somebody else's ``card.json`` or ``card`` stands there.
     """
     place = local_path(folder)
+    check_card_place(place, place)
     page = report.save(place / CARD_REPORT)
     inside = "" if may_replace_model_card(place) else f"{CARD_REPORT}/"
     body = report_markdown(report, place / CARD_REPORT)

@@ -16,6 +16,8 @@ from llmrec_env.evaluation.fidelity import (
     OURS,
     POPULAR,
     held_out_accuracy,
+    of_reward,
+    of_taking,
     truth_agreement,
 )
 from llmrec_env.experiments.demo.settings import DemoSettings
@@ -142,13 +144,13 @@ def write(report: Report, found: Found) -> None:
     section.add(
         Table(
             "Held-out users",
-            ["who", *COLUMNS],
+            ["who", *map(of_reward, COLUMNS)],
             [
                 [name, *(Estimate(*card["intervals"][who][column]) for column in COLUMNS)]
                 for who, name in names.items()
             ],
             controls=["popularity"],
-            best=COLUMNS,
+            best=[of_reward(column) for column in COLUMNS],
             note=(
                 f"{card['ranking']['steps']:,} steps of {card['users']:,} test users, 95% "
                 "intervals over users. Accuracy: the share of steps at which the reward of the "
@@ -186,10 +188,10 @@ def write(report: Report, found: Found) -> None:
             values = [row[metric] for row in curve]
             section.add(
                 Curves(
-                    f"Learning the user: {metric}",
+                    f"Learning the user: {of_taking(metric)}",
                     caption,
                     [Curve("LE", steps, values)],
                     "optimiser step",
-                    metric,
+                    of_taking(metric),
                 )
             )
