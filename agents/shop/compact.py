@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from agents.shop.policy import ScoringPolicy
 from agents.shop.shop_pool import ShopObservation
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.file_errors import told
-from llmrec_env.common.files import atomic_path
+from llmrec_env.common.files import atomic_path, local_path
 from llmrec_env.common.saved_folder import read_described, write_described
 from llmrec_env.common.tensor_files import read_finite
 from llmrec_env.envs.shop.views.features import ACTION_SIZE, EMBEDDING, STATE_SIZE
@@ -117,7 +116,7 @@ class CompactPolicy(ScoringPolicy):
         Raises:
             DataError: the folder holds no such policy, or one that is not as it was saved.
         """
-        path = Path(folder)
+        path = local_path(folder, "policy")
         try:
             policy = cls(CompactConfig(**read_described(path)))
             policy.load_state_dict(read_finite(path / cls.WEIGHTS))

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from llmrec_env.common.errors import DataError
+from llmrec_env.common.files import local_path
 from llmrec_env.envs.common.checks import check_name
 from llmrec_env.envs.shop.catalogue.human_list import HumanList
 from llmrec_env.envs.shop.goals import NO_LIMIT, SPLITS, Goal, Options, published_split
@@ -69,7 +70,7 @@ def read_trajectories(path: str | os.PathLike[str]) -> list[HumanTrajectory]:
         DataError: there is no such file, or a line is not what was expected; the message names the
             file, the line and the field.
     """
-    path = Path(path)
+    path = local_path(path, "trajectories")
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     if not files:
         raise DataError(f"{path}: no *.jsonl in this folder; expected one file a session")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from llmrec_env.common.arrays import BoolArray, Float64Array, IntArray
 from llmrec_env.common.errors import DataError, SettingError
-from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.files import local_path, read_json, write_json
 from llmrec_env.evaluation.intervals import Z95, Interval
 
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
@@ -138,8 +138,9 @@ class ShopResults:
         Raises:
             DataError: the file cannot be read, or holds something else.
         """
+        place = local_path(path, "results")
         try:
-            return cls.from_json(read_json(path), str(path))
+            return cls.from_json(read_json(place), str(path))
         except OSError as error:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from agents.shop.shop_pool import ShopAgent, ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.errors import DataError
-from llmrec_env.common.files import read_json, write_json
+from llmrec_env.common.files import local_path, read_json, write_json
 from llmrec_env.common.progress import progress_bar
 from llmrec_env.envs.shop.goals import Goal
 
@@ -140,8 +140,9 @@ def load_rollouts(path: str | os.PathLike[str]) -> list[Rollout]:
     Raises:
         DataError: the file holds no rollouts.
     """
+    place = local_path(path, "rollouts")
     try:
-        return [_rollout(**row) for row in read_json(path)]
+        return [_rollout(**row) for row in read_json(place)]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{path}: no rollouts ({error!r}); expected what save_rollouts wrote"

@@ -22,12 +22,15 @@ WRITERS = (
     *("fit", "train", "label", "demo", "shop train", "bench", "bench offline"),
     "bench policies",
     "bench sensitivity",
+    *("shop evaluate", "shop protocol"),
 )
 READERS = (
     *("evaluate --data", "train --out here --data", "fit --out here --data"),
     *("label --out here --log", "label --out here --data", "demo --data", "bench --data"),
     *("evaluate --simulator", "evaluate --recommender", "train --out here --simulator"),
     *("label --out here --simulator", "rerun --out here", "shop evaluate --policy"),
+    *("shop evaluate --catalogue", "shop serve --out here --replay"),
+    "shop train --out here --stages ppo --reward-model",
 )
 NO_PLACES = {
     "s3://bucket/x": "only paths of this machine are opened",

@@ -16,7 +16,7 @@ from llmrec_env.cli.output import print_line
 from llmrec_env.cli.shop.options import ShopOptions
 from llmrec_env.cli.typed import typed
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.files import check_new_file
+from llmrec_env.common.files import check_new_file, local_path
 
 
 @options.option_groups
@@ -62,6 +62,7 @@ def protocol(
             table.add_row(*map(Text, (one.name, *sizes, one.reward, one.hash[:DIGITS])))
         Console().print(table)
         return
+    out = local_path(out, "--out")
     if shop.protocol is not None:
         raise SettingError("--protocol names one that there is: leave it out beside --out")
     if shop.split_by == "position" and options_typed.keys() & {"validation_share", "test_share"}:
