@@ -67,7 +67,7 @@ class CausalLMConfig:
     lora_layers: int | None = None
     """In how many layers LoRA stands, the last ones; None means in all. Those below are read
     without a gradient, which saves much of a learning step."""
-    part_tokens: int = 1024
+    part_tokens: int = 512
     """Tokens that are read at once, or one prompt's, if it has more. Fewer take less memory: a
     learning step adds up the gradients of its parts."""
     gradient_checkpointing: bool = False
