@@ -146,7 +146,7 @@ class ShopLMOptions:
         options.number(
             "Tokens that are read at once: fewer take less memory, and change nothing else.", 1
         ),
-    ] = 1024
+    ] = 512
     gradient_checkpointing: Annotated[
         bool, typer.Option(help="Save memory in learning, for a third more time.")
     ] = False
