@@ -1,4 +1,4 @@
-"""A language model that shops the public 1,000 products: rules, zero-shot, SFT, DPO.
+"""A language model that shops the public 1,000 products: rules, zero-shot, SFT, DPO, PPO.
 
     python benchmarks/shop_language_model.py --data WEBSHOP_FOLDER --base-model FOLDER_OR_FILE
 
@@ -29,6 +29,7 @@ from agents.shop.dpo import DPOConfig
 from agents.shop.evaluation import choose_goals, evaluate_shopper
 from agents.shop.fine_tuning import FineTuningConfig, fine_tune
 from agents.shop.pipeline import TEACHERS, ShopTraining, load_policy, train_shopper
+from agents.shop.ppo import PPOConfig
 from agents.shop.results import bounded_interval
 from agents.shop.rollouts import collect_rollouts, replay
 from agents.shop.scripted import FirstHit, Oracle, ScriptedBrowser
@@ -39,7 +40,7 @@ from llmrec_env.envs.shop.protocol.protocol import load_protocol
 from llmrec_env.language.estimate import peak_memory
 
 TEST_GOALS, CHUNK = 200, 25
-STAGES = ("behavior_cloning", "dpo")
+STAGES = ("behavior_cloning", "dpo", "ppo")
 MODEL = CausalLMConfig(dtype="bfloat16")
 NAMES = {
     "first hit": "first hit, options copied",
@@ -48,6 +49,7 @@ NAMES = {
     "zero-shot": "zero-shot",
     "behavior_cloning": "SFT",
     "behavior_cloning+dpo": "SFT + DPO",
+    "behavior_cloning+dpo+ppo": "SFT + DPO + PPO",
 }
 WAYS: dict[str, dict[str, Any]] = {
     "float32, LoRA in all layers": {},
@@ -94,6 +96,7 @@ def training_of(
         causal_lm=replace(MODEL, lora_layers=options.lora_layers),
         fine_tuning=FineTuningConfig(options.epochs, options.batch_size, validations=8),
         lm_dpo=DPOConfig(0.1, rounds=4, episodes=32, steps=32, batch_size=8, learning_rate=2e-4),
+        ppo=PPOConfig(8, episodes=24, epochs=1, batches=2, learning_rate=1e-4, entropy=0.0),
         seed=seed,
     )
 

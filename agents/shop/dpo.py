@@ -129,7 +129,7 @@ def dpo(
         goals: the goals whose perfect rollouts may be generated.
         config: how pairs are gathered and learned from.
         evaluate: metrics of the policy as it stands, after each round; those with the highest
-            ``"success"`` are kept.
+            ``"success"`` are kept. None keeps the last weights.
         folder: where checkpoints go; a run found there is continued.
 
     Raises:
@@ -159,6 +159,7 @@ def dpo(
         learning_rate=config.learning_rate,
         evaluate_every=config.steps,
         patience=0,
+        comparable=False,
         seed=config.seed,
     )
     return train(

@@ -71,7 +71,7 @@ class ShopTraining:
     """Perfect rollouts, of training goals drawn with the seed."""
     validation_goals: int = 200
     """Validation goals at most, by whose success weights are kept; 0 keeps those of the lowest
-    loss."""
+    loss of behaviour cloning, and the last ones of the other stages."""
     base_model: str | None = None
     """Causal LM to adapt by LoRA, a hub name, a folder or a GGUF file; None trains the compact
     policy."""

@@ -145,6 +145,7 @@ def ppo(
         config: how episodes are lived and learned from.
         goals: which goals of the split; None for all.
         evaluate: metrics of the policy as it stands; those with the highest ``"success"`` are kept.
+            None keeps the last weights.
         folder: where checkpoints go; a run found there is continued.
 
     Raises:
@@ -191,6 +192,7 @@ def ppo(
         evaluate_every=per_iteration * max(1, config.iterations // config.validations),
         clip_norm=0.5,
         patience=0,
+        comparable=False,
         seed=config.seed,
     )
     return train(

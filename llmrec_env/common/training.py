@@ -63,6 +63,9 @@ class TrainingConfig:
     """Steps between two validations."""
     patience: int = 5
     """Validations without a better metric before stopping; 0 never stops early."""
+    comparable: bool = True
+    """Whether the losses of two times tell which weights are better. Those of data that the module
+    gathers itself do not: without validation its last weights are kept."""
     seed: int = 0
     """Seed of batches, negatives and dropout."""
 
@@ -144,7 +147,8 @@ def train(
         config: steps, learning rate, seed.
         evaluate: validation metrics of the module as it stands (called in eval mode, no gradient),
             also before the first step, so that learning never ends below where it began; without
-            it the mean training loss since the last validation counts, negated.
+            it the mean training loss since the last validation counts, negated; or the last
+            weights are kept (``config.comparable``).
         metric: the key of ``evaluate``'s result that is to be high.
         folder: where checkpoints go; a run found there is continued.
         run: what else makes this run the same run, such as a fingerprint of its data.
@@ -285,7 +289,8 @@ class _Run:
             losses, metrics = processes.on_main(
                 lambda: (losses, evaluate() if evaluate is not None else {})
             )
-        value = metrics[metric] if metrics else -sum(losses.values())
+        without = -sum(losses.values()) if self.config.comparable else float(self.step)
+        value = metrics[metric] if metrics else without
         self.last_metrics = metrics
         self.history.rows.append({"step": self.step, **losses, **metrics})
         if value > self.history.best_metric:

@@ -184,6 +184,17 @@ def test_without_validation_the_training_loss_decides() -> None:
     assert [row["step"] for row in history.rows] == [4, 8, 12, 16, 20]
 
 
+@pytest.mark.parametrize(("comparable", "kept"), [(True, 4), (False, 20)])
+def test_losses_that_cannot_be_compared_keep_the_last_weights(comparable: bool, kept: int) -> None:
+    module = Line()
+
+    def rising(step: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        return {**module.loss(step, rng), "rising": torch.tensor(10.0 * step)}
+
+    history = train(module, rising, replace(CONFIG, comparable=comparable))
+    assert history.best_step == kept
+
+
 @pytest.mark.parametrize(
     ("config", "run"),
     [(replace(CONFIG, seed=1), "here"), (replace(CONFIG, steps=24), "here"), (CONFIG, "there")],

@@ -44,8 +44,8 @@ def train(
     validation_goals: Annotated[
         int | None,
         options.number(
-            "Validation goals at most, by whose success weights are kept; 0 keeps those of the "
-            "lowest loss. If not given, 200, and 20 for a language model.",
+            "Validation goals at most, by whose success weights are kept; 0 keeps the last ones, "
+            "of sft those of the lowest loss. If not given, 200, and 20 for a language model.",
             least=0,
         ),
     ] = None,
