@@ -36,6 +36,13 @@ class ShopObservation:
     goal_index: int
     idle: frozenset[str] = frozenset()
 
+    @classmethod
+    def of(
+        cls, content: Any, info: Mapping[str, Any], idle: frozenset[str] = frozenset()
+    ) -> ShopObservation:
+        """What the environment's ``reset`` and ``step`` return."""
+        return cls(content, info["valid_actions"], info["goal_index"], idle)
+
 
 class ShopAgent(Protocol):
     """Anything that shops.
@@ -166,9 +173,7 @@ class ShopPool:
         return ShopObservation(content, shopper.choices, shopper.goal_index, shopper.session.idle())
 
     def _seen(self, row: int, content: Any, info: Mapping[str, Any]) -> ShopObservation:
-        """What the environment's ``reset`` and ``step`` return."""
-        idle = self._session(row).idle()
-        return ShopObservation(content, info["valid_actions"], info["goal_index"], idle)
+        return ShopObservation.of(content, info, self._session(row).idle())
 
     def _session(self, row: int) -> Session:
         session: Session = self.envs[row].unwrapped.shopper.session  # type: ignore[attr-defined]
