@@ -1,7 +1,9 @@
 """Show one simulated user a few random items and watch the answers.
 
 You see the user's initial history and, for every step, the item shown, whether the user took it,
-how much they liked it and how much patience is left; at the end, what the episode earned.
+how much they liked it and how much patience is left; at the end, what the episode earned. The
+reward is the liking of what was shown, paid also when it is skipped; `reward_on="accept"` of
+`gym.make` pays it only when it is taken.
 
     python examples/quickstart.py --steps 10
 """

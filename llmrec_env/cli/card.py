@@ -82,15 +82,14 @@ def card(
     from llmrec_env.common.saved_folder import check_card_place
     from llmrec_env.envs.next_item.simulators import is_name
     from llmrec_env.experiments.card import make_card, panel_order, save_card
-    from llmrec_env.experiments.card.baselines import check_baselines
+    from llmrec_env.experiments.card.baselines import named_baselines
     from llmrec_env.experiments.card.report import IN_SHORT, card_report
     from llmrec_env.experiments.card.saving import check_card_folder
 
     processes.check_alone()
     own = None if simulator is None or is_name(simulator) else local_path(simulator)
     place = own if out is None else local_path(out, "--out")
-    names = () if baselines == "none" else options.listed(baselines)
-    check_baselines(names)
+    names = () if baselines == "none" else named_baselines(options.listed(baselines))
     if place is not None:
         check_writable(place, "--out")
         check_card_place(place, own)

@@ -165,8 +165,12 @@ def _leaving(record: Mapping[str, Any] | None) -> str:
     if record is None:
         return "The log tells no sessions: users leave when their patience is used up"
     gain, low, high = record["log_likelihood_above_constant"]
-    told = f"{gain:+.4f} [{low:+.4f}, {high:+.4f}] nats an item beside a constant chance"
-    kept = "kept" if record["kept"] == "features" else "forgotten, the constant stays"
+    told = f"log likelihood {gain:+.4f} [{low:+.4f}, {high:+.4f}] an item beside one chance for all"
+    kept = (
+        "kept: leaving depends on what the session was like"
+        if record["kept"] == "features"
+        else "no better, so everybody leaves with that one chance"
+    )
     return (
         f"{record['sessions']:,} sessions of validation users, by {record['told']}: of items "
         f"{record['after']} {record['rate']:.1%} end one. What tells when: {told} ({kept})"

@@ -172,8 +172,8 @@ class LogOptions:
         list[str] | None,
         typer.Option(
             metavar="ROLE=NAME",
-            help="Column that is the time, rating, label, event or weight (label=none: none is); "
-            "once for each.",
+            help="Column that plays a role: time, rating, label, liked, event, weight, propensity "
+            "or session (label=none: none does); once for each.",
         ),
     ] = None
 

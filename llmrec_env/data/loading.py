@@ -18,6 +18,7 @@ from llmrec_env.common.forking import fork_safe
 from llmrec_env.common.wording import listed
 from llmrec_env.data.catalogue import Catalogue
 from llmrec_env.data.described import catalogue_of
+from llmrec_env.data.doubtful import doubtful_values
 from llmrec_env.data.events import Events, read_events
 from llmrec_env.data.formats import FORMATS, Format, LogFiles, RawLog
 from llmrec_env.data.formats.plain import ENDINGS, read_items
@@ -106,7 +107,8 @@ def load(
     if skipped is not None and keep_unseen_items and raw.items is None:
         seen = pl.concat([seen, skipped["item_id"]]).unique(maintain_order=True)
     catalogue, told = catalogue_of(raw, seen, keep_unseen_items, max_characters)
-    notes = (*reading.notes, *interactions.doubtful_ids(), *told)
+    doubts = (*interactions.doubtful_ids(), *doubtful_values(interactions))
+    notes = (*reading.notes, *doubts, *told)
     reading = replace(reading, format=chosen.name, notes=notes)
     log = InteractionLog.of_interactions(catalogue, interactions, str(raw.path), reading)
     if skipped is not None:

@@ -16,6 +16,8 @@ RISING = 0.9
 """Share of steps along which ids rise from which it is no chance."""
 LEAST_STEPS = 20
 """Steps below which nothing is said."""
+MEND = "bring finer times, or put each user's rows in a random order (--order shuffled)"
+"""What to do about an order that is that of the ids."""
 
 
 class Rising(NamedTuple):
@@ -63,13 +65,14 @@ def order_notes(log: InteractionLog) -> list[str]:
     if everywhere.is_told:
         notes.append(
             f"item ids rise along {everywhere.share:.0%} of the steps: the order may be that of "
-            "the ids, and the next item then the next id"
+            f"the ids, and the next item then the next id; {MEND}"
         )
     elif "time" in log.feedback.columns and (tied := rising_ids(log, True)).is_told:
         share = tied.steps / max(1, int(log.row_goes_on.sum()))
         notes.append(
             f"{share:.0%} of the steps lie within one moment, and along {tied.share:.0%} of these "
-            "item ids rise: the order within a moment is that of the ids"
+            "item ids rise: the order within a moment is that of the ids, and whoever ranks next "
+            f"items may learn that alone; {MEND}"
         )
     return notes
 

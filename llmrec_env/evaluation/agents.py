@@ -111,6 +111,9 @@ def compare_agents(
 ) -> Comparison:
     """Evaluate agents and random actions; printed, it is a line for each.
 
+    Seen items are not masked unless an agent masks them, so the returns are not those of
+    :func:`~llmrec_env.evaluation.returns.evaluate_policy`, which masks them.
+
     Args:
         agents: the agents under their names.
         id: as in :func:`evaluate_agent`, like all that follow.

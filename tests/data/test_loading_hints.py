@@ -25,3 +25,20 @@ def test_a_misspelt_option_is_told_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "interactions.csv").write_text(ROWS)
     with pytest.raises(DataError, match="did you mean 'only_events'"):
         load(tmp_path, only_event=["buy"])
+
+
+def test_values_that_may_be_mistakes_are_told_and_read(tmp_path: Path) -> None:
+    rows = [f"u{n % 10},i{n},{1_500_000_000 + n},{n % 5 + 0.5}" for n in range(40)]
+    path = tmp_path / "interactions.csv"
+
+    def told(*more: str) -> list[str]:
+        path.write_text("\n".join(["user_id,item_id,time,rating", *rows, *more]))
+        log = load(tmp_path)
+        assert len(log) == len(rows) + len(more)
+        return [note for note in log.reading.notes if "item ids rise" not in note]
+
+    assert told() == []
+    repeated, ahead, rating = told(rows[0], rows[1], "u1,i9,3800000000,55")
+    assert repeated.startswith("2 of 43 rows repeat another")
+    assert "1 of 43 times lie in the future, the latest in 2090" in ahead
+    assert "1 of 43 ratings is 55, far from the others (0.5 to 4.5)" in rating

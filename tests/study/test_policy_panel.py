@@ -299,6 +299,8 @@ def test_the_command_line_has_the_defaults_of_the_settings() -> None:
     assert result.exit_code == 1
     told = " ".join(result.output.split())
     assert "no policy best: expected some of random, popular, least-popular, knn, ease" in told
+    spelt = PolicyRankingSettings(policies=("item-KNN", "EASE", "Least Popular"), judges=("LE",))
+    assert (spelt.policies, spelt.judges) == (("knn", "ease", "least-popular"), ("le",))
     with pytest.raises(SettingError, match="no judge me: expected le, ensemble"):
         PolicyRankingSettings(judges=("le", "me"))
     with pytest.raises(SettingError, match="judges must be one or more"):

@@ -118,7 +118,7 @@ class NextItemEnv(NextItemSettings, RulesEnv[Outcome]):
       `"true-taste:NAME"`, the true users of another generated world.
     * `users`: an `InteractionLog` whose users start the episodes, instead of the simulator's own.
     * `observation`: `"state"`, `"bare_state"`, `"history"` or `"both"`.
-    * `reward_on`: `"shown"` or `"accept"`.
+    * `reward_on`: `"shown"`, `"accept"` or `"chance"`.
     * `patience`: skips in a row that a user bears.
     * `leaving`: `"patience"`, or `"learned"`: users may leave after an item that they took, with
       the chance that the sessions of the log taught the simulator (by how many were taken, how

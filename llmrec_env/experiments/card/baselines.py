@@ -11,6 +11,7 @@ import numpy as np
 from llmrec_env.common.arrays import FloatArray, IntArray
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.progress import track
+from llmrec_env.common.wording import own_names
 from llmrec_env.data.source import Source
 from llmrec_env.evaluation.fidelity.liking import LaterRatings
 from llmrec_env.evaluation.fidelity.moments import TAKEN, Moments
@@ -50,17 +51,19 @@ class Chosen:
         return self.taker.acceptance(histories, feedback, candidates)
 
 
-def check_baselines(names: Sequence[str]) -> None:
-    """Refuse what is no baseline.
+def named_baselines(names: Sequence[str]) -> tuple[str, ...]:
+    """The baselines that names or the labels of a card's tables mean, in any case.
 
     Raises:
         SettingError: a name is not in :data:`BASELINES`.
     """
-    unknown = [name for name in names if name not in BASELINES]
+    found = own_names(names, {name: LABELS.get(name, ROWS[name].label) for name in BASELINES})
+    unknown = [name for name in found if name not in BASELINES]
     if unknown:
         raise SettingError(
             f"baselines must be some of {', '.join(BASELINES)}, got {', '.join(unknown)}"
         )
+    return found
 
 
 def fit_baselines(
@@ -79,7 +82,7 @@ def fit_baselines(
         SettingError: there is no such baseline.
         MissingExtraError: the extra ``bench`` is not installed.
     """
-    check_baselines(names)
+    names = named_baselines(names)
     train, validation, _ = source.split
     lesson = Lesson(train, validation, LikedRule(), source.log.is_ordered, seed)
     moments, later = Moments.of(train, validation, seed), LaterRatings.of(validation, seed)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.wording import own_names
 from llmrec_env.data.read_options import ReadOptions
 from llmrec_env.experiments.fidelity.protocols import FEWEST, HELD_OUT
 from llmrec_env.experiments.fidelity.rows import BASELINES, ROWS
@@ -68,6 +69,8 @@ class FidelitySettings(ReadOptions, ScaledLengths, RunSettings):
         ScaledLengths.__post_init__(self)
         if self.data is None:
             raise SettingError("name the data with --data: people's own logs are judged here")
+        labels = {name: entry.label for name, entry in ROWS.items()}
+        object.__setattr__(self, "rows", own_names(self.rows, labels))
         unknown = [name for name in self.rows if name not in ROWS]
         if unknown or not self.rows or len(set(self.rows)) < len(self.rows):
             raise SettingError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from llmrec_env.common.errors import SettingError
+from llmrec_env.common.wording import own_names
 from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.experiments.offline_benchmark.baselines import BASELINES
 from llmrec_env.experiments.offline_benchmark.datasets import DATASETS
@@ -65,6 +66,9 @@ class OfflineSettings(SimulatorSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for field, known in (("algorithms", ALGORITHMS), ("datasets", DATASETS)):
+            labels = {name: one.label for name, one in known.items()}
+            object.__setattr__(self, field, own_names(getattr(self, field), labels))
         _check_names("algorithms", self.algorithms, ALGORITHMS)
         _check_names("datasets", self.datasets, DATASETS)
         for name in ("seeds", "steps", "episodes"):

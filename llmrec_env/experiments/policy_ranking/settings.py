@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from llmrec_env.common.budget import ScaledLengths
 from llmrec_env.common.checks import LARGEST, check_counts
 from llmrec_env.common.errors import SettingError
-from llmrec_env.common.wording import listed
+from llmrec_env.common.wording import listed, own_names
 from llmrec_env.data.source import WORLD_SIZE
 from llmrec_env.evaluation.policy_ranking import FEWEST
-from llmrec_env.experiments.policy_ranking.judges import lacks, needed
+from llmrec_env.experiments.policy_ranking.judges import JUDGES, lacks, needed
 from llmrec_env.experiments.policy_ranking.members import MEMBERS
 from llmrec_env.experiments.simulator_settings import SimulatorSettings
 
@@ -70,6 +70,9 @@ class PolicyRankingSettings(SimulatorSettings, ScaledLengths):
         ScaledLengths.__post_init__(self)
         check_counts(episodes=self.episodes)
         check_counts(LARGEST, 0, logged=self.logged)
+        for field, known in (("policies", MEMBERS), ("judges", JUDGES)):
+            labels = {name: one.label for name, one in known.items()}
+            object.__setattr__(self, field, own_names(getattr(self, field), labels))
         self._check_policies()
         lacking = [name for name in needed(self.judges) if lacks(name, True, self.cross_fit)]
         if lacking:
