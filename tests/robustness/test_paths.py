@@ -22,7 +22,7 @@ WRITERS = (
     *("fit", "train", "label", "demo", "shop train", "bench", "bench offline"),
     "bench policies",
     "bench sensitivity",
-    *("shop evaluate", "shop protocol"),
+    *("serve", "shop evaluate", "shop protocol", "shop serve"),
 )
 READERS = (
     *("evaluate --data", "train --out here --data", "fit --out here --data"),

@@ -53,11 +53,13 @@ def serve(
     policies, chosen = {}, shop.settings
     require_pages()
     from agents.shop.rollouts import load_rollouts
+    from llmrec_env.common.run_folder import RunFolder
     from llmrec_env.web.serving import address_of, hosts_of, listen
     from llmrec_env.web.serving import serve as serve_site
     from llmrec_env.web.shop.site import ShopSite
     from llmrec_env.web.shop.trajectories import Trajectories
 
+    RunFolder.check(out, "shop serve")
     rollouts = [] if replay is None else load_rollouts(replay)
     if policy:
         from agents.shop.pipeline import load_policy, trained_in
