@@ -56,7 +56,7 @@ def tables(kept: Path) -> str:
     parts = [
         ["", NOT_RUN, "```bash", *dict.fromkeys(commands), "```", ""],
         ["**Is the chance of taking right?**", "", *_table(_CALIBRATION, cards, _calibration), ""],
-        ["**Is what is taken told?** Accuracy against popular items.", ""],
+        ["**Is what is taken told?** Accuracy of taking, against popular items.", ""],
         [*_table(_columns(cards), cards, lambda card: _accuracy(card, _others(cards))), ""],
         ["**On another recommender's log, and against what is liked**", ""],
         [*_table(_BEYOND, cards, _beyond), ""],
