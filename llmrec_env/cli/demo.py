@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from llmrec_env.cli import options
 from llmrec_env.cli.errors import clear_errors
 from llmrec_env.cli.output import print_report
+from llmrec_env.cli.typed import refuse_typed
 from llmrec_env.common import processes
 
 
 @options.option_groups
 @clear_errors()
 def demo(
+    context: typer.Context,
     log: options.LogOptions,
     out: options.RunFolder = Path("runs/demo"),
     simulator: options.Simulator = None,
@@ -28,6 +32,9 @@ def demo(
     report.html.
     """
     processes.check_alone()
+    if simulator is not None:
+        why = "the LE of --simulator is learned already"
+        refuse_typed(context, why, "base_model", "allow_untexted")
     from llmrec_env.experiments.demo import DemoSettings, run_demo
 
     settings = DemoSettings(

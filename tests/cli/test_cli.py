@@ -294,6 +294,7 @@ def test_a_missing_path_is_one_line_and_exit_code_one(tmp_path: Path) -> None:
     [
         ("serve --agent random --epsilon 0.3", "--epsilon"),
         ("evaluate --episodes 5", "--episodes"),
+        ("demo --simulator x --base-model y", "--base-model"),
         ("evaluate --recommender x --other world:uniform", "--other"),
         ("train --out x --objective supervised --no-augment --simulator y", "--simulator"),
         ("fit --out x --no-language-model --lora-rank 4", "--lora-rank"),
