@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from llmrec_env.common.errors import DataError, SettingError
+from llmrec_env.common.errors import SettingError
 from llmrec_env.common.files import atomic_path, local_path, read_json
 from llmrec_env.common.saved_folder import (
     CARD,
@@ -25,16 +25,11 @@ def check_card_folder(folder: str | os.PathLike[str], simulator: UserSimulator) 
     """Refuse a folder with the card of another simulator; its own may be made again.
 
     Raises:
-        SettingError: there is another's, or another ``card.json``.
+        SettingError: there is another's.
     """
     path = local_path(folder) / CARD
-    if not path.is_file():
-        return
-    try:
-        judged = read_json(path)["about"]["fingerprint"]
-    except (DataError, KeyError, TypeError):
-        judged = ""
-    if judged != getattr(getattr(simulator, "model", None), "fingerprint", None):
+    own = getattr(getattr(simulator, "model", None), "fingerprint", None)
+    if path.is_file() and read_json(path)["about"].get("fingerprint") != own:
         raise SettingError(
             f"{path} is not the card of this simulated user, and would be lost; name another "
             "folder with --out"
