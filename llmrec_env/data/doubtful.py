@@ -31,11 +31,12 @@ def doubtful_values(found: Interactions, now: float | None = None) -> list[str]:
 
 
 def _repeated(found: Interactions) -> str:
-    """Rows that say of one moment what another has said; without times they may be repeats."""
-    if "time" not in found.feedback.columns:
+    """Rows that say what another has said, of one moment, or of one rating where none is told;
+    without either, users may well have taken an item twice."""
+    if not {"time", "rating"} & set(found.feedback.columns):
         return ""
     rows = found.feedback.with_columns(user=pl.Series(found.users), item=pl.Series(found.items))
-    repeated = rows.height - rows.n_unique()
+    repeated = rows.height - rows.hash_rows().n_unique()  # 64 bits: a fifth of the rows' own time
     if not repeated:
         return ""
     return (
