@@ -1,4 +1,4 @@
-"""Checks of the numbers that callers pass: whole ones, counts and others."""
+"""Checks of what callers pass: whole numbers, counts, others, indices, and the kind of a thing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from contextlib import suppress
 from numbers import Integral, Real
 from typing import Any
 
-from llmrec_env.common.errors import SettingError
+import numpy as np
+
+from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.errors import DataError, LLMRecError, SettingError
 from llmrec_env.common.wording import shown
 
 LARGEST = 100_000_000
@@ -54,3 +57,48 @@ def check_number(name: str, value: Any, low: float = -math.inf) -> float:
         bound = f" of at least {low:g}" if math.isfinite(low) else ""
         raise SettingError(f"{name} must be a finite number{bound}, got {shown(value)}")
     return number
+
+
+def check_indices(
+    name: str, values: Any, count: int, mend: str = "", error: type[LLMRecError] = DataError
+) -> IntArray:
+    """Whole numbers in [0, count), as int64 of the shape that they have; none at all will do too.
+
+    Args:
+        name: what they are, in the plural.
+        values: an array, or lists of numbers.
+        count: how many there are to choose from.
+        mend: where the indices come from, for the error.
+        error: its kind.
+
+    Raises:
+        LLMRecError: of that kind; a value is no whole number (texts, True and 1.0 are none), lies
+            outside, or rows are of unequal length.
+    """
+    found: Any = None
+    with suppress(ValueError, TypeError, OverflowError):
+        found = np.asarray(values)
+    whole = found is not None and (found.dtype.kind in "iu" or found.size == 0)
+    if not whole or (found.size and not 0 <= found.min() <= found.max() < count):
+        hint = f" ({mend})" if mend else ""
+        raise error(f"{name} must be whole numbers in [0, {count}), got {shown(values)}{hint}")
+    indices: IntArray = found.astype(np.int64, copy=False)
+    return indices
+
+
+def check_kind(name: str, value: Any, kind: type, mend: str = "") -> None:
+    """Refuse what is not of a kind.
+
+    Args:
+        name: what it is.
+        value: what was given.
+        kind: the class that it must be of.
+        mend: where one comes from, for the error.
+
+    Raises:
+        DataError: it is of another.
+    """
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        hint = f"; {mend}" if mend else ""
+        raise DataError(f"{name} must be {article} {kind.__name__}, got {shown(value)}{hint}")

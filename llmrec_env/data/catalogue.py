@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from llmrec_env.common.arrays import IntArray
+from llmrec_env.common.checks import check_indices, check_kind
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
@@ -38,6 +40,7 @@ PHRASES = {
 PART = "part_of"
 """The column that names the catalogue that an item is of, where several were joined."""
 
+OF_ITEMS = "catalogue.index_of(ids) finds the indices of external ids"
 INVISIBLE = r"[\p{Default_Ignorable_Code_Point}\x{2800}\x{FFF9}-\x{FFFB}]"
 """Zero-width and bidirectional marks, soft hyphens, variation selectors, fillers, tags, …"""
 BLANKS = r"[\s\p{Cc}]+"
@@ -138,10 +141,16 @@ class Catalogue:
     def index_of(self, ids: Iterable[str] | pl.Series) -> IntArray:
         """Indices of external ids.
 
+        Args:
+            ids: several ids, each a text.
+
+        Returns:
+            int64, one for each of them.
+
         Raises:
-            DataError: an id is not in the catalogue.
+            DataError: an id is not in the catalogue, or these are no texts.
         """
-        wanted = pl.DataFrame({"item_id": pl.Series(ids, dtype=pl.String)})
+        wanted = pl.DataFrame({"item_id": _as_texts_given(ids)})
         found = wanted.join(self._index, on="item_id", how="left", maintain_order="left")
         unknown = found.filter(pl.col("index").is_null())
         if unknown.height:
@@ -152,14 +161,21 @@ class Catalogue:
         return found["index"].cast(pl.Int64).to_numpy().copy()
 
     def take(self, indices: Sequence[int] | IntArray) -> Catalogue:
-        """The catalogue of the items at ``indices``, in that order."""
-        rows = np.asarray(indices, dtype=np.int64)
+        """The catalogue of the items at ``indices``, in that order.
+
+        Raises:
+            DataError: there is no such item.
+        """
+        rows = np.atleast_1d(check_indices("indices of items", indices, len(self), OF_ITEMS))
         return Catalogue(pl.DataFrame([column[rows] for column in self.table]))
 
     def read_as_here(self, indices: Sequence[int] | IntArray) -> Catalogue:
         """Some items as :meth:`take` gives them, their sentences as they are in this catalogue.
 
         Which sentences many titles repeat is told by all titles, and not by a few.
+
+        Raises:
+            DataError: there is no such item.
         """
         some = self.take(indices)
         some.__dict__["sentences"] = [self.sentences[int(index)] for index in indices]
@@ -196,6 +212,7 @@ class Catalogue:
 @fork_safe
 def _checked(table: pl.DataFrame) -> pl.DataFrame:
     """The table with ids and texts as String, none of them missing."""
+    check_kind("the table of a catalogue", table, pl.DataFrame, "llmrec_env.data.load_items reads")
     if "item_id" not in table.columns:
         raise DataError(
             f"catalogue: no column 'item_id' among {table.columns}; every item needs one"
@@ -212,6 +229,18 @@ def _checked(table: pl.DataFrame) -> pl.DataFrame:
             f"catalogue: item id {shown(repeated[0])} occurs more than once; ids must be unique"
         )
     return table
+
+
+def _as_texts_given(ids: Iterable[str] | pl.Series) -> pl.Series:
+    """External ids as a column of texts.
+
+    Raises:
+        DataError: they are one text, or no texts.
+    """
+    if not isinstance(ids, str | bytes) and isinstance(ids, Iterable):
+        with suppress(TypeError, pl.exceptions.PolarsError):
+            return pl.Series(ids, dtype=pl.String)
+    raise DataError(f"ids must be several texts, such as ['i00001', 'i00002'], got {shown(ids)}")
 
 
 @fork_safe

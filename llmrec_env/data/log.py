@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from llmrec_env.common.arrays import BoolArray, IntArray, ragged_rows, read_only
+from llmrec_env.common.checks import check_indices, check_kind, check_whole
 from llmrec_env.common.errors import DataError
 from llmrec_env.common.files import atomic_path, fingerprint
 from llmrec_env.common.forking import fork_safe
-from llmrec_env.data.catalogue import Catalogue
+from llmrec_env.data.catalogue import OF_ITEMS, Catalogue
 from llmrec_env.data.interactions import Interactions, rows_of
 from llmrec_env.data.labels import divide_by_label, place_skips, read_liked
 from llmrec_env.data.parquet import read_parquet
@@ -24,6 +25,7 @@ from llmrec_env.data.skips import AT_END, BEFORE, Skips
 from llmrec_env.data.times import whole_seconds
 
 HELD_OUT = "first_target"  # the column that a saved log keeps it in
+OF_USERS = "log.user_index(id) finds the index of an external id"
 EVENT_REWARD = "event_reward"  # and that in which it keeps rewards of the caller's own
 
 
@@ -107,6 +109,8 @@ class InteractionLog:
             DataError: the table is empty, a column is missing or of a type that it cannot have, an
                 item is unknown, or a row lacks an id, a time or a number that others have.
         """
+        check_kind("the table of a log", table, pl.DataFrame, "llmrec_env.load(path) reads files")
+        check_kind("catalogue", catalogue, Catalogue)
         taken, skipped, _ = divide_by_label(table, name)
         interactions = Interactions.of(read_liked(taken, name)[0], name)
         timed = "time" in interactions.feedback.columns
@@ -172,10 +176,17 @@ class InteractionLog:
     def skips_of(self, user: int) -> tuple[IntArray, IntArray]:
         """What one user was shown and did not take, in that order.
 
+        Args:
+            user: the user's index.
+
         Returns:
             The items, int64 (n,), and after how many of the user's interactions each was shown,
             int64 (n,), from 0 to all of them; both empty where the log tells none.
+
+        Raises:
+            SettingError: there is no such user.
         """
+        self._check_user(user)
         if self.skips is None:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
         return self.skips.of_user(user)
@@ -252,8 +263,20 @@ class InteractionLog:
         return goes_on
 
     def sequence(self, user: int) -> IntArray:
-        """The items of one user, oldest first."""
+        """The items of one user, oldest first.
+
+        Args:
+            user: the user's index, in [0, n_users).
+
+        Raises:
+            SettingError: there is no such user.
+        """
+        self._check_user(user)
         return self.items[self.offsets[user] : self.offsets[user + 1]]
+
+    def _check_user(self, user: int) -> None:
+        if type(user) is not int or not 0 <= user < len(self.offsets) - 1:
+            check_whole("user", user, 0, self.n_users - 1)
 
     def sequences(self) -> list[IntArray]:
         """The items of each user, oldest first (views, not copies)."""
@@ -275,7 +298,20 @@ class InteractionLog:
         return int(found)
 
     def keep(self, rows: BoolArray) -> InteractionLog:
-        """The log of only the interactions where ``rows`` is true; users left empty are dropped."""
+        """The log of only the interactions where ``rows`` is true; users left empty are dropped.
+
+        Args:
+            rows: bool (n_interactions,).
+
+        Raises:
+            DataError: it is of another shape or kind.
+        """
+        rows = np.asarray(rows)
+        if rows.dtype != np.bool_ or rows.shape != (len(self),):
+            raise DataError(
+                f"rows must be bool of shape ({len(self)},), one an interaction; got {rows.dtype} "
+                f"of shape {rows.shape}"
+            )
         counts = np.bincount(self.row_users[rows], minlength=self.n_users)
         users = np.flatnonzero(counts)
         return replace(
@@ -297,7 +333,11 @@ class InteractionLog:
 
         Args:
             items: int64 (M,), each once.
+
+        Raises:
+            DataError: there is no such item.
         """
+        items = check_indices("items", items, self.n_items, OF_ITEMS)
         places = np.full(self.n_items, -1, dtype=np.int64)
         places[items] = np.arange(len(items))
         some = self.keep(places[self.items] >= 0)
@@ -316,8 +356,15 @@ class InteractionLog:
         return ragged_rows(self.offsets, users)
 
     def select_users(self, users: Sequence[int] | IntArray) -> InteractionLog:
-        """The log of some users, in the order given."""
-        chosen = np.asarray(users, dtype=np.int64)
+        """The log of some users, in the order given.
+
+        Args:
+            users: int64 (N,), their indices.
+
+        Raises:
+            DataError: there is no such user.
+        """
+        chosen = np.atleast_1d(check_indices("users", users, self.n_users, OF_USERS))
         offsets, rows = self.rows_of(chosen)
         return replace(
             self,
@@ -345,8 +392,18 @@ class InteractionLog:
         )
 
     def with_first_target(self, first_target: IntArray) -> InteractionLog:
-        """The same log with other held-out positions."""
-        return replace(self, first_target=np.asarray(first_target, dtype=np.int64))
+        """The same log with other held-out positions.
+
+        Args:
+            first_target: int64 (n_users,).
+
+        Raises:
+            DataError: they are not one a user.
+        """
+        first = check_indices("first_target", first_target, np.iinfo(np.int64).max)
+        if first.shape != (self.n_users,):
+            raise DataError(f"first_target needs one for each of {self.n_users} users")
+        return replace(self, first_target=first)
 
     def to_table(self) -> pl.DataFrame:
         """One row an interaction: ``user_id``, ``item_id`` and the feedback columns."""
@@ -389,3 +446,12 @@ class InteractionLog:
         if HELD_OUT not in table.columns:
             return log
         return log.with_first_target(table[HELD_OUT].to_numpy()[log.offsets[:-1]])
+
+
+def check_log(log: Any, name: str = "log") -> None:
+    """Refuse what is no log, such as its path.
+
+    Raises:
+        DataError: it is none.
+    """
+    check_kind(name, log, InteractionLog, "llmrec_env.load(path) reads one")

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from llmrec_env.common.arrays import BoolArray, Float64Array
+from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.log import InteractionLog, check_log
 
 FRACTIONS = (0.8, 0.1, 0.1)
 
@@ -45,6 +46,8 @@ def split_by_user(
     Raises:
         DataError: the fractions are not three shares of 1, or a part would be empty.
     """
+    check_log(log)
+    check_whole("seed", seed, 0)
     bounds = np.round(np.cumsum(_shares(fractions))[:-1] * log.n_users).astype(np.int64)
     order = np.random.default_rng(seed).permutation(log.n_users)
     parts = [log.select_users(np.sort(users)) for users in np.split(order, bounds)]
@@ -59,6 +62,7 @@ def split_last_out(log: InteractionLog) -> Split:
     Raises:
         DataError: no user has three interactions.
     """
+    check_log(log)
     enough = log.lengths >= 3
     held_out = np.where(enough, 2, 0)
     from_end = np.repeat(log.lengths, log.lengths) - log.row_positions
@@ -91,6 +95,7 @@ def split_by_time(
     Raises:
         DataError: the log has no time column, the cut-offs are not in order, or a part is empty.
     """
+    check_log(log)
     if not log.has_time:
         raise DataError(
             "split by time: this log has no time for every interaction, only an order; "

@@ -6,7 +6,7 @@ import numpy as np
 
 from llmrec_env.common.arrays import IntArray
 from llmrec_env.common.errors import DataError
-from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.log import InteractionLog, check_log
 
 
 def shuffle_items(log: InteractionLog, seed: int) -> InteractionLog:
@@ -15,6 +15,7 @@ def shuffle_items(log: InteractionLog, seed: int) -> InteractionLog:
     Where items are numbered by first appearance the number itself tells what a user takes next;
     after the shuffle it tells nothing.
     """
+    check_log(log)
     return _renumber_items(log, np.random.default_rng(seed).permutation(log.n_items))
 
 
@@ -27,6 +28,7 @@ def k_core(log: InteractionLog, k: int) -> InteractionLog:
     Raises:
         DataError: nothing remains, ``k`` is below 1, or the log has been split already.
     """
+    check_log(log)
     if k < 1:
         raise DataError(f"k-core: k must be at least 1, got {k}")
     if (log.first_target > 1).any():

@@ -7,6 +7,7 @@ is an action that the simulator proposed and h_t + a the history had the user ta
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
@@ -15,14 +16,16 @@ import numpy as np
 import polars as pl
 
 from llmrec_env.common.arrays import FloatArray, IntArray
+from llmrec_env.common.checks import check_counts
 from llmrec_env.common.errors import DataError
 from llmrec_env.data.catalogue import check_same_catalogue
 from llmrec_env.data.events import CLICK_REWARD, PURCHASE_REWARD, purchased
-from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.log import InteractionLog, check_log
 from llmrec_env.offline.augmentation import Proposals, propose
 from llmrec_env.offline.augmented_rows import augmented_rows
 from llmrec_env.offline.table import Transitions
 from llmrec_env.users.base import Labels, UserSimulator
+from llmrec_env.users.named import find_simulator
 
 State = Literal["language", "history"]
 Reward = Literal["language", "constant", "rating", "event"]
@@ -30,7 +33,7 @@ Reward = Literal["language", "constant", "rating", "event"]
 
 def transitions(
     log: InteractionLog,
-    simulator: UserSimulator | None = None,
+    simulator: UserSimulator | str | os.PathLike[str] | None = None,
     state: State | None = None,
     reward: Reward | None = None,
     augment: int | Proposals = 0,
@@ -41,7 +44,8 @@ def transitions(
 
     Args:
         log: the users; a user with one interaction gives no transition.
-        simulator: who labels and augments. None gives the plain logged version.
+        simulator: who labels and augments: a simulator, the folder of a saved one, or a name such
+            as "embedded", as ``gym.make`` takes them. None gives the plain logged version.
         state: "language" (``simulator.label`` states) or "history" (the last ``history_length``
             items). None: "language" with a simulator, else "history".
         reward: "language" (the simulator's liking of the logged item), "constant" (1), "rating"
@@ -59,6 +63,10 @@ def transitions(
         DataError: an option needs a simulator or a column that is not there, the simulator has
             another catalogue, the proposals are of another log, or nobody has two interactions.
     """
+    check_log(log)
+    check_counts(history_length=history_length)
+    if simulator is not None:
+        simulator = find_simulator(simulator)
     kind = state or ("history" if simulator is None else "language")
     reward_source = reward or ("constant" if simulator is None else "language")
     _check(log, simulator, kind, reward_source, augment)

@@ -36,7 +36,8 @@ from llmrec_env.common.progress import track
 from llmrec_env.common.top_k import Pairs, top_k
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import Source
-from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.histories import check_candidates, check_histories
+from llmrec_env.data.log import InteractionLog, check_log
 from llmrec_env.data.random_indexing import random_indexing
 from llmrec_env.data.sessions import Wanted
 from llmrec_env.data.visits import Visits
@@ -280,6 +281,7 @@ class UserSimulator(ABC):
         return simulator
 
     def _set_users(self, users: InteractionLog) -> None:
+        check_log(users, "users")
         check_same_catalogue(self.catalogue, users.catalogue, "users, for this simulator")
         self.users = users
 
@@ -395,7 +397,13 @@ class UserSimulator(ABC):
 
         Returns:
             Rewards and accept probabilities, float32 (N, C) each.
+
+        Raises:
+            SimulatorError: histories or candidates are no items of the catalogue, or not one row a
+                user.
         """
+        check_histories(histories, self.n_items)
+        candidates = check_candidates(histories, candidates, self.n_items)
         session = self.open(histories, **self.told(feedback))
         columns = track(range(candidates.shape[1]), "score candidates")
         answers = [session.respond(candidates[:, c]) for c in columns]

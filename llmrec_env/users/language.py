@@ -20,7 +20,8 @@ from llmrec_env.common.nearest import EXACT_ITEMS, VectorIndex
 from llmrec_env.common.top_k import Pairs, leave_out
 from llmrec_env.data.catalogue import Catalogue, check_same_catalogue
 from llmrec_env.data.feedback import FeedbackScale, Source
-from llmrec_env.data.log import InteractionLog
+from llmrec_env.data.histories import check_candidates, check_histories
+from llmrec_env.data.log import InteractionLog, check_log
 from llmrec_env.data.sessions import Wanted
 from llmrec_env.data.visits import Visits
 from llmrec_env.language.answering import AnsweringLE
@@ -330,6 +331,7 @@ class LanguageUser(UserSimulator):
         Raises:
             DataError: the log is of another catalogue.
         """
+        check_log(log)
         check_same_catalogue(self.catalogue, log.catalogue, "the log, for this simulator")
         if log not in self._labels:
             self._labels[log] = Labels(*map(read_only, label_log(self.le, log)))
@@ -366,6 +368,8 @@ class LanguageUser(UserSimulator):
         self, histories: Histories, candidates: IntArray, feedback: Feedback | None = None
     ) -> Response:
         """Answers float32 (N, C) about candidates (N, C), in passes that share the history."""
+        check_histories(histories, self.n_items)
+        candidates = check_candidates(histories, candidates, self.n_items)
         values = self.values(histories, feedback)
         likings, appeals = answer_candidates(self.le, histories, candidates, values=values)
         return Response(likings, self.accept_probability(appeals))
