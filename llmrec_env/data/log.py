@@ -275,7 +275,7 @@ class InteractionLog:
         return self.items[self.offsets[user] : self.offsets[user + 1]]
 
     def _check_user(self, user: int) -> None:
-        if type(user) is not int or not 0 <= user < len(self.offsets) - 1:
+        if type(user) not in (int, np.int64) or not 0 <= user < len(self.offsets) - 1:
             check_whole("user", user, 0, self.n_users - 1)
 
     def sequences(self) -> list[IntArray]:
