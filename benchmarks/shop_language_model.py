@@ -96,7 +96,7 @@ def training_of(
         causal_lm=replace(MODEL, lora_layers=options.lora_layers),
         fine_tuning=FineTuningConfig(options.epochs, options.batch_size, validations=8),
         lm_dpo=DPOConfig(0.1, rounds=4, episodes=32, steps=32, batch_size=8, learning_rate=2e-4),
-        ppo=PPOConfig(8, episodes=24, epochs=1, batches=2, learning_rate=1e-4, entropy=0.0),
+        ppo=PPOConfig(5, episodes=24, epochs=1, batches=4, learning_rate=3e-4, entropy=0.0),
         seed=seed,
     )
 
