@@ -90,12 +90,13 @@ def training_of(
         settings,
         stages,
         teacher=options.teacher,
+        dpo_teacher=options.dpo_teacher,
         rollouts=100,
         validation_goals=0,
         base_model=base,
         causal_lm=replace(MODEL, lora_layers=options.lora_layers),
         fine_tuning=FineTuningConfig(options.epochs, options.batch_size, validations=8),
-        lm_dpo=DPOConfig(0.1, rounds=4, episodes=32, steps=32, batch_size=8, learning_rate=2e-4),
+        lm_dpo=DPOConfig(0.1, rounds=2, episodes=32, steps=48, batch_size=8, learning_rate=2e-4),
         ppo=PPOConfig(5, episodes=24, epochs=1, batches=4, learning_rate=3e-4, entropy=0.0),
         seed=seed,
     )
@@ -235,6 +236,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds, one run each")
     parser.add_argument(
         "--teacher", choices=sorted(TEACHERS), default="first-hit", help="who writes the rollouts"
+    )
+    parser.add_argument(
+        "--dpo-teacher",
+        choices=sorted(TEACHERS),
+        default="browser",
+        help="who says in DPO what should have been done",
     )
     parser.add_argument("--epochs", type=int, default=4, help="passes over the rollouts")
     parser.add_argument("--batch-size", type=int, default=4, help="decisions of a step")

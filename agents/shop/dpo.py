@@ -1,4 +1,4 @@
-"""Direct preference optimisation (DPO) of a shopping policy towards the oracle's actions.
+"""Direct preference optimisation (DPO) of a shopping policy towards a teacher's actions.
 
 Pairs are made from the policy's own states, as in the perfect rollouts of arXiv 2408.16032.
 """
@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from agents.shop.policy import ScoringPolicy, draw
-from agents.shop.scripted import Oracle
+from agents.shop.scripted import Oracle, Rule
 from agents.shop.shop_pool import ShopObservation, ShopPool, as_read_by
 from llmrec_env.common.checks import check_whole
 from llmrec_env.common.errors import SettingError
 from llmrec_env.common.training import Losses, Metrics, TrainingConfig, TrainingHistory, train
+from llmrec_env.envs.shop.shop import Shop
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,20 +59,26 @@ class DPOConfig:
 
 
 def gather_pairs(
-    policy: ScoringPolicy, pool: ShopPool, goals: Sequence[int], rng: np.random.Generator
+    policy: ScoringPolicy,
+    pool: ShopPool,
+    goals: Sequence[int],
+    rng: np.random.Generator,
+    teacher: Rule | None = None,
 ) -> list[Pair]:
     """Pairs from the states that a policy reaches when it shops for goals, a shopper a goal.
 
-    In each state a+ is where the perfect rollout from there begins, which the oracle writes; a- is
-    what the policy did, or its likeliest action besides a+ where it did a+.
+    In each state a+ is what the teacher would do there (where None an oracle, with which the
+    perfect rollout from there begins); a- is what the policy did, or its likeliest action besides
+    a+ where it did a+.
     """
-    oracle, pairs = Oracle(pool.shop), []
+    pairs: list[Pair] = []
+    teacher = teacher or Oracle(pool.shop)
     observations = pool.begin_all(goals)
     while observations:
         rows = list(observations)
         with torch.no_grad():
             log_probs = policy(list(observations.values()))[0].float().cpu().numpy()
-        wanted = oracle.act([pool.look(row, oracle.observation) for row in rows])
+        wanted = teacher.act([pool.look(row, teacher.observation) for row in rows])
         drawn = draw(log_probs, rng)
         for row, a_plus, action, scores in zip(rows, wanted, drawn, log_probs, strict=True):
             others = np.where(np.arange(len(scores)) == a_plus, -np.inf, scores)
@@ -115,10 +122,11 @@ def dpo(
     goals: Sequence[int],
     config: DPOConfig | None = None,
     *,
+    teacher: Callable[[Shop], Rule] = Oracle,
     evaluate: Callable[[], Metrics] | None = None,
     folder: str | Path | None = None,
 ) -> TrainingHistory:
-    """Make perfect rollouts likelier than what the policy does, by DPO.
+    """Make what a teacher does likelier than what the policy does, by DPO.
 
     The reference is the policy as it is handed in. Pairs come from the policy's own states, anew in
     each round: a perfect rollout from the start never shows what to do after a mistake.
@@ -128,6 +136,7 @@ def dpo(
         settings: arguments of the environment, of the training split.
         goals: the goals whose perfect rollouts may be generated.
         config: how pairs are gathered and learned from.
+        teacher: makes the rule that says what should have been done.
         evaluate: metrics of the policy as it stands, after each round; those with the highest
             ``"success"`` are kept. None keeps the last weights.
         folder: where checkpoints go; a run found there is continued.
@@ -142,7 +151,7 @@ def dpo(
         check_whole(name, getattr(config, name), 1)
     if config.beta <= 0:
         raise SettingError(f"beta must be above 0, got {config.beta}")
-    rounds = _Rounds(policy, settings, goals, config)
+    rounds = _Rounds(policy, settings, goals, config, teacher)
 
     def loss(number: int, rng: np.random.Generator) -> Iterator[Losses]:
         pairs, reference = rounds.pairs(number // config.steps)
@@ -188,10 +197,12 @@ class _Rounds:
         settings: Mapping[str, Any],
         goals: Sequence[int],
         config: DPOConfig,
+        teacher: Callable[[Shop], Rule],
     ) -> None:
         self._policy, self._goals, self._config = policy, goals, config
         read = as_read_by(policy, settings)
         self._pool = ShopPool(read, policy.observation, size=config.episodes)
+        self._teacher = teacher(self._pool.shop)
         learning = {n: p for n, p in policy.named_parameters() if p.requires_grad}
         self._reference = {name: value.detach().clone() for name, value in learning.items()}
         self._kept: dict[int, tuple[list[Pair], Tensor]] = {}
@@ -204,7 +215,7 @@ class _Rounds:
             rng = np.random.default_rng([self._config.seed, number])
             turn = np.roll(self._goals, -number * self._config.episodes)
             visited = np.resize(turn, self._config.episodes).tolist()
-            pairs = gather_pairs(self._policy, self._pool, visited, rng)
+            pairs = gather_pairs(self._policy, self._pool, visited, rng, self._teacher)
             margins = torch.tensor([pair.margin for pair in pairs])
             self._kept[number] = pairs, self._before(pairs) if number else margins
             self._policy.train()

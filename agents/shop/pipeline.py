@@ -31,7 +31,7 @@ from llmrec_env.envs.shop.shop import Shop
 
 SETTINGS = {
     "behavior_cloning": ("behavior_cloning", "fine_tuning"),
-    "dpo": ("dpo", "lm_dpo"),
+    "dpo": ("dpo", "lm_dpo", "dpo_teacher"),
     "ppo": ("ppo", "reward_model"),
 }
 """Of each stage, the settings that nothing else depends on."""
@@ -67,6 +67,9 @@ class ShopTraining:
     teacher: str = "oracle"
     """Who writes the rollouts: "oracle", or "browser" or "first-hit", which use what anybody sees
     (:mod:`agents.shop.scripted`)."""
+    dpo_teacher: str = "oracle"
+    """Who says in DPO what should have been done, in each state that the policy reaches; its goals
+    are such as this teacher reaches."""
     rollouts: int = 100
     """Perfect rollouts, of training goals drawn with the seed."""
     validation_goals: int = 200
@@ -101,10 +104,11 @@ class ShopTraining:
                 )
         if not self.stages or self.rollouts < 1:
             raise SettingError("training needs at least one stage and one rollout")
-        if self.teacher not in TEACHERS:
-            raise SettingError(
-                f"teacher must be one of {', '.join(TEACHERS)}, got {self.teacher!r}"
-            )
+        for name in ("teacher", "dpo_teacher"):
+            if getattr(self, name) not in TEACHERS:
+                raise SettingError(
+                    f"{name} must be one of {', '.join(TEACHERS)}, got {getattr(self, name)!r}"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, from which :meth:`from_json` makes the same."""
@@ -235,9 +239,7 @@ def _train_stage(
     began = time.perf_counter()
     checkpoint = folder.path / CHECKPOINT
     settings = {**training.settings, "split": "train"}
-    # DPO prefers what the oracle does, so its goals are such as the oracle can reach, not only
-    # those that a lesser teacher reached too
-    teacher = "oracle" if stages[-1] == "dpo" else training.teacher
+    teacher = training.dpo_teacher if stages[-1] == "dpo" else training.teacher
     rollouts = _rollouts(replace(training, teacher=teacher), folder.path.parent, settings)
     curve = _learn(policy, training, stages[-1], rollouts, settings, checkpoint)
     policy.save(folder.path / "policy")
@@ -274,7 +276,9 @@ def _learn(
     if stage == "dpo":
         goals = [rollout.goal for rollout in rollouts]
         config = training.lm_dpo if isinstance(policy, CausalLMPolicy) else training.dpo
-        return dpo(policy, settings, goals, replace(config, seed=seed), **common).rows
+        config = replace(config, seed=seed)
+        teacher = TEACHERS[training.dpo_teacher]
+        return dpo(policy, settings, goals, config, teacher=teacher, **common).rows
     if training.reward_model is not None:
         settings = {**settings, "reward": LanguageReward.load(training.reward_model)}
     return ppo(policy, settings, replace(training.ppo, seed=seed), **common).rows
