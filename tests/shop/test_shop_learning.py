@@ -20,7 +20,7 @@ from agents.shop.fine_tuning import FineTuningConfig
 from agents.shop.pipeline import ShopTraining, load_policy, train_shopper, trained_in
 from agents.shop.ppo import PPOConfig, live, ppo
 from agents.shop.rollouts import Decision, collect_rollouts, replay
-from agents.shop.scripted import Oracle
+from agents.shop.scripted import FirstHit, Oracle
 from agents.shop.shop_pool import ShopPool, as_read_by
 from llmrec_env.common.errors import DataError, SettingError
 from llmrec_env.common.files import write_json
@@ -109,6 +109,10 @@ def test_pairs_come_from_the_policys_own_states(
     assert all(pair.preferred != pair.rejected for pair in pairs)
     back = [pair for pair in pairs if pair.observation.actions[pair.preferred] == "click[< prev]"]
     assert back
+    by_hits = gather_pairs(cloned, pool, range(20), np.random.default_rng(0), FirstHit())
+    wanted = {pair.observation.actions[pair.preferred] for pair in by_hits}
+    assert "click[buy now]" in wanted
+    assert "click[< prev]" not in wanted  # it stays with the product that it opened
 
 
 def test_preferring_raises_the_preferred_over_the_rejected(
@@ -230,7 +234,8 @@ def test_stages_of_an_earlier_version_are_refused_and_their_policies_load(
     ("wrong", "said"),
     [
         ({"stages": ("behavior_cloning", "magic")}, "magic"),
-        ({"teacher": "parrot"}, "parrot"),
+        ({"teacher": "parrot"}, "teacher must be one of .*'parrot'"),
+        ({"dpo_teacher": "parrot"}, "dpo_teacher must be one of .*'parrot'"),
         ({"rollouts": 0}, "one rollout"),
     ],
 )
@@ -244,6 +249,7 @@ def test_a_causal_lm_goes_through_the_same_stages(tiny_lm: Path, tmp_path: Path)
         settings={"catalogue": 100, "goals_per_product": 1},
         stages=("sft", "dpo", "ppo"),
         teacher="first-hit",
+        dpo_teacher="browser",
         rollouts=2,
         base_model=str(tiny_lm),
         causal_lm=CausalLMConfig(prompt_tokens=256, rank=2),
@@ -267,7 +273,7 @@ def test_a_causal_lm_goes_through_the_same_stages(tiny_lm: Path, tmp_path: Path)
     train_shopper(other, tmp_path, told.append)  # SFT is the same, whatever comes after
     assert len(told) == 1
     by_teacher = {path.stem.split("-2-")[0] for path in tmp_path.glob("rollouts-*.json")}
-    assert by_teacher == {"rollouts-first-hit", "rollouts-oracle"}  # DPO's goals are the oracle's
+    assert by_teacher == {"rollouts-first-hit", "rollouts-browser"}  # DPO's goals are its teacher's
 
 
 def test_ppo_learns_from_a_rule_in_place_of_the_shops_reward(

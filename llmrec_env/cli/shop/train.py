@@ -19,7 +19,7 @@ from llmrec_env.common.errors import SettingError
 LM_NAMES = tuple(field.name for field in fields(ShopLMOptions))
 OF_STAGES = {
     ("behavior_cloning", "sft"): ("teacher", "epochs", "learning_rate"),
-    ("dpo",): tuple(name for name in LM_NAMES if name.startswith("dpo_")),
+    ("dpo",): ("dpo_teacher", *(name for name in LM_NAMES if name.startswith("dpo_"))),
     ("ppo",): ("reward_model", *(name for name in LM_NAMES if name.startswith("ppo_"))),
 }
 """Stages, by their names, and the options that they alone read."""
@@ -40,6 +40,12 @@ def train(
     rollouts: Annotated[int, options.number("Perfect rollouts to learn from.", least=1)] = 100,
     teacher: Annotated[
         str, typer.Option(help="Who shops in those rollouts: oracle, browser or first-hit.")
+    ] = "oracle",
+    dpo_teacher: Annotated[
+        str,
+        typer.Option(
+            help="Who says in dpo what should have been done: oracle, browser or first-hit."
+        ),
     ] = "oracle",
     validation_goals: Annotated[
         int | None,
@@ -90,6 +96,7 @@ def train(
         settings,
         options.listed(stages),
         teacher=teacher,
+        dpo_teacher=dpo_teacher,
         rollouts=rollouts,
         validation_goals=validation_goals,
         base_model=base_model,
