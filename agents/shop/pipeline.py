@@ -225,7 +225,7 @@ def _estimate(
     policy: CausalLMPolicy, training: ShopTraining, left: tuple[str, ...], root: Path
 ) -> ShopEstimate:
     settings = {**training.settings, "split": "train"}
-    rollouts = _rollouts(training, root, settings)
+    rollouts = _rollouts(training, training.teacher, root, settings)
     decisions = list(replay(rollouts, as_read_by(policy, settings), policy.observation))
     configs = training.fine_tuning, training.lm_dpo, training.ppo
     return estimate_stages(
@@ -238,10 +238,7 @@ def _train_stage(
 ) -> ScoringPolicy:
     began = time.perf_counter()
     checkpoint = folder.path / CHECKPOINT
-    settings = {**training.settings, "split": "train"}
-    teacher = training.dpo_teacher if stages[-1] == "dpo" else training.teacher
-    rollouts = _rollouts(replace(training, teacher=teacher), folder.path.parent, settings)
-    curve = _learn(policy, training, stages[-1], rollouts, settings, checkpoint)
+    curve = _learn(policy, training, stages[-1], folder.path.parent, checkpoint)
     policy.save(folder.path / "policy")
     seconds = time.perf_counter() - began
     identity = _identity(training, stages)
@@ -257,23 +254,21 @@ def _new_policy(training: ShopTraining) -> ScoringPolicy:
 
 
 def _learn(
-    policy: ScoringPolicy,
-    training: ShopTraining,
-    stage: str,
-    rollouts: list[Rollout],
-    settings: dict[str, Any],
-    checkpoint: Path,
+    policy: ScoringPolicy, training: ShopTraining, stage: str, root: Path, checkpoint: Path
 ) -> Curve:
+    settings = {**training.settings, "split": "train"}
     common: dict[str, Any] = {"evaluate": _validation(policy, training), "folder": checkpoint}
-    seed, read = training.seed, as_read_by(policy, settings)
+    seed = training.seed
     if stage == "behavior_cloning":
-        decisions = list(replay(rollouts, read, policy.observation))
+        rollouts = _rollouts(training, training.teacher, root, settings)
+        decisions = list(replay(rollouts, as_read_by(policy, settings), policy.observation))
         if isinstance(policy, CausalLMPolicy):
             tuning = replace(training.fine_tuning, seed=seed)
             return fine_tune(policy, decisions, tuning, **common).rows
         cloning = replace(training.behavior_cloning, seed=seed)
         return behavior_cloning(policy, decisions, cloning, **common).rows
     if stage == "dpo":
+        rollouts = _rollouts(training, training.dpo_teacher, root, settings)
         goals = [rollout.goal for rollout in rollouts]
         config = training.lm_dpo if isinstance(policy, CausalLMPolicy) else training.dpo
         config = replace(config, seed=seed)
@@ -284,20 +279,23 @@ def _learn(
     return ppo(policy, settings, replace(training.ppo, seed=seed), **common).rows
 
 
-def _rollouts(training: ShopTraining, out: Path, settings: Mapping[str, Any]) -> list[Rollout]:
-    """Perfect rollouts of training goals, from the file where they were written before."""
-    path = out / f"rollouts-{training.teacher}-{training.rollouts}-seed{training.seed}.json"
+def _rollouts(
+    training: ShopTraining, teacher: str, out: Path, settings: Mapping[str, Any]
+) -> list[Rollout]:
+    """A teacher's perfect rollouts of training goals, from the file where they were written
+    before."""
+    path = out / f"rollouts-{teacher}-{training.rollouts}-seed{training.seed}.json"
     if path.exists():
         return load_rollouts(path)
     shop = ShopPool(settings).shop
-    teacher = TEACHERS[training.teacher](shop)
+    rule = TEACHERS[teacher](shop)
     order = np.random.default_rng(training.seed).permutation(len(shop.goals))
     rollouts = collect_rollouts(
-        teacher, settings, order.tolist(), perfect=True, limit=training.rollouts
+        rule, settings, order.tolist(), perfect=True, limit=training.rollouts
     )
     if len(rollouts) < training.rollouts:
         raise SettingError(
-            f"rollouts={training.rollouts}, but the {training.teacher} has only {len(rollouts)} "
+            f"rollouts={training.rollouts}, but the {teacher} has only {len(rollouts)} "
             f"perfect ones for the {len(order)} training goals; ask for fewer"
         )
     save_rollouts(path, rollouts)
